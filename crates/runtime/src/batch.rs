@@ -1,0 +1,161 @@
+//! Group commit: many callers, one round trip.
+//!
+//! An item that arrives while nothing is in flight goes at once, alone; what arrives while a batch is in flight is
+//! the next batch. Nothing ever waits for company, so an idle system has the latency of one commit and a busy one
+//! the throughput of large batches.
+//!
+//! Must hold: an item's caller hears of it only after its batch was flushed; dropping a caller does not take its
+//! item out of a batch (it may already be committed).
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Lifecycle;
+
+/// Why an item was not flushed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BatchError<E> {
+    /// The flush failed.
+    #[error(transparent)]
+    Flush(Arc<E>),
+    /// The process is stopping.
+    #[error("the process is stopping; send it again to another one")]
+    Stopped,
+}
+
+type Entry<T, R, E> = (T, oneshot::Sender<Result<R, BatchError<E>>>);
+
+/// Hands items to a flush function in batches. Cheap to clone.
+pub struct Batcher<T, R, E> {
+    queue: mpsc::Sender<Entry<T, R, E>>,
+}
+
+impl<T, R, E> Clone for Batcher<T, R, E> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
+}
+
+impl<T, R, E> Batcher<T, R, E>
+where
+    T: Clone + Send + 'static,
+    R: Send + 'static,
+    E: Send + Sync + 'static,
+{
+    /// Starts the task that flushes; it ends when every handle is gone or `lifecycle` is forced to end.
+    ///
+    /// `flush` returns one result for each item, in order. When it fails for a batch of several, each item is
+    /// flushed alone, so that one bad item fails only itself.
+    pub fn start<F, Fut>(lifecycle: &Lifecycle, name: &'static str, limit: usize, flush: F) -> Self
+    where
+        F: Fn(Vec<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<R>, E>> + Send,
+    {
+        let (queue, mut inbox) = mpsc::channel::<Entry<T, R, E>>(4 * limit);
+        let hard = lifecycle.hard();
+        lifecycle.spawn(name, async move {
+            let mut entries = Vec::with_capacity(limit);
+            loop {
+                let received = tokio::select! {
+                    n = inbox.recv_many(&mut entries, limit) => n,
+                    () = hard.cancelled() => 0,
+                };
+                if received == 0 {
+                    return;
+                }
+                flush_all(&flush, entries.drain(..)).await;
+            }
+        });
+        Self { queue }
+    }
+
+    /// Waits until `item` is flushed.
+    ///
+    /// # Errors
+    /// When the flush failed or the process is stopping.
+    pub async fn submit(&self, item: T) -> Result<R, BatchError<E>> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send((item, reply)).await.map_err(|_| BatchError::Stopped)?;
+        answer.await.map_err(|_| BatchError::Stopped)?
+    }
+}
+
+async fn flush_all<T, R, E, F, Fut>(flush: &F, entries: impl Iterator<Item = Entry<T, R, E>>)
+where
+    T: Clone,
+    F: Fn(Vec<T>) -> Fut,
+    Fut: Future<Output = Result<Vec<R>, E>>,
+{
+    let (items, replies): (Vec<T>, Vec<_>) = entries.unzip();
+    // Keep what is needed to go one by one only when there is a choice.
+    let again = (items.len() > 1).then(|| items.clone());
+    match (flush(items).await, again) {
+        (Ok(results), _) => {
+            debug_assert_eq!(results.len(), replies.len(), "one result for each item");
+            // A caller that went away does not care any more.
+            replies.into_iter().zip(results).for_each(|(reply, result)| drop(reply.send(Ok(result))));
+        }
+        (Err(error), None) => {
+            let error = Arc::new(error);
+            for reply in replies {
+                drop(reply.send(Err(BatchError::Flush(Arc::clone(&error)))));
+            }
+        }
+        (Err(_), Some(items)) => {
+            for (item, reply) in items.into_iter().zip(replies) {
+                let result = flush(vec![item]).await;
+                let result = result
+                    .map_err(|e| BatchError::Flush(Arc::new(e)))
+                    .and_then(|mut one| one.pop().ok_or(BatchError::Stopped));
+                drop(reply.send(result));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_arrives_during_a_flush_is_the_next_batch() {
+        let lifecycle = Lifecycle::new();
+        let gate = Arc::new(Semaphore::new(0));
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let (flush_gate, flush_sizes) = (Arc::clone(&gate), Arc::clone(&sizes));
+        let batcher = Batcher::start(&lifecycle, "test", 100, move |items: Vec<u32>| {
+            let (gate, sizes) = (Arc::clone(&flush_gate), Arc::clone(&flush_sizes));
+            async move {
+                sizes.lock().unwrap().push(items.len());
+                gate.acquire().await.unwrap().forget();
+                Ok::<_, String>(items.iter().map(|i| i * 2).collect())
+            }
+        });
+        let first = batcher.submit(1);
+        let rest = futures::future::join_all((2..=10).map(|i| batcher.submit(i)));
+        let both = futures::future::join(first, rest);
+        gate.add_permits(2);
+        let (first, rest) = both.await;
+        assert_eq!(first.unwrap(), 2);
+        assert_eq!(rest.into_iter().map(Result::unwrap).sum::<u32>(), 108);
+        assert_eq!(sizes.lock().unwrap().iter().sum::<usize>(), 10);
+        assert!(sizes.lock().unwrap().len() <= 2);
+    }
+
+    #[tokio::test]
+    async fn a_bad_item_fails_alone() {
+        let lifecycle = Lifecycle::new();
+        let batcher = Batcher::start(&lifecycle, "test", 100, |items: Vec<u32>| async move {
+            if items.contains(&3) { Err("three") } else { Ok(items) }
+        });
+        let results = futures::future::join_all((1..=5).map(|i| batcher.submit(i))).await;
+        let failed: Vec<_> = results.iter().map(Result::is_err).collect();
+        assert_eq!(failed, [false, false, true, false, false]);
+    }
+}

@@ -1,0 +1,17 @@
+//! What every role runs on: the clock, randomness, retry schedules, batching and the lifecycle of tasks.
+//!
+//! There is one of each, injected, so that a test can hold time still and a simulation can replay a seed.
+
+pub mod batch;
+pub mod clock;
+pub mod ids;
+pub mod lifecycle;
+pub mod random;
+pub mod retry;
+
+pub use batch::{BatchError, Batcher};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use ids::Ids;
+pub use lifecycle::{Failure, Lifecycle};
+pub use random::{OsRandom, Random, SeededRandom};
+pub use retry::Backoff;

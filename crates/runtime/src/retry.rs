@@ -1,0 +1,80 @@
+//! The one retry schedule: exponential, capped, with jitter, bounded in attempts.
+
+use std::time::Duration;
+
+use crate::Random;
+
+/// How long to wait after the n-th failed attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backoff {
+    /// The wait after the first failure.
+    pub first: Duration,
+    /// What each wait is multiplied by.
+    pub factor: f64,
+    /// No wait is longer.
+    pub cap: Duration,
+    /// Attempts in all; the last one's failure is final. `u32::MAX` never gives up.
+    pub attempts: u32,
+}
+
+impl Backoff {
+    /// A message's attempts: 1 s, 2 s, 4 s ... capped at an hour, 38 attempts: about 28 hours.
+    pub const MESSAGE: Self = Self {
+        first: Duration::from_secs(1),
+        factor: 2.0,
+        cap: Duration::from_secs(3600),
+        attempts: 38,
+    };
+
+    /// Reconnecting to something that we can't do without: 100 ms up to 5 s, for ever.
+    pub const RECONNECT: Self = Self {
+        first: Duration::from_millis(100),
+        factor: 2.0,
+        cap: Duration::from_secs(5),
+        attempts: u32::MAX,
+    };
+
+    /// Calls between our own roles: 20 ms up to 500 ms; the caller's deadline ends it.
+    pub const RPC: Self = Self {
+        first: Duration::from_millis(20),
+        factor: 2.0,
+        cap: Duration::from_millis(500),
+        attempts: u32::MAX,
+    };
+
+    /// The wait after `failed` failed attempts (1 = the first), or `None` when that was the last one.
+    /// Jitter takes up to a quarter off, so that what failed together does not come back together.
+    pub fn wait(&self, failed: u32, random: &dyn Random) -> Option<Duration> {
+        if failed >= self.attempts {
+            return None;
+        }
+        let exponent = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
+        let full = (self.first.as_secs_f64() * self.factor.powi(exponent)).min(self.cap.as_secs_f64());
+        Some(Duration::from_secs_f64(full * (1.0 - 0.25 * random.unit())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SeededRandom;
+
+    #[test]
+    fn a_message_is_tried_for_about_28_hours() {
+        let random = SeededRandom::new(7);
+        let total: Duration = (1..).map_while(|n| Backoff::MESSAGE.wait(n, &random)).sum();
+        let hours = total.as_secs_f64() / 3600.0;
+        assert!((20.0..29.0).contains(&hours), "{hours}");
+    }
+
+    #[test]
+    fn waits_grow_stay_under_the_cap_and_end() {
+        let random = SeededRandom::new(7);
+        let backoff = Backoff { attempts: 3, ..Backoff::RECONNECT };
+        let first = backoff.wait(1, &random).unwrap();
+        assert!(first >= Duration::from_millis(75) && first <= Duration::from_millis(100), "{first:?}");
+        assert!(backoff.wait(2, &random).unwrap() >= Duration::from_millis(150));
+        assert_eq!(backoff.wait(3, &random), None);
+        assert!(Backoff::RECONNECT.wait(1_000_000, &random).unwrap() <= Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,11 @@
+//! Keys and what they protect: sealed channel secrets, signed URLs, signed webhooks.
+//!
+//! One master key (32 bytes); every use gets its own key from it by HKDF-SHA256 (RFC 5869), so that a leak of one
+//! use tells nothing about another. Randomness for nonces comes from the caller.
+
+pub mod master;
+pub mod sealed;
+pub mod signature;
+
+pub use master::{KeyError, MasterKey, Purpose};
+pub use sealed::{SealError, Sealed};

@@ -1,0 +1,93 @@
+//! HMAC-SHA256 (RFC 2104) signatures of webhooks and URLs, compared in constant time.
+//!
+//! Two schemes side by side: II-Agent's `X-Webhook-Signature: sha256=<hex>` over the exact body, and Standard
+//! Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`; <https://www.standardwebhooks.com>).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The header of II-Agent's scheme.
+pub const HEADER: &str = "x-webhook-signature";
+const PREFIX: &str = "sha256=";
+
+/// HMAC-SHA256 of the parts, one after another.
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    // `new_from_slice` fails for no key length: HMAC pads or hashes the key (RFC 2104, section 2).
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// SHA-256.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Whether two secrets are the same, in time that does not tell where they differ.
+pub fn same(a: &[u8], b: &[u8]) -> bool {
+    // Hashed first, so that not even the length shows.
+    sha256(a).ct_eq(&sha256(b)).into()
+}
+
+/// `sha256=<lower-case hex>` of the exact body.
+pub fn sign(secret: &[u8], body: &[u8]) -> String {
+    format!("{PREFIX}{}", hex::encode(hmac_sha256(secret, &[body])))
+}
+
+/// Whether `header` is [`sign`]'s value for this body.
+pub fn verify(secret: &[u8], body: &[u8], header: &str) -> bool {
+    let Some(given) = header.strip_prefix(PREFIX).and_then(|text| hex::decode(text).ok()) else { return false };
+    hmac_sha256(secret, &[body]).as_slice().ct_eq(&given).into()
+}
+
+/// The key that Standard Webhooks uses for `secret`: after `whsec_` comes base64, anything else is the key itself.
+pub fn standard_key(secret: &str) -> Vec<u8> {
+    let decoded = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
+    decoded.unwrap_or_else(|| secret.as_bytes().to_vec())
+}
+
+/// The value of `webhook-signature` for a message id, its time in seconds since 1970 and the exact body.
+pub fn sign_standard(key: &[u8], id: &str, timestamp: i64, body: &[u8]) -> String {
+    let time = timestamp.to_string();
+    let mac = hmac_sha256(key, &[id.as_bytes(), b".", time.as_bytes(), b".", body]);
+    format!("v1,{}", STANDARD.encode(mac))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 4231, test case 2.
+    #[test]
+    fn hmac_matches_the_rfc() {
+        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(hex::encode(hmac_sha256(b"Jefe", &[b"what do ya want ", b"for nothing?"])), expected);
+    }
+
+    #[test]
+    fn only_the_exact_body_verifies() {
+        let header = sign(b"secret", b"{}");
+        assert!(verify(b"secret", b"{}", &header));
+        assert!(!verify(b"secret", b"{} ", &header));
+        assert!(!verify(b"other", b"{}", &header));
+        assert!(!verify(b"secret", b"{}", header.trim_start_matches("sha256=")));
+        assert!(!verify(b"secret", b"{}", "sha256=zz"));
+    }
+
+    // The reference library's own secret and message.
+    #[test]
+    fn standard_webhooks_agrees_with_the_reference_library() {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let body = br#"{"test": 2432232314}"#;
+        let oracle = standardwebhooks::Webhook::new(secret).unwrap();
+        assert_eq!(
+            sign_standard(&standard_key(secret), "msg_1", 1_614_265_330, body),
+            oracle.sign("msg_1", 1_614_265_330, body).unwrap()
+        );
+    }
+}

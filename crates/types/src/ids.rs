@@ -1,0 +1,177 @@
+//! Identifiers. Text ids are checked where they enter, so everything behind can trust them.
+//!
+//! PostgreSQL text can't hold NUL, and one such value would fail the whole batch it was committed with;
+//! that is why every id type refuses control characters at the door.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Why a text is not an id; the message says what to change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Nothing was given.
+    #[error("{0} is empty")]
+    Empty(&'static str),
+    /// More bytes than the column and the logs should carry.
+    #[error("{what} has {length} bytes; at most {limit} are allowed")]
+    TooLong {
+        /// What kind of id.
+        what: &'static str,
+        /// Bytes given.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// A character that the id may not have.
+    #[error("{what} may not contain {character:?}; {allowed}")]
+    Character {
+        /// What kind of id.
+        what: &'static str,
+        /// The first offending character.
+        character: char,
+        /// Which are allowed.
+        allowed: &'static str,
+    },
+}
+
+fn check(
+    what: &'static str,
+    text: &str,
+    limit: usize,
+    allowed: &'static str,
+    ok: impl Fn(char) -> bool,
+) -> Result<(), IdError> {
+    if text.is_empty() {
+        return Err(IdError::Empty(what));
+    }
+    if text.len() > limit {
+        return Err(IdError::TooLong { what, length: text.len(), limit });
+    }
+    match text.chars().find(|c| !ok(*c)) {
+        Some(character) => Err(IdError::Character { what, character, allowed }),
+        None => Ok(()),
+    }
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+
+            fn try_from(text: String) -> Result<Self, IdError> {
+                Self::validate(&text)?;
+                Ok(Self(text))
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::try_from(text.to_owned())
+            }
+        }
+    };
+}
+
+text_id! {
+    /// A tenant: the id that II-Agent gives one of its users. 1 to 128 bytes, opaque to us.
+    UserId
+}
+
+impl UserId {
+    fn validate(text: &str) -> Result<(), IdError> {
+        let allowed = "use printable characters other than '/' and space";
+        check("the user id", text, 128, allowed, |c| !c.is_control() && !c.is_whitespace() && c != '/')
+    }
+}
+
+text_id! {
+    /// The slug of a channel in its user's paths, e.g. `discord_a1b2c3d4`. Immutable, 1 to 64 bytes.
+    InstanceId
+}
+
+impl InstanceId {
+    fn validate(text: &str) -> Result<(), IdError> {
+        let allowed = "use letters, digits, '_', '-' and '.'";
+        check("the channel instance", text, 64, allowed, |c| {
+            c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
+        })
+    }
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// A channel: one user's connection to one platform.
+    ChannelId
+}
+
+uuid_id! {
+    /// A message, in either direction. `UUIDv7`: sorts roughly by time of acceptance.
+    MessageId
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_refuse_what_would_poison_a_batch() {
+        assert!("u\0".parse::<UserId>().is_err());
+        assert!("".parse::<UserId>().is_err());
+        assert!("a/b".parse::<UserId>().is_err());
+        assert!("x".repeat(129).parse::<UserId>().is_err());
+        assert!("jörg@example.org".parse::<UserId>().is_ok());
+        let error = "my channel".parse::<InstanceId>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the channel instance may not contain ' '; use letters, digits, '_', '-' and '.'"
+        );
+    }
+}

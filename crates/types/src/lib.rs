@@ -1,0 +1,15 @@
+//! The vocabulary of ii-claw: ids, shards, placement and the messages that travel between its parts.
+//!
+//! No I/O, no clock and no randomness in here, so every other crate, and a simulation, can depend on it.
+
+pub mod bodies;
+pub mod ids;
+pub mod placement;
+pub mod shard;
+pub mod work;
+
+pub use bodies::{Media, MediaKind, MediaRef, Outbound, ReplyTo, Sender, WebhookBody};
+pub use ids::{ChannelId, IdError, InstanceId, MessageId, UserId};
+pub use placement::{Candidate, owner_of};
+pub use shard::{Epoch, ShardCount, ShardId};
+pub use work::{Direction, MessageState, Work};

@@ -1,0 +1,113 @@
+//! A message as its shard's owner handles it: what NATS carries and what a sweep reads back.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{ChannelId, MessageId, ShardId, UserId};
+
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// From a person to the backend.
+    In,
+    /// From the backend to a person.
+    Out,
+}
+
+impl Direction {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageState {
+    /// Accepted and not finished; an owner is or will be working on it.
+    Pending,
+    /// The backend (inbound) or the platform (outbound) has it.
+    Done,
+    /// The platform refused it for good; trying again would not help.
+    Failed,
+    /// It was handed to the platform, whose answer never came: it may or may not have arrived.
+    Uncertain,
+    /// Every attempt of the schedule failed; kept for inspection and replay.
+    Dead,
+}
+
+impl MessageState {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Uncertain => "uncertain",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// The state that [`Self::as_str`] names.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Pending, Self::Done, Self::Failed, Self::Uncertain, Self::Dead]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+    }
+}
+
+/// One accepted message on its way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Work {
+    /// Its id; also the webhook id and, where the platform takes one, the nonce.
+    pub id: MessageId,
+    /// Its place in the database's order of acceptance; a conversation is worked off by it.
+    pub seq: i64,
+    /// The shard of its channel.
+    pub shard: ShardId,
+    /// The tenant.
+    pub user_id: UserId,
+    /// The channel it came in by or goes out by.
+    pub channel_id: ChannelId,
+    /// Which way.
+    pub direction: Direction,
+    /// Messages with the same channel, direction and conversation are worked off one after another.
+    pub conversation: String,
+    /// A [`crate::WebhookBody`] (in) or a [`crate::Outbound`] (out), as stored.
+    pub payload: Box<RawValue>,
+    /// What the adapter needs to fetch an inbound attachment; never shown to anyone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<Box<RawValue>>,
+    /// Attempts made before.
+    #[serde(default)]
+    pub attempts: u32,
+    /// The platform's ids of the parts that were sent already.
+    #[serde(default)]
+    pub platform_message_ids: Vec<String>,
+    /// When it was accepted, in milliseconds since 1970, by the database's clock.
+    pub accepted_at_ms: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_states_read_back() {
+        for state in [
+            MessageState::Pending,
+            MessageState::Done,
+            MessageState::Failed,
+            MessageState::Uncertain,
+            MessageState::Dead,
+        ] {
+            assert_eq!(MessageState::parse(state.as_str()), Some(state));
+        }
+        assert_eq!(MessageState::parse("sent"), None);
+    }
+}
