@@ -1,1 +1,9 @@
+//! NATS, the road: what was committed is told to whoever acts on it. Nothing here is durable, and nothing has to be:
+//! a lost publish costs latency, because owners sweep the database.
 
+pub mod bus;
+pub mod sequence;
+pub mod subjects;
+
+pub use bus::{Bus, Error, Frames, Subscription, changed_channel, changed_shard};
+pub use sequence::{Gaps, Numbered};

@@ -1,1 +1,8 @@
+//! The settings of every role: flags and environment variables, one table in docs/settings.md.
+//!
+//! A bad one stops the start with one line that names it. Secrets are read into types that are never printed.
 
+pub mod settings;
+pub mod values;
+
+pub use settings::{BackendSettings, ConfigError, GatewaySettings, Keys, LogSettings, StoreSettings, WorkerSettings, KeySettings, RpcSettings, SchedulerSettings, UrlPolicy};

@@ -1,1 +1,26 @@
+//! Postgres, the one source of truth. One file per aggregate; nothing outside this crate writes SQL.
+//!
+//! Queries are checked by tests on a real server rather than by macros at compile time (docs/adr/0002).
 
+pub mod channels;
+pub mod error;
+pub mod intake;
+pub mod leaders;
+pub mod lease;
+pub mod messages;
+pub mod pool;
+pub mod schema;
+pub mod shards;
+pub mod vault;
+
+pub use channels::{Channel, ChannelStatus, Observation, SaveChannel, Sighting};
+pub use error::{Error, chain};
+pub use leaders::Leader;
+pub use lease::{Claimed, Lease, Member, Peer};
+pub use messages::{Accepted, HistoryRow, MessageStatus, MessageWriter, NewMessage, Settlement};
+pub use pool::Store;
+pub use shards::Owner;
+pub use vault::Vault;
+
+/// What every function here returns.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,1 +1,35 @@
+//! What tests stand on: databases of their own on a real Postgres, a real NATS, a webhook receiver, real processes.
+//!
+//! The servers are started once for a whole run by `with-services` (see `make test`), which names them in
+//! `TEST_DATABASE_URL` and `TEST_NATS_URL`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't be set up must fail loudly")]
 
+pub mod database;
+pub mod eventually;
+pub mod process;
+pub mod receiver;
+
+pub use database::TestDatabase;
+pub use eventually::eventually;
+pub use process::{Claw, emulator};
+pub use receiver::{Delivery, Receiver};
+
+/// The NATS server of this run.
+///
+/// # Panics
+/// When there is none.
+pub async fn nats_url() -> String {
+    service("TEST_NATS_URL")
+}
+
+fn service(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run tests by `make test`, or `make with-services CMD='cargo test -p ...'`")
+    })
+}
+
+/// Installs the TLS provider once for a test binary.
+pub fn install_tls() {
+    // A second installation is refused, which is fine.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}

@@ -4,12 +4,14 @@
 
 pub mod bodies;
 pub mod ids;
+pub mod inbound;
 pub mod placement;
 pub mod shard;
 pub mod work;
 
 pub use bodies::{Media, MediaKind, MediaRef, Outbound, ReplyTo, Sender, WebhookBody};
 pub use ids::{ChannelId, IdError, InstanceId, MessageId, UserId};
+pub use inbound::Inbound;
 pub use placement::{Candidate, owner_of};
 pub use shard::{Epoch, ShardCount, ShardId};
 pub use work::{Direction, MessageState, Work};

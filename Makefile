@@ -1,0 +1,88 @@
+# The commands of this repository. `make` alone lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# The targets share one target directory and one machine.
+.NOTPARALLEL:
+
+CARGO ?= cargo
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# Arguments for the load generator, as in `make bench BENCH_ARGS="--help"`.
+BENCH_ARGS ?=
+
+# A database and a broker for as long as a command runs.
+WITH_SERVICES := II_CLAW_BIN=$(TARGET)/debug/ii-claw $(TARGET)/debug/with-services
+
+BINARIES := -p ii-claw -p claw-gateway -p claw-shard-worker -p claw-scheduler-leader
+
+.PHONY: help
+help: ## List these commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
+		printf '  make %-11s %s\n' "$$name" "$$text"; done
+
+.PHONY: setup
+setup: ## Install what is missing to run: PostgreSQL and nats-server
+	@scripts/setup.sh run
+
+.PHONY: setup-test
+setup-test: ## Install what is missing to test, too: Python, Node and their packages
+	@scripts/setup.sh test
+
+.PHONY: run
+run: setup ## Build, then run everything on this machine: database, broker and all roles
+	$(CARGO) build --locked -p ii-claw
+	@exec $(TARGET)/debug/ii-claw up
+
+# The system tests come last and see real processes; nothing may follow them.
+.PHONY: test
+test: setup-test fmt-check lint doc ## Check everything, as continuous integration does
+	$(CARGO) build --locked -p ii-claw -p claw-testkit
+	$(WITH_SERVICES) $(CARGO) test --workspace --exclude claw-system-tests --locked --lib --bins --tests
+	$(WITH_SERVICES) $(CARGO) test -p claw-system-tests --locked --tests
+
+.PHONY: with-services
+with-services: ## Run one command with a test database and broker: make with-services CMD="cargo test -p claw-store"
+	$(CARGO) build --locked -p ii-claw -p claw-testkit
+	$(WITH_SERVICES) $(CMD)
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: fmt-check
+fmt-check: ## Check the formatting
+	$(CARGO) fmt --all --check
+
+.PHONY: lint
+lint: ## Run the linter; a warning is an error
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: doc
+doc: ## Build the documentation of the code
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+.PHONY: release
+release: ## Build the optimised programs
+	$(CARGO) build --release --locked $(BINARIES)
+
+.PHONY: bench
+bench: setup release ## Measure under load, e.g. make bench BENCH_ARGS="--help"
+	II_CLAW_BIN=$(TARGET)/release/ii-claw $(CARGO) run --release --locked -p claw-bench -- $(BENCH_ARGS)
+
+# The list of known vulnerabilities is a git repository of its own, which is not
+# reachable from everywhere. All the rest is checked anywhere.
+.PHONY: deny
+deny: ## Check licences, sources, bans and known vulnerabilities of dependencies
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --locked check bans licenses sources
+	@if timeout 120 $(CARGO) deny fetch db; then \
+		$(CARGO) deny --locked check --disable-fetch advisories; \
+	else \
+		printf '\n*** SKIPPED: known vulnerabilities were NOT checked ***\n' >&2; \
+		printf '*** the advisory database could not be fetched; repeat where it can ***\n\n' >&2; \
+	fi
+
+.PHONY: clean
+clean: ## Remove what was built; the data in .ii-claw stays
+	$(CARGO) clean

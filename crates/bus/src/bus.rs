@@ -1,0 +1,206 @@
+//! The connection to NATS.
+//!
+//! It reconnects for ever by itself; publishing while it is away is dropped rather than buffered without bound,
+//! because the database has the message and the owner's sweep will find it.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use async_nats::connection::State;
+use async_nats::{Client, ConnectOptions, Event, Subscriber};
+use bytes::Bytes;
+use claw_types::{ChannelId, ShardId, Work};
+use futures::StreamExt as _;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::sequence::Numbered;
+use crate::subjects;
+
+/// Larger messages are not published, only announced. NATS refuses more than 1 MiB by default.
+const MAX_PAYLOAD: usize = 512 * 1024;
+
+/// What can go wrong with NATS.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server is not there.
+    #[error("can't connect to NATS at {address}")]
+    Connect {
+        /// Where, without credentials.
+        address: String,
+        /// Why.
+        #[source]
+        source: async_nats::ConnectError,
+    },
+    /// A subscription could not be made.
+    #[error("can't subscribe to {subject}")]
+    Subscribe {
+        /// To what.
+        subject: String,
+        /// Why.
+        #[source]
+        source: async_nats::SubscribeError,
+    },
+}
+
+/// The connection; shared by the process.
+pub struct Bus {
+    client: Client,
+    publisher: Uuid,
+    counters: Mutex<HashMap<ShardId, u64>>,
+}
+
+/// Messages of one shard.
+pub struct Subscription(Subscriber);
+
+/// Frames for one conversation.
+pub struct Frames(Subscriber);
+
+impl Bus {
+    /// Connects. `publisher` must be new with each start of a process.
+    ///
+    /// # Errors
+    /// When the server can't be reached now; later losses heal by themselves.
+    pub async fn connect(url: &str, name: &str, publisher: Uuid) -> Result<Self, Error> {
+        let client = ConnectOptions::new()
+            .name(name)
+            .event_callback(|event| async move {
+                match event {
+                    Event::Connected => info!("NATS connected"),
+                    other => warn!(%other, "NATS: {other}"),
+                }
+            })
+            .connect(url)
+            .await
+            .map_err(|source| Error::Connect { address: without_credentials(url), source })?;
+        Ok(Self { client, publisher, counters: Mutex::default() })
+    }
+
+    /// Whether the server is there right now.
+    pub fn connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// Tells the shard's owner of an accepted message.
+    pub async fn publish_work(&self, work: &Work) {
+        let number = self.next_number(work.shard);
+        let numbered = Numbered { publisher: self.publisher, number, work: Some(work.clone()) };
+        let Ok(mut payload) = serde_json::to_vec(&numbered) else { return };
+        if payload.len() > MAX_PAYLOAD {
+            let announced = Numbered { work: None, ..numbered };
+            payload = serde_json::to_vec(&announced).unwrap_or_default();
+        }
+        self.publish(subjects::work(work.shard), payload.into()).await;
+    }
+
+    fn next_number(&self, shard: ShardId) -> u64 {
+        let mut counters = self.counters.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let counter = counters.entry(shard).or_insert(0);
+        *counter += 1;
+        *counter
+    }
+
+    /// Tells the shard's owner and every gateway to look at a channel again.
+    pub async fn publish_channel_changed(&self, shard: ShardId, channel: ChannelId) {
+        let payload = [channel.0.as_bytes().as_slice(), &shard.0.to_le_bytes()].concat();
+        self.publish(subjects::channel_changed(shard), payload.into()).await;
+    }
+
+    /// Tells workers to look at the membership again.
+    pub async fn publish_members_changed(&self) {
+        self.publish(subjects::MEMBERS.to_owned(), Bytes::new()).await;
+    }
+
+    /// Reaches the gateways that hold the conversation's sockets.
+    pub async fn publish_live(&self, channel: ChannelId, conversation: &str, frame: Bytes) {
+        self.publish(subjects::live(channel, conversation), frame).await;
+    }
+
+    async fn publish(&self, subject: String, payload: Bytes) {
+        if !self.connected() {
+            return;
+        }
+        if let Err(error) = self.client.publish(subject, payload).await {
+            // The sweep makes good for it.
+            warn!(%error, "NATS did not take a message: {error}");
+        }
+    }
+
+    /// The accepted messages of a shard, from now on.
+    ///
+    /// # Errors
+    /// When the client is closed.
+    pub async fn subscribe_work(&self, shard: ShardId) -> Result<Subscription, Error> {
+        self.subscribe(subjects::work(shard)).await.map(Subscription)
+    }
+
+    /// Changes of channels in any shard, from now on.
+    ///
+    /// # Errors
+    /// When the client is closed.
+    pub async fn subscribe_channels(&self) -> Result<Frames, Error> {
+        self.subscribe(subjects::CHANNELS.to_owned()).await.map(Frames)
+    }
+
+    /// Changes of the membership, from now on.
+    ///
+    /// # Errors
+    /// When the client is closed.
+    pub async fn subscribe_members(&self) -> Result<Frames, Error> {
+        self.subscribe(subjects::MEMBERS.to_owned()).await.map(Frames)
+    }
+
+    /// Frames for a conversation's sockets, from now on.
+    ///
+    /// # Errors
+    /// When the client is closed.
+    pub async fn subscribe_live(&self, channel: ChannelId, conversation: &str) -> Result<Frames, Error> {
+        self.subscribe(subjects::live(channel, conversation)).await.map(Frames)
+    }
+
+    async fn subscribe(&self, subject: String) -> Result<Subscriber, Error> {
+        self.client.subscribe(subject.clone()).await.map_err(|source| Error::Subscribe { subject, source })
+    }
+
+    /// Waits until the server has seen everything asked of it so far: subscriptions stand after this.
+    pub async fn flush(&self) {
+        if let Err(error) = self.client.flush().await {
+            warn!(%error, "NATS did not confirm: {error}");
+        }
+    }
+}
+
+impl Subscription {
+    /// The next message; `None` when the connection was closed for good. What can't be read is announced like a
+    /// message that was too large: the database has it.
+    pub async fn next(&mut self) -> Option<Numbered> {
+        let message = self.0.next().await?;
+        let unreadable = |error: &dyn std::fmt::Display| {
+            warn!(%error, "a message on NATS can't be read; sweeping for it");
+            Numbered { publisher: Uuid::nil(), number: u64::MAX, work: None }
+        };
+        Some(serde_json::from_slice(&message.payload).unwrap_or_else(|error| unreadable(&error)))
+    }
+}
+
+impl Frames {
+    /// The next frame; `None` when the connection was closed for good.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        Some(self.0.next().await?.payload)
+    }
+}
+
+/// The channel that [`Bus::publish_channel_changed`] named.
+pub fn changed_channel(frame: &[u8]) -> Option<ChannelId> {
+    Uuid::from_slice(frame.get(..16)?).ok().map(ChannelId)
+}
+
+/// The shard of the channel that [`Bus::publish_channel_changed`] named.
+pub fn changed_shard(frame: &[u8]) -> Option<ShardId> {
+    let bytes = frame.get(16..18)?.try_into().ok()?;
+    Some(ShardId(u16::from_le_bytes(bytes)))
+}
+
+fn without_credentials(url: &str) -> String {
+    url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, address)| address.to_owned())
+}

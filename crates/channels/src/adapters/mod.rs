@@ -1,0 +1,5 @@
+//! One adapter, one file (or folder).
+
+pub mod telegram;
+pub mod webchat;
+pub mod webhook;

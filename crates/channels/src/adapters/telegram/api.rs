@@ -1,0 +1,185 @@
+//! The Bot API's calls (<https://core.telegram.org/bots/api#making-requests>) and what their failures mean.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use reqwest::{Client, Response, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::kit::http::{Http, classify};
+use crate::{ChannelError, MediaStream};
+
+/// Beyond what the server holds a long poll.
+const POLL_MARGIN: Duration = Duration::from_secs(10);
+
+/// One bot's calls.
+pub(super) struct Api {
+    base: String,
+    token: String,
+    http: Http,
+}
+
+/// An update, not yet looked into: one that teloxide can't read must not hide the others.
+pub(super) struct RawUpdate {
+    pub(super) update_id: i64,
+    pub(super) json: Box<RawValue>,
+}
+
+/// A message that was sent.
+#[derive(Deserialize)]
+pub(super) struct Sent {
+    pub(super) message_id: i64,
+}
+
+#[derive(Deserialize)]
+struct File {
+    file_path: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct Envelope<T> {
+    ok: bool,
+    result: Option<T>,
+    #[serde(default)]
+    description: String,
+    parameters: Option<Parameters>,
+}
+
+#[derive(Deserialize)]
+struct Parameters {
+    retry_after: Option<u64>,
+}
+
+impl Api {
+    pub(super) fn new(base: String, token: String, http: Http) -> Self {
+        Self { base, token, http }
+    }
+
+    /// Updates from `offset` on; held open for `hold` when there are none.
+    pub(super) async fn updates(&self, offset: i64, hold: Duration) -> Result<Vec<RawUpdate>, ChannelError> {
+        #[derive(Deserialize)]
+        struct Head {
+            update_id: i64,
+        }
+        let body = json!({
+            "offset": offset, "timeout": hold.as_secs(), "limit": 100, "allowed_updates": ["message"],
+        });
+        let updates: Vec<Box<RawValue>> =
+            self.call(self.http.polls(), "getUpdates", &body, hold + POLL_MARGIN).await?;
+        updates
+            .into_iter()
+            .map(|json| {
+                let head: Head = serde_json::from_str(json.get())
+                    .map_err(|_| ChannelError::Retryable("an update without an id".to_owned()))?;
+                Ok(RawUpdate { update_id: head.update_id, json })
+            })
+            .collect()
+    }
+
+    pub(super) async fn send(&self, method: &str, body: &Value) -> Result<Sent, ChannelError> {
+        self.call(self.http.calls(), method, body, Duration::from_secs(30)).await
+    }
+
+    /// Opens a file by its id (<https://core.telegram.org/bots/api#getfile>: up to 20 MB).
+    pub(super) async fn open(&self, file_id: &str) -> Result<MediaStream, ChannelError> {
+        let body = json!({"file_id": file_id});
+        let file: File = self.call(self.http.calls(), "getFile", &body, Duration::from_secs(30)).await?;
+        let path = file.file_path.ok_or_else(|| {
+            ChannelError::Permanent("the platform does not hand this file out (more than 20 MB?)".to_owned())
+        })?;
+        let url = self.url(&format!("{}/file/bot{}/{path}", self.base, self.token))?;
+        let response = self.http.calls().get(url).send().await.map_err(|e| classify(&e.without_url()))?;
+        if !response.status().is_success() {
+            return Err(ChannelError::Retryable(format!("the platform answered {}", response.status().as_u16())));
+        }
+        Ok(stream(response))
+    }
+
+    fn url(&self, url: &str) -> Result<url::Url, ChannelError> {
+        self.http.check(url).map_err(|why| ChannelError::Config(format!("api_url {why}")))
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        client: &Client,
+        method: &str,
+        body: &Value,
+        limit: Duration,
+    ) -> Result<T, ChannelError> {
+        let url = self.url(&format!("{}/bot{}/{method}", self.base, self.token))?;
+        let sent = client.post(url).timeout(limit).json(body).send().await;
+        let response = sent.map_err(|e| classify(&e.without_url()))?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|e| classify(&e.without_url()))?;
+        match serde_json::from_slice::<Envelope<T>>(&bytes) {
+            Ok(Envelope { ok: true, result: Some(result), .. }) => Ok(result),
+            Ok(refused) => Err(meaning(status, &refused.description, refused.parameters)),
+            Err(_) if status.is_success() => {
+                // It said 200, so it probably happened; only the answer can't be read.
+                Err(ChannelError::Uncertain("the platform's answer can't be read".to_owned()))
+            }
+            Err(_) => Err(meaning(status, "no explanation", None)),
+        }
+    }
+}
+
+/// Errors: <https://core.telegram.org/bots/api#responseparameters> and, for the codes,
+/// <https://core.telegram.org/api/errors>.
+fn meaning(status: StatusCode, description: &str, parameters: Option<Parameters>) -> ChannelError {
+    let text = format!("Telegram answered {}: {description}", status.as_u16());
+    match status.as_u16() {
+        429 => {
+            let wait = parameters.and_then(|p| p.retry_after).unwrap_or(1).clamp(1, 3600);
+            ChannelError::RateLimited(Duration::from_secs(wait))
+        }
+        // A token that does not exist is a path that does not exist.
+        401 | 404 => ChannelError::BadCredentials(text),
+        409 => ChannelError::Retryable(
+            "another program polls with the same token: stop it, or give one of them another bot".to_owned(),
+        ),
+        400..=499 => ChannelError::Permanent(text),
+        _ => ChannelError::Retryable(text),
+    }
+}
+
+fn stream(response: Response) -> MediaStream {
+    let header = response.headers().get(http::header::CONTENT_TYPE);
+    MediaStream {
+        content_type: header.and_then(|value| value.to_str().ok()).map(str::to_owned),
+        length: response.content_length(),
+        bytes: response.bytes_stream().map_err(|e| classify(&e.without_url())).boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_map_to_what_can_be_done() {
+        let of = |code: u16, parameters| meaning(StatusCode::from_u16(code).unwrap(), "x", parameters);
+        let wait = Some(Parameters { retry_after: Some(7) });
+        assert_eq!(of(429, wait), ChannelError::RateLimited(Duration::from_secs(7)));
+        assert!(matches!(of(401, None), ChannelError::BadCredentials(_)));
+        assert!(matches!(of(403, None), ChannelError::Permanent(_)));
+        assert!(matches!(of(409, None), ChannelError::Retryable(_)));
+        assert!(matches!(of(502, None), ChannelError::Retryable(_)));
+    }
+
+    #[tokio::test]
+    async fn the_token_never_shows_in_an_error() {
+        let token = "123456:SECRETSECRETSECRETSECRET";
+        let http = Http::new(true).unwrap();
+        let api = Api::new("http://127.0.0.1:1".to_owned(), token.to_owned(), http);
+        let error = api.send("sendMessage", &json!({})).await.map(|_| ()).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("SECRET"));
+        assert!(matches!(error, ChannelError::Retryable(_)), "nothing was sent: {error:?}");
+        let private = Api::new("http://127.0.0.1:1".to_owned(), token.to_owned(), Http::new(false).unwrap());
+        let error = private.send("sendMessage", &json!({})).await.map(|_| ()).unwrap_err();
+        assert!(matches!(error, ChannelError::Config(_)), "{error:?}");
+    }
+}

@@ -1,0 +1,247 @@
+//! What a person wrote, out of an update (<https://core.telegram.org/bots/api#update>).
+
+use chrono::DateTime;
+use claw_types::{Inbound, MediaKind, MediaRef, Sender};
+use serde_json::{Map, Value, json};
+use teloxide_core::types::{FileMeta, Message, Update, UpdateKind, User};
+
+use super::api::RawUpdate;
+
+/// The message in an update; `None` for an update without a chat to answer to.
+///
+/// What teloxide can't read (a kind newer than it) is read by hand as far as possible rather than lost.
+pub(super) fn inbound(update: &RawUpdate) -> Option<Inbound> {
+    match serde_json::from_str::<Update>(update.json.get()).map(|update| update.kind) {
+        Ok(UpdateKind::Message(message)) => Some(understood(&message)),
+        _ => by_hand(&serde_json::from_str(update.json.get()).ok()?),
+    }
+}
+
+/// Whether the sender is among `allowed` (ids or @names); an empty list lets everyone.
+pub(super) fn may_write(message: &Inbound, allowed: &[String]) -> bool {
+    let name = message.metadata.get("username").and_then(Value::as_str);
+    let id = message.sender.as_ref().map(|sender| sender.platform_id.as_str());
+    allowed.is_empty()
+        || allowed.iter().any(|entry| {
+            let entry = entry.trim_start_matches('@');
+            Some(entry) == id || name.is_some_and(|name| name.eq_ignore_ascii_case(entry))
+        })
+}
+
+fn understood(message: &Message) -> Inbound {
+    let chat = message.chat.id.0.to_string();
+    // Only a forum topic is a thread of its own; the thread id of a mere reply can't be sent to.
+    let topic = message.thread_id.filter(|_| message.is_topic_message).map(|thread| thread.0.0.to_string());
+    let (content_type, media, duration) = attachment(message);
+    let text = message.text().or(message.caption()).map(str::to_owned);
+    let mut metadata = session(&chat, topic.as_deref());
+    if let Some(title) = message.chat.title() {
+        metadata.insert("chat_title".to_owned(), json!(title));
+    }
+    if let Some(name) = message.from.as_ref().and_then(|user| user.username.as_deref()) {
+        metadata.insert("username".to_owned(), json!(name));
+    }
+    let text = text.or_else(|| describe(message, &mut metadata));
+    Inbound {
+        platform_message_id: Some(message.id.0.to_string()),
+        dedup_key: Some(format!("{chat}:{}", message.id.0)),
+        sender: message.from.as_ref().map(sender),
+        content_type,
+        text,
+        media,
+        media_duration_seconds: duration,
+        is_group: !message.chat.is_private(),
+        recipient: chat,
+        thread_id: topic,
+        timestamp: Some(message.date),
+        metadata,
+    }
+}
+
+/// Session keys. The backend takes the first of `thread_id` and `chat_id`; a topic's number alone is the same in
+/// every group, so it goes with the chat's.
+fn session(chat: &str, topic: Option<&str>) -> Map<String, Value> {
+    let mut metadata = Map::from_iter([("chat_id".to_owned(), json!(chat))]);
+    if let Some(topic) = topic {
+        metadata.insert("thread_id".to_owned(), json!(format!("{chat}:{topic}")));
+        metadata.insert("message_thread_id".to_owned(), json!(topic));
+    }
+    metadata
+}
+
+fn sender(user: &User) -> Sender {
+    Sender { platform_id: user.id.0.to_string(), display_name: user.full_name(), internal_user: None }
+}
+
+fn attachment(message: &Message) -> (String, Option<MediaRef>, Option<u32>) {
+    let plain = |kind: MediaKind, media, duration| (kind.as_str().to_owned(), Some(media), duration);
+    if let Some(sizes) = message.photo() {
+        let largest = sizes.iter().max_by_key(|size| size.width * size.height);
+        let media = largest.map(|size| reference(MediaKind::Image, &size.file, None, Some("image/jpeg")));
+        return ("image".to_owned(), media, None);
+    }
+    if let Some(voice) = message.voice() {
+        let mime = voice.mime_type.as_ref().map_or("audio/ogg", |mime| mime.as_ref());
+        let media = reference(MediaKind::Voice, &voice.file, None, Some(mime));
+        return plain(MediaKind::Voice, media, Some(voice.duration.seconds()));
+    }
+    if let Some(video) = message.video() {
+        let mime = video.mime_type.as_ref().map(|mime| mime.as_ref());
+        let media = reference(MediaKind::Video, &video.file, video.file_name.as_deref(), mime);
+        return plain(MediaKind::Video, media, Some(video.duration.seconds()));
+    }
+    if let Some(note) = message.video_note() {
+        let media = reference(MediaKind::Video, &note.file, None, Some("video/mp4"));
+        return plain(MediaKind::Video, media, Some(note.duration.seconds()));
+    }
+    if let Some(audio) = message.audio() {
+        let mime = audio.mime_type.as_ref().map(|mime| mime.as_ref());
+        let media = reference(MediaKind::Audio, &audio.file, audio.file_name.as_deref(), mime);
+        return plain(MediaKind::Audio, media, Some(audio.duration.seconds()));
+    }
+    // An animation comes with a document of the same file: it must be looked for first.
+    if let Some(animation) = message.animation() {
+        let mime = animation.mime_type.as_ref().map(|mime| mime.as_ref());
+        let media = reference(MediaKind::Video, &animation.file, animation.file_name.as_deref(), mime);
+        return plain(MediaKind::Video, media, Some(animation.duration.seconds()));
+    }
+    if let Some(document) = message.document() {
+        let mime = document.mime_type.as_ref().map(|mime| mime.as_ref());
+        let media = reference(MediaKind::File, &document.file, document.file_name.as_deref(), mime);
+        return plain(MediaKind::File, media, None);
+    }
+    if let Some(sticker) = message.sticker() {
+        let media = reference(MediaKind::Image, &sticker.file, None, None);
+        return ("sticker".to_owned(), Some(media), None);
+    }
+    let kind = match (message.location(), message.contact(), message.text()) {
+        (Some(_), _, _) => "location",
+        (_, Some(_), _) => "contact",
+        (_, _, Some(_)) => "text",
+        _ => "other",
+    };
+    (kind.to_owned(), None, None)
+}
+
+fn reference(kind: MediaKind, file: &FileMeta, name: Option<&str>, mime: Option<&str>) -> MediaRef {
+    MediaRef {
+        kind,
+        handle: file.id.0.clone(),
+        filename: name.map(str::to_owned),
+        mime: mime.map(str::to_owned),
+    }
+}
+
+/// Words for what has none, so that a backend which reads only text is told something; details go to `metadata`.
+fn describe(message: &Message, metadata: &mut Map<String, Value>) -> Option<String> {
+    if let Some(place) = message.location() {
+        metadata.insert(
+            "location".to_owned(),
+            json!({"latitude": place.latitude, "longitude": place.longitude}),
+        );
+        return Some(format!("{}, {}", place.latitude, place.longitude));
+    }
+    if let Some(contact) = message.contact() {
+        metadata.insert(
+            "contact".to_owned(),
+            json!({"phone_number": contact.phone_number, "first_name": contact.first_name}),
+        );
+        return Some(format!("{} {}", contact.first_name, contact.phone_number));
+    }
+    message.sticker().and_then(|sticker| sticker.emoji.clone())
+}
+
+/// As much as the raw JSON tells.
+fn by_hand(update: &Value) -> Option<Inbound> {
+    let message = update.get("message")?;
+    let chat = message.pointer("/chat/id")?.as_i64()?.to_string();
+    let id = message.get("message_id")?.as_i64()?;
+    let text = message.get("text").or_else(|| message.get("caption")).and_then(Value::as_str);
+    let from = message.get("from").and_then(|user| {
+        let name = user.get("first_name").and_then(Value::as_str).unwrap_or_default();
+        let platform_id = user.get("id")?.as_i64()?.to_string();
+        Some(Sender { platform_id, display_name: name.to_owned(), internal_user: None })
+    });
+    Some(Inbound {
+        platform_message_id: Some(id.to_string()),
+        dedup_key: Some(format!("{chat}:{id}")),
+        sender: from,
+        content_type: if text.is_some() { "text" } else { "other" }.to_owned(),
+        text: text.map(str::to_owned),
+        is_group: message.pointer("/chat/type").and_then(Value::as_str) != Some("private"),
+        timestamp: message
+            .get("date")
+            .and_then(Value::as_i64)
+            .and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
+        metadata: session(&chat, None),
+        recipient: chat,
+        ..Inbound::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(message: Value) -> Inbound {
+        let json = json!({"update_id": 7, "message": message});
+        let json = serde_json::value::to_raw_value(&json).unwrap();
+        inbound(&RawUpdate { update_id: 7, json }).unwrap()
+    }
+
+    fn group(extra: Value) -> Value {
+        let mut message = json!({
+            "message_id": 5, "date": 1_700_000_000,
+            "chat": {"id": -100_123, "type": "supergroup", "title": "research", "is_forum": true},
+            "from": {"id": 42, "is_bot": false, "first_name": "Ada", "last_name": "L", "username": "ada"},
+        });
+        message.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        message
+    }
+
+    #[test]
+    fn in_a_group_the_sender_is_the_person_and_the_answer_goes_to_the_group() {
+        let message = read(group(json!({"text": "hi", "message_thread_id": 9, "is_topic_message": true})));
+        assert_eq!(message.sender.as_ref().unwrap().platform_id, "42");
+        assert_eq!(message.sender.as_ref().unwrap().display_name, "Ada L");
+        assert_eq!((message.recipient.as_str(), message.thread_id.as_deref()), ("-100123", Some("9")));
+        assert!(message.is_group);
+        assert_eq!(message.metadata["thread_id"], "-100123:9");
+        assert_eq!(message.metadata["chat_title"], "research");
+        assert_eq!(message.dedup_key.as_deref(), Some("-100123:5"));
+    }
+
+    #[test]
+    fn a_reply_thread_is_not_a_topic() {
+        let message = read(group(json!({"text": "hi", "message_thread_id": 9})));
+        assert_eq!(message.thread_id, None);
+        assert_eq!(message.metadata.get("thread_id"), None);
+    }
+
+    #[test]
+    fn a_voice_note_has_its_length_and_a_photo_its_largest_size() {
+        let voice = read(group(json!({"voice": {
+            "file_id": "v", "file_unique_id": "u", "file_size": 3, "duration": 4, "mime_type": "audio/ogg"}})));
+        assert_eq!((voice.content_type.as_str(), voice.media_duration_seconds), ("voice", Some(4)));
+        assert_eq!(voice.media.unwrap().handle, "v");
+        let size = |id: &str, n: u32| json!({"file_id": id, "file_unique_id": id, "width": n, "height": n});
+        let photo = read(group(json!({"photo": [size("s", 90), size("l", 900)], "caption": "look"})));
+        assert_eq!(photo.media.unwrap().handle, "l");
+        assert_eq!((photo.content_type.as_str(), photo.text.as_deref()), ("image", Some("look")));
+    }
+
+    #[test]
+    fn what_teloxide_can_not_read_is_not_lost() {
+        let odd = read(json!({"message_id": 5, "date": 1_700_000_000_000_i64, "text": "hi",
+            "chat": {"id": 3, "type": "private"}, "from": {"id": 3, "first_name": "Bo"}}));
+        assert_eq!((odd.text.as_deref(), odd.recipient.as_str(), odd.is_group), (Some("hi"), "3", false));
+    }
+
+    #[test]
+    fn allow_lists_take_ids_and_names() {
+        let message = read(group(json!({"text": "hi"})));
+        let may = |list: &[&str]| may_write(&message, &list.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert!(may(&[]) && may(&["42"]) && may(&["@Ada"]) && may(&["7", "ada"]));
+        assert!(!may(&["7"]) && !may(&["bob"]));
+    }
+}

@@ -1,0 +1,211 @@
+//! The one trait behind which every platform stands, and what an adapter is given to work with.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use claw_runtime::{Clock, Ids, Random};
+use claw_types::{ChannelId, Inbound, Media, MediaKind, MediaRef, MessageId};
+use futures::stream::BoxStream;
+use http::HeaderMap;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::kit::http::Http;
+use crate::{ChannelError, Field, Hub, SinkError};
+
+/// A channel at work. Implementations hold no state that must survive them.
+#[async_trait]
+pub trait Channel: Send + Sync + 'static {
+    /// What the platform can carry.
+    fn caps(&self) -> &'static Caps;
+
+    /// Verifies and parses a request that arrived at the channel's webhook address. No I/O: the caller commits what
+    /// comes back before it answers the platform.
+    ///
+    /// # Errors
+    /// [`ChannelError::BadSignature`] for a forged one, [`ChannelError::BadRequest`] for one that can't be read.
+    fn decode(&self, _request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
+        Err(ChannelError::BadRequest("this type of channel takes no webhooks".to_owned()))
+    }
+
+    /// Hands one part of a message to the platform; called by the channel's owner only.
+    ///
+    /// # Errors
+    /// By what the caller can do; see [`ChannelError`].
+    async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError>;
+
+    /// Receives until `stop`; returns early only with an error. By default there is nothing to receive.
+    ///
+    /// Must hold: the platform is told that a message was taken only after `sink.accept` returned.
+    ///
+    /// # Errors
+    /// What ended it; the caller decides whether and when to start it again.
+    async fn listen(&self, _sink: &dyn Sink, stop: CancellationToken) -> Result<(), ChannelError> {
+        stop.cancelled().await;
+        Ok(())
+    }
+
+    /// Opens an attachment that the platform keeps for us.
+    ///
+    /// # Errors
+    /// When the platform does not hand it out.
+    async fn open_media(&self, _media: &MediaRef) -> Result<MediaStream, ChannelError> {
+        Err(ChannelError::Permanent("this type of channel keeps no attachments".to_owned()))
+    }
+}
+
+/// What one adapter file fills in beside [`Channel`].
+pub trait Adapter: Channel + Sized {
+    /// The type in the API, lower case.
+    const NAME: &'static str;
+    /// Every field of the configuration; a test compares them with [`Adapter::Config`].
+    const FIELDS: &'static [Field];
+    /// The fields, typed.
+    type Config: DeserializeOwned + Send;
+
+    /// Makes a channel. No I/O.
+    ///
+    /// # Errors
+    /// [`ChannelError::Config`] with a sentence that says what to change.
+    fn new(config: Self::Config, deps: Deps) -> Result<Self, ChannelError>;
+
+    /// The credential that only one channel may use, because the platform delivers each update once.
+    fn credential(_config: &Self::Config) -> Option<String> {
+        None
+    }
+
+    /// Pages and sockets that gateways serve for channels of this type.
+    fn routes(_hub: Arc<dyn Hub>) -> Option<axum::Router> {
+        None
+    }
+}
+
+/// What a channel works with.
+#[derive(Clone)]
+pub struct Deps {
+    /// Which channel.
+    pub channel_id: ChannelId,
+    /// HTTP clients, shared by all channels of the process.
+    pub http: Http,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// New ids.
+    pub ids: Ids,
+    /// Randomness, for jitter.
+    pub random: Arc<dyn Random>,
+    /// Reaches the sockets that gateways hold.
+    pub live: Arc<dyn Live>,
+}
+
+/// Carries something to whoever is connected to a gateway right now; nobody may be.
+#[async_trait]
+pub trait Live: Send + Sync + 'static {
+    /// Best effort: what must not be lost is in the database.
+    async fn publish(&self, channel: ChannelId, conversation: &str, frame: Bytes);
+}
+
+/// Where an adapter puts what it received.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Returns once every message is committed (or known to have been before).
+    ///
+    /// # Errors
+    /// When that did not happen; nothing may be confirmed to the platform then.
+    async fn accept(&self, messages: Vec<Inbound>) -> Result<(), SinkError>;
+
+    /// Where the platform's stream was left last time.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    async fn cursor(&self) -> Result<Option<String>, SinkError>;
+
+    /// Remembers where the platform's stream was left; committed when it returns.
+    ///
+    /// # Errors
+    /// When it was not committed.
+    async fn save_cursor(&self, cursor: String) -> Result<(), SinkError>;
+
+    /// Tells the channel's user of trouble that the adapter goes on from by itself; `None` when it is over.
+    async fn trouble(&self, error: Option<&str>);
+}
+
+/// A request at the channel's webhook address.
+#[derive(Debug, Clone)]
+pub struct RawRequest {
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// The query string, without the question mark.
+    pub query: String,
+    /// The exact body.
+    pub body: Bytes,
+}
+
+/// How a platform counts text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextUnit {
+    /// UTF-16 code units.
+    Utf16,
+    /// Bytes of UTF-8.
+    Bytes,
+    /// Unicode scalar values.
+    Chars,
+}
+
+/// What a platform can carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caps {
+    /// Longest text of one message.
+    pub max_text: usize,
+    /// Longest caption of an attachment.
+    pub max_caption: usize,
+    /// How both are counted.
+    pub unit: TextUnit,
+    /// Attachments it takes natively; the others are sent as links.
+    pub media: &'static [MediaKind],
+}
+
+/// One message as the platform will see it: a text, or an attachment with its caption.
+#[derive(Debug, Clone)]
+pub struct Part<'a> {
+    /// The message it belongs to.
+    pub message_id: MessageId,
+    /// The message's place in the database's order.
+    pub seq: i64,
+    /// Which part of it, from 0; with the message's id, a nonce.
+    pub index: usize,
+    /// The platform's id of the chat.
+    pub recipient: &'a str,
+    /// The thread or topic in it.
+    pub thread_id: Option<&'a str>,
+    /// The text or the caption.
+    pub text: Option<&'a str>,
+    /// The attachment.
+    pub media: Option<&'a Media>,
+    /// When the message was accepted.
+    pub accepted_at: DateTime<Utc>,
+}
+
+/// The platform has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The platform's id of it.
+    pub platform_message_id: String,
+}
+
+/// An attachment on its way from the platform.
+pub struct MediaStream {
+    /// Its media type, where known.
+    pub content_type: Option<String>,
+    /// Its size in bytes, where known.
+    pub length: Option<u64>,
+    /// Its bytes.
+    pub bytes: BoxStream<'static, Result<Bytes, ChannelError>>,
+}
+
+/// The fields of a stored channel: those in the open and the secret ones, merged.
+pub fn merged(config: &Map<String, Value>, secrets: &Map<String, Value>) -> Map<String, Value> {
+    config.iter().chain(secrets).map(|(key, value)| (key.clone(), value.clone())).collect()
+}

@@ -1,0 +1,242 @@
+//! The fields of a channel's configuration: what the API takes, what is secret, what is coerced.
+//!
+//! The client turns every value into a string (a list is `"a, b"`, a boolean `"true"`, a number its digits), others
+//! send native JSON; both end up the same here, before an adapter sees them.
+
+use serde_json::{Map, Number, Value};
+
+/// What a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldKind {
+    /// Text.
+    Text,
+    /// Text that is sealed and never shown.
+    Secret,
+    /// An http or https address that the gateway will call; private ones only where the operator allows them.
+    Url,
+    /// A whole number from 0.
+    Number,
+    /// Yes or no.
+    Bool,
+    /// Texts, comma-separated in a string.
+    List,
+}
+
+/// One field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// Its key.
+    pub key: &'static str,
+    /// What it holds.
+    pub kind: FieldKind,
+    /// Whether a channel can do without.
+    pub required: bool,
+    /// One sentence on what it is.
+    pub help: &'static str,
+}
+
+/// Why fields were refused; the sentence says what to change.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum FieldError {
+    /// A key that the type does not have.
+    #[error("the field {key:?} does not exist for {channel_type:?}; its fields are: {known}")]
+    Unknown {
+        /// The key.
+        key: String,
+        /// The type.
+        channel_type: &'static str,
+        /// Its keys.
+        known: String,
+    },
+    /// A key that is needed.
+    #[error("the field {key:?} is required for {channel_type:?}: {help}")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// The type.
+        channel_type: &'static str,
+        /// What it is.
+        help: &'static str,
+    },
+    /// A value of the wrong type.
+    #[error("the field {key:?} must be {expected}, not {given}")]
+    Type {
+        /// The key.
+        key: String,
+        /// What it should be.
+        expected: &'static str,
+        /// What it was.
+        given: &'static str,
+    },
+}
+
+/// Fields split by where they are kept.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fields {
+    /// In the open.
+    pub config: Map<String, Value>,
+    /// Sealed.
+    pub secrets: Map<String, Value>,
+}
+
+impl Fields {
+    /// Lays `given` over `self`: an empty or null value takes an open field away and leaves a secret as it is,
+    /// because the client's form sends back empty what it was never shown.
+    ///
+    /// # Errors
+    /// When a key is unknown or a value has the wrong type; nothing is changed then.
+    pub fn merge(
+        mut self,
+        channel_type: &'static str,
+        fields: &[Field],
+        given: Map<String, Value>,
+    ) -> Result<Self, FieldError> {
+        for (key, value) in given {
+            let Some(field) = fields.iter().find(|f| f.key == key) else {
+                let known = fields.iter().map(|f| f.key).collect::<Vec<_>>().join(", ");
+                return Err(FieldError::Unknown { key, channel_type, known });
+            };
+            match (coerce(field, value)?, field.kind) {
+                (Some(value), FieldKind::Secret) => drop(self.secrets.insert(key, value)),
+                (None, FieldKind::Secret) => {}
+                (Some(value), _) => drop(self.config.insert(key, value)),
+                (None, _) => drop(self.config.remove(&key)),
+            }
+        }
+        Ok(self)
+    }
+
+    /// Checks that everything required is there.
+    ///
+    /// # Errors
+    /// Naming the first field that is not.
+    pub fn complete(self, channel_type: &'static str, fields: &'static [Field]) -> Result<Self, FieldError> {
+        let has = |key: &str| self.config.contains_key(key) || self.secrets.contains_key(key);
+        match fields.iter().find(|f| f.required && !has(f.key)) {
+            Some(f) => Err(FieldError::Missing { key: f.key, channel_type, help: f.help }),
+            None => Ok(self),
+        }
+    }
+}
+
+fn coerce(field: &Field, value: Value) -> Result<Option<Value>, FieldError> {
+    if value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty()) {
+        return Ok(None);
+    }
+    let wrong = |expected| FieldError::Type { key: field.key.to_owned(), expected, given: type_of(&value) };
+    let coerced = match (field.kind, &value) {
+        (FieldKind::Text | FieldKind::Secret | FieldKind::Url, Value::String(text)) => {
+            if text.contains(char::is_control) {
+                return Err(wrong("text without control characters"));
+            }
+            Value::String(text.trim().to_owned())
+        }
+        (FieldKind::Text | FieldKind::Secret, Value::Number(number)) => Value::String(number.to_string()),
+        (FieldKind::Number, Value::Number(number)) if number.is_u64() => value,
+        (FieldKind::Number, Value::String(text)) => {
+            let number: u64 = text.trim().parse().map_err(|_| wrong("a whole number"))?;
+            Value::Number(Number::from(number))
+        }
+        (FieldKind::Bool, Value::Bool(_)) => value,
+        (FieldKind::Bool, Value::String(text)) => match text.trim() {
+            "true" | "True" => Value::Bool(true),
+            "false" | "False" => Value::Bool(false),
+            _ => return Err(wrong("\"true\" or \"false\"")),
+        },
+        (FieldKind::List, Value::String(text)) => list(text.split(',')),
+        (FieldKind::List, Value::Array(items)) => {
+            let texts: Option<Vec<String>> = items.iter().map(scalar).collect();
+            list(texts.ok_or_else(|| wrong("a list of texts"))?.iter().map(String::as_str))
+        }
+        (FieldKind::List, Value::Number(number)) => list([number.to_string().as_str()].into_iter()),
+        (kind, _) => return Err(wrong(expected(kind))),
+    };
+    Ok(Some(coerced))
+}
+
+fn list<'a>(items: impl Iterator<Item = &'a str>) -> Value {
+    items.map(str::trim).filter(|item| !item.is_empty()).collect()
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.contains(char::is_control) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn expected(kind: FieldKind) -> &'static str {
+    match kind {
+        FieldKind::Text | FieldKind::Secret => "text",
+        FieldKind::Url => "an http or https URL",
+        FieldKind::Number => "a whole number",
+        FieldKind::Bool => "true or false",
+        FieldKind::List => "a list, or a text with commas",
+    }
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number of another kind",
+        Value::String(_) => "this text",
+        Value::Array(_) => "a list of something else",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const FIELDS: &[Field] = &[
+        Field { key: "token", kind: FieldKind::Secret, required: true, help: "the token." },
+        Field { key: "users", kind: FieldKind::List, required: false, help: "" },
+        Field { key: "secs", kind: FieldKind::Number, required: false, help: "" },
+        Field { key: "loud", kind: FieldKind::Bool, required: false, help: "" },
+    ];
+
+    fn merge(on: Fields, given: Value) -> Result<Fields, FieldError> {
+        let Value::Object(given) = given else { panic!("an object") };
+        on.merge("test", FIELDS, given)
+    }
+
+    #[test]
+    fn strings_and_native_values_are_the_same() {
+        let strings = merge(
+            Fields::default(),
+            json!({"token": "t", "users": "1, 2,, 3", "secs": "5", "loud": "true"}),
+        );
+        let native =
+            merge(Fields::default(), json!({"token": "t", "users": [1, "2", 3], "secs": 5, "loud": true}));
+        assert_eq!(strings, native);
+        let fields = strings.unwrap();
+        assert_eq!(Value::Object(fields.config), json!({"users": ["1", "2", "3"], "secs": 5, "loud": true}));
+        assert_eq!(Value::Object(fields.secrets), json!({"token": "t"}));
+    }
+
+    #[test]
+    fn an_update_merges_and_an_absent_or_empty_secret_stays() {
+        let stored = merge(Fields::default(), json!({"token": "t", "users": "1", "secs": "5"})).unwrap();
+        let merged = merge(stored, json!({"token": "", "users": "", "loud": "false"})).unwrap();
+        assert_eq!(Value::Object(merged.config), json!({"secs": 5, "loud": false}));
+        assert_eq!(Value::Object(merged.secrets), json!({"token": "t"}));
+    }
+
+    #[test]
+    fn errors_say_what_to_change() {
+        let error = |given| merge(Fields::default(), given).unwrap_err().to_string();
+        assert_eq!(
+            error(json!({"tokn": "t"})),
+            "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud"
+        );
+        assert_eq!(error(json!({"secs": "abc"})), "the field \"secs\" must be a whole number, not this text");
+        assert_eq!(error(json!({"loud": {}})), "the field \"loud\" must be true or false, not an object");
+        let missing = Fields::default().complete("test", FIELDS).unwrap_err().to_string();
+        assert_eq!(missing, "the field \"token\" is required for \"test\": the token.");
+    }
+}

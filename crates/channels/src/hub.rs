@@ -1,0 +1,102 @@
+//! What a gateway offers to adapters whose people connect to the gateway itself.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use claw_types::{ChannelId, Direction, Inbound, MessageId};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Why the gateway could not do it; shown to the person, so it tells nothing of the inside.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum HubError {
+    /// There is no such channel, or it is switched off.
+    #[error("this chat does not exist or is switched off")]
+    NoChannel,
+    /// The database or the bus did not answer.
+    #[error("the message could not be stored just now; it will be tried again")]
+    Unavailable,
+}
+
+/// The gateway as an adapter's routes see it.
+#[async_trait]
+pub trait Hub: Send + Sync + 'static {
+    /// The channel that the gateway's front page shows, if any.
+    fn home(&self) -> Option<ChannelId>;
+
+    /// A channel that exists, is enabled and is of this type.
+    ///
+    /// # Errors
+    /// [`HubError::NoChannel`] when it is not.
+    async fn channel(&self, channel_type: &str, id: ChannelId) -> Result<Hosted, HubError>;
+
+    /// Returns once the message is committed.
+    ///
+    /// # Errors
+    /// When it was not.
+    async fn accept(&self, id: ChannelId, message: Inbound) -> Result<Stored, HubError>;
+
+    /// The last messages of a conversation past a place, in order.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    async fn history(
+        &self,
+        id: ChannelId,
+        conversation: &str,
+        after: i64,
+    ) -> Result<Vec<HistoryItem>, HubError>;
+
+    /// What owners publish through [`crate::Live`] for a conversation, from now on. Frames may be lost when the
+    /// receiver is slow or the bus is away; the end of the stream says so, and the history has them.
+    ///
+    /// # Errors
+    /// When the bus is away.
+    async fn subscribe(&self, id: ChannelId, conversation: &str) -> Result<mpsc::Receiver<Bytes>, HubError>;
+
+    /// Cancelled when the gateway is draining: sockets say goodbye.
+    fn draining(&self) -> CancellationToken;
+
+    /// The time.
+    fn now(&self) -> DateTime<Utc>;
+
+    /// `n` random bytes in hex.
+    fn token(&self, n: usize) -> String;
+}
+
+/// A channel as its own routes see it.
+#[derive(Debug, Clone)]
+pub struct Hosted {
+    /// The name to show.
+    pub name: String,
+    /// Its fields that are not secret.
+    pub config: Map<String, Value>,
+}
+
+/// A stored message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Its id.
+    pub id: MessageId,
+    /// Its place; 0 for a message that was stored before.
+    pub seq: i64,
+    /// Whether it was stored before.
+    pub duplicate: bool,
+}
+
+/// A message in a conversation's history.
+#[derive(Debug, Clone)]
+pub struct HistoryItem {
+    /// Its id.
+    pub id: MessageId,
+    /// Its place.
+    pub seq: i64,
+    /// Which way it went.
+    pub direction: Direction,
+    /// A [`claw_types::WebhookBody`] (in) or a [`claw_types::Outbound`] (out).
+    pub payload: Box<RawValue>,
+    /// When it was accepted.
+    pub accepted_at: DateTime<Utc>,
+}

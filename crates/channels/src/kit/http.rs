@@ -1,0 +1,92 @@
+//! The HTTP clients that all channels of a process share: a client of its own for each bot would cost 133 KiB and
+//! its own connections (measured), against 26 KiB for a long poll on a shared one.
+
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder};
+
+use super::guard::{self, PublicResolver, UrlError};
+use crate::ChannelError;
+
+/// Platform calls answer within this, or their outcome is unknown.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The shared clients. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Http {
+    calls: Client,
+    polls: Client,
+    allow_private: bool,
+}
+
+impl Http {
+    /// Clients that reach private addresses only when `allow_private`.
+    ///
+    /// # Errors
+    /// When TLS can't be set up.
+    pub fn new(allow_private: bool) -> Result<Self, reqwest::Error> {
+        let build = |builder: ClientBuilder| {
+            let builder = if allow_private { builder } else { builder.dns_resolver(PublicResolver) };
+            builder.build()
+        };
+        Ok(Self {
+            calls: build(base().timeout(TIMEOUT))?,
+            // One connection a poll: over HTTP/2 a server's stream limit (often 200) would silently queue the rest.
+            polls: build(base().http1_only())?,
+            allow_private,
+        })
+    }
+
+    /// For ordinary calls, which end within 30 s.
+    pub fn calls(&self) -> &Client {
+        &self.calls
+    }
+
+    /// For long polls; the caller sets the time-out of each request.
+    pub fn polls(&self) -> &Client {
+        &self.polls
+    }
+
+    /// Checks a user's URL before it is used: the resolver can't see a host that is an address already.
+    ///
+    /// # Errors
+    /// When it may not be called.
+    pub fn check(&self, url: &str) -> Result<url::Url, UrlError> {
+        guard::check_form(url, self.allow_private)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that builds clients")]
+fn base() -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("ii-claw/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(10))
+        .redirect(Policy::none())
+        .no_proxy()
+}
+
+/// A client for addresses that the operator chose: the backend. No address is refused.
+///
+/// # Errors
+/// When TLS can't be set up.
+pub fn operator_client(timeout: Duration) -> Result<Client, reqwest::Error> {
+    base().timeout(timeout).pool_max_idle_per_host(256).build()
+}
+
+/// What a failed request means: before the connection stood nothing was sent; after that, nobody knows.
+pub fn classify(error: &reqwest::Error) -> ChannelError {
+    // `without_url`: a platform's URL may carry the bot's token.
+    let reason = if error.is_connect() {
+        "can't connect to the platform"
+    } else if error.is_timeout() {
+        "the platform did not answer in time"
+    } else {
+        "the connection to the platform broke"
+    };
+    if error.is_connect() || error.is_builder() {
+        ChannelError::Retryable(reason.to_owned())
+    } else {
+        ChannelError::Uncertain(reason.to_owned())
+    }
+}

@@ -1,0 +1,6 @@
+//! What adapters share; each thing once.
+
+pub mod guard;
+pub mod http;
+pub mod media_link;
+pub mod split;

@@ -1,0 +1,185 @@
+//! One message into the parts that a platform takes.
+//!
+//! Text is cut at the last paragraph, line, sentence or word that fits, counted as the platform counts; a code
+//! fence that a cut opens is closed and opened again in the next part, so every part renders by itself. A character
+//! is never torn. Nothing but the white space at a cut is lost.
+
+use claw_types::{Media, Outbound};
+
+use crate::{Caps, TextUnit};
+
+/// A part's content.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Content {
+    /// The text or the caption.
+    pub text: Option<String>,
+    /// The attachment.
+    pub media: Option<Media>,
+}
+
+/// The parts of `message`, in order: attachments (the first one with the text as its caption when that fits), then
+/// what text is left. An attachment that the platform does not take becomes a line with its link.
+pub fn parts(message: &Outbound, caps: &Caps) -> Vec<Content> {
+    let (native, links): (Vec<_>, Vec<_>) = message.media.iter().partition(|m| caps.media.contains(&m.kind));
+    let lines = message.text.iter().cloned().chain(links.iter().map(|m| link(m)));
+    let mut text = Some(lines.collect::<Vec<_>>().join("\n")).filter(|text| !text.trim().is_empty());
+    let mut contents = Vec::new();
+    for media in native {
+        let caption = text.take_if(|text| caps.unit.count(text) <= caps.max_caption);
+        contents.push(Content { text: caption, media: Some(media.clone()) });
+    }
+    let texts = text.map(|text| split(&text, caps.max_text, caps.unit)).unwrap_or_default();
+    contents.extend(texts.into_iter().map(|text| Content { text: Some(text), media: None }));
+    contents
+}
+
+fn link(media: &Media) -> String {
+    match &media.filename {
+        Some(name) => format!("{name}: {}", media.url),
+        None => media.url.clone(),
+    }
+}
+
+impl TextUnit {
+    /// The length of `text` in this unit.
+    pub fn count(self, text: &str) -> usize {
+        match self {
+            Self::Bytes => text.len(),
+            _ => text.chars().map(|c| self.width(c)).sum(),
+        }
+    }
+
+    fn width(self, c: char) -> usize {
+        match self {
+            Self::Utf16 => c.len_utf16(),
+            Self::Bytes => c.len_utf8(),
+            Self::Chars => 1,
+        }
+    }
+}
+
+const FENCE: &str = "```";
+
+/// Cuts `text` into pieces of at most `limit` units.
+pub fn split(text: &str, limit: usize, unit: TextUnit) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut rest = text.trim_end().to_owned();
+    while unit.count(&rest) > limit {
+        // Room to close a fence at the end of this piece.
+        let reserve = unit.count("\n```").min(limit / 2);
+        let at = cut(&rest, limit - reserve, unit);
+        let (head, tail) = (rest[..at].trim_end(), rest[at..].trim_start_matches(['\n', ' ']));
+        let (head, tail) = match open_fence(head) {
+            // Reopening must leave the text shorter than before, or this would never end.
+            Some(line) if unit.count(line) < limit / 4 => {
+                (format!("{head}\n{FENCE}"), format!("{line}\n{tail}"))
+            }
+            _ => (head.to_owned(), tail.to_owned()),
+        };
+        pieces.push(head);
+        rest = tail;
+    }
+    pieces.push(rest);
+    pieces.retain(|piece| !piece.trim().is_empty());
+    pieces
+}
+
+/// The byte at which to cut so that at most `limit` units stay before it; always above 0.
+fn cut(text: &str, limit: usize, unit: TextUnit) -> usize {
+    let mut used = 0;
+    let mut end = 0;
+    for (at, c) in text.char_indices() {
+        used += unit.width(c);
+        if used > limit && at > 0 {
+            break;
+        }
+        end = at + c.len_utf8();
+    }
+    let window = &text[..end];
+    // A cut in the first half would make a needlessly short piece.
+    let late = |at: &usize| *at > end / 2;
+    window
+        .rfind("\n\n")
+        .filter(late)
+        .or_else(|| window.rfind('\n').filter(late))
+        .or_else(|| window.rfind(". ").map(|at| at + 1).filter(late))
+        .or_else(|| window.rfind(' ').filter(late))
+        .unwrap_or(end)
+}
+
+/// The line that opened a code fence which `text` leaves open.
+fn open_fence(text: &str) -> Option<&str> {
+    text.lines().filter(|line| line.trim_start().starts_with(FENCE)).fold(None, |open, line| match open {
+        Some(_) => None,
+        None => Some(line),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_types::MediaKind;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CAPS: Caps =
+        Caps { max_text: 20, max_caption: 5, unit: TextUnit::Utf16, media: &[MediaKind::Image] };
+
+    fn message(text: &str, media: &[MediaKind]) -> Outbound {
+        let media = media.iter().map(|&kind| Media { kind, url: "https://x/y".into(), filename: None });
+        Outbound { recipient: "1".into(), thread_id: None, text: Some(text.into()), media: media.collect() }
+    }
+
+    #[test]
+    fn a_caption_that_fits_goes_with_the_picture() {
+        let short = parts(&message("hi", &[MediaKind::Image]), &CAPS);
+        assert_eq!(short.len(), 1);
+        assert_eq!(short[0].text.as_deref(), Some("hi"));
+        let long = parts(&message("more than five", &[MediaKind::Image]), &CAPS);
+        assert_eq!((long.len(), long[0].text.as_deref()), (2, None));
+    }
+
+    #[test]
+    fn what_the_platform_does_not_take_becomes_a_link() {
+        let parts = parts(&message("see", &[MediaKind::Voice]), &CAPS);
+        assert_eq!(parts, [Content { text: Some("see\nhttps://x/y".into()), media: None }]);
+    }
+
+    #[test]
+    fn cuts_prefer_paragraphs_and_words() {
+        assert_eq!(split("one two three\n\nfour five six", 20, TextUnit::Chars), [
+            "one two three",
+            "four five six"
+        ]);
+        assert_eq!(split("aaaa bbbb cccc dddd eeee", 18, TextUnit::Chars), ["aaaa bbbb", "cccc dddd eeee"]);
+    }
+
+    #[test]
+    fn a_fence_is_closed_and_reopened() {
+        let text = format!("```rust\n{}\n```", "let x = 1;\n".repeat(20));
+        let pieces = split(&text, 80, TextUnit::Chars);
+        assert!(pieces.len() > 2);
+        for piece in &pieces {
+            assert!(piece.starts_with("```rust\n"), "{piece}");
+            assert_eq!(piece.matches(FENCE).count() % 2, 0, "{piece}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_fit_and_lose_nothing_but_white_space(text in "[a-z \n\u{1F600}é.]{0,400}", limit in 8_usize..60) {
+            for unit in [TextUnit::Utf16, TextUnit::Bytes, TextUnit::Chars] {
+                let pieces = split(&text, limit, unit);
+                prop_assert!(pieces.iter().all(|piece| unit.count(piece) <= limit));
+                let squeeze = |s: &str| s.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+                prop_assert_eq!(squeeze(&pieces.concat()), squeeze(&text));
+            }
+        }
+
+        #[test]
+        fn fences_never_hang_or_overflow(text in "(```[a-z]{0,9}\n|[a-z]{1,30} |\n){0,40}", limit in 16_usize..60) {
+            let pieces = split(&text, limit, TextUnit::Chars);
+            prop_assert!(pieces.iter().all(|piece| piece.chars().count() <= limit));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! All adapters, in one list: the rest of the system finds them here and nowhere else.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::adapters::{telegram, webchat, webhook};
+use crate::fields::Fields;
+use crate::{Adapter, Channel, ChannelError, Deps, Field, FieldKind, Hub};
+
+/// Every adapter.
+pub static ALL: &[Entry] = &[
+    entry::<telegram::Telegram>(),
+    entry::<webchat::Webchat>(),
+    entry::<webhook::Webhook>(),
+];
+
+/// An adapter with its types erased.
+pub struct Entry {
+    /// The type in the API.
+    pub name: &'static str,
+    /// Its fields.
+    pub fields: &'static [Field],
+    make: fn(Map<String, Value>, Deps) -> Result<Arc<dyn Channel>, ChannelError>,
+    credential: fn(Map<String, Value>) -> Result<Option<String>, ChannelError>,
+    /// What gateways serve for it.
+    pub routes: fn(Arc<dyn Hub>) -> Option<axum::Router>,
+}
+
+/// The entry of one adapter.
+const fn entry<A: Adapter>() -> Entry {
+    Entry {
+        name: A::NAME,
+        fields: A::FIELDS,
+        make: |fields, deps| Ok(Arc::new(A::new(typed::<A>(fields)?, deps)?)),
+        credential: |fields| Ok(A::credential(&typed::<A>(fields)?)),
+        routes: A::routes,
+    }
+}
+
+fn typed<A: Adapter>(fields: Map<String, Value>) -> Result<A::Config, ChannelError> {
+    serde_json::from_value(Value::Object(fields)).map_err(|e| ChannelError::Config(e.to_string()))
+}
+
+/// The adapter of a type.
+pub fn find(channel_type: &str) -> Option<&'static Entry> {
+    ALL.iter().find(|entry| entry.name == channel_type)
+}
+
+/// The types, comma-separated, for messages.
+pub fn names() -> String {
+    ALL.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ")
+}
+
+impl Entry {
+    /// Makes a channel of stored fields. No I/O.
+    ///
+    /// # Errors
+    /// [`ChannelError::Config`] when they do not make sense.
+    pub fn make(
+        &self,
+        config: &Map<String, Value>,
+        secrets: &Map<String, Value>,
+        deps: Deps,
+    ) -> Result<Arc<dyn Channel>, ChannelError> {
+        (self.make)(crate::channel::merged(config, secrets), deps)
+    }
+
+    /// The credential that no other channel may have.
+    ///
+    /// # Errors
+    /// [`ChannelError::Config`] when the fields do not make sense.
+    pub fn credential(&self, fields: &Fields) -> Result<Option<String>, ChannelError> {
+        (self.credential)(crate::channel::merged(&fields.config, &fields.secrets))
+    }
+
+    /// The addresses among the fields, which the gateway will call.
+    pub fn urls<'a>(&self, fields: &'a Fields) -> Vec<(&'static str, &'a str)> {
+        let urls = self.fields.iter().filter(|f| f.kind == FieldKind::Url);
+        urls.filter_map(|f| Some((f.key, fields.config.get(f.key)?.as_str()?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_adapter_file_is_registered() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/adapters");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .filter(|name| name != "mod")
+            .collect();
+        files.sort();
+        let mut registered: Vec<_> = ALL.iter().map(|e| e.name.to_owned()).collect();
+        registered.sort();
+        assert_eq!(files, registered);
+    }
+}

@@ -1,0 +1,245 @@
+//! The settings, in groups that the roles put together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use claw_secrets::{KeyError, MasterKey};
+use claw_types::ShardCount;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use crate::values;
+
+/// A setting that is missing or wrong.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// Not set.
+    #[error("{0} is not set")]
+    Missing(&'static str),
+    /// Set, but wrong.
+    #[error("II_CLAW_MASTER_KEY {0}")]
+    MasterKey(#[from] KeyError),
+}
+
+/// The database.
+#[derive(Debug, Clone, Args)]
+pub struct StoreSettings {
+    /// Postgres: postgres://user:password@host:5432/database
+    #[arg(long, env = "DATABASE_URL", value_parser = values::database_url, hide_env_values = true)]
+    pub database_url: Option<SecretString>,
+    /// The same database reached without a transaction pooler, for the lease connection; default: DATABASE_URL
+    #[arg(long, env = "II_CLAW_LEASE_DATABASE_URL", value_parser = values::database_url, hide_env_values = true)]
+    pub lease_database_url: Option<SecretString>,
+    /// Connections of one process to the database
+    #[arg(long, env = "II_CLAW_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=500))]
+    pub database_connections: u32,
+    /// Shards of a new cluster; an existing one must have as many
+    #[arg(long, env = "II_CLAW_SHARDS", value_parser = values::shard_count)]
+    pub shards: Option<ShardCount>,
+    /// NATS: nats://host:4222
+    #[arg(long, env = "NATS_URL", value_parser = values::nats_url, hide_env_values = true)]
+    pub nats_url: Option<SecretString>,
+}
+
+impl StoreSettings {
+    /// The database's URL.
+    ///
+    /// # Errors
+    /// When it is not set.
+    pub fn database(&self) -> Result<&str, ConfigError> {
+        let url = self.database_url.as_ref().ok_or(ConfigError::Missing("DATABASE_URL"))?;
+        Ok(url.expose_secret())
+    }
+
+    /// The URL for the lease connection.
+    ///
+    /// # Errors
+    /// When neither is set.
+    pub fn lease_database(&self) -> Result<&str, ConfigError> {
+        match &self.lease_database_url {
+            Some(url) => Ok(url.expose_secret()),
+            None => self.database(),
+        }
+    }
+
+    /// The URL of NATS.
+    ///
+    /// # Errors
+    /// When it is not set.
+    pub fn nats(&self) -> Result<&str, ConfigError> {
+        Ok(self.nats_url.as_ref().ok_or(ConfigError::Missing("NATS_URL"))?.expose_secret())
+    }
+}
+
+/// The keys.
+#[derive(Debug, Clone, Args)]
+pub struct KeySettings {
+    /// The operator's key: what II-Agent sends as bearer token
+    #[arg(long, env = "II_CLAW_API_KEY", value_parser = values::secret, hide_env_values = true)]
+    pub api_key: Option<SecretString>,
+    /// Seals channel secrets: 32 bytes in base64; default: derived from the API key
+    #[arg(long, env = "II_CLAW_MASTER_KEY", value_parser = values::secret, hide_env_values = true)]
+    pub master_key: Option<SecretString>,
+}
+
+/// The keys, ready to use.
+#[derive(Clone)]
+pub struct Keys {
+    /// The operator's key.
+    pub api_key: SecretString,
+    /// The master key.
+    pub master: Arc<MasterKey>,
+}
+
+impl KeySettings {
+    /// Reads both; warns when the master key hangs on the API key.
+    ///
+    /// # Errors
+    /// When the API key is not set or the master key is not one.
+    pub fn keys(&self) -> Result<Keys, ConfigError> {
+        let api_key = self.api_key.clone().ok_or(ConfigError::Missing("II_CLAW_API_KEY"))?;
+        let master = if let Some(text) = &self.master_key {
+            MasterKey::from_base64(text.expose_secret())?
+        } else {
+            tracing::warn!(
+                "II_CLAW_MASTER_KEY is not set: channel secrets are sealed under a key derived from II_CLAW_API_KEY, \
+                 so changing that key would make them unreadable; set one with `openssl rand -base64 32`"
+            );
+            MasterKey::from_api_key(api_key.expose_secret())
+        };
+        Ok(Keys { api_key, master: Arc::new(master) })
+    }
+}
+
+/// The backend.
+#[derive(Debug, Clone, Args)]
+pub struct BackendSettings {
+    /// Where messages go: http://host:8000/ii-claw/webhook/inbound
+    #[arg(long, env = "AI_WEBHOOK_URL", value_parser = values::http_url)]
+    pub ai_webhook_url: Option<Url>,
+    /// The key of the webhook's signatures
+    #[arg(long, env = "AI_WEBHOOK_SECRET", value_parser = values::secret, hide_env_values = true)]
+    pub ai_webhook_secret: Option<SecretString>,
+    /// Seconds until a webhook without an answer counts as failed
+    #[arg(long, env = "II_CLAW_WEBHOOK_TIMEOUT_SECS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub webhook_timeout_secs: u64,
+    /// Where the backend reaches the gateways, for media links; default: http://localhost and the gateway's port
+    #[arg(long, env = "II_CLAW_PUBLIC_URL", value_parser = values::http_url)]
+    pub public_url: Option<Url>,
+}
+
+impl BackendSettings {
+    /// The webhook's URL and secret.
+    ///
+    /// # Errors
+    /// When one of them is not set.
+    pub fn webhook(&self) -> Result<(Url, SecretString), ConfigError> {
+        let url = self.ai_webhook_url.clone().ok_or(ConfigError::Missing("AI_WEBHOOK_URL"))?;
+        let secret = self.ai_webhook_secret.clone().ok_or(ConfigError::Missing("AI_WEBHOOK_SECRET"))?;
+        Ok((url, secret))
+    }
+
+    /// How long to wait for the webhook's answer.
+    pub fn webhook_timeout(&self) -> Duration {
+        Duration::from_secs(self.webhook_timeout_secs)
+    }
+}
+
+/// What channels may reach.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct UrlPolicy {
+    /// Let user-supplied URLs point to private and loopback addresses
+    #[arg(
+        long = "allow-private-urls",
+        env = "II_CLAW_ALLOW_PRIVATE_URLS",
+        default_value_t = false,
+        num_args = 0..=1,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set
+    )]
+    pub allow_private: bool,
+}
+
+/// The internal RPC of a worker or scheduler.
+#[derive(Debug, Clone, Args)]
+pub struct RpcSettings {
+    /// Where the internal RPC and the role's health endpoints listen
+    #[arg(long, env = "II_CLAW_RPC_LISTEN", default_value = "0.0.0.0:4201")]
+    pub rpc_listen: SocketAddr,
+    /// How others reach it, host:port; default: the host name and the port
+    #[arg(long, env = "II_CLAW_RPC_ADVERTISE")]
+    pub rpc_advertise: Option<String>,
+    /// This process's name in the cluster; default: the host name and a random suffix
+    #[arg(long, env = "II_CLAW_NAME")]
+    pub name: Option<String>,
+}
+
+/// Logging.
+#[derive(Debug, Clone, Args)]
+pub struct LogSettings {
+    /// Level, or directives like info,claw_gateway=debug
+    #[arg(long = "log", env = "II_CLAW_LOG", default_value = "info", global = true)]
+    pub level: String,
+    /// text or json
+    #[arg(long = "log-format", env = "II_CLAW_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"], global = true)]
+    pub format: String,
+}
+
+/// Everything a gateway needs.
+#[derive(Debug, Clone, Args)]
+pub struct GatewaySettings {
+    /// Where the API, the platform webhooks and the web chat listen
+    #[arg(long, env = "II_CLAW_LISTEN", default_value = "0.0.0.0:4200")]
+    pub listen: SocketAddr,
+    /// Database and NATS.
+    #[command(flatten)]
+    pub store: StoreSettings,
+    /// The keys.
+    #[command(flatten)]
+    pub keys: KeySettings,
+    /// What channels may reach.
+    #[command(flatten)]
+    pub urls: UrlPolicy,
+    /// Milliseconds that a send waits for the platform before it answers 202 queued
+    #[arg(long, env = "II_CLAW_SEND_WAIT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=25_000))]
+    pub send_wait_ms: u64,
+}
+
+/// Everything a worker needs.
+#[derive(Debug, Clone, Args)]
+pub struct WorkerSettings {
+    /// Database and NATS.
+    #[command(flatten)]
+    pub store: StoreSettings,
+    /// The keys.
+    #[command(flatten)]
+    pub keys: KeySettings,
+    /// The backend.
+    #[command(flatten)]
+    pub backend: BackendSettings,
+    /// What channels may reach.
+    #[command(flatten)]
+    pub urls: UrlPolicy,
+    /// The internal RPC.
+    #[command(flatten)]
+    pub rpc: RpcSettings,
+    /// This worker's share of the shards relative to the others
+    #[arg(long, env = "II_CLAW_WEIGHT", default_value = "1", value_parser = values::weight)]
+    pub weight: f64,
+}
+
+/// Everything a scheduler needs.
+#[derive(Debug, Clone, Args)]
+pub struct SchedulerSettings {
+    /// Database and NATS.
+    #[command(flatten)]
+    pub store: StoreSettings,
+    /// The keys.
+    #[command(flatten)]
+    pub keys: KeySettings,
+    /// The internal RPC.
+    #[command(flatten)]
+    pub rpc: RpcSettings,
+}

@@ -1,0 +1,458 @@
+//! Channels: a user's connections to platforms, and what their owners report of them.
+//!
+//! Every function that serves a tenant takes the tenant's id and puts it in the query. The functions for owners
+//! take shards or channel ids instead; they are used by our own roles only.
+
+use chrono::{DateTime, Utc};
+use claw_secrets::Sealed;
+use claw_types::{ChannelId, Epoch, InstanceId, ShardId, UserId};
+use serde_json::{Map, Value};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+
+use crate::{Error, Result, Store, Vault};
+
+/// A stored channel without its secrets.
+#[derive(Debug, Clone)]
+pub struct Channel {
+    /// Its id.
+    pub id: ChannelId,
+    /// Whose.
+    pub user_id: UserId,
+    /// The slug in the user's paths.
+    pub instance: InstanceId,
+    /// The name to show.
+    pub instance_name: String,
+    /// The platform's type, lower case.
+    pub channel_type: String,
+    /// The fields that are not secret.
+    pub config: Map<String, Value>,
+    /// Whether it is meant to run.
+    pub enabled: bool,
+    /// The agent that it is bound to; empty when none.
+    pub agent_id: String,
+    /// Where it lives.
+    pub shard: ShardId,
+    /// Raised by every change.
+    pub revision: i64,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Whether this is a tombstone.
+    pub deleted: bool,
+}
+
+/// A channel as its user sees it.
+#[derive(Debug, Clone)]
+pub struct ChannelStatus {
+    /// The channel.
+    pub channel: Channel,
+    /// `starting`, `running`, `failed` or `stopped`: as of the present owner, else `starting`.
+    pub state: String,
+    /// What went wrong last, if it still matters.
+    pub last_error: Option<String>,
+    /// When a person last wrote through it.
+    pub last_inbound_at: Option<DateTime<Utc>>,
+    /// The worker that runs it.
+    pub owner: Option<String>,
+}
+
+/// What [`Store::channel_save`] writes.
+#[derive(Debug, Clone)]
+pub struct SaveChannel {
+    /// The id to give it when it is new.
+    pub id: ChannelId,
+    /// Whose.
+    pub user_id: UserId,
+    /// The slug.
+    pub instance: InstanceId,
+    /// The name to show.
+    pub instance_name: String,
+    /// The platform's type.
+    pub channel_type: String,
+    /// The fields that are not secret.
+    pub config: Map<String, Value>,
+    /// The secret fields, in the clear.
+    pub secrets: Map<String, Value>,
+    /// The credential that no other channel may have.
+    pub credential: Option<String>,
+    /// Whether it is meant to run.
+    pub enabled: bool,
+    /// The agent it is bound to; empty when none.
+    pub agent_id: String,
+    /// Where it lives.
+    pub shard: ShardId,
+    /// The revision that this replaces; `None` makes a new one.
+    pub replaces: Option<i64>,
+}
+
+/// What an owner says about a running channel.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observation {
+    /// It works as configured by this revision.
+    Running {
+        /// Which revision.
+        revision: i64,
+    },
+    /// It does not work.
+    Failed {
+        /// Which revision.
+        revision: i64,
+        /// Why.
+        error: String,
+    },
+    /// A transient trouble: it goes on by itself.
+    Trouble(String),
+    /// The platform's stream was consumed up to here.
+    Cursor(String),
+    /// A person wrote.
+    Inbound,
+}
+
+/// One observation and under which claim it was made.
+#[derive(Debug, Clone)]
+pub struct Sighting {
+    /// Which channel.
+    pub channel_id: ChannelId,
+    /// Its shard.
+    pub shard: ShardId,
+    /// The claim.
+    pub epoch: Epoch,
+    /// What was seen.
+    pub seen: Observation,
+}
+
+const COLUMNS: &str = "c.id, c.user_id, c.instance, c.instance_name, c.channel_type, c.config::text as config, \
+     c.enabled, c.agent_id, c.shard, c.revision, c.created_at, c.deleted_at is not null as deleted";
+
+fn bad(id: ChannelId, column: &'static str, value: &str) -> Error {
+    Error::BadRow { table: "channels", id: id.to_string(), column, value: value.to_owned() }
+}
+
+fn channel(row: &PgRow) -> Result<Channel> {
+    let id = ChannelId(row.try_get("id")?);
+    let (user, instance): (String, String) = (row.try_get("user_id")?, row.try_get("instance")?);
+    let shard: i32 = row.try_get("shard")?;
+    Ok(Channel {
+        id,
+        user_id: user.parse().map_err(|_| bad(id, "user_id", &user))?,
+        instance: instance.parse().map_err(|_| bad(id, "instance", &instance))?,
+        instance_name: row.try_get("instance_name")?,
+        channel_type: row.try_get("channel_type")?,
+        config: serde_json::from_str(row.try_get("config")?)?,
+        enabled: row.try_get("enabled")?,
+        agent_id: row.try_get("agent_id")?,
+        shard: ShardId(u16::try_from(shard).map_err(|_| bad(id, "shard", &shard.to_string()))?),
+        revision: row.try_get("revision")?,
+        created_at: row.try_get("created_at")?,
+        deleted: row.try_get("deleted")?,
+    })
+}
+
+fn with_secrets(row: &PgRow, vault: &Vault) -> Result<(Channel, Map<String, Value>)> {
+    let channel = channel(row)?;
+    let bytes: Option<Vec<u8>> = row.try_get("secrets")?;
+    let key_id: Option<String> = row.try_get("secrets_key")?;
+    let secrets = match bytes.zip(key_id) {
+        Some((bytes, key_id)) => vault.open(channel.id, &Sealed { key_id, bytes })?,
+        None => Map::new(),
+    };
+    Ok((channel, secrets))
+}
+
+impl Store {
+    /// A user's channels, oldest first, optionally of one type.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn channels_of(&self, user: &UserId, channel_type: Option<&str>) -> Result<Vec<ChannelStatus>> {
+        self.statuses(user, None, channel_type).await
+    }
+
+    /// One channel of a user.
+    ///
+    /// # Errors
+    /// [`Error::NoChannel`] when the user has none of that name.
+    pub async fn channel_status(&self, user: &UserId, instance: &InstanceId) -> Result<ChannelStatus> {
+        self.statuses(user, Some(instance), None).await?.pop().ok_or(Error::NoChannel)
+    }
+
+    async fn statuses(
+        &self,
+        user: &UserId,
+        instance: Option<&InstanceId>,
+        channel_type: Option<&str>,
+    ) -> Result<Vec<ChannelStatus>> {
+        // What a former owner said does not count: its epoch is older than the shard's.
+        let sql = format!(
+            "select {COLUMNS}, coalesce(t.state, 'starting') as state, t.last_error, s.last_inbound_at, m.name as owner
+             from channels c
+             join shards o on o.shard = c.shard
+             left join members m on m.name = o.owner and m.heartbeat_at > now() - interval '10 seconds'
+             left join channel_state s on s.channel_id = c.id
+             left join channel_state t on t.channel_id = c.id and t.epoch = o.epoch and t.revision = c.revision
+                                      and m.name is not null
+             where c.user_id = $1 and c.deleted_at is null
+               and ($2::text is null or c.instance = $2) and ($3::text is null or c.channel_type = $3)
+             order by c.created_at, c.id"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(user.as_str())
+            .bind(instance.map(InstanceId::as_str))
+            .bind(channel_type)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(ChannelStatus {
+                    channel: channel(row)?,
+                    state: row.try_get("state")?,
+                    last_error: row.try_get("last_error")?,
+                    last_inbound_at: row.try_get("last_inbound_at")?,
+                    owner: row.try_get("owner")?,
+                })
+            })
+            .collect()
+    }
+
+    /// One channel of a user with its secrets opened.
+    ///
+    /// # Errors
+    /// When the database fails or the secrets do not open; `Ok(None)` when there is no such channel.
+    pub async fn channel_find(
+        &self,
+        vault: &Vault,
+        user: &UserId,
+        instance: &InstanceId,
+    ) -> Result<Option<(Channel, Map<String, Value>)>> {
+        let sql = format!(
+            "select {COLUMNS}, c.secrets, c.secrets_key from channels c
+             where c.user_id = $1 and c.instance = $2 and c.deleted_at is null"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(user.as_str())
+            .bind(instance.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(|row| with_secrets(row, vault)).transpose()
+    }
+
+    /// A channel by its id, with its secrets opened; `None` when there is none or it was deleted.
+    ///
+    /// # Errors
+    /// When the database fails or the secrets do not open.
+    pub async fn channel_load(
+        &self,
+        vault: &Vault,
+        id: ChannelId,
+    ) -> Result<Option<(Channel, Map<String, Value>)>> {
+        let sql = format!(
+            "select {COLUMNS}, c.secrets, c.secrets_key from channels c where c.id = $1 and c.deleted_at is null"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.0).fetch_optional(&self.pool).await?;
+        row.as_ref().map(|row| with_secrets(row, vault)).transpose()
+    }
+
+    /// The channels that an owner of `shards` should run: (id, revision) of every enabled one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn channels_in(&self, shards: &[ShardId]) -> Result<Vec<(ChannelId, ShardId, i64)>> {
+        let shards: Vec<i32> = shards.iter().map(|s| s.as_i32()).collect();
+        let rows = sqlx::query(
+            "select id, shard, revision from channels
+             where shard = any ($1) and deleted_at is null and enabled",
+        )
+        .bind(shards)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(changed).collect()
+    }
+
+    /// The channels of `shards` that changed within the last `seconds`, deleted and disabled ones too.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn channels_changed(
+        &self,
+        shards: &[ShardId],
+        seconds: f64,
+    ) -> Result<Vec<(ChannelId, ShardId, i64)>> {
+        let shards: Vec<i32> = shards.iter().map(|s| s.as_i32()).collect();
+        let rows = sqlx::query(
+            "select id, shard, revision from channels
+             where shard = any ($1) and updated_at > now() - make_interval(secs => $2)",
+        )
+        .bind(shards)
+        .bind(seconds)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(changed).collect()
+    }
+
+    /// Makes a channel, or replaces the revision that was read.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when somebody else was faster, [`Error::CredentialInUse`] when another channel has the
+    /// credential; then nothing was stored.
+    pub async fn channel_save(&self, vault: &Vault, save: &SaveChannel) -> Result<()> {
+        let sealed = vault.seal(save.id, &save.secrets)?;
+        let fingerprint = save.credential.as_ref().map(|c| vault.fingerprint(&save.channel_type, c));
+        let config = serde_json::to_string(&save.config)?;
+        let sql = match save.replaces {
+            None => {
+                "insert into channels (id, instance_name, config, secrets, secrets_key, fingerprint, enabled,
+                     agent_id, user_id, instance, channel_type, shard)
+                 select $1, $2, $3::json, $4, $5, $6, $7, $8, $9, $10, $11, $12 where $13::bigint is null"
+            }
+            Some(_) => {
+                "update channels set instance_name = $2, config = $3::json, secrets = $4, secrets_key = $5,
+                     fingerprint = $6, enabled = $7, agent_id = $8, revision = revision + 1, updated_at = now()
+                 where id = $1 and user_id = $9 and instance = $10 and channel_type = $11 and shard = $12
+                   and revision = $13 and deleted_at is null"
+            }
+        };
+        let saved = sqlx::query(sql)
+            .bind(save.id.0)
+            .bind(&save.instance_name)
+            .bind(config)
+            .bind(sealed.bytes)
+            .bind(sealed.key_id)
+            .bind(fingerprint.map(|f| f.to_vec()))
+            .bind(save.enabled)
+            .bind(&save.agent_id)
+            .bind(save.user_id.as_str())
+            .bind(save.instance.as_str())
+            .bind(&save.channel_type)
+            .bind(save.shard.as_i32())
+            .bind(save.replaces)
+            .execute(&self.pool)
+            .await;
+        match saved {
+            Ok(done) if done.rows_affected() == 1 => Ok(()),
+            Ok(_) => Err(Error::Conflict),
+            Err(error) => match unique_violation(&error) {
+                Some("channels_fingerprint") => Err(self.credential_in_use(save, fingerprint).await?),
+                Some(_) => Err(Error::Conflict),
+                None => Err(error.into()),
+            },
+        }
+    }
+
+    /// Names the other channel to its own user only: to anyone else, that it exists is all there is to know.
+    async fn credential_in_use(&self, save: &SaveChannel, fingerprint: Option<[u8; 32]>) -> Result<Error> {
+        let other: Option<(String, String)> = sqlx::query_as(
+            "select user_id, instance from channels
+             where channel_type = $1 and fingerprint = $2 and deleted_at is null",
+        )
+        .bind(&save.channel_type)
+        .bind(fingerprint.map(|f| f.to_vec()))
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(match other {
+            Some((user, instance)) if user == save.user_id.as_str() => {
+                Error::CredentialInUse(format!("the channel {instance:?}"))
+            }
+            Some(_) => Error::CredentialInUse("a channel of another user".to_owned()),
+            // Deleted in between.
+            None => Error::Conflict,
+        })
+    }
+
+    /// Deletes a channel: its secrets go at once, a tombstone stays for its messages.
+    ///
+    /// # Errors
+    /// [`Error::NoChannel`] when the user has none of that name.
+    pub async fn channel_delete(&self, user: &UserId, instance: &InstanceId) -> Result<(ChannelId, ShardId)> {
+        let row = sqlx::query(
+            "update channels set deleted_at = now(), updated_at = now(), revision = revision + 1, secrets = null,
+                 secrets_key = null, fingerprint = null
+             where user_id = $1 and instance = $2 and deleted_at is null returning id, shard, revision",
+        )
+        .bind(user.as_str())
+        .bind(instance.as_str())
+        .fetch_optional(&self.pool)
+        .await?
+        .ok_or(Error::NoChannel)?;
+        changed(&row).map(|(id, shard, _)| (id, shard))
+    }
+
+    /// Where the platform's stream was left.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn channel_cursor(&self, id: ChannelId) -> Result<Option<String>> {
+        let cursor: Option<Option<String>> =
+            sqlx::query_scalar("select cursor from channel_state where channel_id = $1")
+                .bind(id.0)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(cursor.flatten())
+    }
+
+    /// Writes what owners saw, in order; what a former owner says is not written. Tells for each whether it was.
+    ///
+    /// # Errors
+    /// When the database fails; then none was written.
+    pub async fn channels_observe(&self, sightings: &[Sighting]) -> Result<Vec<bool>> {
+        let mut txn = self.pool.begin().await?;
+        let mut written = Vec::with_capacity(sightings.len());
+        for sighting in sightings {
+            written.push(observe(&mut txn, sighting).await?);
+        }
+        txn.commit().await?;
+        Ok(written)
+    }
+}
+
+async fn observe(txn: &mut sqlx::PgConnection, sighting: &Sighting) -> Result<bool> {
+    let (state, revision, error, cursor, inbound) = match &sighting.seen {
+        Observation::Running { revision } => (Some("running"), Some(*revision), Some(""), None, false),
+        Observation::Failed { revision, error } => {
+            (Some("failed"), Some(*revision), Some(error.as_str()), None, false)
+        }
+        Observation::Trouble(error) => (None, None, Some(error.as_str()), None, false),
+        Observation::Cursor(cursor) => (None, None, None, Some(cursor.as_str()), false),
+        Observation::Inbound => (None, None, None, None, true),
+    };
+    // The share lock keeps a new claim from committing between the check of the epoch and this write.
+    let done = sqlx::query(
+        "with fence as materialized (
+             select 1 from shards where shard = $2 and epoch = $3 for share)
+         insert into channel_state as s
+             (channel_id, epoch, state, revision, last_error, cursor, last_inbound_at)
+         select $1, $3, coalesce($4, 'starting'), coalesce($5, 0), nullif($6, ''), $7,
+                case when $8 then now() end
+         from fence where exists (select 1 from channels where id = $1)
+         on conflict (channel_id) do update set
+             epoch = $3,
+             state = coalesce($4, case when s.epoch = $3 then s.state else 'starting' end),
+             revision = coalesce($5, s.revision),
+             last_error = case when $6 is null then s.last_error else nullif($6, '') end,
+             cursor = coalesce($7, s.cursor),
+             last_inbound_at = case when $8 then now() else s.last_inbound_at end,
+             updated_at = now()",
+    )
+    .bind(sighting.channel_id.0)
+    .bind(sighting.shard.as_i32())
+    .bind(sighting.epoch.0)
+    .bind(state)
+    .bind(revision)
+    .bind(error)
+    .bind(cursor)
+    .bind(inbound)
+    .execute(txn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+fn changed(row: &PgRow) -> Result<(ChannelId, ShardId, i64)> {
+    let id = ChannelId(row.try_get("id")?);
+    let shard: i32 = row.try_get("shard")?;
+    let shard = u16::try_from(shard).map_err(|_| bad(id, "shard", &shard.to_string()))?;
+    Ok((id, ShardId(shard), row.try_get("revision")?))
+}
+
+fn unique_violation(error: &sqlx::Error) -> Option<&str> {
+    let error = error.as_database_error()?;
+    error.is_unique_violation().then(|| error.constraint().unwrap_or_default())
+}

@@ -1,0 +1,83 @@
+//! What can go wrong with the database.
+
+/// A failed query or a refused state of affairs.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database did not answer or refused.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+    /// A migration could not be applied.
+    #[error("migrating the database failed")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The schema is older than this binary.
+    #[error("the database lacks migration {0}: run `ii-claw migrate` with this version first")]
+    SchemaBehind(i64),
+    /// The schema is newer than this binary.
+    #[error("the database has migration {0}, which this version does not know: run the newer version of ii-claw")]
+    SchemaAhead(i64),
+    /// The cluster was created with another number of shards.
+    #[error("this cluster was created with {stored} shards but II_CLAW_SHARDS says {given}: unset it or set it to {stored}")]
+    ShardCount {
+        /// In the database.
+        stored: i32,
+        /// In the settings.
+        given: u16,
+    },
+    /// No cluster in this database yet.
+    #[error("the database holds no ii-claw cluster: run `ii-claw migrate` first")]
+    NoCluster,
+    /// Another live process has this name.
+    #[error("another process named {0:?} is connected: give this one another II_CLAW_NAME")]
+    NameTaken(String),
+    /// The credential is used by another channel.
+    #[error("the credential is in use by {0}: a platform delivers each update to one connection only, so use another one or delete that channel")]
+    CredentialInUse(String),
+    /// Somebody else changed the row in between.
+    #[error("the channel was changed by another request at the same moment: try again")]
+    Conflict,
+    /// There is no such channel.
+    #[error("there is no such channel")]
+    NoChannel,
+    /// A row that this version can't read.
+    #[error("{table} row {id}: column {column} holds {value:?}, which this version does not understand")]
+    BadRow {
+        /// Which table.
+        table: &'static str,
+        /// Which row.
+        id: String,
+        /// Which column.
+        column: &'static str,
+        /// What it holds.
+        value: String,
+    },
+    /// A group commit did not happen.
+    #[error("the write was not committed: {0}")]
+    NotCommitted(String),
+    /// A channel's secrets can't be sealed or opened.
+    #[error("the channel's secrets can't be used")]
+    Secrets(#[from] claw_secrets::SealError),
+    /// A value that is not JSON after all.
+    #[error("a stored value is not the JSON that was expected")]
+    Json(#[from] serde_json::Error),
+}
+
+impl From<claw_runtime::BatchError<Error>> for Error {
+    fn from(error: claw_runtime::BatchError<Error>) -> Self {
+        match error {
+            claw_runtime::BatchError::Flush(source) => Self::NotCommitted(chain(&*source)),
+            claw_runtime::BatchError::Stopped => Self::NotCommitted("the process is stopping".to_owned()),
+        }
+    }
+}
+
+/// An error and its causes on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    line
+}

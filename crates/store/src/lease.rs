@@ -1,0 +1,258 @@
+//! The lease connection: a process's one direct connection that holds its advisory locks.
+//!
+//! Locks live on the connection, so they are gone the moment the server sees it gone. Three things make it see
+//! quickly: tight TCP keepalives, `tcp_user_timeout`, and an `idle_session_timeout` that a heartbeat every 2 s keeps
+//! off: a frozen process loses its session by itself. By default Postgres would keep its locks for two hours.
+//!
+//! The lock is only a hint of liveness. Safety is the epoch, which every claim raises in the same statement that
+//! takes the lock, and which every write of an owner carries.
+//!
+//! Must hold: the connection goes to Postgres itself, not through a transaction pooler, which would hand the session
+//! to others; and whoever loses it stops everything it owned before it connects again.
+
+use std::str::FromStr;
+
+use claw_types::{Epoch, ShardId};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection as _, Row as _};
+
+use crate::{Error, Result};
+
+/// Advisory lock classes (the first of the two lock keys): members by name, shards by number, duties by name.
+const MEMBER: i32 = 0x0C1A_0001;
+const SHARD: i32 = 0x0C1A_0002;
+const DUTY: i32 = 0x0C1A_0003;
+
+/// A heartbeat older than this, by database time, is a dead or frozen process's.
+const STALE: &str = "6 seconds";
+
+/// A process that takes part in the cluster.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Unique among the live ones.
+    pub name: String,
+    /// `worker` or `scheduler`.
+    pub role: &'static str,
+    /// Where its RPC listens, as others reach it.
+    pub rpc_address: String,
+    /// Its version.
+    pub version: &'static str,
+    /// Its share of the shards relative to the others.
+    pub weight: f64,
+}
+
+/// A live worker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Peer {
+    /// Its name.
+    pub name: String,
+    /// Its share.
+    pub weight: f64,
+}
+
+/// A shard that was just claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claimed {
+    /// Which one.
+    pub shard: ShardId,
+    /// The claim.
+    pub epoch: Epoch,
+}
+
+/// The open lease connection.
+#[derive(Debug)]
+pub struct Lease {
+    conn: PgConnection,
+    member: Member,
+}
+
+/// A stable number for a name; a collision would only make two processes take turns at starting.
+fn lock_key(name: &str) -> i32 {
+    let digest = claw_secrets::signature::sha256(name.as_bytes());
+    i32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])
+}
+
+impl Lease {
+    /// Connects, takes the name's lock and writes the member's row.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`] when a live process has the name; otherwise when the database fails.
+    pub async fn open(url: &str, member: Member) -> Result<Self> {
+        let options =
+            PgConnectOptions::from_str(url)?.application_name(&format!("ii-claw lease {}", member.name)).options([
+                ("idle_session_timeout", "5s"),
+                ("tcp_keepalives_idle", "2"),
+                ("tcp_keepalives_interval", "1"),
+                ("tcp_keepalives_count", "3"),
+                ("tcp_user_timeout", "4000"),
+                ("statement_timeout", "3s"),
+                ("lock_timeout", "2s"),
+            ]);
+        let mut conn = PgConnection::connect_with(&options).await?;
+        let taken: bool = sqlx::query_scalar("select pg_try_advisory_lock($1, $2)")
+            .bind(MEMBER)
+            .bind(lock_key(&member.name))
+            .fetch_one(&mut conn)
+            .await?;
+        if !taken {
+            return Err(Error::NameTaken(member.name));
+        }
+        sqlx::query(
+            "insert into members (name, role, lock_key, backend_pid, rpc_address, version, weight)
+             values ($1, $2, $3, pg_backend_pid(), $4, $5, $6)
+             on conflict (name) do update set role = $2, lock_key = $3, backend_pid = pg_backend_pid(),
+                 rpc_address = $4, version = $5, weight = $6, draining = false, started_at = now(),
+                 heartbeat_at = now()",
+        )
+        .bind(&member.name)
+        .bind(member.role)
+        .bind(lock_key(&member.name))
+        .bind(&member.rpc_address)
+        .bind(member.version)
+        .bind(member.weight)
+        .execute(&mut conn)
+        .await?;
+        Ok(Self { conn, member })
+    }
+
+    /// Says that this process is alive and tells which workers are: a fresh heartbeat, a held name lock, not
+    /// draining.
+    ///
+    /// # Errors
+    /// When the connection failed; then the locks are as good as gone.
+    pub async fn heartbeat(&mut self) -> Result<Vec<Peer>> {
+        let beat = sqlx::query("update members set heartbeat_at = now() where name = $1")
+            .bind(&self.member.name)
+            .execute(&mut self.conn)
+            .await?;
+        if beat.rows_affected() == 0 {
+            // Pruned while we were away for long; whoever did that thought us dead.
+            return Err(Error::NameTaken(self.member.name.clone()));
+        }
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select name, weight from members m
+             where role = 'worker' and not draining and heartbeat_at > now() - interval '{STALE}'
+               and exists (select 1 from pg_locks l
+                           where l.locktype = 'advisory' and l.granted and l.classid::bigint = $1
+                             and l.database = (select oid from pg_database where datname = current_database())
+                             and l.objid::bigint = (m.lock_key::bigint & 4294967295))"
+        )))
+        .bind(i64::from(MEMBER))
+        .fetch_all(&mut self.conn)
+        .await?;
+        rows.iter().map(|row| Ok(Peer { name: row.try_get("name")?, weight: row.try_get("weight")? })).collect()
+    }
+
+    /// Claims what can be claimed of `shards`: takes each lock and, in the same statement, raises the epoch.
+    ///
+    /// # Errors
+    /// When the connection failed; then nothing is held.
+    pub async fn claim(&mut self, shards: &[ShardId]) -> Result<Vec<Claimed>> {
+        let wanted: Vec<i32> = shards.iter().map(|s| s.as_i32()).collect();
+        let rows = sqlx::query(
+            "with locked as materialized (
+                 select w.shard, pg_try_advisory_lock($1, w.shard) as ok from unnest($2::int[]) as w (shard)),
+             mine as materialized (
+                 select s.shard from shards s join locked l on l.shard = s.shard and l.ok
+                 order by s.shard for update of s)
+             update shards s set epoch = s.epoch + 1, owner = $3, rpc_address = $4, claimed_at = now()
+             from mine where s.shard = mine.shard returning s.shard, s.epoch",
+        )
+        .bind(SHARD)
+        .bind(wanted)
+        .bind(&self.member.name)
+        .bind(&self.member.rpc_address)
+        .fetch_all(&mut self.conn)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let shard: i32 = row.try_get("shard")?;
+                let epoch = Epoch(row.try_get("epoch")?);
+                Ok(Claimed { shard: ShardId(u16::try_from(shard).unwrap_or(u16::MAX)), epoch })
+            })
+            .collect()
+    }
+
+    /// Gives shards back. Their work must have stopped before.
+    ///
+    /// # Errors
+    /// When the connection failed; then nothing is held any more either.
+    pub async fn release(&mut self, shards: &[ShardId]) -> Result<()> {
+        let shards: Vec<i32> = shards.iter().map(|s| s.as_i32()).collect();
+        // The owner's name goes first: once the lock is free, somebody else may write theirs.
+        sqlx::query(
+            "update shards set owner = null, rpc_address = null where shard = any ($1) and owner = $2",
+        )
+        .bind(&shards)
+        .bind(&self.member.name)
+        .execute(&mut self.conn)
+        .await?;
+        sqlx::query("select pg_advisory_unlock($1, w.shard) from unnest($2::int[]) as w (shard)")
+            .bind(SHARD)
+            .bind(&shards)
+            .execute(&mut self.conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends the sessions that hold `shards` although their process has not been heard of: frozen holders. Tells
+    /// how many.
+    ///
+    /// # Errors
+    /// When the connection failed.
+    pub async fn break_frozen(&mut self, shards: &[ShardId]) -> Result<usize> {
+        let shards: Vec<i64> = shards.iter().map(|s| i64::from(s.0)).collect();
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select pg_terminate_backend(pid) from (
+                 select distinct l.pid from pg_locks l join members m on m.backend_pid = l.pid
+                 where l.locktype = 'advisory' and l.granted and l.classid::bigint = $1
+                   and l.database = (select oid from pg_database where datname = current_database())
+                   and l.objid::bigint = any ($2)
+                   and m.heartbeat_at < now() - interval '{STALE}') frozen"
+        )))
+        .bind(i64::from(SHARD))
+        .bind(shards)
+        .fetch_all(&mut self.conn)
+        .await?;
+        Ok(rows.len())
+    }
+
+    /// From now on the others plan without this process.
+    ///
+    /// # Errors
+    /// When the connection failed.
+    pub async fn drain(&mut self) -> Result<()> {
+        sqlx::query("update members set draining = true where name = $1")
+            .bind(&self.member.name)
+            .execute(&mut self.conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Tries to take a duty that one process at a time may have.
+    ///
+    /// # Errors
+    /// When the connection failed.
+    pub async fn try_duty(&mut self, duty: &str) -> Result<bool> {
+        Ok(sqlx::query_scalar("select pg_try_advisory_lock($1, $2)")
+            .bind(DUTY)
+            .bind(lock_key(duty))
+            .fetch_one(&mut self.conn)
+            .await?)
+    }
+
+    /// Leaves: the member's row goes and with the connection every lock.
+    ///
+    /// # Errors
+    /// When the connection failed, which frees the locks as well.
+    pub async fn close(mut self) -> Result<()> {
+        sqlx::query("delete from members where name = $1").bind(&self.member.name).execute(&mut self.conn).await?;
+        self.conn.close().await?;
+        Ok(())
+    }
+
+    /// The member that this is.
+    pub fn member(&self) -> &Member {
+        &self.member
+    }
+}

@@ -1,0 +1,441 @@
+//! Messages: accepted in batches, swept by their owner, settled in batches under its epochs.
+
+use chrono::{DateTime, Utc};
+use claw_runtime::{Batcher, Lifecycle};
+use claw_types::{ChannelId, Direction, Epoch, MessageId, MessageState, ShardId, UserId, Work};
+use serde_json::value::RawValue;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use crate::{Error, Result, Store};
+
+/// A message to accept.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// The id to give it.
+    pub id: MessageId,
+    /// The tenant.
+    pub user_id: UserId,
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// Its shard.
+    pub shard: ShardId,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// What is worked off in order with it.
+    pub conversation: String,
+    /// The body, JSON.
+    pub payload: Box<RawValue>,
+    /// The adapter's handle on an inbound attachment, JSON.
+    pub media: Option<Box<RawValue>>,
+    /// What makes it the same message again within its channel.
+    pub key: Option<String>,
+}
+
+/// What became of a [`NewMessage`].
+#[derive(Debug, Clone)]
+pub enum Accepted {
+    /// It is stored.
+    New(Box<Work>),
+    /// It was accepted before, under this id.
+    Duplicate(MessageId),
+}
+
+impl Accepted {
+    /// The id under which it is stored.
+    pub fn id(&self) -> MessageId {
+        match self {
+            Self::New(work) => work.id,
+            Self::Duplicate(id) => *id,
+        }
+    }
+}
+
+/// What an owner did with a message.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Which message.
+    pub id: MessageId,
+    /// Its shard.
+    pub shard: ShardId,
+    /// The claim under which it was handled.
+    pub epoch: Epoch,
+    /// The new state; [`MessageState::Pending`] records a failed attempt and its next time.
+    pub state: MessageState,
+    /// Seconds until the next attempt, for pending ones.
+    pub due_in: f64,
+    /// Attempts made in all.
+    pub attempts: u32,
+    /// The platform's ids of what was sent so far.
+    pub platform_message_ids: Vec<String>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MessageStatus {
+    /// Its state.
+    pub state: MessageState,
+    /// The platform's ids of what was sent.
+    pub platform_message_ids: Vec<String>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// A message in a conversation's history.
+#[derive(Debug, Clone)]
+pub struct HistoryRow {
+    /// Its id.
+    pub id: MessageId,
+    /// Its place.
+    pub seq: i64,
+    /// Which way it went.
+    pub direction: Direction,
+    /// The body, JSON.
+    pub payload: Box<RawValue>,
+    /// When it was accepted.
+    pub accepted_at: DateTime<Utc>,
+}
+
+/// Accepts and settles through group commit; one for each process.
+#[derive(Clone)]
+pub struct MessageWriter {
+    accept: Batcher<NewMessage, Option<Accepted>, Error>,
+    settle: Batcher<Settlement, bool, Error>,
+}
+
+/// Rows in one statement: beyond some hundreds the gain is small and the latency of a batch grows.
+const BATCH: usize = 500;
+
+impl MessageWriter {
+    /// Starts the two committers.
+    pub fn start(store: &Store, lifecycle: &Lifecycle) -> Self {
+        let (accepting, settling) = (store.clone(), store.clone());
+        Self {
+            accept: Batcher::start(lifecycle, "accept", BATCH, move |batch: Vec<NewMessage>| {
+                let store = accepting.clone();
+                async move { store.messages_insert(&batch).await }
+            }),
+            settle: Batcher::start(lifecycle, "settle", BATCH, move |batch: Vec<Settlement>| {
+                let store = settling.clone();
+                async move { store.messages_settle(&batch).await }
+            }),
+        }
+    }
+
+    /// Returns once the message is committed: from then on it will not be lost.
+    ///
+    /// # Errors
+    /// When it was not committed.
+    pub async fn accept(&self, message: NewMessage) -> Result<Accepted> {
+        // A key that another transaction was just writing shows only to the next statement.
+        for _ in 0..3 {
+            if let Some(accepted) = self.accept.submit(message.clone()).await? {
+                return Ok(accepted);
+            }
+        }
+        Err(Error::Conflict)
+    }
+
+    /// Returns once it is committed; `false` when the claim is not the present one any more: step down.
+    ///
+    /// # Errors
+    /// When it was not committed.
+    pub async fn settle(&self, settlement: Settlement) -> Result<bool> {
+        Ok(self.settle.submit(settlement).await?)
+    }
+}
+
+const WORK: &str = "m.id, m.seq, m.shard, m.user_id, m.channel_id, m.direction, m.conversation, \
+     m.payload::text as payload, m.media::text as media, m.attempts, \
+     m.platform_message_ids::text as platform_message_ids, \
+     (extract(epoch from m.accepted_at) * 1000)::bigint as accepted_at_ms";
+
+impl Store {
+    /// One statement for the whole batch. `None` for an item whose key another transaction was writing meanwhile.
+    async fn messages_insert(&self, batch: &[NewMessage]) -> Result<Vec<Option<Accepted>>> {
+        let rows = sqlx::query(
+            "with input as (
+                 select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::text[], $6::text[],
+                                      $7::text[], $8::text[], $9::text[])
+                 with ordinality
+                 as t (id, user_id, channel_id, shard, direction, conversation, payload, media, key, n)),
+             fresh as (
+                 insert into message_keys (channel_id, key, message_id)
+                 select channel_id, key, id from input where key is not null order by channel_id, key
+                 on conflict do nothing returning message_id),
+             stored as (
+                 insert into messages
+                     (id, user_id, channel_id, shard, direction, conversation, payload, media)
+                 select id, user_id, channel_id, shard, direction, conversation, payload::json, media::json
+                 from input where key is null or id in (select message_id from fresh) order by n
+                 returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms)
+             select s.seq, s.accepted_at_ms, k.message_id
+             from input i
+             left join stored s on s.id = i.id
+             left join message_keys k on s.id is null and k.channel_id = i.channel_id and k.key = i.key
+             order by i.n",
+        )
+        .bind(batch.iter().map(|m| m.id.0).collect::<Vec<_>>())
+        .bind(batch.iter().map(|m| m.user_id.as_str()).collect::<Vec<_>>())
+        .bind(batch.iter().map(|m| m.channel_id.0).collect::<Vec<_>>())
+        .bind(batch.iter().map(|m| m.shard.as_i32()).collect::<Vec<_>>())
+        .bind(batch.iter().map(|m| m.direction.as_str()).collect::<Vec<_>>())
+        .bind(batch.iter().map(|m| m.conversation.as_str()).collect::<Vec<_>>())
+        .bind(batch.iter().map(|m| m.payload.get()).collect::<Vec<_>>())
+        .bind(batch.iter().map(|m| m.media.as_ref().map(|r| r.get())).collect::<Vec<_>>())
+        .bind(batch.iter().map(|m| m.key.as_deref()).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().zip(batch).map(|(row, message)| accepted(row, message)).collect()
+    }
+
+    /// One statement for the whole batch, fenced: a row whose shard has a newer epoch stays as it is.
+    async fn messages_settle(&self, batch: &[Settlement]) -> Result<Vec<bool>> {
+        let parts: Vec<String> = batch
+            .iter()
+            .map(|s| serde_json::to_string(&s.platform_message_ids))
+            .collect::<std::result::Result<_, _>>()?;
+        // The share locks, taken in order, keep a new claim from committing between the check and the write.
+        let fenced: Vec<Uuid> = sqlx::query_scalar(
+            "with input as (
+                 select * from unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::float8[], $6::int[],
+                                      $7::text[], $8::text[])
+                 as t (id, shard, epoch, state, due_in, attempts, parts, error)),
+             fence as materialized (
+                 select shard, epoch from shards where shard in (select shard from input)
+                 order by shard for share),
+             allowed as (select i.* from input i join fence f on f.shard = i.shard and f.epoch = i.epoch),
+             settled as (
+                 update messages m set
+                     state = a.state,
+                     due_at = case when a.state = 'pending' then now() + make_interval(secs => a.due_in)
+                              else m.due_at end,
+                     attempts = a.attempts,
+                     platform_message_ids = a.parts::json,
+                     error = a.error,
+                     finished_at = case when a.state = 'pending' then null else now() end
+                 from allowed a where m.id = a.id and m.shard = a.shard and m.state = 'pending')
+             select id from input where id not in (select id from allowed)",
+        )
+        .bind(batch.iter().map(|s| s.id.0).collect::<Vec<_>>())
+        .bind(batch.iter().map(|s| s.shard.as_i32()).collect::<Vec<_>>())
+        .bind(batch.iter().map(|s| s.epoch.0).collect::<Vec<_>>())
+        .bind(batch.iter().map(|s| s.state.as_str()).collect::<Vec<_>>())
+        .bind(batch.iter().map(|s| s.due_in).collect::<Vec<_>>())
+        .bind(batch.iter().map(|s| i32::try_from(s.attempts).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+        .bind(parts)
+        .bind(batch.iter().map(|s| s.error.as_deref()).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(batch.iter().map(|s| !fenced.contains(&s.id.0)).collect())
+    }
+
+    /// The pending messages of each shard past the place named beside it, in order, at most `limit` a shard, with
+    /// the seconds until each is due.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn messages_pending(&self, after: &[(ShardId, i64)], limit: i64) -> Result<Vec<(Work, f64)>> {
+        let sql = format!(
+            "select {WORK}, extract(epoch from m.due_at - now())::float8 as due_in
+             from unnest($1::int[], $2::bigint[]) as a (shard, seq)
+             cross join lateral (
+                 select * from messages m
+                 where m.shard = a.shard and m.state = 'pending' and m.seq > a.seq
+                 order by m.seq limit $3) m"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(after.iter().map(|(shard, _)| shard.as_i32()).collect::<Vec<_>>())
+            .bind(after.iter().map(|(_, seq)| *seq).collect::<Vec<_>>())
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok((work(row)?, row.try_get("due_in")?))).collect()
+    }
+
+    /// The pending messages of one conversation past a place, in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn messages_pending_in(
+        &self,
+        channel: ChannelId,
+        direction: Direction,
+        conversation: &str,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Work>> {
+        let sql = format!(
+            "select {WORK} from messages m
+             where m.channel_id = $1 and m.conversation = $2 and m.seq > $3 and m.direction = $4
+               and m.state = 'pending'
+             order by m.seq limit $5"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(channel.0)
+            .bind(conversation)
+            .bind(after)
+            .bind(direction.as_str())
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(work).collect()
+    }
+
+    /// The highest place given to any message so far.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn messages_high_water(&self) -> Result<i64> {
+        let high: Option<i64> =
+            sqlx::query_scalar("select pg_sequence_last_value(pg_get_serial_sequence('messages', 'seq'))")
+                .fetch_one(&self.pool)
+                .await?;
+        Ok(high.unwrap_or(0))
+    }
+
+    /// Where a message stands; `None` when there is no such message.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn message_status(&self, id: MessageId) -> Result<Option<MessageStatus>> {
+        let row = sqlx::query(
+            "select state, platform_message_ids::text as parts, error from messages where id = $1",
+        )
+        .bind(id.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| {
+            Ok(MessageStatus {
+                state: state(id, row.try_get("state")?)?,
+                platform_message_ids: serde_json::from_str(row.try_get("parts")?)?,
+                error: row.try_get("error")?,
+            })
+        })
+        .transpose()
+    }
+
+    /// The adapter's handle on a message's attachment, and the channel to fetch it by.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn message_media(&self, id: MessageId) -> Result<Option<(ChannelId, String)>> {
+        let row: Option<(Uuid, String)> =
+            sqlx::query_as("select channel_id, media::text from messages where id = $1 and media is not null")
+                .bind(id.0)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(row.map(|(channel, media)| (ChannelId(channel), media)))
+    }
+
+    /// A conversation's last `limit` messages past a place, in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn messages_history(
+        &self,
+        channel: ChannelId,
+        conversation: &str,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<HistoryRow>> {
+        let mut rows = sqlx::query(
+            "select id, seq, direction, payload::text as payload, accepted_at from messages
+             where channel_id = $1 and conversation = $2 and seq > $3 order by seq desc limit $4",
+        )
+        .bind(channel.0)
+        .bind(conversation)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.reverse();
+        rows.iter().map(history).collect()
+    }
+
+    /// Forgets keys older than `days`: a platform that redelivers later than that is not recognised any more.
+    /// Tells how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn message_keys_forget(&self, days: i32) -> Result<u64> {
+        let done =
+            sqlx::query("delete from message_keys where created_at < now() - make_interval(days => $1)")
+                .bind(days)
+                .execute(&self.pool)
+                .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+fn accepted(row: &PgRow, message: &NewMessage) -> Result<Option<Accepted>> {
+    if let Some(seq) = row.try_get::<Option<i64>, _>("seq")? {
+        return Ok(Some(Accepted::New(Box::new(Work {
+            id: message.id,
+            seq,
+            shard: message.shard,
+            user_id: message.user_id.clone(),
+            channel_id: message.channel_id,
+            direction: message.direction,
+            conversation: message.conversation.clone(),
+            payload: message.payload.clone(),
+            media: message.media.clone(),
+            attempts: 0,
+            platform_message_ids: Vec::new(),
+            accepted_at_ms: row.try_get("accepted_at_ms")?,
+        }))));
+    }
+    let before: Option<Uuid> = row.try_get("message_id")?;
+    Ok(before.map(|id| Accepted::Duplicate(MessageId(id))))
+}
+
+fn work(row: &PgRow) -> Result<Work> {
+    let id = MessageId(row.try_get("id")?);
+    let (user, shard, attempts): (String, i32, i32) =
+        (row.try_get("user_id")?, row.try_get("shard")?, row.try_get("attempts")?);
+    let media: Option<String> = row.try_get("media")?;
+    Ok(Work {
+        id,
+        seq: row.try_get("seq")?,
+        shard: ShardId(u16::try_from(shard).map_err(|_| bad(id, "shard", &shard.to_string()))?),
+        user_id: user.parse().map_err(|_| bad(id, "user_id", &user))?,
+        channel_id: ChannelId(row.try_get("channel_id")?),
+        direction: direction(id, row.try_get("direction")?)?,
+        conversation: row.try_get("conversation")?,
+        payload: RawValue::from_string(row.try_get("payload")?)?,
+        media: media.map(RawValue::from_string).transpose()?,
+        attempts: u32::try_from(attempts).unwrap_or(0),
+        platform_message_ids: serde_json::from_str(row.try_get("platform_message_ids")?)?,
+        accepted_at_ms: row.try_get("accepted_at_ms")?,
+    })
+}
+
+fn history(row: &PgRow) -> Result<HistoryRow> {
+    let id = MessageId(row.try_get("id")?);
+    Ok(HistoryRow {
+        id,
+        seq: row.try_get("seq")?,
+        direction: direction(id, row.try_get("direction")?)?,
+        payload: RawValue::from_string(row.try_get("payload")?)?,
+        accepted_at: row.try_get("accepted_at")?,
+    })
+}
+
+fn bad(id: MessageId, column: &'static str, value: &str) -> Error {
+    Error::BadRow { table: "messages", id: id.to_string(), column, value: value.to_owned() }
+}
+
+fn direction(id: MessageId, text: &str) -> Result<Direction> {
+    match text {
+        "in" => Ok(Direction::In),
+        "out" => Ok(Direction::Out),
+        other => Err(bad(id, "direction", other)),
+    }
+}
+
+fn state(id: MessageId, text: &str) -> Result<MessageState> {
+    MessageState::parse(text).ok_or_else(|| bad(id, "state", text))
+}

@@ -1,0 +1,159 @@
+//! Creating, upgrading and checking the schema.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use claw_types::ShardCount;
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+use crate::{Error, Result, Store};
+
+macro_rules! migrations {
+    ($($version:literal $name:literal),+ $(,)?) => {
+        [$(($version, $name, include_str!(concat!("../../../migrations/", $name, ".sql")))),+]
+    };
+}
+
+const MIGRATIONS: [(i64, &str, &str); 3] =
+    migrations![1 "0001_cluster", 2 "0002_channels", 3 "0003_messages"];
+
+fn migrator() -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|&(version, name, sql)| {
+        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+impl Store {
+    /// Applies what is missing and, in a new database, creates the cluster with `shards` (or the default).
+    /// Safe to run by several processes at once: migrating takes an advisory lock.
+    ///
+    /// # Errors
+    /// When a migration fails, the database is ahead of this binary, or the cluster has another number of shards.
+    pub async fn migrate(&self, shards: Option<ShardCount>) -> Result<ShardCount> {
+        let mut conn = self.pool.acquire().await?;
+        // A migration may rewrite a table; only this connection may take that long.
+        sqlx::query("set statement_timeout = 0").execute(&mut *conn).await?;
+        let migrated = migrator().run(&mut *conn).await;
+        // Not back into the pool with its time-out off.
+        drop(conn.detach());
+        match migrated {
+            Err(sqlx::migrate::MigrateError::VersionMissing(version)) => return Err(Error::SchemaAhead(version)),
+            other => other?,
+        }
+        self.create_cluster(shards.unwrap_or(ShardCount::DEFAULT)).await?;
+        self.check(shards).await
+    }
+
+    async fn create_cluster(&self, shards: ShardCount) -> Result<()> {
+        let mut txn = self.pool.begin().await?;
+        let created = sqlx::query("insert into cluster (shard_count) values ($1) on conflict do nothing")
+            .bind(i32::from(shards.get()))
+            .execute(&mut *txn)
+            .await?;
+        if created.rows_affected() == 1 {
+            sqlx::query("insert into shards (shard) select generate_series(0, $1 - 1)")
+                .bind(i32::from(shards.get()))
+                .execute(&mut *txn)
+                .await?;
+        }
+        txn.commit().await?;
+        Ok(())
+    }
+
+    /// Checks that this binary may run on this database, and tells the cluster's number of shards.
+    ///
+    /// # Errors
+    /// When the schema is behind or ahead, or `shards` is given and differs.
+    pub async fn check(&self, shards: Option<ShardCount>) -> Result<ShardCount> {
+        let exists: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+            .fetch_one(&self.pool)
+            .await?;
+        if !exists {
+            return Err(Error::NoCluster);
+        }
+        let applied: Vec<i64> =
+            sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
+                .fetch_all(&self.pool)
+                .await?;
+        let known = MIGRATIONS.map(|(version, ..)| version);
+        if let Some(missing) = known.iter().find(|version| !applied.contains(version)) {
+            return Err(Error::SchemaBehind(*missing));
+        }
+        if let Some(unknown) = applied.iter().find(|version| !known.contains(version)) {
+            return Err(Error::SchemaAhead(*unknown));
+        }
+        let stored: i32 = sqlx::query_scalar("select shard_count from cluster")
+            .fetch_optional(&self.pool)
+            .await?
+            .ok_or(Error::NoCluster)?;
+        let count = u16::try_from(stored).ok().and_then(ShardCount::new).ok_or(Error::NoCluster)?;
+        match shards {
+            Some(given) if given != count => Err(Error::ShardCount { stored, given: given.get() }),
+            _ => Ok(count),
+        }
+    }
+
+    /// Waits until another process has migrated the database, up to `limit`; for roles that start beside it.
+    ///
+    /// # Errors
+    /// When the schema is still behind after `limit`, or anything else is wrong with it.
+    pub async fn wait_for_schema(&self, shards: Option<ShardCount>, limit: Duration) -> Result<ShardCount> {
+        let deadline = tokio::time::Instant::now() + limit;
+        loop {
+            match self.check(shards).await {
+                Err(Error::NoCluster | Error::SchemaBehind(_)) if tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_testkit::TestDatabase;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn migrating_twice_and_at_once_is_harmless() {
+        let db = TestDatabase::create().await;
+        let store = Store::connect(db.url(), "test", 4).await.unwrap();
+        let (a, b) = tokio::join!(store.migrate(None), store.migrate(None));
+        assert_eq!((a.unwrap(), b.unwrap()), (ShardCount::DEFAULT, ShardCount::DEFAULT));
+        let shards: i64 = sqlx::query_scalar("select count(*) from shards").fetch_one(&store.pool).await.unwrap();
+        assert_eq!(shards, 256);
+    }
+
+    #[tokio::test]
+    async fn another_shard_count_is_refused() {
+        let db = TestDatabase::create().await;
+        let store = Store::connect(db.url(), "test", 2).await.unwrap();
+        assert!(matches!(store.check(None).await, Err(Error::NoCluster)));
+        store.migrate(ShardCount::new(8)).await.unwrap();
+        assert_eq!(store.check(None).await.unwrap().get(), 8);
+        let error = store.check(ShardCount::new(16)).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "this cluster was created with 8 shards but II_CLAW_SHARDS says 16: unset it or set it to 8"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_unknown_schema_is_refused() {
+        let db = TestDatabase::create().await;
+        let store = Store::connect(db.url(), "test", 2).await.unwrap();
+        store.migrate(None).await.unwrap();
+        sqlx::query("insert into _sqlx_migrations values (999, 'future', now(), true, '', 0)")
+            .execute(&store.pool)
+            .await
+            .unwrap();
+        assert!(matches!(store.check(None).await, Err(Error::SchemaAhead(999))));
+        assert!(matches!(store.migrate(None).await, Err(Error::SchemaAhead(999))));
+        sqlx::query("delete from _sqlx_migrations where version in (3, 999)").execute(&store.pool).await.unwrap();
+        assert!(matches!(store.check(None).await, Err(Error::SchemaBehind(3))));
+    }
+}

@@ -1,0 +1,134 @@
+//! A backend: receives webhooks, keeps their exact bytes, answers what it is told.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::post;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// One webhook as it arrived.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// The exact body.
+    pub body: Bytes,
+}
+
+impl Delivery {
+    /// The body read as JSON.
+    ///
+    /// # Panics
+    /// When it is not JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("the webhook's body is JSON")
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+struct Shared {
+    deliveries: Mutex<Vec<Delivery>>,
+    answers: Mutex<VecDeque<StatusCode>>,
+    reply: Mutex<Value>,
+    count: watch::Sender<usize>,
+}
+
+/// The running receiver.
+pub struct Receiver {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Receiver {
+    /// Listens on a free port.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn start() -> Self {
+        Self::start_on("127.0.0.1:0".parse().expect("an address")).await
+    }
+
+    /// Listens on this address: to come back after an outage.
+    ///
+    /// # Panics
+    /// When it is taken.
+    pub async fn start_on(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.expect("the receiver can listen");
+        let address = listener.local_addr().expect("a bound address");
+        let shared = Arc::new(Shared {
+            deliveries: Mutex::default(),
+            answers: Mutex::default(),
+            reply: Mutex::new(json!({"async_processing": true})),
+            count: watch::Sender::new(0),
+        });
+        let app = Router::new().route("/hook", post(receive)).with_state(Arc::clone(&shared));
+        #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.expect("the receiver serves") });
+        Self { shared, address, task }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The webhook's URL.
+    pub fn url(&self) -> String {
+        format!("http://{}/hook", self.address)
+    }
+
+    /// Answers the next webhooks with these codes, one each, then 200 again.
+    pub fn answer_next(&self, codes: impl IntoIterator<Item = StatusCode>) {
+        self.shared.answers.lock().unwrap().extend(codes);
+    }
+
+    /// The JSON of every 200 from now on.
+    pub fn reply_with(&self, reply: Value) {
+        *self.shared.reply.lock().unwrap() = reply;
+    }
+
+    /// Everything received so far, refused ones too.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.shared.deliveries.lock().unwrap().clone()
+    }
+
+    /// Waits until at least `count` webhooks arrived.
+    ///
+    /// # Panics
+    /// When they did not within 30 s.
+    pub async fn wait_for(&self, count: usize) -> Vec<Delivery> {
+        let mut seen = self.shared.count.subscribe();
+        let all = seen.wait_for(|n| *n >= count);
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(30), all).await;
+        assert!(waited.is_ok(), "{} of {count} webhooks after 30 s", self.deliveries().len());
+        self.deliveries()
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> impl IntoResponse {
+    let status = shared.answers.lock().unwrap().pop_front().unwrap_or(StatusCode::OK);
+    shared.deliveries.lock().unwrap().push(Delivery { headers, body });
+    shared.count.send_modify(|n| *n += 1);
+    let reply = shared.reply.lock().unwrap().clone();
+    (status, axum::Json(if status.is_success() { reply } else { json!({"error": "as told"}) }))
+}

@@ -1,0 +1,53 @@
+//! What every answer has in common, whoever made it: security headers, problems instead of bare texts, and one log
+//! line for each server error.
+
+use std::any::Any;
+
+use axum::extract::Request;
+use axum::http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use tracing::error;
+
+use crate::error::{Cause, Problem};
+
+/// Finishes an answer on its way out.
+pub async fn finish(request: Request, next: Next) -> Response {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let mut response = next.run(request).await;
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().entry(X_CONTENT_TYPE_OPTIONS).or_insert(nosniff);
+    log(&method, &uri, &response);
+    response
+}
+
+fn log(method: &Method, uri: &Uri, response: &Response) {
+    let Some(Cause(cause)) = response.extensions().get() else { return };
+    // Without the query: a media link's signature is in it.
+    let (path, status) = (uri.path(), response.status().as_u16());
+    error!(%method, path, status, cause, "{method} {path} was answered with {status}: {cause}");
+}
+
+/// Nothing is served at this path.
+pub async fn no_such_path(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::not_found(format!("there is nothing at {path:?}"))
+}
+
+/// Something is, but not by this method; the router adds `Allow`.
+pub async fn no_such_method(method: Method) -> Problem {
+    let detail = format!("the method {method} is not known here; the header Allow lists those that are");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+/// A handler panicked: its caller hears a problem, everyone else is served on.
+pub fn panicked(payload: Box<dyn Any + Send>) -> Response {
+    #[derive(Debug, thiserror::Error)]
+    #[error("panicked: {0}")]
+    struct Panic(String);
+
+    let text = payload.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    Problem::internal().caused_by(&Panic(text.unwrap_or_default())).into_response()
+}

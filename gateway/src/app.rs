@@ -1,0 +1,132 @@
+//! What every handler works with. No state of its own: any gateway serves any request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use claw_bus::Bus;
+use claw_channels::kit::http::Http;
+use claw_channels::{Deps, Live};
+use claw_config::{GatewaySettings, Keys};
+use claw_rpc::{ClusterToken, Owners, WorkerClients};
+use claw_runtime::{Clock, Ids, Lifecycle, OsRandom, Random, SystemClock};
+use claw_secrets::Purpose;
+use claw_store::{MessageWriter, Store, Vault};
+use claw_types::{ChannelId, ShardCount};
+use uuid::Uuid;
+
+use crate::Error;
+use crate::channel_cache::ChannelCache;
+
+/// Connections of the pool show under this name in `pg_stat_activity` and NATS.
+const NAME: &str = "ii-claw-gateway";
+/// How long a gateway that starts beside `ii-claw migrate` waits for it.
+const SCHEMA_WAIT: Duration = Duration::from_secs(30);
+
+/// The parts of a gateway.
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// Opens and seals channel secrets.
+    pub vault: Vault,
+    /// The road to the owners.
+    pub bus: Arc<Bus>,
+    /// Group commit.
+    pub writer: MessageWriter,
+    /// Channels in use.
+    pub channels: Arc<ChannelCache>,
+    /// Asks owners about deliveries.
+    pub workers: WorkerClients,
+    /// New ids.
+    pub ids: Ids,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The operator's keys.
+    pub keys: Keys,
+    /// Signs links to attachments.
+    pub media_key: [u8; 32],
+    /// What adapters are given; its channel id stands for nothing.
+    pub deps: Deps,
+    /// Whether users' URLs may point to private addresses.
+    pub allow_private: bool,
+    /// How long a send waits for its delivery.
+    pub send_wait: Duration,
+    /// How many shards the cluster has.
+    pub shards: ShardCount,
+    /// The channel on the front page.
+    pub home: Option<ChannelId>,
+    /// Owns the tasks.
+    pub lifecycle: Lifecycle,
+}
+
+/// A handler's state.
+pub type Shared = Arc<App>;
+
+impl App {
+    /// Connects everything.
+    ///
+    /// # Errors
+    /// Naming the setting concerned.
+    pub async fn connect(
+        settings: &GatewaySettings,
+        home: Option<ChannelId>,
+        lifecycle: &Lifecycle,
+    ) -> Result<Shared, Error> {
+        let keys = settings.keys.keys()?;
+        let (database, nats) = (settings.store.database()?, settings.store.nats()?);
+        let (random, clock): (Arc<dyn Random>, Arc<dyn Clock>) = (Arc::new(OsRandom), Arc::new(SystemClock));
+        let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
+        let connections = settings.store.database_connections;
+        let store = Store::connect(database, NAME, connections).await.map_err(Error::Database)?;
+        let shards = store.wait_for_schema(settings.store.shards, SCHEMA_WAIT).await.map_err(Error::Schema)?;
+        let bus = Arc::new(Bus::connect(nats, NAME, ids.next()).await.map_err(Error::Bus)?);
+        let allow_private = settings.urls.allow_private;
+        let http = Http::new(allow_private).map_err(|error| Error::Http(Box::new(error)))?;
+        let deps = Deps {
+            channel_id: ChannelId(Uuid::nil()),
+            http,
+            clock: Arc::clone(&clock),
+            ids: ids.clone(),
+            random: Arc::clone(&random),
+            live: Arc::new(BusLive(Arc::clone(&bus))),
+        };
+        let vault = Vault::new(Arc::clone(&keys.master), Arc::clone(&random));
+        let channels = Arc::new(ChannelCache::new(store.clone(), vault.clone(), deps.clone()));
+        channels.watch(&bus, lifecycle);
+        let token = ClusterToken::new(&keys.master);
+        Ok(Arc::new(Self {
+            writer: MessageWriter::start(&store, lifecycle),
+            workers: WorkerClients::new(Owners::new(store.clone()), token, random),
+            media_key: keys.master.derive(Purpose::MediaUrl),
+            send_wait: Duration::from_millis(settings.send_wait_ms),
+            lifecycle: lifecycle.clone(),
+            store,
+            vault,
+            bus,
+            channels,
+            ids,
+            clock,
+            keys,
+            deps,
+            allow_private,
+            shards,
+            home,
+        }))
+    }
+
+    /// What the adapter of this channel is given.
+    pub fn deps_for(&self, channel_id: ChannelId) -> Deps {
+        Deps { channel_id, ..self.deps.clone() }
+    }
+}
+
+/// Reaches the sockets that any gateway holds.
+struct BusLive(Arc<Bus>);
+
+#[async_trait]
+impl Live for BusLive {
+    async fn publish(&self, channel: ChannelId, conversation: &str, frame: Bytes) {
+        self.0.publish_live(channel, conversation, frame).await;
+    }
+}

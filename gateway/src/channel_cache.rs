@@ -1,0 +1,171 @@
+//! The channels that are in use, with their secrets opened and their adapters made.
+//!
+//! Without it, every webhook and every send would cost a query and a decryption. Must hold: a change made through
+//! this gateway is seen by its next request; one made through another as soon as NATS tells; and if NATS does not, after
+//! [`TTL`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use claw_bus::{Bus, changed_channel};
+use claw_channels::{ChannelError, Deps, registry};
+use claw_runtime::Lifecycle;
+use claw_store::{Channel, Store, Vault};
+use claw_types::{ChannelId, InstanceId, UserId};
+use moka::Expiry;
+use moka::future::Cache;
+use serde_json::{Map, Value};
+use tracing::warn;
+
+use crate::error::Problem;
+
+/// The longest that a missed change goes unnoticed.
+const TTL: Duration = Duration::from_secs(5);
+/// How long it is remembered that there is no such channel.
+const NEGATIVE_TTL: Duration = Duration::from_secs(1);
+/// Channels kept at most; each is some KiB.
+const CAPACITY: u64 = 10_000;
+
+/// A stored channel and its adapter.
+pub struct Known {
+    /// As stored.
+    pub channel: Channel,
+    adapter: Result<Arc<dyn claw_channels::Channel>, ChannelError>,
+}
+
+impl Known {
+    /// The adapter.
+    ///
+    /// # Errors
+    /// When the stored fields do not make sense to this version.
+    pub fn adapter(&self) -> Result<&dyn claw_channels::Channel, Problem> {
+        self.adapter.as_deref().map_err(|error| Problem::internal().caused_by(error))
+    }
+}
+
+/// Channels by id and by their place in the API.
+pub struct ChannelCache {
+    store: Store,
+    vault: Vault,
+    deps: Deps,
+    known: Cache<ChannelId, Option<Arc<Known>>>,
+    // An id belongs to one user and slug for ever, so this can only point to a channel that was deleted since; then
+    // `known` has nothing, and the database is asked.
+    slugs: Cache<(UserId, InstanceId), ChannelId>,
+    changes: AtomicU64,
+}
+
+struct ByOutcome;
+
+impl Expiry<ChannelId, Option<Arc<Known>>> for ByOutcome {
+    fn expire_after_create(
+        &self,
+        _id: &ChannelId,
+        found: &Option<Arc<Known>>,
+        _now: Instant,
+    ) -> Option<Duration> {
+        Some(if found.is_some() { TTL } else { NEGATIVE_TTL })
+    }
+}
+
+impl ChannelCache {
+    /// Nothing is known yet.
+    pub fn new(store: Store, vault: Vault, deps: Deps) -> Self {
+        Self {
+            store,
+            vault,
+            deps,
+            known: Cache::builder().max_capacity(CAPACITY).expire_after(ByOutcome).build(),
+            slugs: Cache::new(CAPACITY),
+            changes: AtomicU64::new(0),
+        }
+    }
+
+    /// A channel by its id; `None` when there is none or it was deleted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn get(&self, id: ChannelId) -> Result<Option<Arc<Known>>, Problem> {
+        let before = self.changes.load(Ordering::SeqCst);
+        let found = self.known.try_get_with(id, self.load(id)).await;
+        if self.changes.load(Ordering::SeqCst) != before {
+            // What was being read while something changed may be the old state: used once, not kept.
+            self.known.invalidate(&id).await;
+        }
+        found.map_err(|error| Problem::of_store(&error))
+    }
+
+    async fn load(&self, id: ChannelId) -> claw_store::Result<Option<Arc<Known>>> {
+        let Some((channel, secrets)) = self.store.channel_load(&self.vault, id).await? else { return Ok(None) };
+        let adapter = self.make(&channel, &secrets);
+        Ok(Some(Arc::new(Known { channel, adapter })))
+    }
+
+    fn make(
+        &self,
+        channel: &Channel,
+        secrets: &Map<String, Value>,
+    ) -> Result<Arc<dyn claw_channels::Channel>, ChannelError> {
+        let unknown = || ChannelError::Config(format!("no adapter of type {:?}", channel.channel_type));
+        let entry = registry::find(&channel.channel_type).ok_or_else(unknown)?;
+        let deps = Deps { channel_id: channel.id, ..self.deps.clone() };
+        entry.make(&channel.config, secrets, deps)
+    }
+
+    /// A user's channel by its slug.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn of_user(
+        &self,
+        user: &UserId,
+        instance: &InstanceId,
+    ) -> Result<Option<Arc<Known>>, Problem> {
+        let place = (user.clone(), instance.clone());
+        if let Some(id) = self.slugs.get(&place).await
+            && let Some(known) = self.get(id).await?
+        {
+            return Ok(Some(known));
+        }
+        let Some((channel, _)) = self.store.channel_find(&self.vault, user, instance).await? else {
+            return Ok(None);
+        };
+        self.slugs.insert(place, channel.id).await;
+        self.get(channel.id).await
+    }
+
+    /// Reads the channel anew when it is next asked for.
+    pub async fn forget(&self, id: ChannelId) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.known.invalidate(&id).await;
+    }
+
+    /// Forgets what NATS says has changed, until the shutdown.
+    pub fn watch(self: &Arc<Self>, bus: &Arc<Bus>, lifecycle: &Lifecycle) {
+        let (this, bus, soft) = (Arc::clone(self), Arc::clone(bus), lifecycle.soft());
+        lifecycle.spawn("channel changes", async move {
+            let until_stopped = soft.run_until_cancelled(async {
+                loop {
+                    this.follow(&bus).await;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            });
+            until_stopped.await;
+        });
+    }
+
+    /// A subscription outlives NATS being away; what is missed meanwhile is seen after [`TTL`].
+    async fn follow(&self, bus: &Bus) {
+        match bus.subscribe_channels().await {
+            Ok(mut frames) => {
+                while let Some(frame) = frames.next().await {
+                    if let Some(id) = changed_channel(&frame) {
+                        self.forget(id).await;
+                    }
+                }
+            }
+            Err(error) => warn!(%error, "changes of channels are seen late: {error}"),
+        }
+    }
+}

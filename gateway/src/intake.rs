@@ -1,0 +1,39 @@
+//! Accepting messages: committed first, told to the owner second, answered last.
+
+use claw_store::{Accepted, Channel, NewMessage};
+use claw_types::Inbound;
+use futures::future::join_all;
+
+use crate::app::App;
+use crate::error::Problem;
+
+/// Accepts what people wrote; returns once all of it is committed.
+///
+/// # Errors
+/// When one was not: the platform sends them all again, and those that were committed are recognised then.
+pub async fn accept(app: &App, channel: &Channel, messages: Vec<Inbound>) -> Result<Vec<Accepted>, Problem> {
+    let make = |message| NewMessage::inbound(channel, message, &app.ids, &*app.clock);
+    let messages = messages.into_iter().map(make).collect::<claw_store::Result<Vec<_>>>()?;
+    // Together, so that they are one batch; in order, because submitting is in order.
+    let committed = join_all(messages.into_iter().map(|message| app.writer.accept(message))).await;
+    for accepted in committed.iter().flatten() {
+        announce(app, accepted).await;
+    }
+    Ok(committed.into_iter().collect::<claw_store::Result<Vec<_>>>()?)
+}
+
+/// Accepts one message, in either direction.
+///
+/// # Errors
+/// When it was not committed.
+pub async fn accept_one(app: &App, message: NewMessage) -> Result<Accepted, Problem> {
+    let accepted = app.writer.accept(message).await?;
+    announce(app, &accepted).await;
+    Ok(accepted)
+}
+
+async fn announce(app: &App, accepted: &Accepted) {
+    if let Accepted::New(work) = accepted {
+        app.bus.publish_work(work).await;
+    }
+}
