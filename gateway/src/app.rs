@@ -79,7 +79,8 @@ impl App {
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
         let connections = settings.store.database_connections;
         let store = Store::connect(database, NAME, connections).await.map_err(Error::Database)?;
-        let shards = store.wait_for_schema(settings.store.shards, SCHEMA_WAIT).await.map_err(Error::Schema)?;
+        let shards =
+            store.wait_for_schema(settings.store.shards, SCHEMA_WAIT).await.map_err(Error::Schema)?;
         let bus = Arc::new(Bus::connect(nats, NAME, ids.next()).await.map_err(Error::Bus)?);
         let allow_private = settings.urls.allow_private;
         let http = Http::new(allow_private).map_err(|error| Error::Http(Box::new(error)))?;

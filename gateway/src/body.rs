@@ -78,7 +78,9 @@ impl Object {
             .map_err(|error| Problem::bad_request(format!("the body is not valid JSON: {error}")))?;
         match value {
             Value::Object(map) => Ok(Self(map)),
-            other => Err(Problem::bad_request(format!("the body must be a JSON object, not {}", kind(&other)))),
+            other => {
+                Err(Problem::bad_request(format!("the body must be a JSON object, not {}", kind(&other))))
+            }
         }
     }
 
@@ -169,7 +171,9 @@ pub fn shown(text: &str) -> String {
 pub fn printable(key: &str, text: &str, limit: usize) -> Result<(), Problem> {
     let length = text.chars().count();
     if length > limit {
-        return Err(Problem::bad_request(format!("{key:?} has {length} characters; at most {limit} are allowed")));
+        return Err(Problem::bad_request(format!(
+            "{key:?} has {length} characters; at most {limit} are allowed"
+        )));
     }
     match text.chars().find(|c| c.is_control()) {
         None => Ok(()),

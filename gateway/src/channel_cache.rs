@@ -97,7 +97,9 @@ impl ChannelCache {
     }
 
     async fn load(&self, id: ChannelId) -> claw_store::Result<Option<Arc<Known>>> {
-        let Some((channel, secrets)) = self.store.channel_load(&self.vault, id).await? else { return Ok(None) };
+        let Some((channel, secrets)) = self.store.channel_load(&self.vault, id).await? else {
+            return Ok(None);
+        };
         let adapter = self.make(&channel, &secrets);
         Ok(Some(Arc::new(Known { channel, adapter })))
     }
@@ -117,11 +119,7 @@ impl ChannelCache {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn of_user(
-        &self,
-        user: &UserId,
-        instance: &InstanceId,
-    ) -> Result<Option<Arc<Known>>, Problem> {
+    pub async fn of_user(&self, user: &UserId, instance: &InstanceId) -> Result<Option<Arc<Known>>, Problem> {
         let place = (user.clone(), instance.clone());
         if let Some(id) = self.slugs.get(&place).await
             && let Some(known) = self.get(id).await?

@@ -83,7 +83,9 @@ impl Problem {
         use claw_store::Error;
 
         match error {
-            Error::NoChannel => Self::not_found("there is no such channel; list the user's channels to see them"),
+            Error::NoChannel => {
+                Self::not_found("there is no such channel; list the user's channels to see them")
+            }
             Error::CredentialInUse(_) | Error::Conflict => Self::conflict(error.to_string()),
             Error::Database(_) | Error::NotCommitted(_) => Self::unavailable().caused_by(error),
             _ => Self::internal().caused_by(error),

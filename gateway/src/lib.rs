@@ -1,1 +1,111 @@
-//! .
+//! The gateway: REST, platform webhooks and web chat. It keeps no state, so any number of them serve side by side.
+//!
+//! A request finds its way by [`router`](crate::protected_paths); what it brings is committed by group commit
+//! (`intake`), told to the shard's owner over NATS, and only then answered.
+
+mod answers;
+mod app;
+mod auth;
+mod body;
+mod channel_cache;
+mod edit;
+mod error;
+mod hub;
+mod intake;
+mod outbound;
+mod path;
+mod router;
+mod routes;
+mod view;
+
+use std::error::Error as StdError;
+use std::net::SocketAddr;
+
+use axum::serve::ListenerExt as _;
+use claw_config::{ConfigError, GatewaySettings};
+use claw_runtime::Lifecycle;
+use claw_types::ChannelId;
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+pub use router::protected_paths;
+
+/// Why a gateway did not start; each names the setting concerned.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database can't be reached.
+    #[error("DATABASE_URL: can't connect")]
+    Database(#[source] claw_store::Error),
+    /// The database is there, but not for this binary.
+    #[error("DATABASE_URL: this database can't be used")]
+    Schema(#[source] claw_store::Error),
+    /// NATS can't be reached.
+    #[error("NATS_URL")]
+    Bus(#[source] claw_bus::Error),
+    /// TLS for calls to platforms can't be set up.
+    #[error("can't set up TLS")]
+    Http(#[source] Box<dyn StdError + Send + Sync>),
+    /// The address can't be had.
+    #[error("II_CLAW_LISTEN {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Whether the settings themselves are wrong, rather than what they point to.
+    pub fn is_setting(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Schema(claw_store::Error::ShardCount { .. }))
+    }
+
+    /// The error and its causes on one line.
+    pub fn line(&self) -> String {
+        claw_store::chain(self)
+    }
+}
+
+/// The gateway role.
+pub struct Gateway;
+
+impl Gateway {
+    /// Starts a gateway: it answers when this returns, and until the lifecycle's end. `home` is the channel that the
+    /// front page shows. Tells the address it listens on.
+    ///
+    /// The process must have installed a TLS provider (`rustls::crypto::ring`).
+    ///
+    /// # Errors
+    /// Naming the setting concerned.
+    pub async fn start(
+        settings: GatewaySettings,
+        home: Option<ChannelId>,
+        lifecycle: &Lifecycle,
+    ) -> Result<SocketAddr, Error> {
+        let app = app::App::connect(&settings, home, lifecycle).await?;
+        let failed = |source| Error::Listen { address: settings.listen, source };
+        let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let router = router::router(&app);
+        let (soft, on_failure) = (lifecycle.soft(), lifecycle.clone());
+        lifecycle.spawn("http", async move {
+            // Small answers leave at once.
+            let listener = listener.tap_io(|tcp| {
+                if let Err(error) = tcp.set_nodelay(true) {
+                    warn!(%error, "TCP_NODELAY was refused: {error}");
+                }
+            });
+            let served = axum::serve(listener, router).with_graceful_shutdown(soft.cancelled_owned()).await;
+            if let Err(error) = served {
+                on_failure.fail(format!("the gateway's listener failed: {error}"));
+            }
+        });
+        info!(%address, "the gateway listens on {address}");
+        Ok(address)
+    }
+}

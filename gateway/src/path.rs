@@ -56,5 +56,7 @@ fn parse<T: std::str::FromStr<Err = claw_types::IdError>>(
     params: &RawPathParams,
     name: &str,
 ) -> Result<T, Problem> {
-    segment(params, name).parse().map_err(|error: claw_types::IdError| Problem::bad_request(error.to_string()))
+    segment(params, name)
+        .parse()
+        .map_err(|error: claw_types::IdError| Problem::bad_request(error.to_string()))
 }

@@ -11,6 +11,7 @@ use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use bytes::Bytes;
 use claw_types::{ChannelId, ShardId, Work};
 use futures::StreamExt as _;
+use tokio::sync::watch;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -48,13 +49,19 @@ pub struct Bus {
     client: Client,
     publisher: Uuid,
     counters: Mutex<HashMap<ShardId, u64>>,
+    /// Counts the times that the connection was lost or a subscriber fell behind.
+    losses: watch::Sender<u64>,
 }
 
 /// Messages of one shard.
 pub struct Subscription(Subscriber);
 
-/// Frames for one conversation.
-pub struct Frames(Subscriber);
+/// Frames for one conversation, or news of one kind. It ends when something may have been lost: subscribe anew and
+/// look at the database.
+pub struct Frames {
+    subscriber: Subscriber,
+    losses: watch::Receiver<u64>,
+}
 
 impl Bus {
     /// Connects. `publisher` must be new with each start of a process.
@@ -62,18 +69,25 @@ impl Bus {
     /// # Errors
     /// When the server can't be reached now; later losses heal by themselves.
     pub async fn connect(url: &str, name: &str, publisher: Uuid) -> Result<Self, Error> {
+        let losses = watch::Sender::new(0);
+        let lost = losses.clone();
         let client = ConnectOptions::new()
             .name(name)
-            .event_callback(|event| async move {
-                match event {
-                    Event::Connected => info!("NATS connected"),
-                    other => warn!(%other, "NATS: {other}"),
+            .event_callback(move |event| {
+                if matches!(event, Event::Disconnected | Event::SlowConsumer(_)) {
+                    lost.send_modify(|n| *n += 1);
+                }
+                async move {
+                    match event {
+                        Event::Connected => info!("NATS connected"),
+                        other => warn!(%other, "NATS: {other}"),
+                    }
                 }
             })
             .connect(url)
             .await
             .map_err(|source| Error::Connect { address: without_credentials(url), source })?;
-        Ok(Self { client, publisher, counters: Mutex::default() })
+        Ok(Self { client, publisher, counters: Mutex::default(), losses })
     }
 
     /// Whether the server is there right now.
@@ -139,7 +153,7 @@ impl Bus {
     /// # Errors
     /// When the client is closed.
     pub async fn subscribe_channels(&self) -> Result<Frames, Error> {
-        self.subscribe(subjects::CHANNELS.to_owned()).await.map(Frames)
+        self.frames(subjects::CHANNELS.to_owned()).await
     }
 
     /// Changes of the membership, from now on.
@@ -147,7 +161,7 @@ impl Bus {
     /// # Errors
     /// When the client is closed.
     pub async fn subscribe_members(&self) -> Result<Frames, Error> {
-        self.subscribe(subjects::MEMBERS.to_owned()).await.map(Frames)
+        self.frames(subjects::MEMBERS.to_owned()).await
     }
 
     /// Frames for a conversation's sockets, from now on.
@@ -155,7 +169,13 @@ impl Bus {
     /// # Errors
     /// When the client is closed.
     pub async fn subscribe_live(&self, channel: ChannelId, conversation: &str) -> Result<Frames, Error> {
-        self.subscribe(subjects::live(channel, conversation)).await.map(Frames)
+        self.frames(subjects::live(channel, conversation)).await
+    }
+
+    async fn frames(&self, subject: String) -> Result<Frames, Error> {
+        // Before subscribing: a loss right after it counts.
+        let losses = self.losses.subscribe();
+        Ok(Frames { subscriber: self.subscribe(subject).await?, losses })
     }
 
     async fn subscribe(&self, subject: String) -> Result<Subscriber, Error> {
@@ -184,9 +204,13 @@ impl Subscription {
 }
 
 impl Frames {
-    /// The next frame; `None` when the connection was closed for good.
+    /// The next frame; `None` when frames may have been lost since the last one.
     pub async fn next(&mut self) -> Option<Bytes> {
-        Some(self.0.next().await?.payload)
+        tokio::select! {
+            biased;
+            _ = self.losses.changed() => None,
+            message = self.subscriber.next() => Some(message?.payload),
+        }
     }
 }
 

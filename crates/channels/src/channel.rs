@@ -165,6 +165,8 @@ pub struct Caps {
     pub unit: TextUnit,
     /// Attachments it takes natively; the others are sent as links.
     pub media: &'static [MediaKind],
+    /// Whether a chat has threads; where not, a `thread_id` is ignored.
+    pub threads: bool,
 }
 
 /// One message as the platform will see it: a text, or an attachment with its caption.

@@ -207,10 +207,8 @@ mod tests {
 
     #[test]
     fn strings_and_native_values_are_the_same() {
-        let strings = merge(
-            Fields::default(),
-            json!({"token": "t", "users": "1, 2,, 3", "secs": "5", "loud": "true"}),
-        );
+        let strings =
+            merge(Fields::default(), json!({"token": "t", "users": "1, 2,, 3", "secs": "5", "loud": "true"}));
         let native =
             merge(Fields::default(), json!({"token": "t", "users": [1, "2", 3], "secs": 5, "loud": true}));
         assert_eq!(strings, native);

@@ -11,7 +11,9 @@ pub mod hub;
 pub mod kit;
 pub mod registry;
 
-pub use channel::{Adapter, Caps, Channel, Deps, Live, MediaStream, Part, RawRequest, Receipt, Sink, TextUnit};
+pub use channel::{
+    Adapter, Caps, Channel, Deps, Live, MediaStream, Part, RawRequest, Receipt, Sink, TextUnit,
+};
 pub use error::{ChannelError, SinkError};
 pub use fields::{Field, FieldError, FieldKind};
 pub use hub::{HistoryItem, Hosted, Hub, HubError, Stored};

@@ -9,11 +9,13 @@ use crate::fields::Fields;
 use crate::{Adapter, Channel, ChannelError, Deps, Field, FieldKind, Hub};
 
 /// Every adapter.
-pub static ALL: &[Entry] = &[
-    entry::<telegram::Telegram>(),
-    entry::<webchat::Webchat>(),
-    entry::<webhook::Webhook>(),
-];
+pub static ALL: &[Entry] =
+    &[entry::<telegram::Telegram>(), entry::<webchat::Webchat>(), entry::<webhook::Webhook>()];
+
+/// The type whose channels a gateway can show on its front page.
+pub const FRONT_PAGE: &str = webchat::Webchat::NAME;
+
+type Make = fn(Map<String, Value>, Deps) -> Result<Arc<dyn Channel>, ChannelError>;
 
 /// An adapter with its types erased.
 pub struct Entry {
@@ -21,7 +23,7 @@ pub struct Entry {
     pub name: &'static str,
     /// Its fields.
     pub fields: &'static [Field],
-    make: fn(Map<String, Value>, Deps) -> Result<Arc<dyn Channel>, ChannelError>,
+    make: Make,
     credential: fn(Map<String, Value>) -> Result<Option<String>, ChannelError>,
     /// What gateways serve for it.
     pub routes: fn(Arc<dyn Hub>) -> Option<axum::Router>,

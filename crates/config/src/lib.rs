@@ -5,4 +5,7 @@
 pub mod settings;
 pub mod values;
 
-pub use settings::{BackendSettings, ConfigError, GatewaySettings, Keys, LogSettings, StoreSettings, WorkerSettings, KeySettings, RpcSettings, SchedulerSettings, UrlPolicy};
+pub use settings::{
+    BackendSettings, ConfigError, GatewaySettings, KeySettings, Keys, LogSettings, RpcSettings,
+    SchedulerSettings, StoreSettings, UrlPolicy, WorkerSettings,
+};

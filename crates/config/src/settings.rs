@@ -243,3 +243,33 @@ pub struct SchedulerSettings {
     #[command(flatten)]
     pub rpc: RpcSettings,
 }
+
+impl BackendSettings {
+    /// Where links to the gateway begin, without a slash at the end.
+    pub fn public_url(&self) -> String {
+        let url = self.public_url.as_ref().map_or("http://localhost:4200", Url::as_str);
+        url.trim_end_matches('/').to_owned()
+    }
+}
+
+impl RpcSettings {
+    /// This process's name: the one that is set, or the host's with a suffix that is new with each start.
+    pub fn member_name(&self, suffix: &str) -> String {
+        self.name.clone().unwrap_or_else(|| format!("{}-{suffix}", host_name()))
+    }
+
+    /// Where others reach the RPC that listens on `bound`.
+    pub fn advertised(&self, bound: SocketAddr) -> String {
+        match &self.rpc_advertise {
+            Some(address) => address.clone(),
+            None if bound.ip().is_unspecified() => format!("{}:{}", host_name(), bound.port()),
+            None => bound.to_string(),
+        }
+    }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+}

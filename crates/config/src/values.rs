@@ -18,7 +18,11 @@ pub fn secret(text: &str) -> Result<SecretString, String> {
 /// When it is not such a URL.
 pub fn database_url(text: &str) -> Result<SecretString, String> {
     let ok = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "postgres" | "postgresql"));
-    if ok { Ok(text.into()) } else { Err("is not like postgres://user:password@host:5432/database".to_owned()) }
+    if ok {
+        Ok(text.into())
+    } else {
+        Err("is not like postgres://user:password@host:5432/database".to_owned())
+    }
 }
 
 /// `nats://host:port`, several separated by commas.

@@ -43,7 +43,8 @@ impl Owners {
 
     async fn of(&self, shard: ShardId, refresh: bool) -> Option<Owner> {
         let mut seen = self.seen.lock().await;
-        let fresh = |at: &Instant| at.elapsed() < if refresh { Duration::from_millis(50) } else { OWNERS_AGE };
+        let fresh =
+            |at: &Instant| at.elapsed() < if refresh { Duration::from_millis(50) } else { OWNERS_AGE };
         if !seen.as_ref().is_some_and(|(at, _)| fresh(at)) {
             // Whatever is wrong with the database, the caller's answer is the same: queued.
             let owners = self.store.shard_owners().await.ok()?;

@@ -69,12 +69,13 @@ impl v1::worker_server::Worker for WorkerServer {
         let request = request.into_inner();
         let id = Uuid::from_slice(&request.message_id)
             .map_err(|_| Status::invalid_argument("message_id is not 16 bytes"))?;
-        let shard =
-            u16::try_from(request.shard).map_err(|_| Status::invalid_argument("shard is not one"))?;
+        let shard = u16::try_from(request.shard).map_err(|_| Status::invalid_argument("shard is not one"))?;
         let limit = Duration::from_millis(u64::from(request.wait_ms));
         match self.0.await_delivery(MessageId(id), ShardId(shard), limit).await {
             Ok(status) => Ok(Response::new(response(status))),
-            Err(AwaitError::NotOwner) => Err(Status::failed_precondition("this worker does not own the shard")),
+            Err(AwaitError::NotOwner) => {
+                Err(Status::failed_precondition("this worker does not own the shard"))
+            }
             Err(AwaitError::Unknown(why)) => Err(Status::not_found(why)),
         }
     }

@@ -19,12 +19,12 @@ pub struct Backoff {
 
 impl Backoff {
     /// A message's attempts: 1 s, 2 s, 4 s ... capped at an hour, 38 attempts: about 28 hours.
-    pub const MESSAGE: Self = Self {
-        first: Duration::from_secs(1),
-        factor: 2.0,
-        cap: Duration::from_secs(3600),
-        attempts: 38,
-    };
+    pub const MESSAGE: Self =
+        Self { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(3600), attempts: 38 };
+
+    /// A send's attempts: 1 s, 2 s, 4 s ... capped at a minute, until the message is too old to be sent.
+    pub const SEND: Self =
+        Self { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(60), attempts: u32::MAX };
 
     /// Reconnecting to something that we can't do without: 100 ms up to 5 s, for ever.
     pub const RECONNECT: Self = Self {

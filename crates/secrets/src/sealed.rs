@@ -14,7 +14,9 @@ const NONCE: usize = 12;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SealError {
     /// Sealed under another master key.
-    #[error("sealed under master key {sealed}, but the running one is {running}: set II_CLAW_MASTER_KEY to the key it was sealed with")]
+    #[error(
+        "sealed under master key {sealed}, but the running one is {running}: set II_CLAW_MASTER_KEY to the key it was sealed with"
+    )]
     OtherKey {
         /// The id of the key it was sealed with.
         sealed: String,

@@ -41,7 +41,9 @@ pub fn sign(secret: &[u8], body: &[u8]) -> String {
 
 /// Whether `header` is [`sign`]'s value for this body.
 pub fn verify(secret: &[u8], body: &[u8], header: &str) -> bool {
-    let Some(given) = header.strip_prefix(PREFIX).and_then(|text| hex::decode(text).ok()) else { return false };
+    let Some(given) = header.strip_prefix(PREFIX).and_then(|text| hex::decode(text).ok()) else {
+        return false;
+    };
     hmac_sha256(secret, &[body]).as_slice().ct_eq(&given).into()
 }
 

@@ -13,10 +13,14 @@ pub enum Error {
     #[error("the database lacks migration {0}: run `ii-claw migrate` with this version first")]
     SchemaBehind(i64),
     /// The schema is newer than this binary.
-    #[error("the database has migration {0}, which this version does not know: run the newer version of ii-claw")]
+    #[error(
+        "the database has migration {0}, which this version does not know: run the newer version of ii-claw"
+    )]
     SchemaAhead(i64),
     /// The cluster was created with another number of shards.
-    #[error("this cluster was created with {stored} shards but II_CLAW_SHARDS says {given}: unset it or set it to {stored}")]
+    #[error(
+        "this cluster was created with {stored} shards but II_CLAW_SHARDS says {given}: unset it or set it to {stored}"
+    )]
     ShardCount {
         /// In the database.
         stored: i32,
@@ -30,7 +34,9 @@ pub enum Error {
     #[error("another process named {0:?} is connected: give this one another II_CLAW_NAME")]
     NameTaken(String),
     /// The credential is used by another channel.
-    #[error("the credential is in use by {0}: a platform delivers each update to one connection only, so use another one or delete that channel")]
+    #[error(
+        "the credential is in use by {0}: a platform delivers each update to one connection only, so use another one or delete that channel"
+    )]
     CredentialInUse(String),
     /// Somebody else changed the row in between.
     #[error("the channel was changed by another request at the same moment: try again")]

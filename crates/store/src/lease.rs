@@ -78,8 +78,9 @@ impl Lease {
     /// # Errors
     /// [`Error::NameTaken`] when a live process has the name; otherwise when the database fails.
     pub async fn open(url: &str, member: Member) -> Result<Self> {
-        let options =
-            PgConnectOptions::from_str(url)?.application_name(&format!("ii-claw lease {}", member.name)).options([
+        let options = PgConnectOptions::from_str(url)?
+            .application_name(&format!("ii-claw lease {}", member.name))
+            .options([
                 ("idle_session_timeout", "5s"),
                 ("tcp_keepalives_idle", "2"),
                 ("tcp_keepalives_interval", "1"),
@@ -140,7 +141,9 @@ impl Lease {
         .bind(i64::from(MEMBER))
         .fetch_all(&mut self.conn)
         .await?;
-        rows.iter().map(|row| Ok(Peer { name: row.try_get("name")?, weight: row.try_get("weight")? })).collect()
+        rows.iter()
+            .map(|row| Ok(Peer { name: row.try_get("name")?, weight: row.try_get("weight")? }))
+            .collect()
     }
 
     /// Claims what can be claimed of `shards`: takes each lock and, in the same statement, raises the epoch.
@@ -246,7 +249,10 @@ impl Lease {
     /// # Errors
     /// When the connection failed, which frees the locks as well.
     pub async fn close(mut self) -> Result<()> {
-        sqlx::query("delete from members where name = $1").bind(&self.member.name).execute(&mut self.conn).await?;
+        sqlx::query("delete from members where name = $1")
+            .bind(&self.member.name)
+            .execute(&mut self.conn)
+            .await?;
         self.conn.close().await?;
         Ok(())
     }

@@ -323,11 +323,12 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn message_media(&self, id: MessageId) -> Result<Option<(ChannelId, String)>> {
-        let row: Option<(Uuid, String)> =
-            sqlx::query_as("select channel_id, media::text from messages where id = $1 and media is not null")
-                .bind(id.0)
-                .fetch_optional(&self.pool)
-                .await?;
+        let row: Option<(Uuid, String)> = sqlx::query_as(
+            "select channel_id, media::text from messages where id = $1 and media is not null",
+        )
+        .bind(id.0)
+        .fetch_optional(&self.pool)
+        .await?;
         Ok(row.map(|(channel, media)| (ChannelId(channel), media)))
     }
 

@@ -39,7 +39,9 @@ impl Store {
         // Not back into the pool with its time-out off.
         drop(conn.detach());
         match migrated {
-            Err(sqlx::migrate::MigrateError::VersionMissing(version)) => return Err(Error::SchemaAhead(version)),
+            Err(sqlx::migrate::MigrateError::VersionMissing(version)) => {
+                return Err(Error::SchemaAhead(version));
+            }
             other => other?,
         }
         self.create_cluster(shards.unwrap_or(ShardCount::DEFAULT)).await?;
@@ -124,7 +126,8 @@ mod tests {
         let store = Store::connect(db.url(), "test", 4).await.unwrap();
         let (a, b) = tokio::join!(store.migrate(None), store.migrate(None));
         assert_eq!((a.unwrap(), b.unwrap()), (ShardCount::DEFAULT, ShardCount::DEFAULT));
-        let shards: i64 = sqlx::query_scalar("select count(*) from shards").fetch_one(&store.pool).await.unwrap();
+        let shards: i64 =
+            sqlx::query_scalar("select count(*) from shards").fetch_one(&store.pool).await.unwrap();
         assert_eq!(shards, 256);
     }
 
@@ -153,7 +156,10 @@ mod tests {
             .unwrap();
         assert!(matches!(store.check(None).await, Err(Error::SchemaAhead(999))));
         assert!(matches!(store.migrate(None).await, Err(Error::SchemaAhead(999))));
-        sqlx::query("delete from _sqlx_migrations where version in (3, 999)").execute(&store.pool).await.unwrap();
+        sqlx::query("delete from _sqlx_migrations where version in (3, 999)")
+            .execute(&store.pool)
+            .await
+            .unwrap();
         assert!(matches!(store.check(None).await, Err(Error::SchemaBehind(3))));
     }
 }

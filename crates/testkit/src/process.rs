@@ -30,7 +30,12 @@ impl Claw {
     /// When the binary can't be started.
     pub fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary());
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         let ours: HashMap<String, String> = std::env::vars()
             .filter(|(name, _)| !name.starts_with("II_CLAW_") && !name.starts_with("AI_WEBHOOK"))
             .filter(|(name, _)| name != "DATABASE_URL" && name != "NATS_URL")

@@ -77,7 +77,8 @@ impl Receiver {
         });
         let app = Router::new().route("/hook", post(receive)).with_state(Arc::clone(&shared));
         #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-        let task = tokio::spawn(async move { axum::serve(listener, app).await.expect("the receiver serves") });
+        let task =
+            tokio::spawn(async move { axum::serve(listener, app).await.expect("the receiver serves") });
         Self { shared, address, task }
     }
 

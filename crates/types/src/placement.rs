@@ -53,9 +53,8 @@ mod tests {
     }
 
     // Computed in Python over the reference xxhash library, not by this code.
-    const VECTOR: [&str; 8] = [
-        "worker-2", "worker-0", "worker-1", "worker-2", "worker-1", "worker-2", "worker-2", "worker-1",
-    ];
+    const VECTOR: [&str; 8] =
+        ["worker-2", "worker-0", "worker-1", "worker-2", "worker-1", "worker-2", "worker-2", "worker-1"];
 
     #[test]
     fn a_join_moves_only_what_the_newcomer_wins() {

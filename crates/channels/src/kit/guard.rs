@@ -70,7 +70,9 @@ pub enum UrlError {
     #[error("may not carry a user name or password")]
     Credentials,
     /// A private, loopback or otherwise special address.
-    #[error("points to a private or loopback address, which is not allowed here (the operator can set II_CLAW_ALLOW_PRIVATE_URLS=true)")]
+    #[error(
+        "points to a private or loopback address, which is not allowed here (the operator can set II_CLAW_ALLOW_PRIVATE_URLS=true)"
+    )]
     Private,
     /// The name has no address.
     #[error("names a host that can't be resolved; check its spelling")]
@@ -110,7 +112,8 @@ pub async fn check(text: &str, allow_private: bool) -> Result<Url, UrlError> {
     }
     let lookup = tokio::net::lookup_host((name.to_owned(), 0));
     let found = tokio::time::timeout(Duration::from_secs(3), lookup).await;
-    let addresses: Vec<_> = found.map_err(|_| UrlError::Unresolved)?.map_err(|_| UrlError::Unresolved)?.collect();
+    let addresses: Vec<_> =
+        found.map_err(|_| UrlError::Unresolved)?.map_err(|_| UrlError::Unresolved)?.collect();
     if addresses.iter().all(|address| is_public(address.ip())) { Ok(url) } else { Err(UrlError::Private) }
 }
 

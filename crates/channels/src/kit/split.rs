@@ -122,8 +122,13 @@ mod tests {
 
     use super::*;
 
-    const CAPS: Caps =
-        Caps { max_text: 20, max_caption: 5, unit: TextUnit::Utf16, media: &[MediaKind::Image] };
+    const CAPS: Caps = Caps {
+        max_text: 20,
+        max_caption: 5,
+        unit: TextUnit::Utf16,
+        media: &[MediaKind::Image],
+        threads: true,
+    };
 
     fn message(text: &str, media: &[MediaKind]) -> Outbound {
         let media = media.iter().map(|&kind| Media { kind, url: "https://x/y".into(), filename: None });
@@ -147,10 +152,10 @@ mod tests {
 
     #[test]
     fn cuts_prefer_paragraphs_and_words() {
-        assert_eq!(split("one two three\n\nfour five six", 20, TextUnit::Chars), [
-            "one two three",
-            "four five six"
-        ]);
+        assert_eq!(
+            split("one two three\n\nfour five six", 20, TextUnit::Chars),
+            ["one two three", "four five six"]
+        );
         assert_eq!(split("aaaa bbbb cccc dddd eeee", 18, TextUnit::Chars), ["aaaa bbbb", "cccc dddd eeee"]);
     }
 

@@ -87,7 +87,9 @@ fn draft(wanted: &Wanted, instance: &InstanceId, stored: Option<&Stored>) -> Res
 fn check_new(instance: &InstanceId) -> Result<(), Problem> {
     let slug = instance.as_str();
     if slug == "reload" {
-        return Err(Problem::bad_request("a channel can't be called \"reload\": that path reloads all channels"));
+        return Err(Problem::bad_request(
+            "a channel can't be called \"reload\": that path reloads all channels",
+        ));
     }
     let starts = slug.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     if starts && !slug.contains(|c: char| c.is_ascii_uppercase()) {

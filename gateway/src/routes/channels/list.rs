@@ -1,6 +1,7 @@
 //! `GET /api/users/{user}/channels`, optionally `?channel_type=`.
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 
@@ -28,11 +29,14 @@ pub struct Channels {
 pub async fn handle(
     State(app): State<Shared>,
     UserPath(user): UserPath,
-    Query(filter): Query<Filter>,
+    filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<Channels>, Problem> {
+    let Query(filter) = filter.map_err(|error| Problem::bad_request(error.body_text()))?;
     let wanted = filter.channel_type.as_deref().filter(|text| !text.is_empty());
     // No type is called like this, and the database would refuse some of it.
-    let named = |text: &str| text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let named = |text: &str| {
+        text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    };
     if wanted.is_some_and(|text| !named(text)) {
         return Ok(Json(Channels { channels: Vec::new() }));
     }

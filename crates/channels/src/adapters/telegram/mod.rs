@@ -22,8 +22,8 @@ use tracing::warn;
 
 use self::api::Api;
 use crate::{
-    Adapter, Caps, Channel, ChannelError, Deps, Field, FieldKind, MediaStream, Part, Receipt, Sink, SinkError,
-    TextUnit,
+    Adapter, Caps, Channel, ChannelError, Deps, Field, FieldKind, MediaStream, Part, Receipt, Sink,
+    SinkError, TextUnit,
 };
 
 /// Limits: <https://core.telegram.org/bots/api#sendmessage>: "1-4096 characters after entities parsing", in UTF-16
@@ -33,6 +33,7 @@ static CAPS: Caps = Caps {
     max_caption: 1024,
     unit: TextUnit::Utf16,
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
+    threads: true,
 };
 
 /// The platform's own server.
@@ -90,7 +91,8 @@ impl Adapter for Telegram {
         let token = config.bot_token_env;
         if !is_token(&token) {
             return Err(ChannelError::Config(
-                "bot_token_env is not a bot token: it looks like 123456789:AAE... (ask @BotFather)".to_owned(),
+                "bot_token_env is not a bot token: it looks like 123456789:AAE... (ask @BotFather)"
+                    .to_owned(),
             ));
         }
         let base = config.api_url.as_deref().unwrap_or(CLOUD).trim_end_matches('/').to_owned();
@@ -127,7 +129,9 @@ impl Channel for Telegram {
         let mut call = Map::from_iter([("chat_id".to_owned(), json!(part.recipient))]);
         if let Some(thread) = part.thread_id {
             let thread: i64 = thread.parse().map_err(|_| {
-                ChannelError::Permanent(format!("thread_id {thread:?} is not a number: take it from reply_to"))
+                ChannelError::Permanent(format!(
+                    "thread_id {thread:?} is not a number: take it from reply_to"
+                ))
             })?;
             call.insert("message_thread_id".to_owned(), json!(thread));
         }
@@ -182,7 +186,9 @@ impl Telegram {
                     }
                     (failed, offset) = (0, next);
                 }
-                Err(error @ (ChannelError::BadCredentials(_) | ChannelError::Config(_))) => return Err(error),
+                Err(error @ (ChannelError::BadCredentials(_) | ChannelError::Config(_))) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     failed += 1;
                     sink.trouble(Some(&error.to_string())).await;
@@ -237,15 +243,21 @@ mod tests {
     #[test]
     fn tokens_are_recognised() {
         assert!(is_token("123456:AAEabcdefghijklmnopqrstuvwxyz_-01234"));
-        for wrong in ["", "123456", "abc:AAEabcdefghijklmnopqrstuvwxyz_-01234", "1:short", "1:AAE abcdefghijklmnopqrst"]
-        {
+        for wrong in [
+            "",
+            "123456",
+            "abc:AAEabcdefghijklmnopqrstuvwxyz_-01234",
+            "1:short",
+            "1:AAE abcdefghijklmnopqrst",
+        ] {
             assert!(!is_token(wrong), "{wrong}");
         }
     }
 
     #[test]
     fn a_renewed_token_is_the_same_bot() {
-        let config = |token: &str| -> Config { serde_json::from_value(json!({"bot_token_env": token})).unwrap() };
+        let config =
+            |token: &str| -> Config { serde_json::from_value(json!({"bot_token_env": token})).unwrap() };
         assert_eq!(Telegram::credential(&config("1:a")), Telegram::credential(&config("1:b")));
         assert_ne!(Telegram::credential(&config("1:a")), Telegram::credential(&config("2:a")));
     }

@@ -135,10 +135,8 @@ fn reference(kind: MediaKind, file: &FileMeta, name: Option<&str>, mime: Option<
 /// Words for what has none, so that a backend which reads only text is told something; details go to `metadata`.
 fn describe(message: &Message, metadata: &mut Map<String, Value>) -> Option<String> {
     if let Some(place) = message.location() {
-        metadata.insert(
-            "location".to_owned(),
-            json!({"latitude": place.latitude, "longitude": place.longitude}),
-        );
+        metadata
+            .insert("location".to_owned(), json!({"latitude": place.latitude, "longitude": place.longitude}));
         return Some(format!("{}, {}", place.latitude, place.longitude));
     }
     if let Some(contact) = message.contact() {
@@ -240,7 +238,8 @@ mod tests {
     #[test]
     fn allow_lists_take_ids_and_names() {
         let message = read(group(json!({"text": "hi"})));
-        let may = |list: &[&str]| may_write(&message, &list.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let may =
+            |list: &[&str]| may_write(&message, &list.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert!(may(&[]) && may(&["42"]) && may(&["@Ada"]) && may(&["7", "ada"]));
         assert!(!may(&["7"]) && !may(&["bob"]));
     }

@@ -1,0 +1,423 @@
+//! The protocol over a real server and a real client, with a hub that lives in memory.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use claw_types::{Direction, MessageId, ReplyTo, WebhookBody};
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::json;
+use serde_json::value::to_raw_value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message as WsMessage};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::super::frames::tests::{answer, send};
+use super::*;
+use crate::adapters::webchat::Webchat;
+use crate::adapters::webhook::testing::serve;
+use crate::{Adapter as _, HistoryItem, Hosted, Stored};
+
+const CHANNEL: ChannelId = ChannelId(Uuid::from_u128(7));
+const VISITOR: &str = "0123456789abcdef";
+
+/// One channel, one lane.
+#[derive(Default)]
+struct Memory {
+    messages: Mutex<Vec<HistoryItem>>,
+    listeners: Mutex<Vec<mpsc::Sender<Bytes>>>,
+    database_is_away: Mutex<bool>,
+    bus_is_away: Mutex<bool>,
+    draining: CancellationToken,
+}
+
+impl Memory {
+    fn store(&self, item: HistoryItem) {
+        self.messages.lock().unwrap().push(item);
+    }
+
+    /// Stores an answer and publishes it, as its owner does.
+    async fn answer(&self, seq: i64, text: &str) {
+        let item = answer(seq, &conversation_id(CHANNEL, VISITOR), text, vec![]);
+        let frames = send(&item).await;
+        self.store(item);
+        let listeners = self.listeners.lock().unwrap().clone();
+        for frame in frames {
+            for listener in &listeners {
+                // A socket that ended does not matter here.
+                drop(listener.send(frame.clone()).await);
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), HubError> {
+        if *self.database_is_away.lock().unwrap() { Err(HubError::Unavailable) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Hub for Memory {
+    fn home(&self) -> Option<ChannelId> {
+        Some(CHANNEL)
+    }
+
+    async fn channel(&self, channel_type: &str, id: ChannelId) -> Result<Hosted, HubError> {
+        assert_eq!(channel_type, "webchat");
+        if id != CHANNEL {
+            return Err(HubError::NoChannel);
+        }
+        let config =
+            json!({"title": "A <b>", "allowed_origins": ["https://shop.example", "bad;"], "greeting": "Hi"});
+        Ok(Hosted { name: "chat".to_owned(), config: config.as_object().cloned().unwrap() })
+    }
+
+    async fn accept(&self, id: ChannelId, message: Inbound) -> Result<Stored, HubError> {
+        self.check()?;
+        assert_eq!(message.metadata["chat_id"], json!(message.recipient));
+        let mut messages = self.messages.lock().unwrap();
+        let body = WebhookBody {
+            user_id: "u".parse().unwrap(),
+            agent_id: None,
+            channel: "webchat".to_owned(),
+            instance_name: "w".parse().unwrap(),
+            platform_message_id: message.platform_message_id,
+            sender: message.sender,
+            content_type: message.content_type,
+            text: message.text,
+            media_url: None,
+            media_filename: None,
+            media_duration_seconds: None,
+            is_group: message.is_group,
+            thread_id: None,
+            timestamp: message.timestamp.unwrap(),
+            metadata: message.metadata,
+            reply_to: ReplyTo {
+                channel: "webchat".to_owned(),
+                recipient: message.recipient,
+                thread_id: None,
+            },
+        };
+        let payload = to_raw_value(&body).unwrap();
+        if let Some(known) = messages.iter().find(|item| item.payload.get() == payload.get()) {
+            return Ok(Stored { id: known.id, seq: 0, duplicate: true });
+        }
+        let seq = i64::try_from(messages.len()).unwrap() + 1;
+        let id = MessageId(Uuid::from_u128(id.0.as_u128() << 8 | messages.len() as u128));
+        messages.push(HistoryItem { id, seq, direction: Direction::In, payload, accepted_at: self.now() });
+        Ok(Stored { id, seq, duplicate: false })
+    }
+
+    async fn history(
+        &self,
+        _: ChannelId,
+        conversation: &str,
+        after: i64,
+    ) -> Result<Vec<HistoryItem>, HubError> {
+        self.check()?;
+        let messages = self.messages.lock().unwrap();
+        let own = |item: &&HistoryItem| item.payload.get().contains(conversation) && item.seq > after;
+        Ok(messages.iter().filter(own).cloned().collect())
+    }
+
+    async fn subscribe(&self, _: ChannelId, _: &str) -> Result<mpsc::Receiver<Bytes>, HubError> {
+        if *self.bus_is_away.lock().unwrap() {
+            return Err(HubError::Unavailable);
+        }
+        let (sender, receiver) = mpsc::channel(16);
+        self.listeners.lock().unwrap().push(sender);
+        Ok(receiver)
+    }
+
+    fn draining(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
+
+    fn token(&self, n: usize) -> String {
+        "5a".repeat(n)
+    }
+}
+
+struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Client {
+    async fn say(&mut self, frame: Value) {
+        self.0.send(WsMessage::text(frame.to_string())).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> Value {
+        loop {
+            match self.0.next().await.unwrap().unwrap() {
+                WsMessage::Text(frame) => return serde_json::from_str(&frame).unwrap(),
+                WsMessage::Ping(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Everything up to "ready", as texts.
+    async fn replay(&mut self) -> Vec<String> {
+        let mut texts = Vec::new();
+        loop {
+            let frame = self.hear().await;
+            if frame["type"] == "ready" {
+                return texts;
+            }
+            texts.push(frame["text"].as_str().unwrap().to_owned());
+        }
+    }
+
+    /// The code that the server closes with.
+    async fn closed(mut self) -> u16 {
+        loop {
+            if let WsMessage::Close(frame) = self.0.next().await.unwrap().unwrap() {
+                return frame.unwrap().code.into();
+            }
+        }
+    }
+}
+
+async fn gateway() -> (Arc<Memory>, String) {
+    let hub = Arc::new(Memory::default());
+    let url = serve(Webchat::routes(hub.clone()).unwrap()).await;
+    (hub, url)
+}
+
+async fn connect(url: &str, after: i64) -> Client {
+    let url = url.replace("http", "ws");
+    Client(
+        connect_async(format!("{url}/webchat/{CHANNEL}/ws?visitor={VISITOR}&after={after}")).await.unwrap().0,
+    )
+}
+
+/// The status that a socket is refused with.
+async fn refused(url: &str, path: &str, origin: Option<&str>) -> u16 {
+    let mut request = format!("{}{path}", url.replace("http", "ws")).into_client_request().unwrap();
+    if let Some(origin) = origin {
+        request.headers_mut().insert("origin", origin.parse().unwrap());
+    }
+    match connect_async(request).await {
+        Err(WsError::Http(response)) => response.status().as_u16(),
+        Ok(_) => 101,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn message(client_id: &str, text: &str) -> Value {
+    json!({"type": "message", "client_id": client_id, "text": text})
+}
+
+#[tokio::test]
+async fn a_conversation() {
+    let (hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    assert!(client.replay().await.is_empty());
+    client.say(message("c1", "hello")).await;
+    let ack = client.hear().await;
+    let id = ack["id"].as_str().unwrap().to_owned();
+    assert_eq!(ack, json!({"type": "ack", "client_id": "c1", "id": id, "duplicate": false}));
+    client.say(message("c1", "hello")).await;
+    assert_eq!(client.hear().await, json!({"type": "ack", "client_id": "c1", "id": id, "duplicate": true}));
+    hub.answer(2, "hi there").await;
+    let live = client.hear().await;
+    assert_eq!(
+        (&live["from"], &live["text"], &live["seq"]),
+        (&json!("agent"), &json!("hi there"), &json!(2))
+    );
+
+    // A second tab sees all of it, the visitor's own message by the page's id; a later one what it has not seen.
+    let mut second = connect(&url, 0).await;
+    let mine = second.hear().await;
+    assert_eq!(
+        (&mine["id"], &mine["client_id"], &mine["from"]),
+        (&json!(id), &json!("c1"), &json!("visitor"))
+    );
+    assert_eq!(second.hear().await, live);
+    assert_eq!(second.hear().await["type"], "ready");
+    hub.answer(3, "more").await;
+    assert_eq!(connect(&url, 2).await.replay().await, ["hi there", "more"]);
+    second.0.close(None).await.unwrap();
+    while let Some(left) = second.0.next().await {
+        left.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_is_named_and_the_socket_stays() {
+    let (_hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    client.replay().await;
+    for (frame, client_id) in [
+        (message("c1", " \n"), json!("c1")),
+        (message("c2", &"x".repeat(16_001)), json!("c2")),
+        (message("c 3", "x"), json!(null)),
+        (message(&"c".repeat(65), "x"), json!(null)),
+        (json!({"type": "typing", "client_id": "c4"}), json!(null)),
+        (json!([1]), json!(null)),
+    ] {
+        client.say(frame).await;
+        let error = client.hear().await;
+        assert_eq!((&error["type"], &error["client_id"]), (&json!("error"), &client_id));
+        assert!(error["message"].as_str().unwrap().len() > 10);
+    }
+    client.say(message("long", &"\u{1}".repeat(16_000))).await;
+    assert_eq!(client.hear().await["type"], "ack");
+}
+
+#[tokio::test]
+async fn too_many_messages_at_once_are_refused() {
+    let (_hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    client.replay().await;
+    for n in 0..=PACE {
+        client.say(message(&format!("c{n}"), "x")).await;
+        let expected = if n < PACE { "ack" } else { "error" };
+        assert_eq!(client.hear().await["type"], expected, "{n}");
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_be_stored_ends_the_socket_so_that_it_is_sent_again() {
+    let (hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    client.replay().await;
+    *hub.database_is_away.lock().unwrap() = true;
+    client.say(message("c1", "x")).await;
+    let error = client.hear().await;
+    assert_eq!(
+        error,
+        json!({"type": "error", "client_id": null, "message": HubError::Unavailable.to_string()})
+    );
+    assert_eq!(client.closed().await, 1013);
+    *hub.database_is_away.lock().unwrap() = false;
+    let mut client = connect(&url, 0).await;
+    client.replay().await;
+    client.say(message("c1", "x")).await;
+    assert_eq!(client.hear().await["duplicate"], false);
+}
+
+#[tokio::test]
+async fn what_the_bus_loses_the_history_has() {
+    let (hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    client.replay().await;
+    hub.answer(1, "first").await;
+    assert_eq!(client.hear().await["text"], "first");
+    // The bus goes away with an answer on it.
+    *hub.bus_is_away.lock().unwrap() = true;
+    hub.listeners.lock().unwrap().clear();
+    hub.answer(2, "second").await;
+    let mut texts = Vec::new();
+    while !texts.contains(&json!("second")) {
+        texts.push(client.hear().await["text"].clone());
+    }
+    *hub.bus_is_away.lock().unwrap() = false;
+    while hub.listeners.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    hub.answer(3, "third").await;
+    while client.hear().await["text"] != "third" {}
+}
+
+#[tokio::test]
+async fn a_page_is_ready_only_once_it_was_brought_up_to_date() {
+    let (hub, url) = gateway().await;
+    hub.answer(1, "earlier").await;
+    *hub.database_is_away.lock().unwrap() = true;
+    let mut client = connect(&url, 0).await;
+    let early = timeout(Duration::from_millis(50), client.hear()).await;
+    assert!(early.is_err(), "{early:?}");
+    *hub.database_is_away.lock().unwrap() = false;
+    assert_eq!(client.replay().await, ["earlier"]);
+}
+
+#[tokio::test]
+async fn a_draining_gateway_says_goodbye() {
+    let (hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    client.replay().await;
+    hub.draining.cancel();
+    assert_eq!(client.closed().await, 1001);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_answers_pings_is_kept_and_a_silent_one_is_not() {
+    let (hub, url) = gateway().await;
+    let mut awake = connect(&url, 0).await;
+    awake.replay().await;
+    let mut asleep = connect(&url, 0).await;
+    asleep.replay().await;
+    // Reading is what answers pings.
+    assert!(timeout(Duration::from_mins(5), awake.hear()).await.is_err());
+    hub.answer(1, "still here").await;
+    assert_eq!(awake.hear().await["text"], "still here");
+    let end = loop {
+        match asleep.0.next().await {
+            Some(Ok(WsMessage::Ping(_))) => {}
+            other => break other,
+        }
+    };
+    assert!(!matches!(end, Some(Ok(_))), "{end:?}");
+}
+
+#[tokio::test]
+async fn sockets_open_only_for_whom_they_should() {
+    let (_hub, url) = gateway().await;
+    let path = format!("/webchat/{CHANNEL}/ws?visitor={VISITOR}");
+    assert_eq!(refused(&url, &path, None).await, 101);
+    assert_eq!(refused(&url, &path, Some(&url)).await, 101);
+    assert_eq!(refused(&url, &path, Some("https://SHOP.example")).await, 101);
+    assert_eq!(refused(&url, &path, Some("https://evil.example")).await, 403);
+    assert_eq!(refused(&url, &path, Some("null")).await, 403);
+    for visitor in ["", "short", "0123456789abcde%20", &"x".repeat(129)] {
+        let path = format!("/webchat/{CHANNEL}/ws?visitor={visitor}");
+        assert_eq!(refused(&url, &path, None).await, 400, "{visitor}");
+    }
+    assert_eq!(refused(&url, &format!("{path}&after=x"), None).await, 400);
+    assert_eq!(refused(&url, &path.replace('7', "8"), None).await, 404);
+    assert_eq!(refused(&url, &format!("/webchat/none/ws?visitor={VISITOR}"), None).await, 404);
+}
+
+#[tokio::test]
+async fn the_page_comes_with_its_policy() {
+    let (_hub, url) = gateway().await;
+    let http = crate::kit::http::operator_client(Duration::from_secs(5)).unwrap();
+    for path in ["/".to_owned(), format!("/webchat/{CHANNEL}?embed=1")] {
+        let response = http.get(format!("{url}{path}")).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        let nonce = "5a".repeat(16);
+        assert_eq!(
+            response.headers()["content-security-policy"],
+            format!(
+                "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
+                 connect-src 'self' ws: wss:; img-src https: http: data:; media-src https: http:; base-uri 'none'; \
+                 form-action 'none'; frame-ancestors 'self' https://shop.example"
+            )
+        );
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+        assert_eq!(response.headers()["referrer-policy"], "no-referrer");
+        let page = response.text().await.unwrap();
+        assert!(page.contains("<h1>A &lt;b&gt;</h1>") && page.contains("data-greeting=\"Hi\""));
+    }
+    let widget = http.get(format!("{url}/webchat/widget.js")).send().await.unwrap();
+    assert_eq!(widget.headers()["content-type"], "text/javascript; charset=utf-8");
+    let missing = http.get(format!("{url}/webchat/{VISITOR}")).send().await.unwrap();
+    assert_eq!(missing.status(), 404);
+    assert_eq!(missing.headers()["content-type"], "text/html; charset=utf-8");
+}
+
+#[test]
+fn a_conversation_does_not_tell_its_visitor() {
+    let id = conversation_id(CHANNEL, VISITOR);
+    // Computed by Python's hashlib over the channel's 16 bytes and the visitor.
+    assert_eq!(id, "1ff81f8e3d2aa5875738a112ed58a1b7");
+    assert_ne!(id, conversation_id(ChannelId(Uuid::from_u128(8)), VISITOR));
+    assert_ne!(id, conversation_id(CHANNEL, "0123456789abcdeg"));
+}

@@ -1,0 +1,20 @@
+//! `ii-claw migrate`: creates or upgrades the schema. Safe to run at any time and by several at once.
+
+use clap::Args;
+use claw_config::StoreSettings;
+use claw_store::Store;
+
+/// What migrating needs.
+#[derive(Args)]
+pub(crate) struct MigrateSettings {
+    #[command(flatten)]
+    store: StoreSettings,
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub(crate) async fn run(settings: MigrateSettings) -> anyhow::Result<()> {
+    let store = Store::connect(settings.store.database()?, "ii-claw migrate", 2).await?;
+    let shards = store.migrate(settings.store.shards).await?;
+    println!("the schema is up to date; the cluster has {} shards", shards.get());
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! `POST /api/users/{user}/channels/{instance}/send`: a message to a person.
+//!
+//! Committed first; then the answer waits for the delivery, but not for ever: below 400 always means that the message
+//! is safe. A caller that goes away while waiting changes nothing.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use claw_store::{Accepted, Channel, MessageStatus, NewMessage};
+use claw_types::{MessageId, MessageState};
+use serde_json::{Value, json};
+
+use crate::app::{App, Shared};
+use crate::body::Object;
+use crate::error::Problem;
+use crate::path::ChannelPath;
+use crate::{intake, outbound};
+
+/// A repeated call with the same value is the same message.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Accepts a message and tells what became of it: 200 sent, 202 queued (or handed over without an answer), 422
+/// refused by the platform, 502 given up.
+///
+/// # Errors
+/// 400 for what makes no sense, 404 for a channel that is not there, 409 for one that is switched off; then nothing
+/// was stored.
+pub async fn handle(
+    State(app): State<Shared>,
+    path: ChannelPath,
+    headers: HeaderMap,
+    body: Object,
+) -> Result<Response, Problem> {
+    let key = key(&headers)?;
+    let message = outbound::read(body, app.allow_private)?;
+    let known = app.channels.of_user(&path.user, &path.instance).await?;
+    let known = known.ok_or(claw_store::Error::NoChannel)?;
+    if !known.channel.enabled {
+        return Err(Problem::conflict("the channel is switched off: enable it first"));
+    }
+    let message = NewMessage::outbound(&known.channel, &message, &app.ids, key)?;
+    let accepted = intake::accept_one(&app, message).await?;
+    let status = outcome(&app, &known.channel, &accepted).await;
+    Ok(answer(&accepted, status))
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let visible = |text: &&str| (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    match value.to_str().ok().filter(visible) {
+        Some(key) => Ok(Some(key)),
+        None => {
+            Err(Problem::bad_request("the header Idempotency-Key must be 1 to 255 visible ASCII characters"))
+        }
+    }
+}
+
+async fn outcome(app: &App, channel: &Channel, accepted: &Accepted) -> MessageStatus {
+    let id = accepted.id();
+    if let Accepted::Duplicate(_) = accepted
+        && let Ok(Some(status)) = app.store.message_status(id).await
+        && status.state != MessageState::Pending
+    {
+        return status;
+    }
+    let delivered = app.workers.await_delivery(id, channel.shard, app.send_wait);
+    // A gateway that drains says at once what is true already.
+    let pending =
+        || MessageStatus { state: MessageState::Pending, platform_message_ids: Vec::new(), error: None };
+    app.lifecycle.soft().run_until_cancelled(delivered).await.unwrap_or_else(pending)
+}
+
+fn answer(accepted: &Accepted, status: MessageStatus) -> Response {
+    let id = accepted.id();
+    let reason = |otherwise: &str| status.error.clone().unwrap_or_else(|| otherwise.to_owned());
+    let (code, mut body) = match status.state {
+        MessageState::Done => {
+            let ids = &status.platform_message_ids;
+            let first = ids.first();
+            let body = json!({"status": "sent", "platform_message_id": first, "platform_message_ids": ids});
+            (StatusCode::OK, body)
+        }
+        MessageState::Pending => (StatusCode::ACCEPTED, json!({"status": "queued"})),
+        MessageState::Uncertain => {
+            let detail = reason("it was handed to the platform, whose answer never came");
+            (StatusCode::ACCEPTED, json!({"status": "uncertain", "detail": detail}))
+        }
+        MessageState::Failed => {
+            let refused = reason("the platform refused the message");
+            return failure(StatusCode::UNPROCESSABLE_ENTITY, refused, accepted);
+        }
+        MessageState::Dead => {
+            let given_up = reason("every attempt to hand the message to the platform failed");
+            return failure(StatusCode::BAD_GATEWAY, given_up, accepted);
+        }
+    };
+    body["id"] = json!(id);
+    if matches!(accepted, Accepted::Duplicate(_)) {
+        body["duplicate"] = Value::Bool(true);
+    }
+    (code, Json(body)).into_response()
+}
+
+fn failure(status: StatusCode, detail: String, accepted: &Accepted) -> Response {
+    let MessageId(id) = accepted.id();
+    let problem = Problem::new(status, detail).with("id", id.to_string());
+    match accepted {
+        Accepted::New(_) => problem.into_response(),
+        Accepted::Duplicate(_) => problem.with("duplicate", true).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn answered(state: MessageState) -> (u16, Value) {
+        let accepted = Accepted::Duplicate(MessageId(uuid::Uuid::nil()));
+        let status = MessageStatus {
+            state,
+            platform_message_ids: vec!["1".into(), "2".into()],
+            error: (state != MessageState::Done).then(|| "because".to_owned()),
+        };
+        let response = answer(&accepted, status);
+        let code = response.status().as_u16();
+        let body = crate::body::read(response.into_body()).await.unwrap();
+        (code, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_outcome_has_its_answer() {
+        let table = [
+            (MessageState::Done, 200, "status", "sent"),
+            (MessageState::Pending, 202, "status", "queued"),
+            (MessageState::Uncertain, 202, "status", "uncertain"),
+            (MessageState::Failed, 422, "error", "because"),
+            (MessageState::Dead, 502, "error", "because"),
+        ];
+        for (state, code, key, value) in table {
+            let (status, body) = answered(state).await;
+            assert_eq!((status, &body[key]), (code, &json!(value)), "{state:?}");
+            assert_eq!(body["id"], json!(uuid::Uuid::nil()), "{state:?}");
+            assert_eq!(body["duplicate"], json!(true), "{state:?}");
+        }
+        let (_, sent) = answered(MessageState::Done).await;
+        assert_eq!(sent["platform_message_id"], json!("1"));
+        assert_eq!(sent["platform_message_ids"], json!(["1", "2"]));
+    }
+
+    #[test]
+    fn an_idempotency_key_is_visible_ascii() {
+        let with = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(IDEMPOTENCY_KEY, value.parse().unwrap());
+            key(&headers).map(|key| key.map(str::to_owned)).ok()
+        };
+        assert_eq!(with("a-1"), Some(Some("a-1".to_owned())));
+        assert_eq!(with(""), None);
+        assert_eq!(with("a b"), None);
+        assert_eq!(with("\u{e9}"), None);
+        assert_eq!(with(&"x".repeat(256)), None);
+        assert!(key(&HeaderMap::new()).is_ok_and(|key| key.is_none()));
+    }
+}

@@ -1,0 +1,66 @@
+//! `POST /webhooks/{channel_type}/{channel_id}`: what platforms post. The adapter checks the signature; that is all
+//! the authentication there is.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::request::Parts;
+use claw_channels::RawRequest;
+use claw_store::Accepted;
+use claw_types::ChannelId;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::app::Shared;
+use crate::error::Problem;
+use crate::{body, intake, path};
+
+/// Accepts what a platform posts. Answers 200 once all of it is committed: `id` is the first message's.
+///
+/// # Errors
+/// 404 for a channel that is not there or switched off, 401 for a forged request, 400 for one that can't be read, 503
+/// when it was not committed: the platform posts it again then.
+pub async fn handle(
+    State(app): State<Shared>,
+    request: axum::extract::Request,
+) -> Result<Json<Value>, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let (channel_type, id) = address(&mut parts).await?;
+    let known = app.channels.get(id).await?;
+    let known = known
+        .filter(|known| known.channel.enabled && known.channel.channel_type == channel_type)
+        .ok_or_else(unknown)?;
+    let request = raw(parts, body).await?;
+    let messages = known.adapter()?.decode(&request)?;
+    let accepted = intake::accept(&app, &known.channel, messages).await?;
+    Ok(Json(answer(&accepted)))
+}
+
+async fn address(parts: &mut Parts) -> Result<(String, ChannelId), Problem> {
+    let params = path::params(parts, &()).await?;
+    let id = Uuid::try_parse(path::segment(&params, "channel_id")).map_err(|_| unknown())?;
+    Ok((path::segment(&params, "channel_type").to_owned(), ChannelId(id)))
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("no channel takes webhooks at this address, or it is switched off")
+}
+
+async fn raw(parts: Parts, body: Body) -> Result<RawRequest, Problem> {
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    Ok(RawRequest { headers: parts.headers, query, body: body::read(body).await? })
+}
+
+fn answer(accepted: &[Accepted]) -> Value {
+    let mut answer = json!({"status": "accepted"});
+    if let Some(first) = accepted.first() {
+        answer["id"] = json!(first.id());
+        if accepted.iter().all(|message| matches!(message, Accepted::Duplicate(_))) {
+            answer["duplicate"] = Value::Bool(true);
+        }
+    }
+    if accepted.len() > 1 {
+        answer["ids"] = accepted.iter().map(|message| json!(message.id())).collect();
+    }
+    answer
+}

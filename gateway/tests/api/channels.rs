@@ -1,0 +1,191 @@
+//! Making, listing, changing, deleting and reloading channels.
+
+use serde_json::{Value, json};
+
+use crate::common::{TestGateway, read, webhook_body};
+
+async fn configure(gateway: &TestGateway, slug: &str, body: Value) -> crate::common::Answer {
+    gateway.call("POST", &format!("/api/users/u/channels/{slug}/configure"), body).await
+}
+
+#[tokio::test]
+async fn a_listed_channel_has_every_key_and_no_secret() {
+    let gateway = TestGateway::start().await;
+    assert!(gateway.channels("u").await.is_empty(), "a user whom nobody knows has none");
+    let made = gateway.webhook("u", "hook_1").await;
+    let listed = gateway.channels("u").await;
+    assert_eq!(listed, std::slice::from_ref(&made));
+    let id = made["id"].as_str().unwrap();
+    let expected = json!({
+        "instance_name_id": "hook_1", "instance_name": "hook_1", "channel_type": "webhook",
+        "status": "configured", "enabled": true, "agent_id": "", "state": "starting",
+        "config_json": {"callback_url": "http://127.0.0.1:9/callback"},
+        "webhook_path": format!("/webhooks/webhook/{id}"),
+        "last_error": null, "last_inbound_at": null, "owner": null,
+    });
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(&made[key], value, "{key}");
+    }
+    assert!(made["created_at"].as_str().unwrap().ends_with('Z'));
+}
+
+#[tokio::test]
+async fn the_list_is_filtered_by_type_and_by_user() {
+    let gateway = TestGateway::start().await;
+    gateway.webhook("u", "hook").await;
+    gateway.webhook("v", "hook").await;
+    let table = [
+        ("", 1),
+        ("?channel_type=webhook", 1),
+        ("?channel_type=telegram", 0),
+        ("?channel_type=", 1),
+        ("?channel_type=%00", 0),
+        ("?channel_type=%FF", 0),
+        ("?other=x", 1),
+    ];
+    for (query, count) in table {
+        let path = format!("/api/users/u/channels{query}");
+        let listed = gateway.call("GET", &path, Value::Null).await.expect(200);
+        assert_eq!(listed["channels"].as_array().unwrap().len(), count, "{query}");
+    }
+    let twice = "/api/users/u/channels?channel_type=a&channel_type=b";
+    gateway.call("GET", twice, Value::Null).await.problem(400);
+}
+
+#[tokio::test]
+async fn configuring_again_replaces_open_fields_and_keeps_the_rest() {
+    let gateway = TestGateway::start().await;
+    let mut body = webhook_body();
+    body["instance_name"] = json!("  My K\u{e4}se bot \u{1f9c0} ");
+    body["agent_id"] = json!("deep_research");
+    let made = configure(&gateway, "hook", body).await.expect(201);
+    assert_eq!(made["instance_name"], "My K\u{e4}se bot \u{1f9c0}");
+    gateway.call("PUT", "/api/users/u/channels/hook", json!({"enabled": false})).await.expect(200);
+
+    let again =
+        configure(&gateway, "hook", json!({"channel_type": "webhook", "fields": {}})).await.expect(200);
+    assert_eq!(again["config_json"], json!({}), "open fields are replaced");
+    for key in ["id", "instance_name", "agent_id", "created_at"] {
+        assert_eq!(again[key], made[key], "{key}");
+    }
+    assert_eq!((&again["enabled"], &again["status"]), (&json!(false), &json!("stopped")));
+    gateway.call("PUT", "/api/users/u/channels/hook", json!({"enabled": "true"})).await.expect(200);
+    // The secret was kept: what is signed with it is accepted.
+    gateway.post(&made, br#"{"sender":{"id":"ada"},"text":"hi"}"#).await.expect(200);
+
+    let other = json!({"channel_type": "telegram", "fields": {"bot_token_env": "123456789:abcdefghijklmnopqrstuvwxyzABCDEFGHI"}});
+    let said = configure(&gateway, "hook", other).await.problem(409);
+    assert!(said.contains("is of type \"webhook\""), "{said}");
+}
+
+#[tokio::test]
+async fn an_update_changes_what_it_names_and_nothing_else() {
+    let gateway = TestGateway::start().await;
+    let made = gateway.webhook("u", "hook").await;
+    let put = |body: Value| gateway.call("PUT", "/api/users/u/channels/hook", body);
+    assert_eq!(put(json!({})).await.expect(200), made);
+    let named = put(json!({"instance_name": "Name", "agent_id": "general"})).await.expect(200);
+    assert_eq!((&named["instance_name"], &named["agent_id"]), (&json!("Name"), &json!("general")));
+    assert_eq!(put(json!({"instance_name": null, "enabled": null, "fields": null})).await.expect(200), named);
+    assert_eq!(put(json!({"agent_id": null})).await.expect(200)["agent_id"], "");
+    let moved = put(json!({"fields": {"callback_url": "http://127.0.0.1:9/other"}})).await.expect(200);
+    assert_eq!(moved["config_json"], json!({"callback_url": "http://127.0.0.1:9/other"}));
+    let emptied = put(json!({"fields": {"callback_url": "", "secret_env": ""}})).await.expect(200);
+    assert_eq!(emptied["config_json"], json!({}), "an empty value takes an open field away");
+    gateway.post(&made, br#"{"sender":{"id":"ada"},"text":"hi"}"#).await.expect(200);
+
+    put(json!({"enabled": "false"})).await.expect(200);
+    gateway.post(&made, br#"{"sender":{"id":"ada"},"text":"hi"}"#).await.problem(404);
+    gateway.call("PUT", "/api/users/u/channels/nobody", json!({})).await.problem(404);
+    gateway.call("PUT", "/api/users/stranger/channels/hook", json!({"enabled": true})).await.problem(404);
+}
+
+#[tokio::test]
+async fn saving_the_same_again_does_not_restart_the_channel() {
+    let gateway = TestGateway::start().await;
+    gateway.webhook("u", "hook").await;
+    configure(&gateway, "hook", webhook_body()).await.expect(200);
+    let body = json!({"instance_name": "hook", "agent_id": "", "enabled": true, "fields": {}});
+    gateway.call("PUT", "/api/users/u/channels/hook", body).await.expect(200);
+    let (user, slug) = ("u".parse().unwrap(), "hook".parse().unwrap());
+    assert_eq!(gateway.store.channel_status(&user, &slug).await.unwrap().channel.revision, 1);
+}
+
+#[tokio::test]
+async fn many_edits_at_once_are_all_served_or_told_to_try_again() {
+    let gateway = TestGateway::start().await;
+    let calls = (0..8).map(|n| {
+        let mut body = webhook_body();
+        body["agent_id"] = json!(format!("agent-{n}"));
+        configure(&gateway, "hook", body)
+    });
+    let answers = futures::future::join_all(calls).await;
+    let statuses: Vec<_> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    assert_eq!(statuses.iter().filter(|s| **s == 201).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|s| matches!(s, 200 | 201 | 409)), "{statuses:?}");
+    assert_eq!(gateway.channels("u").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_deleted_channel_is_gone_at_once_and_its_slug_is_free() {
+    let gateway = TestGateway::start().await;
+    let made = gateway.webhook("u", "hook").await;
+    let message = br#"{"sender":{"id":"ada"},"text":"hi"}"#;
+    gateway.post(&made, message).await.expect(200);
+    gateway.call("DELETE", "/api/users/stranger/channels/hook", Value::Null).await.problem(404);
+    let gone = gateway.call("DELETE", "/api/users/u/channels/hook", Value::Null).await.expect(200);
+    assert_eq!((&gone["status"], &gone["id"]), (&json!("deleted"), &made["id"]));
+    gateway.post(&made, message).await.problem(404);
+    let send = json!({"recipient": "a", "message": "b"});
+    gateway.call("POST", "/api/users/u/channels/hook/send", send.clone()).await.problem(404);
+    gateway.call("DELETE", "/api/users/u/channels/hook", Value::Null).await.problem(404);
+    assert!(gateway.channels("u").await.is_empty());
+    let again = gateway.webhook("u", "hook").await;
+    assert_ne!(again["id"], made["id"]);
+    gateway.call("POST", "/api/users/u/channels/hook/send", send).await.expect(202);
+}
+
+#[tokio::test]
+async fn another_gateway_sees_a_change_at_once() {
+    let gateway = TestGateway::start().await;
+    let other = TestGateway::on(gateway.database.clone(), &["--allow-private-urls"]).await;
+    let made = gateway.webhook("u", "hook").await;
+    let message = br#"{"sender":{"id":"ada"},"text":"hi"}"#;
+    other.post(&made, message).await.expect(200);
+    gateway.call("DELETE", "/api/users/u/channels/hook", Value::Null).await.expect(200);
+    // By NATS, so well before the cache's own end.
+    claw_testkit::eventually("the other gateway to forget", std::time::Duration::from_secs(2), || async {
+        (other.post(&made, message).await.status.as_u16() == 404).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reload_tells_how_many() {
+    let gateway = TestGateway::start().await;
+    gateway.webhook("u", "one").await;
+    gateway.webhook("u", "two").await;
+    let reload = |user: &str| format!("/api/users/{user}/channels/reload");
+    let answer = gateway.call("POST", &reload("u"), Value::Null).await.expect(200);
+    assert_eq!(answer, json!({"status": "ok", "channels": 2}));
+    let nobody = gateway.call("POST", &reload("nobody"), json!({"any": "body"})).await.expect(200);
+    assert_eq!(nobody["channels"], 0);
+}
+
+#[tokio::test]
+async fn a_token_in_use_is_refused_without_naming_a_stranger() {
+    let gateway = TestGateway::start().await;
+    let token = "123456789:abcdefghijklmnopqrstuvwxyzABCDEFGHI";
+    let body = json!({"channel_type": "telegram", "fields": {"bot_token_env": token}});
+    configure(&gateway, "bot_1", body.clone()).await.expect(201);
+    let said = configure(&gateway, "bot_2", body.clone()).await.problem(409);
+    assert!(said.contains("bot_1") && !said.contains(token), "{said}");
+    let path = "/api/users/stranger/channels/bot/configure";
+    let said = gateway.call("POST", path, body).await.problem(409);
+    assert!(!said.contains("bot_1") && !said.contains("\"u\""), "{said}");
+    assert_eq!(gateway.channels("u").await.len(), 1);
+    assert!(gateway.channels("stranger").await.is_empty());
+    let text =
+        read(gateway.request("GET", "/api/users/u/channels").bearer_auth(crate::common::KEY)).await.text;
+    assert!(!text.contains(token));
+}

@@ -1,0 +1,159 @@
+//! A gateway of its own for each test, and how to talk to it.
+
+use std::time::Duration;
+
+use claw_channels::kit::http::Http;
+use claw_config::GatewaySettings;
+use claw_gateway::Gateway;
+use claw_runtime::Lifecycle;
+use claw_secrets::{MasterKey, signature};
+use claw_store::Store;
+use claw_testkit::TestDatabase;
+use claw_types::{ShardCount, Work};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+pub const KEY: &str = "an-api-key-of-the-tests";
+pub const SECRET: &str = "a-channel-secret-of-the-tests";
+const SHARDS: u16 = 4;
+
+#[derive(clap::Parser)]
+struct Cli {
+    #[command(flatten)]
+    settings: GatewaySettings,
+}
+
+/// A running gateway on a database of its own.
+pub struct TestGateway {
+    pub url: String,
+    pub database: TestDatabase,
+    pub store: Store,
+    pub lifecycle: Lifecycle,
+    pub client: Client,
+}
+
+/// An answer, read.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl TestGateway {
+    /// One that may call private addresses and does not wait for deliveries.
+    pub async fn start() -> Self {
+        Self::start_with(&["--allow-private-urls", "--send-wait-ms=0"]).await
+    }
+
+    pub async fn start_with(flags: &[&str]) -> Self {
+        Self::on(TestDatabase::create().await, flags).await
+    }
+
+    /// Another one on the same database.
+    pub async fn on(database: TestDatabase, flags: &[&str]) -> Self {
+        claw_testkit::install_tls();
+        let store = Store::connect(database.url(), "test", 4).await.unwrap();
+        store.migrate(ShardCount::new(SHARDS)).await.unwrap();
+        let nats = claw_testkit::nats_url().await;
+        let mut args = vec!["gateway", "--listen=127.0.0.1:0", "--api-key", KEY, "--nats-url", &nats];
+        args.extend(["--database-url", database.url()].iter().chain(flags));
+        let cli: Cli = clap::Parser::parse_from(args);
+        let lifecycle = Lifecycle::new();
+        let address = Gateway::start(cli.settings, None, &lifecycle).await.unwrap();
+        let client = Http::new(true).unwrap().calls().clone();
+        Self { url: format!("http://{address}"), database, store, lifecycle, client }
+    }
+
+    /// A request without a key.
+    pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method: Method = method.parse().unwrap();
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// A call with the operator's key.
+    pub async fn call(&self, method: &str, path: &str, body: Value) -> Answer {
+        let request = self.request(method, path).bearer_auth(KEY);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        read(request).await
+    }
+
+    /// Configures a `webhook` channel; tells its `Channel`.
+    pub async fn webhook(&self, user: &str, slug: &str) -> Value {
+        let path = format!("/api/users/{user}/channels/{slug}/configure");
+        self.call("POST", &path, webhook_body()).await.expect(201)
+    }
+
+    pub async fn channels(&self, user: &str) -> Vec<Value> {
+        let answer = self.call("GET", &format!("/api/users/{user}/channels"), Value::Null).await.expect(200);
+        answer["channels"].as_array().unwrap().clone()
+    }
+
+    /// Everything accepted and not yet done, in order.
+    pub async fn pending(&self) -> Vec<Work> {
+        let after: Vec<_> = ShardCount::new(SHARDS).unwrap().all().map(|shard| (shard, 0)).collect();
+        let rows = self.store.messages_pending(&after, 1_000).await.unwrap();
+        let mut work: Vec<Work> = rows.into_iter().map(|(work, _)| work).collect();
+        work.sort_by_key(|work| work.seq);
+        work
+    }
+
+    /// Posts to a channel's webhook address as the platform would.
+    pub async fn post(&self, channel: &Value, body: &[u8]) -> Answer {
+        let header = signature::sign(SECRET.as_bytes(), body);
+        self.post_signed(channel, body, &header).await
+    }
+
+    pub async fn post_signed(&self, channel: &Value, body: &[u8], header: &str) -> Answer {
+        let request = self.request("POST", channel["webhook_path"].as_str().unwrap());
+        read(request.header(signature::HEADER, header).body(body.to_vec())).await
+    }
+
+    pub async fn stop(self) {
+        // An idle connection of the client's would keep the gateway waiting for nothing.
+        drop(self.client);
+        self.lifecycle.finish(Duration::from_secs(10)).await.unwrap();
+    }
+}
+
+/// A right configuration of a `webhook` channel.
+pub fn webhook_body() -> Value {
+    json!({"channel_type": "webhook",
+           "fields": {"secret_env": SECRET, "callback_url": "http://127.0.0.1:9/callback"}})
+}
+
+/// The master key that follows from [`KEY`].
+pub fn master_key() -> MasterKey {
+    MasterKey::from_api_key(KEY)
+}
+
+pub async fn read(request: RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = response.text().await.unwrap();
+    assert!(!text.contains(SECRET) && !text.contains(KEY), "a secret is in {text}");
+    Answer { status, headers, text }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    /// The JSON of an answer with this status.
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        assert_eq!(self.headers["x-content-type-options"], "nosniff");
+        self.json()
+    }
+
+    /// The sentence of a problem with this status.
+    pub fn problem(&self, status: u16) -> String {
+        let body = self.expect(status);
+        assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json", "{self:?}");
+        assert_eq!(body["status"], json!(status));
+        assert_eq!(body["detail"], body["error"]);
+        body["error"].as_str().unwrap().to_owned()
+    }
+}

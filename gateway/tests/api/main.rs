@@ -1,0 +1,10 @@
+//! A whole gateway on a real Postgres and a real NATS, spoken to over HTTP as its clients do.
+
+mod auth;
+mod bad_input;
+mod channels;
+mod common;
+mod health;
+mod media;
+mod send;
+mod webhooks;

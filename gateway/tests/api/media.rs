@@ -1,0 +1,95 @@
+//! Links to attachments: ours, signed, short-lived, and never run by a browser.
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use claw_channels::kit::media_link;
+use claw_runtime::{Clock as _, SystemClock};
+use claw_secrets::Purpose;
+use claw_types::MessageId;
+use serde_json::json;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use crate::common::{TestGateway, master_key, read};
+
+/// A system that keeps files.
+async fn files(gateway: &TestGateway) -> String {
+    let page = || async { ([(CONTENT_TYPE, "text/html")], "<script>alert(1)</script>") };
+    let router = Router::new()
+        .route("/picture", get(|| async { ([(CONTENT_TYPE, "image/png")], "PNG") }))
+        .route("/page", get(page));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    gateway.lifecycle.spawn("files", async move { axum::serve(listener, router).await.unwrap() });
+    format!("http://{address}")
+}
+
+/// Has a person send the file; tells the message's id.
+async fn sent(gateway: &TestGateway, kind: &str, url: &str) -> MessageId {
+    let hook = gateway.channels("u").await.remove(0);
+    let media = json!({"kind": kind, "url": url, "filename": "a b.png"});
+    let body = json!({"sender": {"id": "ada"}, "media": media}).to_string();
+    let answer = gateway.post(&hook, body.as_bytes()).await.expect(200);
+    MessageId(answer["id"].as_str().unwrap().parse().unwrap())
+}
+
+fn link(id: MessageId, expires_in: i64) -> String {
+    let expires = SystemClock.now().timestamp() + expires_in;
+    media_link::path(&master_key().derive(Purpose::MediaUrl), id, "a b.png", expires)
+}
+
+#[tokio::test]
+async fn a_link_opens_what_the_platform_keeps() {
+    let gateway = TestGateway::start().await;
+    gateway.webhook("u", "hook").await;
+    let base = files(&gateway).await;
+    let id = sent(&gateway, "image", &format!("{base}/picture")).await;
+    let answer = read(gateway.request("GET", &link(id, 60))).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "PNG"));
+    assert_eq!(answer.headers["content-type"], "image/png");
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+    assert!(answer.headers["content-disposition"].to_str().unwrap().starts_with("attachment; "));
+    assert!(answer.headers["content-security-policy"].to_str().unwrap().contains("sandbox"));
+
+    let page = sent(&gateway, "file", &format!("{base}/page")).await;
+    let answer = read(gateway.request("GET", &link(page, 60))).await;
+    assert_eq!(answer.headers["content-type"], "application/octet-stream");
+
+    let gone = sent(&gateway, "file", &format!("{base}/gone")).await;
+    let status = read(gateway.request("GET", &link(gone, 60))).await.status.as_u16();
+    assert!(matches!(status, 404 | 502), "{status}");
+    let closed = sent(&gateway, "file", "http://127.0.0.1:9/x").await;
+    read(gateway.request("GET", &link(closed, 60))).await.problem(502);
+}
+
+#[tokio::test]
+async fn only_our_own_fresh_links_open() {
+    let gateway = TestGateway::start().await;
+    gateway.webhook("u", "hook").await;
+    let base = files(&gateway).await;
+    let id = sent(&gateway, "image", &format!("{base}/picture")).await;
+    let good = link(id, 60);
+    let (path, query) = good.split_once('?').unwrap();
+    let (expires, signature) = query.split_once('&').unwrap();
+    let other = Uuid::from_u128(1).to_string();
+    let forged = [
+        path.to_owned(),
+        format!("{path}?{expires}"),
+        format!("{path}?{signature}"),
+        format!("{path}?expires=99999999999&{signature}"),
+        format!("{path}?expires=soon&{signature}"),
+        format!("{path}?{expires}&signature=00"),
+        format!("{path}?{expires}&signature=zz"),
+        format!("{path}x?{query}"),
+        good.replace(&id.to_string(), &other),
+        good.replace(&id.to_string(), "nope"),
+    ];
+    for link in forged {
+        read(gateway.request("GET", &link)).await.problem(403);
+    }
+    read(gateway.request("GET", &link(id, -1))).await.problem(410);
+    read(gateway.request("GET", &link(MessageId(Uuid::from_u128(1)), 60))).await.problem(404);
+    gateway.call("DELETE", "/api/users/u/channels/hook", serde_json::Value::Null).await.expect(200);
+    read(gateway.request("GET", &good)).await.problem(404);
+}

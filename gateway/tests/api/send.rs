@@ -1,0 +1,157 @@
+//! Sending: stored first, then waited for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use claw_rpc::{AwaitError, ClusterToken, Health, WorkerService, WorkerStatus, serve_worker};
+use claw_store::MessageStatus;
+use claw_types::{Direction, MessageId, MessageState, Outbound, ShardId};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::common::{KEY, TestGateway, master_key, read};
+
+const SEND: &str = "/api/users/u/channels/hook/send";
+
+#[tokio::test]
+async fn an_accepted_send_is_in_the_database() {
+    let gateway = TestGateway::start().await;
+    gateway.webhook("u", "hook").await;
+    let body = json!({"recipient": 42, "message": "hi\0", "caption": null, "thread_id": 7,
+                      "image_url": "https://example.org/a.png"});
+    let answer = gateway.call("POST", SEND, body).await.expect(202);
+    assert_eq!(answer["status"], "queued");
+    let stored = gateway.pending().await;
+    assert_eq!(stored.len(), 1);
+    assert_eq!((json!(stored[0].id), stored[0].direction), (answer["id"].clone(), Direction::Out));
+    let message: Outbound = serde_json::from_str(stored[0].payload.get()).unwrap();
+    assert_eq!((message.recipient.as_str(), message.thread_id.as_deref()), ("42", Some("7")));
+    assert_eq!((message.text.as_deref(), message.media.len()), (Some("hi\0"), 1));
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_is_the_same_message() {
+    let gateway = TestGateway::start().await;
+    gateway.webhook("u", "hook").await;
+    gateway.webhook("u", "other").await;
+    let send = |path: &str, key: &str| {
+        let request = gateway.request("POST", path).bearer_auth(KEY).header("Idempotency-Key", key);
+        read(request.json(&json!({"recipient": "a", "message": "hi"})))
+    };
+    let first = send(SEND, "k-1").await.expect(202);
+    let again = send(SEND, "k-1").await.expect(202);
+    assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &json!(true)));
+    assert_ne!(send(SEND, "k-2").await.expect(202)["id"], first["id"]);
+    let elsewhere = send("/api/users/u/channels/other/send", "k-1").await.expect(202);
+    assert_ne!(elsewhere["id"], first["id"], "a key belongs to its channel");
+    for key in ["", "a b", &"x".repeat(256)] {
+        send(SEND, key).await.problem(400);
+    }
+    assert_eq!(gateway.pending().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_channel_that_is_not_there_or_switched_off_stores_nothing() {
+    let gateway = TestGateway::start().await;
+    gateway.webhook("u", "hook").await;
+    let body = json!({"recipient": "a", "message": "hi"});
+    gateway.call("POST", "/api/users/u/channels/nobody/send", body.clone()).await.problem(404);
+    gateway.call("POST", "/api/users/stranger/channels/hook/send", body.clone()).await.problem(404);
+    gateway.call("PUT", "/api/users/u/channels/hook", json!({"enabled": false})).await.expect(200);
+    let said = gateway.call("POST", SEND, body).await.problem(409);
+    assert_eq!(said, "the channel is switched off: enable it first");
+    assert!(gateway.pending().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_private_address_in_a_send_is_refused() {
+    let gateway = TestGateway::start_with(&["--send-wait-ms=0"]).await;
+    let body = json!({"channel_type": "webhook", "fields": {"secret_env": crate::common::SECRET}});
+    gateway.call("POST", "/api/users/u/channels/hook/configure", body).await.expect(201);
+    let body = json!({"recipient": "a", "image_url": "http://127.0.0.1/a.png"});
+    gateway.call("POST", SEND, body).await.problem(400);
+    assert!(gateway.pending().await.is_empty());
+}
+
+/// A worker that says of every message what it was told to.
+struct Told(MessageStatus);
+
+#[async_trait]
+impl Health for Told {
+    async fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl WorkerService for Told {
+    async fn await_delivery(
+        &self,
+        _: MessageId,
+        _: ShardId,
+        _: Duration,
+    ) -> Result<MessageStatus, AwaitError> {
+        Ok(self.0.clone())
+    }
+
+    async fn status(&self) -> WorkerStatus {
+        WorkerStatus {
+            name: "w".into(),
+            version: "0".into(),
+            shards: Vec::new(),
+            channels: 0,
+            draining: false,
+        }
+    }
+}
+
+async fn answer_of(state: MessageState, error: Option<&str>) -> crate::common::Answer {
+    let gateway = TestGateway::start_with(&["--allow-private-urls", "--send-wait-ms=20000"]).await;
+    gateway.webhook("u", "hook").await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let ids = if state == MessageState::Done { vec!["p-1".to_owned(), "p-2".to_owned()] } else { Vec::new() };
+    let status = MessageStatus { state, platform_message_ids: ids, error: error.map(str::to_owned) };
+    let token = ClusterToken::new(&master_key());
+    serve_worker(&gateway.lifecycle, listener, &token, Arc::new(Told(status)));
+    let mut database = gateway.database.connect().await;
+    let own = "update shards set owner = 'w', rpc_address = $1";
+    sqlx::query(own).bind(address).execute(&mut database).await.unwrap();
+    gateway.call("POST", SEND, json!({"recipient": "a", "message": "hi"})).await
+}
+
+#[tokio::test]
+async fn the_answer_tells_what_became_of_it() {
+    let sent = answer_of(MessageState::Done, None).await.expect(200);
+    assert_eq!((&sent["status"], &sent["platform_message_id"]), (&json!("sent"), &json!("p-1")));
+    assert_eq!(sent["platform_message_ids"], json!(["p-1", "p-2"]));
+    let queued = answer_of(MessageState::Pending, None).await.expect(202);
+    assert_eq!(queued["status"], "queued");
+    let uncertain = answer_of(MessageState::Uncertain, Some("no answer")).await.expect(202);
+    assert_eq!((&uncertain["status"], &uncertain["detail"]), (&json!("uncertain"), &json!("no answer")));
+    let refused = answer_of(MessageState::Failed, Some("chat not found")).await;
+    assert_eq!(refused.problem(422), "chat not found");
+    assert!(refused.json()["id"].is_string());
+    assert_eq!(answer_of(MessageState::Dead, Some("gave up")).await.problem(502), "gave up");
+}
+
+#[tokio::test]
+async fn a_drain_answers_who_waits_at_once() {
+    let gateway = TestGateway::start_with(&["--allow-private-urls", "--send-wait-ms=20000"]).await;
+    gateway.webhook("u", "hook").await;
+    let started = Instant::now();
+    let waiting = gateway.call("POST", SEND, json!({"recipient": "a", "message": "hi"}));
+    let lifecycle = gateway.lifecycle.clone();
+    let draining = async {
+        claw_testkit::eventually("the message to be stored", Duration::from_secs(5), || async {
+            (!gateway.pending().await.is_empty()).then_some(())
+        })
+        .await;
+        lifecycle.shutdown();
+    };
+    let (answer, ()) = futures::join!(waiting, draining);
+    let body: Value = answer.expect(202);
+    assert_eq!(body["status"], "queued");
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+}

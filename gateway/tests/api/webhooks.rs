@@ -1,0 +1,95 @@
+//! What platforms post: committed before the answer, once.
+
+use serde_json::{Value, json};
+
+use crate::common::{SECRET, TestGateway, read};
+
+#[tokio::test]
+async fn an_accepted_message_is_in_the_database_before_the_answer() {
+    let gateway = TestGateway::start().await;
+    let hook = gateway.webhook("u", "hook").await;
+    let body = br#"{"sender":{"id":"ada","name":"Ada"},"text":"hi","message_id":"m-1"}"#;
+    let answer = gateway.post(&hook, body).await.expect(200);
+    assert_eq!(answer["status"], "accepted");
+    assert!(answer.get("duplicate").is_none());
+    let stored = gateway.pending().await;
+    assert_eq!(stored.len(), 1);
+    assert_eq!(json!(stored[0].id), answer["id"]);
+    let payload: Value = serde_json::from_str(stored[0].payload.get()).unwrap();
+    assert_eq!((&payload["user_id"], &payload["instance_name"]), (&json!("u"), &json!("hook")));
+    assert_eq!((&payload["text"], &payload["platform_message_id"]), (&json!("hi"), &json!("m-1")));
+
+    let again = gateway.post(&hook, body).await.expect(200);
+    assert_eq!((&again["id"], &again["duplicate"]), (&answer["id"], &json!(true)));
+    assert_eq!(gateway.pending().await.len(), 1, "the same message is stored once");
+}
+
+#[tokio::test]
+async fn a_forged_or_unreadable_post_stores_nothing() {
+    let gateway = TestGateway::start().await;
+    let hook = gateway.webhook("u", "hook").await;
+    let body = br#"{"sender":{"id":"mallory"},"text":"forged"}"#;
+    let good = claw_secrets::signature::sign(SECRET.as_bytes(), body);
+    let other = claw_secrets::signature::sign(b"other", body);
+    for header in ["", "sha256=zz", &other, &good[..good.len() - 2], &good.replace("sha256", "sha1")] {
+        gateway.post_signed(&hook, body, header).await.problem(401);
+    }
+    read(gateway.request("POST", hook["webhook_path"].as_str().unwrap()).body(body.to_vec()))
+        .await
+        .problem(401);
+    for unreadable in ["{", "[]", "", r#"{"text":"x"}"#, r#"{"sender":{"id":""},"text":"x"}"#] {
+        gateway.post(&hook, unreadable.as_bytes()).await.problem(400);
+    }
+    assert!(gateway.pending().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_not_found() {
+    let gateway = TestGateway::start().await;
+    let hook = gateway.webhook("u", "hook").await;
+    let id = hook["id"].as_str().unwrap();
+    let long = "x".repeat(3_000);
+    let unknown = "00000000-0000-0000-0000-000000000001";
+    for path in [
+        format!("/webhooks/webhook/{unknown}"),
+        format!("/webhooks/telegram/{id}"),
+        format!("/webhooks/nope/{id}"),
+        "/webhooks/webhook/not-a-uuid".to_owned(),
+        "/webhooks/webhook/%00".to_owned(),
+        format!("/webhooks/webhook/{long}"),
+    ] {
+        read(gateway.request("POST", &path).body("{}")).await.problem(404);
+    }
+    read(gateway.request("POST", "/webhooks/webhook/%FF").body("{}")).await.problem(400);
+}
+
+#[tokio::test]
+async fn characters_that_a_database_may_not_like_do_no_harm() {
+    let gateway = TestGateway::start().await;
+    let hook = gateway.webhook("u", "hook").await;
+    let nul = "a\0b";
+    let odd = [
+        json!({"text": nul, "sender": {"id": "a"}}),
+        json!({"text": "x", "sender": {"id": nul}}),
+        json!({"text": "x", "sender": {"id": "a", "name": nul}}),
+        json!({"text": "x", "sender": {"id": "a"}, "message_id": nul}),
+        json!({"text": "x", "sender": {"id": "a"}, "message_id": "m".repeat(100_000)}),
+        json!({"text": "x", "sender": {"id": "a"}, "conversation_id": nul, "is_group": true}),
+        json!({"text": "x", "sender": {"id": "a"}, "thread_id": nul}),
+        json!({"text": "x", "sender": {"id": "a"}, "metadata": {nul: nul}}),
+    ];
+    let posts = odd.iter().map(|body| {
+        let bytes = body.to_string().into_bytes();
+        let hook = &hook;
+        let gateway = &gateway;
+        async move { gateway.post(hook, &bytes).await }
+    });
+    let good = br#"{"sender":{"id":"b"},"text":"good"}"#;
+    let (bad, good) = futures::join!(futures::future::join_all(posts), gateway.post(&hook, good));
+    good.expect(200);
+    let accepted = bad.iter().filter(|answer| answer.status.as_u16() == 200).count();
+    for answer in &bad {
+        assert!(answer.status.is_success() || answer.status.is_client_error(), "{answer:?}");
+    }
+    assert_eq!(gateway.pending().await.len(), accepted + 1, "what was answered 200 is stored");
+}

@@ -1,0 +1,3 @@
+//! What the leader does, a file each. Every duty is idempotent: done twice it does no harm.
+
+pub(crate) mod housekeeping;

@@ -1,0 +1,162 @@
+//! Who leads.
+//!
+//! A term is (name, number); the number is raised by each election and every write of a leader is to carry it. The
+//! database decides: the lock on the lease connection is free only when the former leader's session is gone, which
+//! its `idle_session_timeout` sees to within 5 s even if it is frozen. Local time only makes us stop earlier:
+//! leadership is trusted for 4 s after the moment *before* the last renewal was sent.
+//!
+//! Rejected: a lease row with an expiry alone. It needs the same fencing and takes a time-out to notice a crash that
+//! the lock notices at once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use claw_runtime::{Backoff, Lifecycle, Random};
+use claw_store::{Error, Lease, Member, Store, chain};
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{info, warn};
+
+use crate::duties;
+
+/// What is led.
+pub(crate) const DUTY: &str = "scheduler";
+
+const EVERY: Duration = Duration::from_secs(1);
+const GOOD_FOR: Duration = Duration::from_secs(4);
+const CALL_LIMIT: Duration = Duration::from_millis(2500);
+
+/// The present state, as the rest of the process sees it.
+#[derive(Debug, Default)]
+pub(crate) struct Leadership(Mutex<State>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct State {
+    connected: bool,
+    term: Option<i64>,
+    trusted_until: Option<Instant>,
+}
+
+impl Leadership {
+    fn set(&self, state: State) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    fn get(&self) -> State {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The term that this process leads right now.
+    pub(crate) fn term(&self) -> Option<i64> {
+        let state = self.get();
+        state.term.filter(|_| state.trusted_until.is_some_and(|until| Instant::now() < until))
+    }
+
+    /// Whether this process leads or could take over.
+    pub(crate) fn in_the_running(&self) -> bool {
+        self.get().connected
+    }
+}
+
+/// Takes part in elections until the process stops.
+pub(crate) struct Elector {
+    pub(crate) store: Store,
+    pub(crate) lease_url: String,
+    pub(crate) member: Member,
+    pub(crate) leadership: Arc<Leadership>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) lifecycle: Lifecycle,
+}
+
+impl Elector {
+    /// Runs until the process stops; then resigns.
+    pub(crate) async fn run(self) {
+        let mut failed = 0;
+        while !self.lifecycle.soft().is_cancelled() {
+            match self.connect().await {
+                Ok(mut lease) => {
+                    failed = 0;
+                    let ended = self.take_part(&mut lease).await;
+                    let led = self.leadership.get().term;
+                    self.leadership.set(State::default());
+                    match ended {
+                        Ok(()) => self.resign(lease, led).await,
+                        Err(error) => warn!("out of the election for now: {}", chain(&error)),
+                    }
+                }
+                Err(error) => {
+                    failed += 1;
+                    warn!("can't take part in the election: {}", chain(&error));
+                    let wait = Backoff::RECONNECT.wait(failed, &*self.random).unwrap_or_default();
+                    let soft = self.lifecycle.soft();
+                    // Ends early when the process stops.
+                    drop(tokio::time::timeout(wait, soft.cancelled()).await);
+                }
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Lease, Error> {
+        in_time(Lease::open(&self.lease_url, self.member.clone())).await
+    }
+
+    /// Until the process stops (`Ok`) or the connection or the term is lost.
+    async fn take_part(&self, lease: &mut Lease) -> Result<(), Error> {
+        let soft = self.lifecycle.soft();
+        let mut tick = tokio::time::interval(EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut term = None;
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = soft.cancelled() => return Ok(()),
+            }
+            let asked = Instant::now();
+            in_time(lease.heartbeat()).await?;
+            if term.is_none() && in_time(lease.try_duty(DUTY)).await? {
+                let elected = in_time(self.store.leader_elect(DUTY, lease)).await?;
+                info!(term = elected, "elected: leading term {elected}");
+                term = Some(elected);
+            }
+            if let Some(term) = term {
+                if !in_time(self.store.leader_renew(DUTY, term)).await? {
+                    warn!(term, "term {term} is over: somebody else was elected");
+                    return Err(Error::Conflict);
+                }
+            }
+            let trusted_until = term.map(|_| asked + GOOD_FOR);
+            self.leadership.set(State { connected: true, term, trusted_until });
+        }
+    }
+
+    async fn resign(&self, lease: Lease, led: Option<i64>) {
+        if let Some(term) = led {
+            if let Err(error) = in_time(self.store.leader_resign(DUTY, term)).await {
+                warn!("resigning failed: {}", chain(&error));
+            }
+        }
+        if let Err(error) = in_time(lease.close()).await {
+            warn!("leaving failed: {}", chain(&error));
+        }
+    }
+}
+
+/// Does the duties whenever this process leads, until it stops.
+pub(crate) async fn lead(store: Store, leadership: Arc<Leadership>, lifecycle: Lifecycle) {
+    let soft = lifecycle.soft();
+    let mut tick = tokio::time::interval(Duration::from_secs(60));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = soft.cancelled() => return,
+        }
+        if leadership.term().is_some() {
+            duties::housekeeping::run(&store).await;
+        }
+    }
+}
+
+async fn in_time<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let answered = tokio::time::timeout(CALL_LIMIT, call).await;
+    answered.unwrap_or_else(|_| Err(Error::NotCommitted("the database did not answer in time".to_owned())))
+}

@@ -1,0 +1,95 @@
+//! The channels of a shard: made of their rows, run, restarted when their row changes, stopped with the shard.
+
+pub(crate) mod observe;
+mod sink;
+pub(crate) mod supervisor;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use claw_channels::Channel;
+use claw_types::ChannelId;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What runs, by channel.
+#[derive(Default)]
+pub struct Channels {
+    running: Mutex<HashMap<ChannelId, Running>>,
+    events: Mutex<Option<mpsc::UnboundedSender<Event>>>,
+}
+
+/// Something to look into.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Event {
+    /// A channel may have changed.
+    Changed(ChannelId),
+    /// A channel has this revision by now.
+    Revision(ChannelId, i64),
+    /// Load all: the shard was just claimed.
+    All,
+}
+
+struct Running {
+    revision: i64,
+    health: Health,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+#[derive(Clone)]
+enum Health {
+    Running(Arc<dyn Channel>),
+    Failed(String),
+}
+
+/// What a send finds.
+pub(crate) enum Lookup {
+    /// Send by this.
+    Running(Arc<dyn Channel>),
+    /// The shard's channels are still being loaded.
+    Starting,
+    /// It does not work, and why.
+    Failed(String),
+    /// It is not among those to run.
+    Unknown,
+}
+
+impl Channels {
+    fn running(&self) -> MutexGuard<'_, HashMap<ChannelId, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The channel for a send.
+    pub(crate) fn lookup(&self, id: ChannelId) -> Lookup {
+        match self.running().get(&id).map(|running| running.health.clone()) {
+            Some(Health::Running(channel)) => Lookup::Running(channel),
+            Some(Health::Failed(why)) => Lookup::Failed(why),
+            None if self.is_loading() => Lookup::Starting,
+            None => Lookup::Unknown,
+        }
+    }
+
+    fn is_loading(&self) -> bool {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Has something looked into.
+    pub(crate) fn notify(&self, event: Event) {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(events) = &*events {
+            // Closed when the shard is stopping: nothing to look into any more.
+            let _closed = events.send(event);
+        }
+    }
+
+    fn accept_events(&self, events: mpsc::UnboundedSender<Event>) {
+        *self.events.lock().unwrap_or_else(PoisonError::into_inner) = Some(events);
+    }
+
+    /// How many run or try to.
+    pub(crate) fn len(&self) -> usize {
+        self.running().len()
+    }
+}

@@ -1,0 +1,61 @@
+//! Where an adapter that runs here puts what it received.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use claw_channels::{Sink, SinkError};
+use claw_store::{Channel, NewMessage, Observation, chain};
+use claw_types::Inbound;
+
+use super::observe;
+use crate::core::Core;
+use crate::shard::Shard;
+
+/// One channel's.
+pub(super) struct ShardSink {
+    pub(super) core: Arc<Core>,
+    pub(super) shard: Arc<Shard>,
+    pub(super) channel: Channel,
+}
+
+fn not_committed(error: &claw_store::Error) -> SinkError {
+    SinkError::NotCommitted(chain(error))
+}
+
+#[async_trait]
+impl Sink for ShardSink {
+    async fn accept(&self, messages: Vec<Inbound>) -> Result<(), SinkError> {
+        if !self.core.lease.holds() || self.shard.stopping().is_cancelled() {
+            return Err(SinkError::LostOwnership);
+        }
+        let accepting = messages.into_iter().map(|message| async {
+            let (ids, clock) = (&self.core.ids, &*self.core.clock);
+            let message = NewMessage::inbound(&self.channel, message, ids, clock)?;
+            self.core.accept(&self.shard, message).await
+        });
+        // Submitted together and in order: they are one batch, and in its order.
+        let accepted = futures::future::try_join_all(accepting).await;
+        accepted.map(drop).map_err(|error| not_committed(&error))
+    }
+
+    async fn cursor(&self) -> Result<Option<String>, SinkError> {
+        self.core.store.channel_cursor(self.channel.id).await.map_err(|error| not_committed(&error))
+    }
+
+    async fn save_cursor(&self, cursor: String) -> Result<(), SinkError> {
+        let seen = Observation::Cursor(cursor);
+        match observe::now(&self.core, &self.shard, self.channel.id, seen).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(SinkError::LostOwnership),
+            Err(error) => Err(not_committed(&error)),
+        }
+    }
+
+    async fn trouble(&self, error: Option<&str>) {
+        let seen = match error {
+            Some(error) => Observation::Trouble(error.to_owned()),
+            None => Observation::Running { revision: self.channel.revision },
+        };
+        observe::soon(&self.core, &self.shard, self.channel.id, seen);
+    }
+}

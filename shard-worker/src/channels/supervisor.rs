@@ -1,0 +1,174 @@
+//! Brings the running channels of a shard in line with their rows, one event after another.
+//!
+//! Only a channel whose revision changed, or that had failed, is restarted; the others go on undisturbed. The old
+//! connection has ended before the new one begins.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use claw_channels::{ChannelError, registry};
+use claw_runtime::Backoff;
+use claw_store::{Channel, Observation, chain};
+use claw_types::ChannelId;
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use super::sink::ShardSink;
+use super::{Event, Health, Running, observe};
+use crate::core::Core;
+use crate::shard::Shard;
+
+/// A channel whose credential is refused is tried again this often: it may have been unblocked at the platform.
+const REFUSED_PAUSE: Duration = Duration::from_secs(300);
+/// A listener that does not end within this is cut off.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Runs for as long as the shard is ours.
+pub(crate) async fn run(core: Arc<Core>, shard: Arc<Shard>) {
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let mut failed = 0;
+    while let Err(error) = load_all(&core, &shard).await {
+        failed += 1;
+        warn!(shard = %shard.id, "loading channels failed: {}", chain(&error));
+        tokio::select! {
+            () = tokio::time::sleep(Backoff::RECONNECT.wait(failed, &*core.random).unwrap_or_default()) => {}
+            () = shard.stopping().cancelled() => return,
+        }
+    }
+    shard.channels.accept_events(sender);
+    // What changed while they were loaded was told to nobody.
+    shard.channels.notify(Event::All);
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            () = shard.stopping().cancelled() => None,
+        };
+        let handled = match event {
+            None => break,
+            Some(Event::All) => load_all(&core, &shard).await,
+            Some(Event::Changed(id)) => refresh(&core, &shard, id).await,
+            Some(Event::Revision(id, revision)) if is_current(&shard, id, revision) => Ok(()),
+            Some(Event::Revision(id, _)) => refresh(&core, &shard, id).await,
+        };
+        if let Err(error) = handled {
+            // The periodic look at changed rows comes back to it.
+            warn!(shard = %shard.id, "looking into a channel failed: {}", chain(&error));
+        }
+    }
+    stop_all(&shard).await;
+}
+
+fn is_current(shard: &Shard, id: ChannelId, revision: i64) -> bool {
+    shard.channels.running().get(&id).is_some_and(|running| running.revision == revision)
+}
+
+async fn load_all(core: &Arc<Core>, shard: &Arc<Shard>) -> claw_store::Result<()> {
+    for (id, _, revision) in core.store.channels_in(&[shard.id]).await? {
+        if !is_current(shard, id, revision) {
+            refresh(core, shard, id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes what runs what the row says.
+async fn refresh(core: &Arc<Core>, shard: &Arc<Shard>, id: ChannelId) -> claw_store::Result<()> {
+    let row = match core.store.channel_load(&core.vault, id).await {
+        // Sealed with another key: say so instead of trying for ever.
+        Err(claw_store::Error::Secrets(error)) => {
+            warn!(channel = %id, "the secrets of channel {id} can't be opened: {error}");
+            return Ok(());
+        }
+        other => other?,
+    };
+    let wanted = row.filter(|(channel, _)| channel.enabled && channel.shard == shard.id);
+    let Some((channel, secrets)) = wanted else {
+        stop(shard, id).await;
+        return Ok(());
+    };
+    let healthy = shard.channels.running().get(&id).is_some_and(|running| {
+        running.revision == channel.revision && matches!(running.health, Health::Running(_))
+    });
+    if !healthy {
+        stop(shard, id).await;
+        start(core, shard, channel, &secrets);
+    }
+    Ok(())
+}
+
+fn start(core: &Arc<Core>, shard: &Arc<Shard>, channel: Channel, secrets: &Map<String, Value>) {
+    let entry = registry::find(&channel.channel_type);
+    let made = match entry {
+        Some(entry) => entry.make(&channel.config, secrets, core.deps_for(channel.id)),
+        None => Err(ChannelError::Config(format!(
+            "this version does not know channels of type {:?}",
+            channel.channel_type
+        ))),
+    };
+    let (stop, tasks) = (shard.stopping().child_token(), TaskTracker::new());
+    let (id, revision) = (channel.id, channel.revision);
+    let health = match made {
+        Ok(made) => {
+            info!(channel = %id, shard = %shard.id, "channel {id} starts");
+            let listener =
+                listen(Arc::clone(core), Arc::clone(shard), channel, Arc::clone(&made), stop.clone());
+            shard.spawn(tasks.track_future(listener));
+            Health::Running(made)
+        }
+        Err(error) => {
+            warn!(channel = %id, "channel {id} can't start: {error}");
+            observe::soon(core, shard, id, Observation::Failed { revision, error: error.to_string() });
+            Health::Failed(error.to_string())
+        }
+    };
+    tasks.close();
+    shard.channels.running().insert(id, Running { revision, health, stop, tasks });
+}
+
+async fn stop(shard: &Shard, id: ChannelId) {
+    let Some(running) = shard.channels.running().remove(&id) else { return };
+    running.stop.cancel();
+    if tokio::time::timeout(STOP_LIMIT, running.tasks.wait()).await.is_err() {
+        warn!(channel = %id, "channel {id} did not stop within {STOP_LIMIT:?}");
+    }
+}
+
+async fn stop_all(shard: &Shard) {
+    let running: Vec<Running> = shard.channels.running().drain().map(|(_, running)| running).collect();
+    running.iter().for_each(|running| running.stop.cancel());
+    let all = futures::future::join_all(running.iter().map(|running| running.tasks.wait()));
+    drop(tokio::time::timeout(STOP_LIMIT, all).await);
+}
+
+/// Listens again and again until told to stop.
+async fn listen(
+    core: Arc<Core>,
+    shard: Arc<Shard>,
+    channel: Channel,
+    made: Arc<dyn claw_channels::Channel>,
+    stop: CancellationToken,
+) {
+    let (id, revision) = (channel.id, channel.revision);
+    let sink = ShardSink { core: Arc::clone(&core), shard: Arc::clone(&shard), channel };
+    let mut failed = 0;
+    while !stop.is_cancelled() && core.lease.holds() {
+        observe::soon(&core, &shard, id, Observation::Running { revision });
+        let began = tokio::time::Instant::now();
+        // The adapter is asked to stop and, when it does not, cut off by the shard's end.
+        let Err(error) = made.listen(&sink, stop.clone()).await else { return };
+        warn!(channel = %id, "channel {id} stopped receiving: {error}");
+        observe::soon(&core, &shard, id, Observation::Failed { revision, error: error.to_string() });
+        failed = if began.elapsed() > Duration::from_secs(60) { 1 } else { failed + 1 };
+        let pause = match error {
+            ChannelError::BadCredentials(_) | ChannelError::Config(_) => REFUSED_PAUSE,
+            _ => Backoff::RECONNECT.wait(failed, &*core.random).unwrap_or(REFUSED_PAUSE),
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}

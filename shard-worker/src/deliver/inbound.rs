@@ -1,0 +1,79 @@
+//! A person's message to the backend, and the backend's immediate answer back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use claw_channels::kit::media_link;
+use claw_store::{NewMessage, chain};
+use claw_types::{MediaRef, MessageState, Outbound, WebhookBody, Work};
+use tracing::warn;
+
+use super::Attempt;
+use super::backend::Answer;
+use crate::channels::observe;
+use crate::core::Core;
+use crate::shard::Shard;
+
+/// A link to an attachment is good for this long after the webhook that carries it.
+const LINK_SECONDS: i64 = 6 * 3600;
+
+pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -> Attempt {
+    let body = match body(core, work) {
+        Ok(body) => body,
+        Err(error) => {
+            // Stored by a version that wrote it differently: kept for people to look at.
+            return Attempt::Over {
+                state: MessageState::Failed,
+                error: Some(format!("unreadable: {error}")),
+            };
+        }
+    };
+    observe::inbound(core, shard, work.channel_id);
+    if !core.lease.holds() {
+        return Attempt::NotOurs;
+    }
+    match core.backend.post(&work.id.to_string(), body).await {
+        Ok(answer) => match show(core, shard, work, answer).await {
+            Ok(()) => Attempt::Over { state: MessageState::Done, error: None },
+            // The backend gets it again under the same id, and the person still sees one answer.
+            Err(error) => Attempt::Again { after: None, error: chain(&error) },
+        },
+        Err(refused) => Attempt::Again { after: refused.retry_after, error: refused.reason },
+    }
+}
+
+/// The stored bytes; with an attachment, a fresh link to it put in.
+fn body(core: &Core, work: &Work) -> serde_json::Result<Bytes> {
+    let Some(media) = &work.media else { return Ok(Bytes::copy_from_slice(work.payload.get().as_bytes())) };
+    let media: MediaRef = serde_json::from_str(media.get())?;
+    let mut body: WebhookBody = serde_json::from_str(work.payload.get())?;
+    let name = media.filename.unwrap_or_else(|| media.kind.as_str().to_owned());
+    let expires = core.clock.now().timestamp() + LINK_SECONDS;
+    let path = media_link::path(&core.media_key, work.id, &name, expires);
+    body.media_url = Some(format!("{}{path}", core.public_url));
+    serde_json::to_vec(&body).map(Bytes::from)
+}
+
+/// Commits what the backend wants shown to the person.
+async fn show(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work, answer: Answer) -> claw_store::Result<()> {
+    let texts = [answer.immediate_reply, answer.reply];
+    let text =
+        texts.into_iter().flatten().filter(|text| !text.trim().is_empty()).collect::<Vec<_>>().join("\n\n");
+    if text.is_empty() {
+        return Ok(());
+    }
+    let body: WebhookBody = match serde_json::from_str(work.payload.get()) {
+        Ok(body) => body,
+        Err(error) => {
+            warn!(message = %work.id, %error, "an immediate answer has nowhere to go: {error}");
+            return Ok(());
+        }
+    };
+    let answer = Outbound {
+        recipient: body.reply_to.recipient,
+        thread_id: body.reply_to.thread_id,
+        text: Some(text),
+        media: Vec::new(),
+    };
+    core.accept(shard, NewMessage::answer(work, &answer, &core.ids)?).await
+}

@@ -1,0 +1,38 @@
+//! Working messages off: each conversation by one runner, inbound to the backend, outbound to the platform.
+
+pub(crate) mod backend;
+pub(crate) mod inbound;
+pub(crate) mod lane;
+pub(crate) mod outbound;
+
+use std::time::Duration;
+
+use claw_types::MessageState;
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// It is over: this is the message's last state.
+    Over {
+        /// Which.
+        state: MessageState,
+        /// Why, when it is not a success.
+        error: Option<String>,
+    },
+    /// Try again; `after` the given time or, when `None`, as the schedule says.
+    Again {
+        /// How long to wait at least.
+        after: Option<Duration>,
+        /// Why.
+        error: String,
+    },
+    /// Nothing was attempted: what it needs is not there yet.
+    NotYet {
+        /// When to look again.
+        after: Duration,
+        /// What is missing.
+        why: String,
+    },
+    /// This worker may not act for the shard any more; the next owner will.
+    NotOurs,
+}

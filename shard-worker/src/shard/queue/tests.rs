@@ -1,0 +1,212 @@
+use claw_types::ShardId;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::*;
+
+fn work(seq: i64, conversation: &str) -> Work {
+    Work {
+        id: MessageId(Uuid::from_u128(seq.unsigned_abs().into())),
+        seq,
+        shard: ShardId(0),
+        user_id: "u".parse().unwrap(),
+        channel_id: ChannelId(Uuid::nil()),
+        direction: Direction::In,
+        conversation: conversation.to_owned(),
+        payload: RawValue::from_string("{}".to_owned()).unwrap(),
+        media: None,
+        attempts: 0,
+        platform_message_ids: Vec::new(),
+        accepted_at_ms: 0,
+    }
+}
+
+fn due(works: Vec<Work>) -> Vec<(Work, Duration)> {
+    works.into_iter().map(|work| (work, Duration::ZERO)).collect()
+}
+
+/// A queue that has caught up.
+fn settled(now: Instant) -> ShardQueue {
+    let mut queue = ShardQueue::new();
+    queue.begin_page(0, now);
+    queue.end_page(Vec::new(), false, now);
+    assert!(!queue.wants_sweep());
+    queue
+}
+
+fn attempt(queue: &mut ShardQueue, key: &LaneKey, now: Instant) -> i64 {
+    match queue.next(key, now) {
+        Next::Attempt(work) => work.seq,
+        other => panic!("an attempt, not {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_is_worked_off_in_order_by_one_runner() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    let lane = queue.offer(work(1, "a")).unwrap();
+    assert!(queue.offer(work(3, "a")).is_none(), "one runner is enough");
+    assert!(queue.offer(work(2, "a")).is_none());
+    assert!(queue.offer(work(4, "b")).is_some(), "another conversation has its own");
+    for seq in 1..=3 {
+        assert_eq!(attempt(&mut queue, &lane, now), seq);
+        queue.finished(&lane, now);
+    }
+    assert!(matches!(queue.next(&lane, now), Next::Finished));
+    assert_eq!(queue.known.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_done_is_not_done_again_when_it_arrives_late() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    let lane = queue.offer(work(1, "a")).unwrap();
+    queue.finished(&lane, now);
+    assert!(matches!(queue.next(&lane, now), Next::Finished));
+    assert!(queue.offer(work(1, "a")).is_none());
+    queue.begin_page(1, now);
+    assert!(queue.end_page(due(vec![work(1, "a")]), false, now).is_empty());
+    assert!(queue.known.is_empty());
+}
+
+#[tokio::test]
+async fn after_a_gap_the_sweep_keeps_the_order() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    queue.leave_to_sweep();
+    assert!(queue.offer(work(2, "a")).is_none(), "1 was lost; 2 must not overtake it");
+    assert!(queue.wants_sweep());
+    queue.begin_page(2, now);
+    let lanes = queue.end_page(due(vec![work(1, "a"), work(2, "a")]), false, now);
+    assert_eq!(attempt(&mut queue, &lanes[0], now), 1);
+    assert!(!queue.wants_sweep());
+}
+
+#[tokio::test]
+async fn what_is_left_during_a_page_needs_another_one() {
+    let now = Instant::now();
+    let mut queue = ShardQueue::new();
+    queue.begin_page(0, now);
+    queue.offer(work(5, "a"));
+    queue.end_page(Vec::new(), false, now);
+    assert!(queue.wants_sweep(), "the page was read before message 5 was committed");
+    queue.begin_page(5, now);
+    assert_eq!(queue.end_page(due(vec![work(5, "a")]), false, now).len(), 1);
+    assert!(!queue.wants_sweep());
+}
+
+#[tokio::test]
+async fn a_long_conversation_is_read_on_from_the_database() {
+    let now = Instant::now();
+    let mut queue = ShardQueue::new();
+    queue.begin_page(100, now);
+    let lane = queue.end_page(due((1..=100).map(|seq| work(seq, "a")).collect()), false, now).remove(0);
+    assert_eq!(queue.known.len(), LANE_WINDOW);
+    let mut seen = Vec::new();
+    loop {
+        match queue.next(&lane, now) {
+            Next::Attempt(work) => {
+                seen.push(work.seq);
+                queue.finished(&lane, now);
+            }
+            Next::Load { after, limit } => {
+                let found: Vec<_> = (after + 1..=100).take(limit).map(|seq| work(seq, "a")).collect();
+                let full = found.len() == limit;
+                queue.loaded(&lane, found, full);
+            }
+            Next::WaitUntil(_) => panic!("nothing to wait for"),
+            Next::Finished => break,
+        }
+    }
+    assert_eq!(seen, (1..=100).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_failing_conversation_holds_one_message_in_memory() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    let lane = queue.offer(work(1, "a")).unwrap();
+    queue.offer(work(2, "a"));
+    queue.offer(work(3, "a"));
+    let again = Work { attempts: 1, ..work(1, "a") };
+    let later = now + Duration::from_secs(60);
+    queue.retry(&lane, again, later);
+    assert_eq!(queue.known.len(), 1);
+    assert!(matches!(queue.next(&lane, now), Next::WaitUntil(at) if at == later));
+    queue.offer(work(4, "a"));
+    assert_eq!(queue.known.len(), 1, "the rest waits in the database");
+    assert_eq!(attempt(&mut queue, &lane, later), 1);
+    queue.finished(&lane, later);
+    assert!(matches!(queue.next(&lane, later), Next::Load { after: 1, .. }));
+    queue.loaded(&lane, vec![work(2, "a"), work(3, "a"), work(4, "a")], false);
+    assert_eq!(attempt(&mut queue, &lane, later), 2);
+}
+
+#[tokio::test]
+async fn what_is_left_during_a_load_is_loaded_next() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    let lane = queue.offer(work(1, "a")).unwrap();
+    queue.offer(work(2, "a"));
+    queue.retry(&lane, work(1, "a"), now);
+    queue.finished(&lane, now);
+    assert!(matches!(queue.next(&lane, now), Next::Load { after: 1, .. }));
+    queue.offer(work(3, "a"));
+    queue.loaded(&lane, vec![work(2, "a")], false);
+    assert_eq!(attempt(&mut queue, &lane, now), 2);
+    queue.finished(&lane, now);
+    assert!(matches!(queue.next(&lane, now), Next::Load { after: 2, .. }));
+}
+
+#[tokio::test]
+async fn a_full_window_leaves_the_rest_to_the_sweep() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    for seq in 0..=i64::try_from(SHARD_WINDOW).unwrap() {
+        queue.offer(work(seq, &seq.to_string()));
+    }
+    assert_eq!(queue.known.len(), SHARD_WINDOW);
+    assert!(!queue.wants_sweep(), "no room yet");
+    for seq in 0..1_100 {
+        let lane = LaneKey::of(&work(seq, &seq.to_string()));
+        queue.finished(&lane, now);
+        assert!(matches!(queue.next(&lane, now), Next::Finished));
+    }
+    assert!(queue.wants_sweep());
+}
+
+#[tokio::test]
+async fn passes_start_where_everything_has_settled() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    assert_eq!(queue.begin_page(500, now), 0);
+    queue.end_page(Vec::new(), false, now);
+    let soon = now + Duration::from_secs(10);
+    assert_eq!(queue.begin_page(900, soon), 0, "a transaction begun before may still commit");
+    queue.end_page(Vec::new(), false, soon);
+    let later = now + Duration::from_secs(31);
+    queue.begin_page(950, later);
+    queue.end_page(Vec::new(), false, later);
+    assert_eq!(queue.begin_page(960, later), 500);
+}
+
+#[tokio::test]
+async fn a_page_that_is_full_goes_on_behind_its_last_row() {
+    let now = Instant::now();
+    let mut queue = ShardQueue::new();
+    assert_eq!(queue.begin_page(9, now), 0);
+    queue.end_page(due(vec![work(1, "a"), work(4, "b")]), true, now);
+    assert!(queue.wants_sweep());
+    assert_eq!(queue.begin_page(9, now), 4);
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_due_waits() {
+    let now = Instant::now();
+    let mut queue = ShardQueue::new();
+    queue.begin_page(9, now);
+    let later = Duration::from_secs(40);
+    let lane = queue.end_page(vec![(Work { attempts: 3, ..work(1, "a") }, later)], false, now).remove(0);
+    assert!(matches!(queue.next(&lane, now), Next::WaitUntil(at) if at == now + later));
+}

@@ -1,0 +1,5 @@
+//! What feeds the shards.
+
+pub(crate) mod changes;
+pub(crate) mod published;
+pub(crate) mod sweep;
