@@ -51,3 +51,31 @@ pub fn panicked(payload: Box<dyn Any + Send>) -> Response {
     let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
     Problem::internal().caused_by(&Panic(text.unwrap_or_default())).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_tells_nothing() {
+        let router: Router = Router::new()
+            .route("/", get(async || -> &'static str { panic!("hunter2") }))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn(finish));
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()[X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(response.extensions().get::<Cause>().unwrap().0, "panicked: hunter2");
+        let body = crate::body::read(response.into_body()).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&body["status"], &body["title"]), (&500.into(), &"Internal Server Error".into()));
+        assert!(!body.to_string().contains("hunter2"));
+    }
+}

@@ -5,7 +5,6 @@
 //! [`TTL`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use claw_bus::{Bus, changed_channel};
@@ -16,6 +15,7 @@ use claw_types::{ChannelId, InstanceId, UserId};
 use moka::Expiry;
 use moka::future::Cache;
 use serde_json::{Map, Value};
+use tokio::sync::Mutex;
 use tracing::warn;
 
 use crate::error::Problem;
@@ -53,7 +53,8 @@ pub struct ChannelCache {
     // An id belongs to one user and slug for ever, so this can only point to a channel that was deleted since; then
     // `known` has nothing, and the database is asked.
     slugs: Cache<(UserId, InstanceId), ChannelId>,
-    changes: AtomicU64,
+    // Counts what may have changed. Held while `known` is written, so that nothing old is kept after a change.
+    changes: Mutex<u64>,
 }
 
 struct ByOutcome;
@@ -78,7 +79,7 @@ impl ChannelCache {
             deps,
             known: Cache::builder().max_capacity(CAPACITY).expire_after(ByOutcome).build(),
             slugs: Cache::new(CAPACITY),
-            changes: AtomicU64::new(0),
+            changes: Mutex::default(),
         }
     }
 
@@ -87,13 +88,17 @@ impl ChannelCache {
     /// # Errors
     /// When the database fails.
     pub async fn get(&self, id: ChannelId) -> Result<Option<Arc<Known>>, Problem> {
-        let before = self.changes.load(Ordering::SeqCst);
-        let found = self.known.try_get_with(id, self.load(id)).await;
-        if self.changes.load(Ordering::SeqCst) != before {
-            // What was being read while something changed may be the old state: used once, not kept.
-            self.known.invalidate(&id).await;
+        if let Some(found) = self.known.get(&id).await {
+            return Ok(found);
         }
-        found.map_err(|error| Problem::of_store(&error))
+        let before = *self.changes.lock().await;
+        let found = self.load(id).await?;
+        let changes = self.changes.lock().await;
+        // What was read while something changed may be the old state: used once, not kept.
+        if *changes == before {
+            self.known.insert(id, found.clone()).await;
+        }
+        Ok(found)
     }
 
     async fn load(&self, id: ChannelId) -> claw_store::Result<Option<Arc<Known>>> {
@@ -135,8 +140,16 @@ impl ChannelCache {
 
     /// Reads the channel anew when it is next asked for.
     pub async fn forget(&self, id: ChannelId) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
+        let mut changes = self.changes.lock().await;
+        *changes += 1;
         self.known.invalidate(&id).await;
+    }
+
+    /// Reads every channel anew.
+    async fn forget_all(&self) {
+        let mut changes = self.changes.lock().await;
+        *changes += 1;
+        self.known.invalidate_all();
     }
 
     /// Forgets what NATS says has changed, until the shutdown.
@@ -153,17 +166,17 @@ impl ChannelCache {
         });
     }
 
-    /// A subscription outlives NATS being away; what is missed meanwhile is seen after [`TTL`].
     async fn follow(&self, bus: &Bus) {
-        match bus.subscribe_channels().await {
-            Ok(mut frames) => {
-                while let Some(frame) = frames.next().await {
-                    if let Some(id) = changed_channel(&frame) {
-                        self.forget(id).await;
-                    }
-                }
+        let mut frames = match bus.subscribe_channels().await {
+            Ok(frames) => frames,
+            Err(error) => return warn!(%error, "changes of channels are seen late: {error}"),
+        };
+        // Something may have changed unheard.
+        self.forget_all().await;
+        while let Some(frame) = frames.next().await {
+            if let Some(id) = changed_channel(&frame) {
+                self.forget(id).await;
             }
-            Err(error) => warn!(%error, "changes of channels are seen late: {error}"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use claw_bus::{Bus, Frames};
+use claw_bus::Frames;
 use claw_channels::{HistoryItem, Hosted, Hub, HubError, Stored};
 use claw_store::intake::indexable;
 use claw_store::{Accepted, HistoryRow};
@@ -23,8 +23,8 @@ use crate::intake;
 const HISTORY: i64 = 200;
 /// Frames that wait for a slow socket before its stream is ended.
 const BACKLOG: usize = 256;
-/// How often a stream looks whether NATS is still there.
-const WATCH: Duration = Duration::from_millis(250);
+/// How long NATS has to confirm a subscription.
+const CONFIRM: Duration = Duration::from_secs(2);
 
 /// Serves adapters' routes.
 pub struct GatewayHub(pub Shared);
@@ -82,7 +82,7 @@ impl Hub for GatewayHub {
     }
 
     async fn subscribe(&self, id: ChannelId, conversation: &str) -> Result<mpsc::Receiver<Bytes>, HubError> {
-        let bus = Arc::clone(&self.0.bus);
+        let bus = &self.0.bus;
         if !bus.connected() {
             return Err(HubError::Unavailable);
         }
@@ -91,8 +91,8 @@ impl Hub for GatewayHub {
             HubError::Unavailable
         })?;
         // The subscription stands once NATS has answered; else a frame published right after this could pass by.
-        tokio::time::timeout(Duration::from_secs(2), bus.flush()).await.map_err(|_| HubError::Unavailable)?;
-        Ok(forward(&self.0, bus, frames))
+        tokio::time::timeout(CONFIRM, bus.flush()).await.map_err(|_| HubError::Unavailable)?;
+        Ok(forward(&self.0, frames))
     }
 
     fn draining(&self) -> CancellationToken {
@@ -108,21 +108,17 @@ impl Hub for GatewayHub {
     }
 }
 
-/// Ends the stream when its reader is too slow or NATS goes away: then frames are missing, and the reader looks at
-/// the history.
-fn forward(app: &App, bus: Arc<Bus>, mut frames: Frames) -> mpsc::Receiver<Bytes> {
+/// Ends the stream when its reader is too slow or NATS was away: then frames are missing, and the reader looks at the
+/// history.
+fn forward(app: &App, mut frames: Frames) -> mpsc::Receiver<Bytes> {
     let (sender, receiver) = mpsc::channel(BACKLOG);
     let soft = app.lifecycle.soft();
     app.lifecycle.spawn("live frames", async move {
-        let mut watch = tokio::time::interval(WATCH);
         loop {
             let frame = tokio::select! {
                 frame = frames.next() => frame,
                 () = sender.closed() => return,
                 () = soft.cancelled() => return,
-                _ = watch.tick() => {
-                    if bus.connected() { continue } else { None }
-                }
             };
             if frame.is_none_or(|frame| sender.try_send(frame).is_err()) {
                 return;
@@ -139,5 +135,115 @@ fn item(row: HistoryRow) -> HistoryItem {
         direction: row.direction,
         payload: row.payload,
         accepted_at: row.accepted_at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser as _;
+    use claw_channels::registry;
+    use claw_config::GatewaySettings;
+    use claw_runtime::Lifecycle;
+    use claw_store::{SaveChannel, Store};
+    use claw_testkit::TestDatabase;
+    use claw_types::Direction;
+    use serde_json::Map;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        settings: GatewaySettings,
+    }
+
+    async fn hub(lifecycle: &Lifecycle) -> GatewayHub {
+        claw_testkit::install_tls();
+        let database = TestDatabase::create().await;
+        let store = Store::connect(database.url(), "test", 2).await.unwrap();
+        store.migrate(None).await.unwrap();
+        let nats = claw_testkit::nats_url().await;
+        let cli = Cli::parse_from(["", "--api-key=k", "--database-url", database.url(), "--nats-url", &nats]);
+        GatewayHub(App::connect(&cli.settings, None, lifecycle).await.unwrap())
+    }
+
+    async fn save(hub: &GatewayHub, enabled: bool, replaces: Option<i64>, id: ChannelId) {
+        let (user, instance) = ("u".parse().unwrap(), "chat".parse().unwrap());
+        let save = SaveChannel {
+            id,
+            shard: hub.0.shards.shard_of(&user, &instance),
+            user_id: user,
+            instance,
+            instance_name: "A chat".into(),
+            channel_type: registry::FRONT_PAGE.into(),
+            config: Map::new(),
+            secrets: Map::new(),
+            credential: None,
+            enabled,
+            agent_id: String::new(),
+            replaces,
+        };
+        hub.0.store.channel_save(&hub.0.vault, &save).await.unwrap();
+        hub.0.channels.forget(id).await;
+    }
+
+    fn message(id: &str) -> Inbound {
+        Inbound {
+            platform_message_id: Some(id.into()),
+            content_type: "text".into(),
+            text: Some(id.into()),
+            recipient: "visitor".into(),
+            ..Inbound::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_channel_is_there_while_it_is_switched_on_and_of_its_type_only() {
+        let lifecycle = Lifecycle::new();
+        let hub = hub(&lifecycle).await;
+        let id = ChannelId(hub.0.ids.next());
+        assert_eq!(hub.channel(registry::FRONT_PAGE, id).await.unwrap_err(), HubError::NoChannel);
+        save(&hub, true, None, id).await;
+        assert_eq!(hub.channel(registry::FRONT_PAGE, id).await.unwrap().name, "A chat");
+        assert_eq!(hub.channel("other", id).await.unwrap_err(), HubError::NoChannel);
+        save(&hub, false, Some(1), id).await;
+        assert_eq!(hub.channel(registry::FRONT_PAGE, id).await.unwrap_err(), HubError::NoChannel);
+        assert_eq!(hub.accept(id, message("m")).await.unwrap_err(), HubError::NoChannel);
+    }
+
+    #[tokio::test]
+    async fn what_is_accepted_is_history_once_and_in_order() {
+        let lifecycle = Lifecycle::new();
+        let hub = hub(&lifecycle).await;
+        let id = ChannelId(hub.0.ids.next());
+        save(&hub, true, None, id).await;
+        let first = hub.accept(id, message("m-1")).await.unwrap();
+        let second = hub.accept(id, message("m-2")).await.unwrap();
+        assert!(!first.duplicate && first.seq < second.seq);
+        let again = hub.accept(id, message("m-1")).await.unwrap();
+        assert_eq!((again.id, again.duplicate), (first.id, true));
+        let history = hub.history(id, "visitor", 0).await.unwrap();
+        assert_eq!(history.iter().map(|item| item.id).collect::<Vec<_>>(), [first.id, second.id]);
+        assert!(history.iter().all(|item| item.direction == Direction::In));
+        assert_eq!(hub.history(id, "visitor", first.seq).await.unwrap().len(), 1);
+        assert!(hub.history(id, "somebody else", 0).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn live_frames_arrive_until_the_gateway_drains() {
+        let lifecycle = Lifecycle::new();
+        let hub = hub(&lifecycle).await;
+        let id = ChannelId(hub.0.ids.next());
+        let mut frames = hub.subscribe(id, "a visitor").await.unwrap();
+        hub.0.deps.live.publish(id, "somebody else", Bytes::from_static(b"not for them")).await;
+        hub.0.deps.live.publish(id, "a visitor", Bytes::from_static(b"hi")).await;
+        assert_eq!(frames.recv().await.unwrap(), "hi");
+        lifecycle.shutdown();
+        assert!(hub.draining().is_cancelled());
+        assert_eq!(frames.recv().await, None);
+        drop(hub);
+        lifecycle.finish(Duration::from_secs(5)).await.unwrap();
     }
 }

@@ -1,7 +1,10 @@
 //! The gateway: REST, platform webhooks and web chat. It keeps no state, so any number of them serve side by side.
 //!
-//! A request finds its way by [`router`](crate::protected_paths); what it brings is committed by group commit
-//! (`intake`), told to the shard's owner over NATS, and only then answered.
+//! - `router` lists every path; `routes` has one file for each endpoint.
+//! - `path`, `body` and `outbound` check what comes in; `error` and `answers` are what goes out when it is wrong.
+//! - `edit` makes and changes channels; `channel_cache` keeps those in use.
+//! - `intake` has messages committed and tells their owner, before anyone is answered.
+//! - `hub` serves the adapters whose people connect to the gateway itself.
 
 mod answers;
 mod app;
@@ -67,7 +70,10 @@ impl Error {
 
     /// The error and its causes on one line.
     pub fn line(&self) -> String {
-        claw_store::chain(self)
+        match self {
+            Self::Config(error) => error.to_string(),
+            other => claw_store::chain(other),
+        }
     }
 }
 

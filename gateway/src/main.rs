@@ -1,8 +1,10 @@
 //! `ii-claw-gateway`: the gateway role in a process of its own.
 
+use std::error::Error as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory as _, Parser};
 use claw_config::{GatewaySettings, LogSettings};
 use claw_gateway::Gateway;
@@ -49,27 +51,32 @@ async fn main() -> ExitCode {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "the last word of a process goes to the terminal")]
 fn refuse(line: &str) -> ExitCode {
     eprintln!("ii-claw-gateway: {line}");
     ExitCode::from(BAD_SETTING)
 }
 
+#[expect(clippy::print_stderr, reason = "the last word of a process goes to the terminal")]
 fn fail(line: &str) -> ExitCode {
     eprintln!("ii-claw-gateway: {line}");
     ExitCode::FAILURE
 }
 
-/// The error's first line, with the environment variable of the flag that it is about.
+/// Names the setting by its variable and its flag. Never shows the value: it may be a secret.
 fn explain(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let text = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let argument = text(ContextKind::InvalidArg);
+    let flag = argument.split([' ', '=']).next().unwrap_or_default();
     let command = Cli::command();
-    let variable = command.get_arguments().find_map(|arg| {
-        let flag = format!("--{} ", arg.get_long()?);
-        line.contains(&flag).then(|| arg.get_env())?
-    });
-    match variable {
-        Some(variable) => format!("{}: {line}", variable.to_string_lossy()),
-        None => line.to_owned(),
+    let known = command.get_arguments().find(|arg| arg.get_long() == flag.strip_prefix("--"));
+    let why = match (error.kind(), error.source()) {
+        (ErrorKind::ValueValidation, Some(why)) => why.to_string(),
+        (ErrorKind::InvalidValue, _) => format!("must be one of: {}", text(ContextKind::ValidValue)),
+        (other, _) => other.to_string(),
+    };
+    match known.and_then(clap::Arg::get_env) {
+        Some(variable) => format!("{} (or {flag}): {why}", variable.to_string_lossy()),
+        None => format!("{argument}: {why}"),
     }
 }

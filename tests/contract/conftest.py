@@ -125,11 +125,24 @@ def nothing_leaks(settings, client, mint, receiver):
     assert not receiver.badly_signed()
 
 
+@pytest.fixture(scope="session")
+def known_types(settings) -> set[str]:
+    """The channel types this gateway has, as its refusal of an unknown one lists them."""
+    client = IIClawClient(settings.url, settings.api_key)
+    path = "/api/users/nobody/channels/nothing/configure"
+    refusal = client.request("POST", path, json={"channel_type": "no-such-type", "fields": {}}).json()
+    client.close()
+    names = refusal["error"].rsplit("known types: ", 1)[-1]
+    return {name.strip() for name in names.split(",")}
+
+
 @pytest.fixture
-def valid_body(mint, world, emulator):
+def valid_body(mint, world, emulator, known_types):
     """A configure body that should be accepted, for a channel type."""
 
     def make(channel_type: str) -> dict:
+        if channel_type not in known_types:
+            pytest.skip(f"SKIPPED LOUDLY: this gateway has no {channel_type} adapter yet")
         fields = {
             "telegram": lambda: {"bot_token_env": mint.bot_token(), "api_url": emulator.url},
             "webhook": lambda: {"secret_env": mint.secret(), "callback_url": world.callback_url(unique("cb"))},

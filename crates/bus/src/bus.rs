@@ -71,7 +71,7 @@ impl Bus {
     pub async fn connect(url: &str, name: &str, publisher: Uuid) -> Result<Self, Error> {
         let losses = watch::Sender::new(0);
         let lost = losses.clone();
-        let client = ConnectOptions::new()
+        let client = with_credentials(url)
             .name(name)
             .event_callback(move |event| {
                 if matches!(event, Event::Disconnected | Event::SlowConsumer(_)) {
@@ -84,7 +84,7 @@ impl Bus {
                     }
                 }
             })
-            .connect(url)
+            .connect(url.split(',').map(str::trim).collect::<Vec<_>>())
             .await
             .map_err(|source| Error::Connect { address: without_credentials(url), source })?;
         Ok(Self { client, publisher, counters: Mutex::default(), losses })
@@ -223,6 +223,20 @@ pub fn changed_channel(frame: &[u8]) -> Option<ChannelId> {
 pub fn changed_shard(frame: &[u8]) -> Option<ShardId> {
     let bytes = frame.get(16..18)?.try_into().ok()?;
     Some(ShardId(u16::from_le_bytes(bytes)))
+}
+
+/// The client does not read credentials from URLs: `nats://token@host` and `nats://user:password@host` are ours to
+/// understand. Those of the first server count for all.
+fn with_credentials(urls: &str) -> ConnectOptions {
+    let url = urls.split(',').next().and_then(|first| url::Url::parse(first.trim()).ok());
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    match url.as_ref().map(|url| (url.username(), url.password())) {
+        Some((user, Some(password))) => {
+            ConnectOptions::with_user_and_password(decoded(user), decoded(password))
+        }
+        Some((token, None)) if !token.is_empty() => ConnectOptions::with_token(decoded(token)),
+        _ => ConnectOptions::new(),
+    }
 }
 
 fn without_credentials(url: &str) -> String {

@@ -180,7 +180,7 @@ pub struct RpcSettings {
 #[derive(Debug, Clone, Args)]
 pub struct LogSettings {
     /// Level, or directives like info,claw_gateway=debug
-    #[arg(long = "log", env = "II_CLAW_LOG", default_value = "info", global = true)]
+    #[arg(long = "log", env = "II_CLAW_LOG", default_value = "info,async_nats=warn,sqlx=warn", global = true)]
     pub level: String,
     /// text or json
     #[arg(long = "log-format", env = "II_CLAW_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"], global = true)]

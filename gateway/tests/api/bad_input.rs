@@ -88,7 +88,7 @@ async fn a_private_address_is_refused_unless_the_operator_allows_it() {
 async fn odd_names_in_a_path_are_refused() {
     let gateway = TestGateway::start().await;
     let long = "s".repeat(3_000);
-    for slug in ["a%2Fb", "a%20b", "JUNK", "%C3%84", "%2e%2e", "a%3Fb", "%0A", "%00", "%FF", "reload", &long]
+    for slug in ["a%2Fb", "a%20b", "JUNK", "%C3%84", ".hidden", "a%3Fb", "%0A", "%00", "%FF", "reload", &long]
     {
         let path = format!("/api/users/u/channels/{slug}/configure");
         gateway.call("POST", &path, webhook_body()).await.problem(400);
