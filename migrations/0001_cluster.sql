@@ -3,6 +3,8 @@
 -- One row: what was fixed when the cluster was created.
 create table cluster (
     singleton   boolean primary key default true check (singleton),
+    -- Keeps two clusters apart that share a NATS.
+    id          uuid not null default gen_random_uuid(),
     shard_count integer not null check (shard_count between 1 and 32767),
     created_at  timestamptz not null default now()
 );

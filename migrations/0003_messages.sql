@@ -21,7 +21,9 @@ create table messages (
     finished_at          timestamptz
 );
 
-create index messages_pending on messages (shard, seq) where state = 'pending';
+-- `finished_at is null` means pending; only the sweep says it that way. Were it `state = 'pending'`, the planner would
+-- take this index for settling a batch too, and read the whole backlog for each batch.
+create index messages_pending on messages (shard, seq) where finished_at is null;
 create index messages_conversation on messages (channel_id, conversation, seq);
 
 -- What makes a message the same one again: a platform's message id, a caller's idempotency key.

@@ -47,9 +47,11 @@ pub fn panicked(payload: Box<dyn Any + Send>) -> Response {
     #[error("panicked: {0}")]
     struct Panic(String);
 
-    let text = payload.downcast_ref::<String>().cloned();
-    let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-    Problem::internal().caused_by(&Panic(text.unwrap_or_default())).into_response()
+    let text = match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(other) => other.downcast::<&str>().map_or_else(|_| String::new(), |text| (*text).to_owned()),
+    };
+    Problem::internal().caused_by(&Panic(text)).into_response()
 }
 
 #[cfg(test)]

@@ -81,7 +81,9 @@ impl App {
         let store = Store::connect(database, NAME, connections).await.map_err(Error::Database)?;
         let shards =
             store.wait_for_schema(settings.store.shards, SCHEMA_WAIT).await.map_err(Error::Schema)?;
-        let bus = Arc::new(Bus::connect(nats, NAME, ids.next()).await.map_err(Error::Bus)?);
+        let cluster = store.cluster_id().await.map_err(Error::Schema)?;
+        let bus = Bus::connect(nats, NAME, ids.next(), cluster).await.map_err(Error::Bus)?;
+        let bus = Arc::new(bus);
         let allow_private = settings.urls.allow_private;
         let http = Http::new(allow_private).map_err(|error| Error::Http(Box::new(error)))?;
         let deps = Deps {

@@ -164,7 +164,7 @@ mod tests {
         let database = TestDatabase::create().await;
         let store = Store::connect(database.url(), "test", 2).await.unwrap();
         store.migrate(None).await.unwrap();
-        let nats = claw_testkit::nats_url().await;
+        let nats = claw_testkit::nats_url();
         let cli = Cli::parse_from(["", "--api-key=k", "--database-url", database.url(), "--nats-url", &nats]);
         GatewayHub(App::connect(&cli.settings, None, lifecycle).await.unwrap())
     }

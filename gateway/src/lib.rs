@@ -62,21 +62,6 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// Whether the settings themselves are wrong, rather than what they point to.
-    pub fn is_setting(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Schema(claw_store::Error::ShardCount { .. }))
-    }
-
-    /// The error and its causes on one line.
-    pub fn line(&self) -> String {
-        match self {
-            Self::Config(error) => error.to_string(),
-            other => claw_store::chain(other),
-        }
-    }
-}
-
 /// The gateway role.
 pub struct Gateway;
 

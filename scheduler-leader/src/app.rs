@@ -53,7 +53,8 @@ pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result
     let connections = settings.store.database_connections.min(4);
     let store = Store::connect(settings.store.database()?, &name, connections).await?;
     store.wait_for_schema(settings.store.shards, SCHEMA_LIMIT).await?;
-    let bus = Arc::new(Bus::connect(settings.store.nats()?, &name, ids.next()).await?);
+    let cluster = store.cluster_id().await?;
+    let bus = Arc::new(Bus::connect(settings.store.nats()?, &name, ids.next(), cluster).await?);
     let address = settings.rpc.rpc_listen;
     let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     let address = listener.local_addr().unwrap_or(address);

@@ -117,11 +117,11 @@ impl Elector {
                 info!(term = elected, "elected: leading term {elected}");
                 term = Some(elected);
             }
-            if let Some(term) = term {
-                if !in_time(self.store.leader_renew(DUTY, term)).await? {
-                    warn!(term, "term {term} is over: somebody else was elected");
-                    return Err(Error::Conflict);
-                }
+            if let Some(term) = term
+                && !in_time(self.store.leader_renew(DUTY, term)).await?
+            {
+                warn!(term, "term {term} is over: somebody else was elected");
+                return Err(Error::Conflict);
             }
             let trusted_until = term.map(|_| asked + GOOD_FOR);
             self.leadership.set(State { connected: true, term, trusted_until });
@@ -129,10 +129,10 @@ impl Elector {
     }
 
     async fn resign(&self, lease: Lease, led: Option<i64>) {
-        if let Some(term) = led {
-            if let Err(error) = in_time(self.store.leader_resign(DUTY, term)).await {
-                warn!("resigning failed: {}", chain(&error));
-            }
+        if let Some(term) = led
+            && let Err(error) = in_time(self.store.leader_resign(DUTY, term)).await
+        {
+            warn!("resigning failed: {}", chain(&error));
         }
         if let Err(error) = in_time(lease.close()).await {
             warn!("leaving failed: {}", chain(&error));

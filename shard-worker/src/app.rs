@@ -75,7 +75,8 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
     let store =
         Store::connect(settings.store.database()?, &name, settings.store.database_connections).await?;
     let shards = store.wait_for_schema(settings.store.shards, SCHEMA_LIMIT).await?;
-    let bus = Arc::new(Bus::connect(settings.store.nats()?, &name, ids.next()).await?);
+    let cluster = store.cluster_id().await?;
+    let bus = Arc::new(Bus::connect(settings.store.nats()?, &name, ids.next(), cluster).await?);
     let listener = listen(settings.rpc.rpc_listen).await?;
     let address = listener.local_addr().unwrap_or(settings.rpc.rpc_listen);
     let deps = Deps {

@@ -153,7 +153,7 @@ impl<'a> Holder<'a> {
             }
         }
         for claim in &claimed {
-            self.begin(Arc::new(Shard::new(claim.shard, claim.epoch)));
+            self.begin(&Arc::new(Shard::new(claim.shard, claim.epoch)));
         }
         if !claimed.is_empty() {
             info!(
@@ -168,11 +168,11 @@ impl<'a> Holder<'a> {
         Ok(())
     }
 
-    fn begin(&mut self, shard: Arc<Shard>) {
-        self.held.insert(shard.id, Arc::clone(&shard));
-        self.core.own(Arc::clone(&shard));
-        shard.spawn(published::run(Arc::clone(self.core), Arc::clone(&shard)));
-        shard.spawn(supervisor::run(Arc::clone(self.core), Arc::clone(&shard)));
+    fn begin(&mut self, shard: &Arc<Shard>) {
+        self.held.insert(shard.id, Arc::clone(shard));
+        self.core.own(Arc::clone(shard));
+        shard.spawn(published::run(Arc::clone(self.core), Arc::clone(shard)));
+        shard.spawn(supervisor::run(Arc::clone(self.core), Arc::clone(shard)));
     }
 
     /// Stops a shard in the background; its lock is kept until it has stopped.

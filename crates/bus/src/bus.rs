@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::sequence::Numbered;
-use crate::subjects;
+use crate::subjects::Subjects;
 
 /// Larger messages are not published, only announced. NATS refuses more than 1 MiB by default.
 const MAX_PAYLOAD: usize = 512 * 1024;
@@ -47,6 +47,7 @@ pub enum Error {
 /// The connection; shared by the process.
 pub struct Bus {
     client: Client,
+    subjects: Subjects,
     publisher: Uuid,
     counters: Mutex<HashMap<ShardId, u64>>,
     /// Counts the times that the connection was lost or a subscriber fell behind.
@@ -64,11 +65,11 @@ pub struct Frames {
 }
 
 impl Bus {
-    /// Connects. `publisher` must be new with each start of a process.
+    /// Connects. `publisher` must be new with each start of a process; `cluster` is whose subjects are used.
     ///
     /// # Errors
     /// When the server can't be reached now; later losses heal by themselves.
-    pub async fn connect(url: &str, name: &str, publisher: Uuid) -> Result<Self, Error> {
+    pub async fn connect(url: &str, name: &str, publisher: Uuid, cluster: Uuid) -> Result<Self, Error> {
         let losses = watch::Sender::new(0);
         let lost = losses.clone();
         let client = with_credentials(url)
@@ -87,7 +88,7 @@ impl Bus {
             .connect(url.split(',').map(str::trim).collect::<Vec<_>>())
             .await
             .map_err(|source| Error::Connect { address: without_credentials(url), source })?;
-        Ok(Self { client, publisher, counters: Mutex::default(), losses })
+        Ok(Self { client, subjects: Subjects::new(cluster), publisher, counters: Mutex::default(), losses })
     }
 
     /// Whether the server is there right now.
@@ -104,7 +105,7 @@ impl Bus {
             let announced = Numbered { work: None, ..numbered };
             payload = serde_json::to_vec(&announced).unwrap_or_default();
         }
-        self.publish(subjects::work(work.shard), payload.into()).await;
+        self.publish(self.subjects.work(work.shard), payload.into()).await;
     }
 
     fn next_number(&self, shard: ShardId) -> u64 {
@@ -117,17 +118,17 @@ impl Bus {
     /// Tells the shard's owner and every gateway to look at a channel again.
     pub async fn publish_channel_changed(&self, shard: ShardId, channel: ChannelId) {
         let payload = [channel.0.as_bytes().as_slice(), &shard.0.to_le_bytes()].concat();
-        self.publish(subjects::channel_changed(shard), payload.into()).await;
+        self.publish(self.subjects.channel_changed(shard), payload.into()).await;
     }
 
     /// Tells workers to look at the membership again.
     pub async fn publish_members_changed(&self) {
-        self.publish(subjects::MEMBERS.to_owned(), Bytes::new()).await;
+        self.publish(self.subjects.members(), Bytes::new()).await;
     }
 
     /// Reaches the gateways that hold the conversation's sockets.
     pub async fn publish_live(&self, channel: ChannelId, conversation: &str, frame: Bytes) {
-        self.publish(subjects::live(channel, conversation), frame).await;
+        self.publish(self.subjects.live(channel, conversation), frame).await;
     }
 
     async fn publish(&self, subject: String, payload: Bytes) {
@@ -145,7 +146,7 @@ impl Bus {
     /// # Errors
     /// When the client is closed.
     pub async fn subscribe_work(&self, shard: ShardId) -> Result<Subscription, Error> {
-        self.subscribe(subjects::work(shard)).await.map(Subscription)
+        self.subscribe(self.subjects.work(shard)).await.map(Subscription)
     }
 
     /// Changes of channels in any shard, from now on.
@@ -153,7 +154,7 @@ impl Bus {
     /// # Errors
     /// When the client is closed.
     pub async fn subscribe_channels(&self) -> Result<Frames, Error> {
-        self.frames(subjects::CHANNELS.to_owned()).await
+        self.frames(self.subjects.channels()).await
     }
 
     /// Changes of the membership, from now on.
@@ -161,7 +162,7 @@ impl Bus {
     /// # Errors
     /// When the client is closed.
     pub async fn subscribe_members(&self) -> Result<Frames, Error> {
-        self.frames(subjects::MEMBERS.to_owned()).await
+        self.frames(self.subjects.members()).await
     }
 
     /// Frames for a conversation's sockets, from now on.
@@ -169,7 +170,7 @@ impl Bus {
     /// # Errors
     /// When the client is closed.
     pub async fn subscribe_live(&self, channel: ChannelId, conversation: &str) -> Result<Frames, Error> {
-        self.frames(subjects::live(channel, conversation)).await
+        self.frames(self.subjects.live(channel, conversation)).await
     }
 
     async fn frames(&self, subject: String) -> Result<Frames, Error> {

@@ -1,26 +1,45 @@
-//! Every subject, in one place. Names are documented in ARCHITECTURE.md.
+//! Every subject, in one place. All begin with `claw.` and the cluster's id, so that clusters which share a NATS do
+//! not hear one another.
 
 use claw_types::{ChannelId, ShardId};
+use uuid::Uuid;
 
-/// Accepted messages, to the shard's owner.
-pub fn work(shard: ShardId) -> String {
-    format!("claw.work.{shard}")
+/// The subjects of one cluster.
+#[derive(Debug, Clone)]
+pub struct Subjects {
+    prefix: String,
 }
 
-/// A channel was made, changed, deleted or is to be looked at again: to the shard's owner and every gateway.
-pub fn channel_changed(shard: ShardId) -> String {
-    format!("claw.channels.{shard}")
-}
+impl Subjects {
+    /// Of this cluster.
+    pub fn new(cluster: Uuid) -> Self {
+        Self { prefix: format!("claw.{}", cluster.simple()) }
+    }
 
-/// All of [`channel_changed`].
-pub const CHANNELS: &str = "claw.channels.*";
+    /// Accepted messages, to the shard's owner.
+    pub fn work(&self, shard: ShardId) -> String {
+        format!("{}.work.{shard}", self.prefix)
+    }
 
-/// Somebody joined, left or gave shards back: workers look at once instead of at their next poll.
-pub const MEMBERS: &str = "claw.members";
+    /// A channel was made, changed, deleted or is to be looked at again: to the shard's owner and every gateway.
+    pub fn channel_changed(&self, shard: ShardId) -> String {
+        format!("{}.channels.{shard}", self.prefix)
+    }
 
-/// To the gateways that hold a person's socket. The conversation is hashed: it may hold characters that a subject
-/// can't.
-pub fn live(channel: ChannelId, conversation: &str) -> String {
-    let hash = xxhash_rust::xxh3::xxh3_64(conversation.as_bytes());
-    format!("claw.live.{channel}.{hash:016x}")
+    /// All of [`Self::channel_changed`].
+    pub fn channels(&self) -> String {
+        format!("{}.channels.*", self.prefix)
+    }
+
+    /// Somebody joined, left or gave shards back: workers look at once instead of at their next poll.
+    pub fn members(&self) -> String {
+        format!("{}.members", self.prefix)
+    }
+
+    /// To the gateways that hold a person's socket. The conversation is hashed: it may hold characters that a subject
+    /// can't.
+    pub fn live(&self, channel: ChannelId, conversation: &str) -> String {
+        let hash = xxhash_rust::xxh3::xxh3_64(conversation.as_bytes());
+        format!("{}.live.{channel}.{hash:016x}", self.prefix)
+    }
 }

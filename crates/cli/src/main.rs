@@ -2,11 +2,10 @@
 
 mod commands;
 mod echo;
-mod run;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use claw_config::{GatewaySettings, LogSettings, SchedulerSettings, WorkerSettings};
 
 use commands::{doctor::DoctorSettings, migrate::MigrateSettings, up::UpSettings};
@@ -38,18 +37,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // With several TLS providers linked in, rustls can't choose by itself.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        return run::report(&anyhow::anyhow!("a TLS provider was installed before"));
-    }
-    let cli = Cli::try_parse().unwrap_or_else(|error| run::usage(&error));
-    let outcome = run::block_on(cli.log, async move |lifecycle| match cli.command {
+    let cli: Cli = match claw_launch::parse(Cli::command()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    claw_launch::run(&cli.log, async move |lifecycle| match cli.command {
         Command::Up(settings) => commands::up::run(*settings, lifecycle).await,
         Command::Gateway(settings) => commands::roles::gateway(*settings, lifecycle).await,
         Command::Worker(settings) => commands::roles::worker(*settings, lifecycle).await,
         Command::Scheduler(settings) => commands::roles::scheduler(*settings, lifecycle).await,
         Command::Migrate(settings) => commands::migrate::run(settings).await,
         Command::Doctor(settings) => commands::doctor::run(*settings).await,
-    });
-    outcome.map_or_else(|error| run::report(&error), |()| ExitCode::SUCCESS)
+    })
 }

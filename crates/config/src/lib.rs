@@ -1,6 +1,11 @@
 //! The settings of every role: flags and environment variables, one table in docs/settings.md.
 //!
 //! A bad one stops the start with one line that names it. Secrets are read into types that are never printed.
+#![allow(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    reason = "the settings' texts are what `--help` prints, not Markdown"
+)]
 
 pub mod settings;
 pub mod values;

@@ -20,7 +20,7 @@ pub enum ConfigError {
     Missing(&'static str),
     /// Set, but wrong.
     #[error("II_CLAW_MASTER_KEY {0}")]
-    MasterKey(#[from] KeyError),
+    MasterKey(KeyError),
 }
 
 /// The database.
@@ -101,7 +101,7 @@ impl KeySettings {
     pub fn keys(&self) -> Result<Keys, ConfigError> {
         let api_key = self.api_key.clone().ok_or(ConfigError::Missing("II_CLAW_API_KEY"))?;
         let master = if let Some(text) = &self.master_key {
-            MasterKey::from_base64(text.expose_secret())?
+            MasterKey::from_base64(text.expose_secret()).map_err(ConfigError::MasterKey)?
         } else {
             tracing::warn!(
                 "II_CLAW_MASTER_KEY is not set: channel secrets are sealed under a key derived from II_CLAW_API_KEY, \
@@ -180,7 +180,12 @@ pub struct RpcSettings {
 #[derive(Debug, Clone, Args)]
 pub struct LogSettings {
     /// Level, or directives like info,claw_gateway=debug
-    #[arg(long = "log", env = "II_CLAW_LOG", default_value = "info,async_nats=warn,sqlx=warn", global = true)]
+    #[arg(
+        long = "log",
+        env = "II_CLAW_LOG",
+        default_value = "info,async_nats=warn,sqlx=warn",
+        global = true
+    )]
     pub level: String,
     /// text or json
     #[arg(long = "log-format", env = "II_CLAW_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"], global = true)]

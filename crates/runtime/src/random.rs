@@ -14,8 +14,8 @@ pub trait Random: Send + Sync + 'static {
         let mut bytes = [0; 8];
         self.fill(&mut bytes);
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64's mantissa")]
-        let mantissa = (u64::from_le_bytes(bytes) >> 11) as f64;
-        mantissa / (1_u64 << 53) as f64
+        let (mantissa, one) = ((u64::from_le_bytes(bytes) >> 11) as f64, (1_u64 << 53) as f64);
+        mantissa / one
     }
 }
 

@@ -108,7 +108,7 @@ pub fn indexable(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let digest = claw_secrets::signature::sha256(text.as_bytes());
-    Cow::Owned(format!("sha256:{}", digest.iter().map(|b| format!("{b:02x}")).collect::<String>()))
+    Cow::Owned(format!("sha256:{}", hex::encode(digest)))
 }
 
 #[cfg(test)]

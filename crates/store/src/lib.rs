@@ -1,6 +1,6 @@
 //! Postgres, the one source of truth. One file per aggregate; nothing outside this crate writes SQL.
 //!
-//! Queries are checked by tests on a real server rather than by macros at compile time (docs/adr/0002).
+//! Queries are checked by tests on a real server rather than by macros at compile time (docs/adr/0001).
 
 pub mod channels;
 pub mod error;

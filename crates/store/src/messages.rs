@@ -1,5 +1,7 @@
 //! Messages: accepted in batches, swept by their owner, settled in batches under its epochs.
 
+use std::collections::{BTreeMap, HashMap};
+
 use chrono::{DateTime, Utc};
 use claw_runtime::{Batcher, Lifecycle};
 use claw_types::{ChannelId, Direction, Epoch, MessageId, MessageState, ShardId, UserId, Work};
@@ -172,11 +174,7 @@ impl Store {
                  select id, user_id, channel_id, shard, direction, conversation, payload::json, media::json
                  from input where key is null or id in (select message_id from fresh) order by n
                  returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms)
-             select s.seq, s.accepted_at_ms, k.message_id
-             from input i
-             left join stored s on s.id = i.id
-             left join message_keys k on s.id is null and k.channel_id = i.channel_id and k.key = i.key
-             order by i.n",
+             select id, seq, accepted_at_ms from stored",
         )
         .bind(batch.iter().map(|m| m.id.0).collect::<Vec<_>>())
         .bind(batch.iter().map(|m| m.user_id.as_str()).collect::<Vec<_>>())
@@ -189,48 +187,87 @@ impl Store {
         .bind(batch.iter().map(|m| m.key.as_deref()).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().zip(batch).map(|(row, message)| accepted(row, message)).collect()
+        let mut stored = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            stored
+                .insert(row.try_get::<Uuid, _>("id")?, (row.try_get("seq")?, row.try_get("accepted_at_ms")?));
+        }
+        let known = if stored.len() < batch.len() {
+            self.messages_by_key(batch, &stored).await?
+        } else {
+            HashMap::new()
+        };
+        Ok(batch.iter().map(|message| accepted(message, &stored, &known)).collect())
+    }
+
+    /// The messages that were accepted before under the keys of those that are not in `stored`.
+    async fn messages_by_key(
+        &self,
+        batch: &[NewMessage],
+        stored: &HashMap<Uuid, (i64, i64)>,
+    ) -> Result<HashMap<(Uuid, String), Uuid>> {
+        let again = || batch.iter().filter(|m| !stored.contains_key(&m.id.0));
+        let rows = sqlx::query(
+            "select k.channel_id, k.key, k.message_id
+             from unnest($1::uuid[], $2::text[]) as i (channel_id, key)
+             join message_keys k on k.channel_id = i.channel_id and k.key = i.key",
+        )
+        .bind(again().map(|m| m.channel_id.0).collect::<Vec<_>>())
+        .bind(again().map(|m| m.key.as_deref()).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| Ok(((row.try_get("channel_id")?, row.try_get("key")?), row.try_get("message_id")?)))
+            .collect()
     }
 
     /// One statement for the whole batch, fenced: a row whose shard has a newer epoch stays as it is.
     async fn messages_settle(&self, batch: &[Settlement]) -> Result<Vec<bool>> {
-        let parts: Vec<String> = batch
+        // A batch may hold writes from before and after this worker lost and regained a shard: the old ones are stale.
+        let mut claims: BTreeMap<ShardId, Epoch> = BTreeMap::new();
+        for s in batch {
+            let newest = claims.entry(s.shard).or_insert(s.epoch);
+            *newest = (*newest).max(s.epoch);
+        }
+        let fresh = |s: &&Settlement| claims.get(&s.shard) == Some(&s.epoch);
+        let current: Vec<&Settlement> = batch.iter().filter(fresh).collect();
+        let parts: Vec<String> = current
             .iter()
             .map(|s| serde_json::to_string(&s.platform_message_ids))
             .collect::<std::result::Result<_, _>>()?;
         // The share locks, taken in order, keep a new claim from committing between the check and the write.
-        let fenced: Vec<Uuid> = sqlx::query_scalar(
-            "with input as (
-                 select * from unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::float8[], $6::int[],
-                                      $7::text[], $8::text[])
-                 as t (id, shard, epoch, state, due_in, attempts, parts, error)),
-             fence as materialized (
-                 select shard, epoch from shards where shard in (select shard from input)
-                 order by shard for share),
-             allowed as (select i.* from input i join fence f on f.shard = i.shard and f.epoch = i.epoch),
+        let held: Vec<i32> = sqlx::query_scalar(
+            "with fence as materialized (
+                 select s.shard from unnest($1::int[], $2::bigint[]) as f (shard, epoch)
+                 join shards s on s.shard = f.shard and s.epoch = f.epoch
+                 order by s.shard for share of s),
+             held as materialized (select array(select shard from fence) as shards),
              settled as (
                  update messages m set
-                     state = a.state,
-                     due_at = case when a.state = 'pending' then now() + make_interval(secs => a.due_in)
+                     state = i.state,
+                     due_at = case when i.state = 'pending' then now() + make_interval(secs => i.due_in)
                               else m.due_at end,
-                     attempts = a.attempts,
-                     platform_message_ids = a.parts::json,
-                     error = a.error,
-                     finished_at = case when a.state = 'pending' then null else now() end
-                 from allowed a where m.id = a.id and m.shard = a.shard and m.state = 'pending')
-             select id from input where id not in (select id from allowed)",
+                     attempts = i.attempts,
+                     platform_message_ids = i.parts::json,
+                     error = i.error,
+                     finished_at = case when i.state = 'pending' then null else now() end
+                 from unnest($3::uuid[], $4::int[], $5::text[], $6::float8[], $7::int[], $8::text[], $9::text[])
+                      as i (id, shard, state, due_in, attempts, parts, error)
+                 where m.id = i.id and m.state = 'pending' and i.shard = any ((select shards from held)::int[]))
+             select shard from fence",
         )
-        .bind(batch.iter().map(|s| s.id.0).collect::<Vec<_>>())
-        .bind(batch.iter().map(|s| s.shard.as_i32()).collect::<Vec<_>>())
-        .bind(batch.iter().map(|s| s.epoch.0).collect::<Vec<_>>())
-        .bind(batch.iter().map(|s| s.state.as_str()).collect::<Vec<_>>())
-        .bind(batch.iter().map(|s| s.due_in).collect::<Vec<_>>())
-        .bind(batch.iter().map(|s| i32::try_from(s.attempts).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+        .bind(claims.keys().map(|shard| shard.as_i32()).collect::<Vec<_>>())
+        .bind(claims.values().map(|epoch| epoch.0).collect::<Vec<_>>())
+        .bind(current.iter().map(|s| s.id.0).collect::<Vec<_>>())
+        .bind(current.iter().map(|s| s.shard.as_i32()).collect::<Vec<_>>())
+        .bind(current.iter().map(|s| s.state.as_str()).collect::<Vec<_>>())
+        .bind(current.iter().map(|s| s.due_in).collect::<Vec<_>>())
+        .bind(current.iter().map(|s| i32::try_from(s.attempts).unwrap_or(i32::MAX)).collect::<Vec<_>>())
         .bind(parts)
-        .bind(batch.iter().map(|s| s.error.as_deref()).collect::<Vec<_>>())
+        .bind(current.iter().map(|s| s.error.as_deref()).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await?;
-        Ok(batch.iter().map(|s| !fenced.contains(&s.id.0)).collect())
+        Ok(batch.iter().map(|s| fresh(&s) && held.contains(&s.shard.as_i32())).collect())
     }
 
     /// The pending messages of each shard past the place named beside it, in order, at most `limit` a shard, with
@@ -244,7 +281,7 @@ impl Store {
              from unnest($1::int[], $2::bigint[]) as a (shard, seq)
              cross join lateral (
                  select * from messages m
-                 where m.shard = a.shard and m.state = 'pending' and m.seq > a.seq
+                 where m.shard = a.shard and m.finished_at is null and m.seq > a.seq
                  order by m.seq limit $3) m"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -372,9 +409,14 @@ impl Store {
     }
 }
 
-fn accepted(row: &PgRow, message: &NewMessage) -> Result<Option<Accepted>> {
-    if let Some(seq) = row.try_get::<Option<i64>, _>("seq")? {
-        return Ok(Some(Accepted::New(Box::new(Work {
+/// `None`: its key belongs to a transaction that was not yet to be seen.
+fn accepted(
+    message: &NewMessage,
+    stored: &HashMap<Uuid, (i64, i64)>,
+    known: &HashMap<(Uuid, String), Uuid>,
+) -> Option<Accepted> {
+    if let Some(&(seq, accepted_at_ms)) = stored.get(&message.id.0) {
+        return Some(Accepted::New(Box::new(Work {
             id: message.id,
             seq,
             shard: message.shard,
@@ -386,11 +428,11 @@ fn accepted(row: &PgRow, message: &NewMessage) -> Result<Option<Accepted>> {
             media: message.media.clone(),
             attempts: 0,
             platform_message_ids: Vec::new(),
-            accepted_at_ms: row.try_get("accepted_at_ms")?,
-        }))));
+            accepted_at_ms,
+        })));
     }
-    let before: Option<Uuid> = row.try_get("message_id")?;
-    Ok(before.map(|id| Accepted::Duplicate(MessageId(id))))
+    let key = (message.channel_id.0, message.key.clone()?);
+    known.get(&key).map(|id| Accepted::Duplicate(MessageId(*id)))
 }
 
 fn work(row: &PgRow) -> Result<Work> {

@@ -25,6 +25,11 @@ impl Store {
             // and nothing was committed.
             ("statement_timeout", "10s"),
             ("idle_in_transaction_session_timeout", "10s"),
+            // Every statement here finds its rows by an index. A plan made while a table was small, or without fresh
+            // statistics, must not read a table whole once it has millions of rows.
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(connections)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use claw_types::ShardCount;
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use uuid::Uuid;
 
 use crate::{Error, Result, Store};
 
@@ -95,6 +96,14 @@ impl Store {
             Some(given) if given != count => Err(Error::ShardCount { stored, given: given.get() }),
             _ => Ok(count),
         }
+    }
+
+    /// What tells this cluster from others, e.g. on a NATS that they share.
+    ///
+    /// # Errors
+    /// When there is no cluster or the database fails.
+    pub async fn cluster_id(&self) -> Result<Uuid> {
+        sqlx::query_scalar("select id from cluster").fetch_optional(&self.pool).await?.ok_or(Error::NoCluster)
     }
 
     /// Waits until another process has migrated the database, up to `limit`; for roles that start beside it.

@@ -18,7 +18,7 @@ pub use receiver::{Delivery, Receiver};
 ///
 /// # Panics
 /// When there is none.
-pub async fn nats_url() -> String {
+pub fn nats_url() -> String {
     service("TEST_NATS_URL")
 }
 

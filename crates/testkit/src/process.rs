@@ -70,6 +70,16 @@ impl Claw {
         self.lines.borrow().join("\n")
     }
 
+    /// Everything it printed, once it has ended and both pipes are read to their end.
+    ///
+    /// # Panics
+    /// When a pipe stays open.
+    pub async fn all_output(&mut self) -> String {
+        let closed = async { while self.lines.changed().await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(10), closed).await.expect("its pipes close");
+        self.output()
+    }
+
     /// Its process id.
     ///
     /// # Panics

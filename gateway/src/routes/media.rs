@@ -3,6 +3,8 @@
 //! The link is ours, signed and short-lived, because the platform's own may carry the bot's token. What comes from a
 //! stranger is never shown by a browser in our name: it is a download, of a type that runs nothing.
 
+use std::fmt::Write as _;
+
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -97,16 +99,22 @@ fn safe_type(mime: &str) -> HeaderValue {
 fn disposition(name: &str) -> HeaderValue {
     let ascii = |c: char| if c.is_ascii_alphanumeric() || " .-_".contains(c) { c } else { '_' };
     let fallback: String = name.chars().map(ascii).take(150).collect();
-    let exact: String = name.chars().take(150).map(encoded).collect();
-    let value = format!("attachment; filename=\"{fallback}\"; filename*=UTF-8''{exact}");
+    let mut value = format!("attachment; filename=\"{fallback}\"; filename*=UTF-8''");
+    for c in name.chars().take(150) {
+        encode(c, &mut value);
+    }
     HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static("attachment"))
 }
 
-fn encoded(c: char) -> String {
+fn encode(c: char, into: &mut String) {
     if c.is_ascii_alphanumeric() || "-._~".contains(c) {
-        return c.to_string();
+        into.push(c);
+        return;
     }
-    c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("%{byte:02X}")).collect()
+    for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+        // Writing to a String can't fail.
+        let _ = write!(into, "%{byte:02X}");
+    }
 }
 
 #[cfg(test)]

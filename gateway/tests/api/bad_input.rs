@@ -97,7 +97,7 @@ async fn odd_names_in_a_path_are_refused() {
         gateway.call("GET", &format!("/api/users/{user}/channels"), Value::Null).await.problem(400);
         gateway.call("DELETE", &format!("/api/users/{user}/channels/s"), Value::Null).await.problem(400);
     }
-    gateway.call("POST", "/api/users/u/channels//configure", webhook_body()).await.problem(404);
+    gateway.call("POST", "/api/users/u/channels//configure", webhook_body()).await.problem(400);
     assert!(gateway.channels("u").await.is_empty());
 }
 

@@ -56,7 +56,7 @@ impl TestGateway {
         claw_testkit::install_tls();
         let store = Store::connect(database.url(), "test", 4).await.unwrap();
         store.migrate(ShardCount::new(SHARDS)).await.unwrap();
-        let nats = claw_testkit::nats_url().await;
+        let nats = claw_testkit::nats_url();
         let mut args = vec!["gateway", "--listen=127.0.0.1:0", "--api-key", KEY, "--nats-url", &nats];
         args.extend(["--database-url", database.url()].iter().chain(flags));
         let cli: Cli = clap::Parser::parse_from(args);

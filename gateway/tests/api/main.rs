@@ -1,5 +1,7 @@
 //! A whole gateway on a real Postgres and a real NATS, spoken to over HTTP as its clients do.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't be set up must fail loudly")]
+
 mod auth;
 mod bad_input;
 mod channels;

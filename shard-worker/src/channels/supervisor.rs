@@ -49,9 +49,8 @@ pub(crate) async fn run(core: Arc<Core>, shard: Arc<Shard>) {
         let handled = match event {
             None => break,
             Some(Event::All) => load_all(&core, &shard).await,
-            Some(Event::Changed(id)) => refresh(&core, &shard, id).await,
             Some(Event::Revision(id, revision)) if is_current(&shard, id, revision) => Ok(()),
-            Some(Event::Revision(id, _)) => refresh(&core, &shard, id).await,
+            Some(Event::Changed(id) | Event::Revision(id, _)) => refresh(&core, &shard, id).await,
         };
         if let Err(error) = handled {
             // The periodic look at changed rows comes back to it.
@@ -138,7 +137,9 @@ async fn stop(shard: &Shard, id: ChannelId) {
 
 async fn stop_all(shard: &Shard) {
     let running: Vec<Running> = shard.channels.running().drain().map(|(_, running)| running).collect();
-    running.iter().for_each(|running| running.stop.cancel());
+    for channel in &running {
+        channel.stop.cancel();
+    }
     let all = futures::future::join_all(running.iter().map(|running| running.tasks.wait()));
     drop(tokio::time::timeout(STOP_LIMIT, all).await);
 }

@@ -73,17 +73,17 @@ async fn send_parts(core: &Core, channel: &dyn Channel, work: &mut Work, body: &
             sent.unwrap_or_else(|_| Err(ChannelError::Uncertain("the platform did not answer".to_owned())));
         match sent {
             Ok(receipt) => work.platform_message_ids.push(receipt.platform_message_id),
-            Err(error) => return refused(error, index, contents.len()),
+            Err(error) => return refused(&error, index, contents.len()),
         }
     }
     Attempt::Over { state: MessageState::Done, error: None }
 }
 
-fn refused(error: ChannelError, index: usize, of: usize) -> Attempt {
+fn refused(error: &ChannelError, index: usize, of: usize) -> Attempt {
     let place = if of > 1 { format!("part {} of {of}: ", index + 1) } else { String::new() };
     let reason = format!("{place}{error}");
     match error {
-        ChannelError::RateLimited(wait) => Attempt::Again { after: Some(wait), error: reason },
+        ChannelError::RateLimited(wait) => Attempt::Again { after: Some(*wait), error: reason },
         ChannelError::Retryable(_) => Attempt::Again { after: None, error: reason },
         ChannelError::Uncertain(_) => Attempt::Over { state: MessageState::Uncertain, error: Some(reason) },
         ChannelError::Permanent(_)

@@ -294,7 +294,6 @@ impl ShardQueue {
     pub fn holds(&self, id: MessageId) -> bool {
         self.known.contains(&id)
     }
-
 }
 
 #[cfg(test)]

@@ -1,1 +1,159 @@
-//! .
+//! What whole-system tests share: a cluster of real processes and a client for its API.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "test support")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use claw_runtime::{Ids, OsRandom, SystemClock};
+use claw_testkit::{Claw, Receiver, TestDatabase, eventually};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+/// The operator's key of every test cluster.
+pub const API_KEY: &str = "test-api-key-0123456789";
+/// The webhook secret of every test cluster.
+pub const SECRET: &str = "test-webhook-secret-0123456789";
+
+/// A token of this many random bytes.
+pub fn token(bytes: usize) -> String {
+    Ids::new(std::sync::Arc::new(SystemClock), std::sync::Arc::new(OsRandom)).token(bytes)
+}
+
+/// An HTTP client.
+pub fn client() -> Client {
+    claw_testkit::install_tls();
+    claw_channels::kit::http::operator_client(Duration::from_secs(30)).unwrap()
+}
+
+/// The API of one gateway.
+#[derive(Clone)]
+pub struct Api {
+    /// `http://host:port`
+    pub base: String,
+    client: Client,
+}
+
+impl Api {
+    /// At this base URL.
+    pub fn new(base: &str) -> Self {
+        Self { base: base.to_owned(), client: client() }
+    }
+
+    /// A call with the operator's key.
+    pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let url = format!("{}{path}", self.base);
+        let request = self.client.request(method.parse().unwrap(), url).bearer_auth(API_KEY);
+        let request = if let Some(body) = body { request.json(&body) } else { request };
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        (status, response.json().await.unwrap())
+    }
+
+    /// Configures a channel and answers its id.
+    pub async fn configure(&self, user: &str, slug: &str, channel_type: &str, fields: Value) -> String {
+        let path = format!("/api/users/{user}/channels/{slug}/configure");
+        let body = json!({"channel_type": channel_type, "fields": fields});
+        let (status, answer) = self.call("POST", &path, Some(body)).await;
+        assert_eq!(status, StatusCode::CREATED, "{answer}");
+        answer["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until a channel has this status.
+    pub async fn wait_for_status(&self, user: &str, slug: &str, status: &str) {
+        let what = format!("{slug} to be {status}");
+        eventually(&what, Duration::from_secs(30), || async {
+            let (_, answer) = self.call("GET", &format!("/api/users/{user}/channels"), None).await;
+            let channels = answer["channels"].as_array().cloned().unwrap_or_default();
+            channels.iter().any(|c| c["instance_name_id"] == slug && c["status"] == status).then_some(())
+        })
+        .await;
+    }
+
+    /// Sends a text; answers status and body.
+    pub async fn send(&self, user: &str, slug: &str, recipient: &str, text: &str) -> (StatusCode, Value) {
+        let path = format!("/api/users/{user}/channels/{slug}/send");
+        self.call("POST", &path, Some(json!({"recipient": recipient, "message": text}))).await
+    }
+
+    /// What a third-party system does at a channel of type webhook: a signed POST. `None` when nobody answered.
+    pub async fn push(&self, channel: &str, secret: &str, body: &Value) -> Option<StatusCode> {
+        let bytes = serde_json::to_vec(body).unwrap();
+        let url = format!("{}/webhooks/webhook/{channel}", self.base);
+        let signature = claw_secrets::signature::sign(secret.as_bytes(), &bytes);
+        let request = self.client.post(url).header("x-webhook-signature", signature).body(bytes);
+        Some(request.send().await.ok()?.status())
+    }
+}
+
+/// Separate processes on one database and one NATS.
+pub struct Cluster {
+    /// The database.
+    pub database: TestDatabase,
+    /// The backend.
+    pub receiver: Receiver,
+    environment: Vec<(String, String)>,
+}
+
+impl Cluster {
+    /// A migrated database and a backend; no process yet.
+    pub async fn prepare() -> Self {
+        Self::prepare_with(&claw_testkit::nats_url()).await
+    }
+
+    /// As [`Cluster::prepare`], with a NATS of the caller's.
+    pub async fn prepare_with(nats: &str) -> Self {
+        let database = TestDatabase::create().await;
+        let receiver = Receiver::start().await;
+        let environment = [
+            ("DATABASE_URL", database.url()),
+            ("NATS_URL", nats),
+            ("II_CLAW_API_KEY", API_KEY),
+            ("AI_WEBHOOK_URL", &receiver.url()),
+            ("AI_WEBHOOK_SECRET", SECRET),
+            ("II_CLAW_ALLOW_PRIVATE_URLS", "true"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let cluster = Self { database, receiver, environment: environment.into() };
+        assert_eq!(cluster.start(&["migrate"], &[]).wait().await, Some(0));
+        cluster
+    }
+
+    /// Starts a process with the cluster's settings and these.
+    pub fn start(&self, args: &[&str], more: &[(&str, &str)]) -> Claw {
+        let settings = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        Claw::start(args, &settings.chain(more.iter().copied()).collect::<Vec<_>>())
+    }
+
+    /// Starts a gateway on a free port.
+    pub async fn gateway(&self) -> (Claw, Api) {
+        let mut gateway = self.start(&["gateway"], &[("II_CLAW_LISTEN", "127.0.0.1:0")]);
+        let address = address_in(&gateway.wait_for_line("the gateway listens on").await);
+        (gateway, Api::new(&format!("http://{address}")))
+    }
+
+    /// Starts a worker and waits until it has claimed something.
+    pub async fn worker(&self, name: &str, public_url: &str) -> Claw {
+        let more = [
+            ("II_CLAW_RPC_LISTEN", "127.0.0.1:0"),
+            ("II_CLAW_NAME", name),
+            ("II_CLAW_PUBLIC_URL", public_url),
+        ];
+        let mut worker = self.start(&["worker"], &more);
+        worker.wait_for_line("claimed").await;
+        worker
+    }
+
+    /// Starts a scheduler.
+    pub async fn scheduler(&self, name: &str) -> (Claw, SocketAddr) {
+        let more = [("II_CLAW_RPC_LISTEN", "127.0.0.1:0"), ("II_CLAW_NAME", name)];
+        let mut scheduler = self.start(&["scheduler"], &more);
+        let address = address_in(&scheduler.wait_for_line("the scheduler's RPC listens on").await);
+        (scheduler, address)
+    }
+}
+
+/// The address that a line of the log names last but in a field.
+pub fn address_in(line: &str) -> SocketAddr {
+    let named = line.split_whitespace().find_map(|word| word.parse().ok());
+    named.unwrap_or_else(|| panic!("no address in {line:?}"))
+}

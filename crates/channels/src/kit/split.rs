@@ -20,8 +20,9 @@ pub struct Content {
 /// The parts of `message`, in order: attachments (the first one with the text as its caption when that fits), then
 /// what text is left. An attachment that the platform does not take becomes a line with its link.
 pub fn parts(message: &Outbound, caps: &Caps) -> Vec<Content> {
-    let (native, links): (Vec<_>, Vec<_>) = message.media.iter().partition(|m| caps.media.contains(&m.kind));
-    let lines = message.text.iter().cloned().chain(links.iter().map(|m| link(m)));
+    let (native, foreign): (Vec<_>, Vec<_>) =
+        message.media.iter().partition(|m| caps.media.contains(&m.kind));
+    let lines = message.text.iter().cloned().chain(foreign.into_iter().map(link));
     let mut text = Some(lines.collect::<Vec<_>>().join("\n")).filter(|text| !text.trim().is_empty());
     let mut contents = Vec::new();
     for media in native {

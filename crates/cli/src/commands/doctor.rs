@@ -77,7 +77,9 @@ async fn database(settings: &DoctorSettings) -> anyhow::Result<String> {
 
 async fn nats(settings: &DoctorSettings) -> anyhow::Result<String> {
     let ids = Ids::new(Arc::new(SystemClock), Arc::new(OsRandom));
-    Bus::connect(settings.store.nats()?, "ii-claw doctor", ids.next()).await.context("NATS_URL")?;
+    // Nothing is subscribed or published, so any cluster's subjects do.
+    let bus = Bus::connect(settings.store.nats()?, "ii-claw doctor", ids.next(), ids.next());
+    bus.await.context("NATS_URL")?;
     Ok("connected".to_owned())
 }
 

@@ -1,12 +1,8 @@
 //! One role in a process of its own.
 
-use std::time::Duration;
-
 use claw_config::{GatewaySettings, SchedulerSettings, WorkerSettings};
+use claw_launch::GRACE;
 use claw_runtime::Lifecycle;
-
-/// What is in flight may finish for this long after SIGTERM.
-pub(crate) const GRACE: Duration = Duration::from_secs(25);
 
 pub(crate) async fn gateway(settings: GatewaySettings, lifecycle: Lifecycle) -> anyhow::Result<()> {
     claw_gateway::Gateway::start(settings, None, &lifecycle).await?;

@@ -15,13 +15,13 @@ use claw_config::{
     WorkerSettings,
 };
 use claw_devstack::{Nats, Postgres};
+use claw_launch::GRACE;
 use claw_runtime::{Ids, Lifecycle, OsRandom, SystemClock};
 use claw_store::{SaveChannel, Store, Vault};
 use claw_types::{ChannelId, ShardCount};
 use serde_json::Map;
 use tokio::task::JoinSet;
 
-use super::roles::GRACE;
 use crate::echo;
 
 /// What `up` can be told.
@@ -67,7 +67,7 @@ pub(crate) async fn run(mut settings: UpSettings, lifecycle: Lifecycle) -> anyho
     make_keys(&mut settings, &ids)?;
     let servers = start_servers(&mut settings).await?;
     let running = serve(&mut settings, echoing, &ids, &lifecycle).await;
-    let ended = match running {
+    match running {
         Ok(address) => {
             announce(&settings, echoing, address, &servers);
             run_until_end(lifecycle, servers).await
@@ -77,8 +77,7 @@ pub(crate) async fn run(mut settings: UpSettings, lifecycle: Lifecycle) -> anyho
             stop(servers).await;
             Err(error)
         }
-    };
-    ended
+    }
 }
 
 /// Makes the keys that are not set, once, and keeps them beside the private database.

@@ -42,7 +42,7 @@ pub async fn handle(
     let message = NewMessage::outbound(&known.channel, &message, &app.ids, key)?;
     let accepted = intake::accept_one(&app, message).await?;
     let status = outcome(&app, &known.channel, &accepted).await;
-    Ok(answer(&accepted, status))
+    Ok(answer(&accepted, &status))
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
@@ -71,7 +71,7 @@ async fn outcome(app: &App, channel: &Channel, accepted: &Accepted) -> MessageSt
     app.lifecycle.soft().run_until_cancelled(delivered).await.unwrap_or_else(pending)
 }
 
-fn answer(accepted: &Accepted, status: MessageStatus) -> Response {
+fn answer(accepted: &Accepted, status: &MessageStatus) -> Response {
     let id = accepted.id();
     let reason = |otherwise: &str| status.error.clone().unwrap_or_else(|| otherwise.to_owned());
     let (code, mut body) = match status.state {
@@ -122,7 +122,7 @@ mod tests {
             platform_message_ids: vec!["1".into(), "2".into()],
             error: (state != MessageState::Done).then(|| "because".to_owned()),
         };
-        let response = answer(&accepted, status);
+        let response = answer(&accepted, &status);
         let code = response.status().as_u16();
         let body = crate::body::read(response.into_body()).await.unwrap();
         (code, serde_json::from_slice(&body).unwrap())

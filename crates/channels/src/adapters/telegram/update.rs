@@ -86,7 +86,7 @@ fn attachment(message: &Message) -> (String, Option<MediaRef>, Option<u32>) {
         return plain(MediaKind::Voice, media, Some(voice.duration.seconds()));
     }
     if let Some(video) = message.video() {
-        let mime = video.mime_type.as_ref().map(|mime| mime.as_ref());
+        let mime = video.mime_type.as_ref().map(AsRef::as_ref);
         let media = reference(MediaKind::Video, &video.file, video.file_name.as_deref(), mime);
         return plain(MediaKind::Video, media, Some(video.duration.seconds()));
     }
@@ -95,18 +95,18 @@ fn attachment(message: &Message) -> (String, Option<MediaRef>, Option<u32>) {
         return plain(MediaKind::Video, media, Some(note.duration.seconds()));
     }
     if let Some(audio) = message.audio() {
-        let mime = audio.mime_type.as_ref().map(|mime| mime.as_ref());
+        let mime = audio.mime_type.as_ref().map(AsRef::as_ref);
         let media = reference(MediaKind::Audio, &audio.file, audio.file_name.as_deref(), mime);
         return plain(MediaKind::Audio, media, Some(audio.duration.seconds()));
     }
     // An animation comes with a document of the same file: it must be looked for first.
     if let Some(animation) = message.animation() {
-        let mime = animation.mime_type.as_ref().map(|mime| mime.as_ref());
+        let mime = animation.mime_type.as_ref().map(AsRef::as_ref);
         let media = reference(MediaKind::Video, &animation.file, animation.file_name.as_deref(), mime);
         return plain(MediaKind::Video, media, Some(animation.duration.seconds()));
     }
     if let Some(document) = message.document() {
-        let mime = document.mime_type.as_ref().map(|mime| mime.as_ref());
+        let mime = document.mime_type.as_ref().map(AsRef::as_ref);
         let media = reference(MediaKind::File, &document.file, document.file_name.as_deref(), mime);
         return plain(MediaKind::File, media, None);
     }
@@ -181,13 +181,13 @@ fn by_hand(update: &Value) -> Option<Inbound> {
 mod tests {
     use super::*;
 
-    fn read(message: Value) -> Inbound {
+    fn read(message: &Value) -> Inbound {
         let json = json!({"update_id": 7, "message": message});
         let json = serde_json::value::to_raw_value(&json).unwrap();
         inbound(&RawUpdate { update_id: 7, json }).unwrap()
     }
 
-    fn group(extra: Value) -> Value {
+    fn group(extra: &Value) -> Value {
         let mut message = json!({
             "message_id": 5, "date": 1_700_000_000,
             "chat": {"id": -100_123, "type": "supergroup", "title": "research", "is_forum": true},
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn in_a_group_the_sender_is_the_person_and_the_answer_goes_to_the_group() {
-        let message = read(group(json!({"text": "hi", "message_thread_id": 9, "is_topic_message": true})));
+        let message = read(&group(&json!({"text": "hi", "message_thread_id": 9, "is_topic_message": true})));
         assert_eq!(message.sender.as_ref().unwrap().platform_id, "42");
         assert_eq!(message.sender.as_ref().unwrap().display_name, "Ada L");
         assert_eq!((message.recipient.as_str(), message.thread_id.as_deref()), ("-100123", Some("9")));
@@ -211,33 +211,33 @@ mod tests {
 
     #[test]
     fn a_reply_thread_is_not_a_topic() {
-        let message = read(group(json!({"text": "hi", "message_thread_id": 9})));
+        let message = read(&group(&json!({"text": "hi", "message_thread_id": 9})));
         assert_eq!(message.thread_id, None);
         assert_eq!(message.metadata.get("thread_id"), None);
     }
 
     #[test]
     fn a_voice_note_has_its_length_and_a_photo_its_largest_size() {
-        let voice = read(group(json!({"voice": {
+        let voice = read(&group(&json!({"voice": {
             "file_id": "v", "file_unique_id": "u", "file_size": 3, "duration": 4, "mime_type": "audio/ogg"}})));
         assert_eq!((voice.content_type.as_str(), voice.media_duration_seconds), ("voice", Some(4)));
         assert_eq!(voice.media.unwrap().handle, "v");
         let size = |id: &str, n: u32| json!({"file_id": id, "file_unique_id": id, "width": n, "height": n});
-        let photo = read(group(json!({"photo": [size("s", 90), size("l", 900)], "caption": "look"})));
+        let photo = read(&group(&json!({"photo": [size("s", 90), size("l", 900)], "caption": "look"})));
         assert_eq!(photo.media.unwrap().handle, "l");
         assert_eq!((photo.content_type.as_str(), photo.text.as_deref()), ("image", Some("look")));
     }
 
     #[test]
     fn what_teloxide_can_not_read_is_not_lost() {
-        let odd = read(json!({"message_id": 5, "date": 1_700_000_000_000_i64, "text": "hi",
+        let odd = read(&json!({"message_id": 5, "date": 1_700_000_000_000_i64, "text": "hi",
             "chat": {"id": 3, "type": "private"}, "from": {"id": 3, "first_name": "Bo"}}));
         assert_eq!((odd.text.as_deref(), odd.recipient.as_str(), odd.is_group), (Some("hi"), "3", false));
     }
 
     #[test]
     fn allow_lists_take_ids_and_names() {
-        let message = read(group(json!({"text": "hi"})));
+        let message = read(&group(&json!({"text": "hi"})));
         let may =
             |list: &[&str]| may_write(&message, &list.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert!(may(&[]) && may(&["42"]) && may(&["@Ada"]) && may(&["7", "ada"]));

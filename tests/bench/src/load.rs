@@ -1,0 +1,168 @@
+//! The load: people who write through channels of type webhook.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use claw_secrets::signature;
+use futures::future::join_all;
+use hdrhistogram::Histogram;
+use http::header::CONTENT_TYPE;
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::receiver::Receiver;
+use crate::stack::{API_KEY, Stack};
+
+const CHANNEL_SECRET: &str = "bench-channel-secret";
+/// A message that takes longer than this counts as lost.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The channels to write through.
+#[derive(Clone)]
+pub(crate) struct Load {
+    client: Client,
+    receiver: Arc<Receiver>,
+    hooks: Arc<Vec<String>>,
+    count: Arc<AtomicU64>,
+}
+
+/// What a measurement found.
+pub(crate) struct Outcome {
+    pub(crate) accepted: u64,
+    pub(crate) delivered: u64,
+    pub(crate) refused: u64,
+    pub(crate) badly_signed: u64,
+    pub(crate) latency: Histogram<u64>,
+    took: Duration,
+}
+
+impl Outcome {
+    fn new() -> anyhow::Result<Self> {
+        // Microseconds up to a minute, three digits.
+        let latency = Histogram::new_with_max(60_000_000, 3)?;
+        Ok(Self { accepted: 0, delivered: 0, refused: 0, badly_signed: 0, latency, took: Duration::ZERO })
+    }
+
+    fn add(&mut self, one: Option<Option<Duration>>) {
+        match one {
+            None => self.refused += 1,
+            Some(None) => self.accepted += 1,
+            Some(Some(latency)) => {
+                self.accepted += 1;
+                self.delivered += 1;
+                self.latency.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+            }
+        }
+    }
+
+    /// A count as a rate.
+    #[expect(clippy::cast_precision_loss, reason = "a report")]
+    pub(crate) fn rate(&self, count: u64) -> f64 {
+        count as f64 / self.took.as_secs_f64()
+    }
+}
+
+impl Load {
+    /// Makes `channels` channels, each of a user of its own, and waits until one of them runs.
+    pub(crate) async fn prepare(
+        stack: &Stack,
+        receiver: Arc<Receiver>,
+        channels: usize,
+    ) -> anyhow::Result<Self> {
+        let client = claw_channels::kit::http::operator_client(PATIENCE)?;
+        let mut hooks = Vec::with_capacity(channels);
+        for n in 0..channels {
+            let url = format!("{}/api/users/user-{n}/channels/hook/configure", stack.gateway_url());
+            let body = json!({"channel_type": "webhook", "fields": {"secret_env": CHANNEL_SECRET}});
+            let response = client.post(url).bearer_auth(API_KEY).json(&body).send().await?;
+            ensure!(response.status().is_success(), "configure answered {}", response.status());
+            let channel: Value = response.json().await?;
+            let path = channel["webhook_path"].as_str().context("a channel without webhook_path")?;
+            hooks.push(format!("{}{path}", stack.gateway_url()));
+        }
+        Ok(Self { client, receiver, hooks: Arc::new(hooks), count: Arc::default() })
+    }
+
+    /// One message: `None` refused, `Some(None)` lost, `Some(Some(_))` how long it took.
+    async fn message(&self, hook: usize) -> Option<Option<Duration>> {
+        let text = format!("message {}", self.count.fetch_add(1, Ordering::Relaxed));
+        let arrived = self.receiver.expect(&text);
+        let body =
+            json!({"message_id": text, "sender": {"id": "ada", "name": "Ada"}, "text": text}).to_string();
+        let signature = signature::sign(CHANNEL_SECRET.as_bytes(), body.as_bytes());
+        let request = self
+            .client
+            .post(&self.hooks[hook % self.hooks.len()])
+            .header(signature::HEADER, signature)
+            .header(CONTENT_TYPE, "application/json")
+            .body(body);
+        let began = Instant::now();
+        let response = request.send().await.ok()?;
+        if !response.status().is_success() || response.bytes().await.is_err() {
+            return None;
+        }
+        let arrived = tokio::time::timeout(PATIENCE, arrived).await;
+        Some(arrived.ok().and_then(Result::ok).map(|at| at.duration_since(began)))
+    }
+
+    /// Each client waits for its message's arrival before it sends the next.
+    pub(crate) async fn closed_loop(&self, clients: usize, time: Duration) -> Outcome {
+        let began = Instant::now();
+        let badly_signed = self.receiver.badly_signed();
+        let (sender, results) = mpsc::unbounded_channel();
+        let running = (0..clients).map(|client| {
+            let (this, sender) = (self.clone(), sender.clone());
+            #[expect(clippy::disallowed_methods, reason = "awaited below")]
+            tokio::spawn(async move {
+                while began.elapsed() < time {
+                    let _ended = sender.send(this.message(client).await);
+                }
+            })
+        });
+        let running: Vec<_> = running.collect();
+        drop(sender);
+        join_all(running).await;
+        self.collect(results, began, badly_signed).await
+    }
+
+    /// A message every 1/`rate` seconds, whatever became of those before.
+    pub(crate) async fn fixed_rate(&self, rate: u32, time: Duration) -> Outcome {
+        let began = Instant::now();
+        let badly_signed = self.receiver.badly_signed();
+        let (sender, results) = mpsc::unbounded_channel();
+        let mut tick = tokio::time::interval(Duration::from_secs(1) / rate);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let mut hook = 0;
+        while began.elapsed() < time {
+            tick.tick().await;
+            hook += 1;
+            let (this, sender) = (self.clone(), sender.clone());
+            #[expect(clippy::disallowed_methods, reason = "its result is awaited")]
+            tokio::spawn(async move {
+                let _ended = sender.send(this.message(hook).await);
+            });
+        }
+        drop(sender);
+        self.collect(results, began, badly_signed).await
+    }
+
+    async fn collect(
+        &self,
+        mut results: mpsc::UnboundedReceiver<Option<Option<Duration>>>,
+        began: Instant,
+        badly_signed: u64,
+    ) -> Outcome {
+        #[expect(clippy::expect_used, reason = "the bounds are constants")]
+        let mut outcome = Outcome::new().expect("the histogram's bounds are right");
+        while let Some(one) = results.recv().await {
+            outcome.add(one);
+        }
+        outcome.took = began.elapsed();
+        outcome.badly_signed = self.receiver.badly_signed() - badly_signed;
+        outcome
+    }
+}

@@ -1,0 +1,156 @@
+//! The system under load: a private Postgres and NATS, and the roles as processes of the release binary.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use claw_devstack::Devstack;
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection as _, Row as _};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use crate::machine;
+use crate::receiver::SECRET;
+
+/// The operator's key of the benchmark.
+pub(crate) const API_KEY: &str = "bench-api-key";
+
+/// Everything that runs.
+pub(crate) struct Stack {
+    servers: Devstack,
+    roles: Vec<(&'static str, Child)>,
+    gateway: String,
+    _folder: TempDir,
+}
+
+impl Stack {
+    pub(crate) async fn start(webhook: &str, connections: u32) -> anyhow::Result<Self> {
+        // Beside the build, not in /tmp, which may be memory: fsync must be real.
+        let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(target)?;
+        let servers = Devstack::start(folder.path()).await?;
+        let mut stack = Self { servers, roles: Vec::new(), gateway: String::new(), _folder: folder };
+        let (mut migrate, _) = stack.spawn("migrate", webhook, connections, "up to date").await?;
+        ensure!(migrate.wait().await?.success(), "migrating failed");
+        for (role, ready) in
+            [("gateway", "the gateway listens on"), ("worker", "claimed"), ("scheduler", "elected")]
+        {
+            let (child, line) = stack.spawn(role, webhook, connections, ready).await?;
+            if role == "gateway" {
+                let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:"));
+                stack.gateway = format!("http://{}", address.context("no address in the gateway's log")?);
+            }
+            stack.roles.push((role, child));
+        }
+        Ok(stack)
+    }
+
+    /// Starts a process and waits for the line that says it is ready.
+    async fn spawn(
+        &self,
+        role: &str,
+        webhook: &str,
+        connections: u32,
+        ready: &str,
+    ) -> anyhow::Result<(Child, String)> {
+        let binary =
+            std::env::var_os("II_CLAW_BIN").context("II_CLAW_BIN names the binary: use `make bench`")?;
+        let mut child = Command::new(binary)
+            .arg(role)
+            .env("DATABASE_URL", self.servers.postgres().url())
+            .env("NATS_URL", self.servers.nats().url())
+            .env("II_CLAW_API_KEY", API_KEY)
+            .env("AI_WEBHOOK_URL", webhook)
+            .env("AI_WEBHOOK_SECRET", SECRET)
+            .env("II_CLAW_LISTEN", "127.0.0.1:0")
+            .env("II_CLAW_RPC_LISTEN", "127.0.0.1:0")
+            .env("II_CLAW_DATABASE_CONNECTIONS", connections.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let out = BufReader::new(child.stdout.take().context("piped")?).lines();
+        let mut log = BufReader::new(child.stderr.take().context("piped")?).lines();
+        if role == "migrate" {
+            return Ok((child, String::new()));
+        }
+        drop(out);
+        let line = tokio::time::timeout(Duration::from_secs(30), async {
+            while let Some(line) = log.next_line().await? {
+                if line.contains(ready) {
+                    return Ok(line);
+                }
+            }
+            bail!("the {role} ended before it was ready")
+        });
+        let line = line.await.with_context(|| format!("the {role} was not ready within 30 s"))??;
+        #[expect(clippy::disallowed_methods, reason = "ends with the pipe")]
+        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        Ok((child, line))
+    }
+
+    pub(crate) fn gateway_url(&self) -> &str {
+        &self.gateway
+    }
+
+    /// Every process by name.
+    pub(crate) fn processes(&self) -> Vec<(String, u32)> {
+        let roles = self.roles.iter().filter_map(|(name, child)| Some(((*name).to_owned(), child.id()?)));
+        let servers = [
+            ("postgres".to_owned(), self.servers.postgres().pid()),
+            ("nats".to_owned(), self.servers.nats().pid()),
+            ("load and receiver".to_owned(), std::process::id()),
+        ];
+        roles.chain(servers).collect()
+    }
+
+    /// Resident memory of each role.
+    pub(crate) fn memory(&self) -> String {
+        let of = |child: &Child| child.id().and_then(machine::resident).unwrap_or(0);
+        let roles: Vec<String> =
+            self.roles.iter().map(|(name, child)| format!("{name} {:.1} MB", mebibytes(of(child)))).collect();
+        roles.join(", ")
+    }
+
+    /// Its version, its durability, and how long a commit takes alone.
+    pub(crate) async fn describe_database(&self) -> anyhow::Result<String> {
+        let mut database = PgConnection::connect(self.servers.postgres().url()).await?;
+        let settings = sqlx::query(
+            "select current_setting('server_version'), current_setting('fsync'),
+                    current_setting('synchronous_commit')",
+        )
+        .fetch_one(&mut database)
+        .await?;
+        let (version, fsync, commit): (String, String, String) =
+            (settings.get(0), settings.get(1), settings.get(2));
+        sqlx::query("create table bench_commit (n integer)").execute(&mut database).await?;
+        let mut times = Vec::new();
+        for n in 0..200 {
+            let began = Instant::now();
+            sqlx::query("insert into bench_commit values ($1)").bind(n).execute(&mut database).await?;
+            times.push(began.elapsed());
+        }
+        times.sort();
+        sqlx::query("drop table bench_commit").execute(&mut database).await?;
+        Ok(format!(
+            "PostgreSQL {version}, fsync {fsync}, synchronous_commit {commit}, one commit alone p50 {:.1?}, p99 {:.1?}",
+            times[100], times[198]
+        ))
+    }
+
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        for (_, child) in &mut self.roles {
+            child.kill().await?;
+        }
+        Ok(self.servers.stop().await?)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a report")]
+fn mebibytes(kibibytes: u64) -> f64 {
+    kibibytes as f64 / 1024.0
+}
