@@ -1,6 +1,5 @@
 //! Waiting for something that another process will do.
 
-use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,11 +8,7 @@ use tokio::time::Instant;
 ///
 /// # Panics
 /// When it never did; the message names `what` was awaited.
-pub async fn eventually<T, F, Fut>(what: &str, limit: Duration, mut ask: F) -> T
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = Option<T>>,
-{
+pub async fn eventually<T>(what: &str, limit: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + limit;
     loop {
         if let Some(found) = ask().await {

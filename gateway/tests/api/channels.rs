@@ -154,7 +154,7 @@ async fn another_gateway_sees_a_change_at_once() {
     other.post(&made, message).await.expect(200);
     gateway.call("DELETE", "/api/users/u/channels/hook", Value::Null).await.expect(200);
     // By NATS, so well before the cache's own end.
-    claw_testkit::eventually("the other gateway to forget", std::time::Duration::from_secs(2), || async {
+    claw_testkit::eventually("the other gateway to forget", std::time::Duration::from_secs(2), async || {
         (other.post(&made, message).await.status.as_u16() == 404).then_some(())
     })
     .await;

@@ -144,7 +144,7 @@ async fn a_drain_answers_who_waits_at_once() {
     let waiting = gateway.call("POST", SEND, json!({"recipient": "a", "message": "hi"}));
     let lifecycle = gateway.lifecycle.clone();
     let draining = async {
-        claw_testkit::eventually("the message to be stored", Duration::from_secs(5), || async {
+        claw_testkit::eventually("the message to be stored", Duration::from_secs(5), async || {
             (!gateway.pending().await.is_empty()).then_some(())
         })
         .await;

@@ -40,6 +40,14 @@ pub(crate) struct Outcome {
     took: Duration,
 }
 
+/// What became of one message.
+enum Fate {
+    Refused,
+    /// Accepted, and not seen at the backend within [`PATIENCE`].
+    Lost,
+    Delivered(Duration),
+}
+
 impl Outcome {
     fn new() -> anyhow::Result<Self> {
         // Microseconds up to a minute, three digits.
@@ -47,11 +55,11 @@ impl Outcome {
         Ok(Self { accepted: 0, delivered: 0, refused: 0, badly_signed: 0, latency, took: Duration::ZERO })
     }
 
-    fn add(&mut self, one: Option<Option<Duration>>) {
+    fn add(&mut self, one: &Fate) {
         match one {
-            None => self.refused += 1,
-            Some(None) => self.accepted += 1,
-            Some(Some(latency)) => {
+            Fate::Refused => self.refused += 1,
+            Fate::Lost => self.accepted += 1,
+            Fate::Delivered(latency) => {
                 self.accepted += 1;
                 self.delivered += 1;
                 self.latency.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
@@ -87,8 +95,7 @@ impl Load {
         Ok(Self { client, receiver, hooks: Arc::new(hooks), count: Arc::default() })
     }
 
-    /// One message: `None` refused, `Some(None)` lost, `Some(Some(_))` how long it took.
-    async fn message(&self, hook: usize) -> Option<Option<Duration>> {
+    async fn message(&self, hook: usize) -> Fate {
         let text = format!("message {}", self.count.fetch_add(1, Ordering::Relaxed));
         let arrived = self.receiver.expect(&text);
         let body =
@@ -101,12 +108,15 @@ impl Load {
             .header(CONTENT_TYPE, "application/json")
             .body(body);
         let began = Instant::now();
-        let response = request.send().await.ok()?;
+        let Ok(response) = request.send().await else { return Fate::Refused };
         if !response.status().is_success() || response.bytes().await.is_err() {
-            return None;
+            return Fate::Refused;
         }
         let arrived = tokio::time::timeout(PATIENCE, arrived).await;
-        Some(arrived.ok().and_then(Result::ok).map(|at| at.duration_since(began)))
+        match arrived {
+            Ok(Ok(at)) => Fate::Delivered(at.duration_since(began)),
+            _ => Fate::Lost,
+        }
     }
 
     /// Each client waits for its message's arrival before it sends the next.
@@ -152,14 +162,14 @@ impl Load {
 
     async fn collect(
         &self,
-        mut results: mpsc::UnboundedReceiver<Option<Option<Duration>>>,
+        mut results: mpsc::UnboundedReceiver<Fate>,
         began: Instant,
         badly_signed: u64,
     ) -> Outcome {
         #[expect(clippy::expect_used, reason = "the bounds are constants")]
         let mut outcome = Outcome::new().expect("the histogram's bounds are right");
         while let Some(one) = results.recv().await {
-            outcome.add(one);
+            outcome.add(&one);
         }
         outcome.took = began.elapsed();
         outcome.badly_signed = self.receiver.badly_signed() - badly_signed;

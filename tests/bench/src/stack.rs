@@ -33,7 +33,7 @@ impl Stack {
         let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(target)?;
         let servers = Devstack::start(folder.path()).await?;
         let mut stack = Self { servers, roles: Vec::new(), gateway: String::new(), _folder: folder };
-        let (mut migrate, _) = stack.spawn("migrate", webhook, connections, "up to date").await?;
+        let mut migrate = stack.command("migrate", webhook, connections)?.spawn()?;
         ensure!(migrate.wait().await?.success(), "migrating failed");
         for (role, ready) in
             [("gateway", "the gateway listens on"), ("worker", "claimed"), ("scheduler", "elected")]
@@ -56,29 +56,8 @@ impl Stack {
         connections: u32,
         ready: &str,
     ) -> anyhow::Result<(Child, String)> {
-        let binary =
-            std::env::var_os("II_CLAW_BIN").context("II_CLAW_BIN names the binary: use `make bench`")?;
-        let mut child = Command::new(binary)
-            .arg(role)
-            .env("DATABASE_URL", self.servers.postgres().url())
-            .env("NATS_URL", self.servers.nats().url())
-            .env("II_CLAW_API_KEY", API_KEY)
-            .env("AI_WEBHOOK_URL", webhook)
-            .env("AI_WEBHOOK_SECRET", SECRET)
-            .env("II_CLAW_LISTEN", "127.0.0.1:0")
-            .env("II_CLAW_RPC_LISTEN", "127.0.0.1:0")
-            .env("II_CLAW_DATABASE_CONNECTIONS", connections.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let out = BufReader::new(child.stdout.take().context("piped")?).lines();
+        let mut child = self.command(role, webhook, connections)?.stderr(Stdio::piped()).spawn()?;
         let mut log = BufReader::new(child.stderr.take().context("piped")?).lines();
-        if role == "migrate" {
-            return Ok((child, String::new()));
-        }
-        drop(out);
         let line = tokio::time::timeout(Duration::from_secs(30), async {
             while let Some(line) = log.next_line().await? {
                 if line.contains(ready) {
@@ -91,6 +70,26 @@ impl Stack {
         #[expect(clippy::disallowed_methods, reason = "ends with the pipe")]
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
         Ok((child, line))
+    }
+
+    fn command(&self, role: &str, webhook: &str, connections: u32) -> anyhow::Result<Command> {
+        let binary =
+            std::env::var_os("II_CLAW_BIN").context("II_CLAW_BIN names the binary: use `make bench`")?;
+        let mut command = Command::new(binary);
+        command
+            .arg(role)
+            .env("DATABASE_URL", self.servers.postgres().url())
+            .env("NATS_URL", self.servers.nats().url())
+            .env("II_CLAW_API_KEY", API_KEY)
+            .env("AI_WEBHOOK_URL", webhook)
+            .env("AI_WEBHOOK_SECRET", SECRET)
+            .env("II_CLAW_LISTEN", "127.0.0.1:0")
+            .env("II_CLAW_RPC_LISTEN", "127.0.0.1:0")
+            .env("II_CLAW_DATABASE_CONNECTIONS", connections.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true);
+        Ok(command)
     }
 
     pub(crate) fn gateway_url(&self) -> &str {

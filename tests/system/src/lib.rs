@@ -61,7 +61,7 @@ impl Api {
     /// Waits until a channel has this status.
     pub async fn wait_for_status(&self, user: &str, slug: &str, status: &str) {
         let what = format!("{slug} to be {status}");
-        eventually(&what, Duration::from_secs(30), || async {
+        eventually(&what, Duration::from_secs(30), async || {
             let (_, answer) = self.call("GET", &format!("/api/users/{user}/channels"), None).await;
             let channels = answer["channels"].as_array().cloned().unwrap_or_default();
             channels.iter().any(|c| c["instance_name_id"] == slug && c["status"] == status).then_some(())

@@ -40,7 +40,7 @@ impl Telegram {
     }
 
     async fn wait_for_text(&self, text: &str) {
-        eventually(&format!("{text:?} at Telegram"), Duration::from_secs(20), || async {
+        eventually(&format!("{text:?} at Telegram"), Duration::from_secs(20), async || {
             self.sent().await.iter().any(|message| message["text"] == text).then_some(())
         })
         .await;
@@ -63,7 +63,7 @@ async fn owners(cluster: &Cluster) -> Vec<(String, i64)> {
 }
 
 async fn wait_for_owners(cluster: &Cluster, names: &[&str]) -> Vec<(String, i64)> {
-    eventually(&format!("all shards owned by {names:?}"), Duration::from_secs(30), || async {
+    eventually(&format!("all shards owned by {names:?}"), Duration::from_secs(30), async || {
         let owners = owners(cluster).await;
         let all = owners.iter().map(|(_, count)| count).sum::<i64>() == 256;
         (all && owners.iter().map(|(name, _)| name.as_str()).eq(names.iter().copied())).then_some(owners)
@@ -168,7 +168,7 @@ async fn a_killed_worker_is_replaced_and_the_offset_goes_on() {
     let _two = cluster.worker("two", &api.base).await;
     wait_for_owners(&cluster, &["two"]).await;
     say("after").await;
-    let texts = eventually("all three messages", Duration::from_secs(30), || async {
+    let texts = eventually("all three messages", Duration::from_secs(30), async || {
         let mut seen = HashSet::new();
         let deliveries = cluster.receiver.deliveries();
         let first = deliveries.iter().filter(|d| seen.insert(d.header("webhook-id").to_owned()));

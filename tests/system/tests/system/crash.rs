@@ -42,7 +42,7 @@ async fn kill_everything(up: &mut Claw, folder: &Path) {
     let all = children.split_whitespace().map(str::to_owned).chain([postmaster.clone(), nats.clone()]);
     // A child of the postmaster may be gone by now.
     Command::new("kill").arg("-9").args(all).status().await.unwrap();
-    eventually("the servers to be gone", Duration::from_secs(10), || async {
+    eventually("the servers to be gone", Duration::from_secs(10), async || {
         let gone = |pid: &str| !Path::new("/proc").join(pid).exists();
         (gone(&postmaster) && gone(&nats)).then_some(())
     })
@@ -90,7 +90,7 @@ async fn nothing_accepted_is_lost_when_everything_is_killed() {
             .collect();
         accepted.difference(&delivered).cloned().collect::<Vec<_>>()
     };
-    eventually("every accepted message at the backend", Duration::from_secs(60), || async {
+    eventually("every accepted message at the backend", Duration::from_secs(60), async || {
         missing().is_empty().then_some(())
     })
     .await;

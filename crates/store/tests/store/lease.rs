@@ -1,0 +1,116 @@
+use std::time::Duration;
+
+use claw_store::{Error, Lease};
+use claw_testkit::eventually;
+use claw_types::{Epoch, ShardId};
+use sqlx::Executor as _;
+
+use crate::Bench;
+
+fn shards(range: std::ops::Range<u16>) -> Vec<ShardId> {
+    range.map(ShardId).collect()
+}
+
+#[tokio::test]
+async fn a_shard_is_claimed_once_and_each_claim_raises_the_epoch() {
+    let bench = Bench::new().await;
+    let mut one = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let mut two = Lease::open(bench.database.url(), Bench::member("two")).await.unwrap();
+    assert_eq!(one.claim(&shards(0..5)).await.unwrap().len(), 5);
+    let left = two.claim(&shards(0..8)).await.unwrap();
+    assert_eq!(
+        left.iter().map(|c| c.shard).collect::<std::collections::BTreeSet<_>>(),
+        shards(5..8).into_iter().collect()
+    );
+    one.release(&shards(0..1)).await.unwrap();
+    let again = two.claim(&shards(0..1)).await.unwrap();
+    assert_eq!((again[0].shard, again[0].epoch), (ShardId(0), Epoch(2)));
+    let owners = bench.store.shard_owners().await.unwrap();
+    assert_eq!((owners[&ShardId(0)].name.as_str(), owners[&ShardId(1)].name.as_str()), ("two", "one"));
+    assert_eq!(owners[&ShardId(0)].rpc_address, "two:1");
+}
+
+#[tokio::test]
+async fn only_live_workers_count() {
+    let bench = Bench::new().await;
+    let mut one = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let two = Lease::open(bench.database.url(), Bench::member("two")).await.unwrap();
+    let mut three = Lease::open(bench.database.url(), Bench::member("three")).await.unwrap();
+    let mut names = async || {
+        let mut names: Vec<_> = one.heartbeat().await.unwrap().into_iter().map(|peer| peer.name).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names().await, ["one", "three", "two"]);
+    // A crash: the connection goes, the row stays.
+    drop(two);
+    three.drain().await.unwrap();
+    eventually("only one to be left", Duration::from_secs(10), async || {
+        (names().await == ["one"]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_name_is_taken_only_while_its_process_lives() {
+    let bench = Bench::new().await;
+    let first = Lease::open(bench.database.url(), Bench::member("same")).await.unwrap();
+    let second = Lease::open(bench.database.url(), Bench::member("same")).await;
+    assert!(matches!(second, Err(Error::NameTaken(_))));
+    first.close().await.unwrap();
+    Lease::open(bench.database.url(), Bench::member("same")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_frozen_holder_is_broken_and_a_live_one_is_not() {
+    let bench = Bench::new().await;
+    let mut frozen = Lease::open(bench.database.url(), Bench::member("frozen")).await.unwrap();
+    let mut live = Lease::open(bench.database.url(), Bench::member("live")).await.unwrap();
+    frozen.claim(&shards(0..4)).await.unwrap();
+    assert_eq!(live.break_frozen(&shards(0..4)).await.unwrap(), 0, "it was heard of a moment ago");
+    let mut database = bench.database.connect().await;
+    database
+        .execute("update members set heartbeat_at = now() - interval '7 seconds' where name = 'frozen'")
+        .await
+        .unwrap();
+    assert_eq!(live.break_frozen(&shards(0..4)).await.unwrap(), 1);
+    let claimed = eventually("the locks to be free", Duration::from_secs(5), async || {
+        let claimed = live.claim(&shards(0..4)).await.unwrap();
+        (!claimed.is_empty()).then_some(claimed)
+    });
+    assert!(claimed.await.iter().all(|claim| claim.epoch == Epoch(2)));
+    assert!(frozen.heartbeat().await.is_err(), "it notices");
+}
+
+#[tokio::test]
+async fn a_silent_session_is_ended_by_the_server() {
+    let bench = Bench::new().await;
+    let mut silent = Lease::open(bench.database.url(), Bench::member("silent")).await.unwrap();
+    silent.claim(&shards(0..1)).await.unwrap();
+    let mut other = Lease::open(bench.database.url(), Bench::member("other")).await.unwrap();
+    eventually("idle_session_timeout to free the lock", Duration::from_secs(15), async || {
+        (!other.claim(&shards(0..1)).await.unwrap().is_empty()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_leads_and_a_former_term_renews_nothing() {
+    let bench = Bench::new().await;
+    let mut one = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let mut two = Lease::open(bench.database.url(), Bench::member("two")).await.unwrap();
+    assert!(one.try_duty("clock").await.unwrap());
+    assert!(!two.try_duty("clock").await.unwrap());
+    let first = bench.store.leader_elect("clock", &one).await.unwrap();
+    one.close().await.unwrap();
+    assert!(two.try_duty("clock").await.unwrap());
+    let second = bench.store.leader_elect("clock", &two).await.unwrap();
+    assert_eq!((first, second), (1, 2));
+    assert!(!bench.store.leader_renew("clock", first).await.unwrap());
+    assert!(bench.store.leader_renew("clock", second).await.unwrap());
+    let leader = bench.store.leader("clock").await.unwrap().unwrap();
+    assert_eq!((leader.name.as_str(), leader.term, leader.live), ("two", 2, true));
+    bench.store.leader_resign("clock", second).await.unwrap();
+    assert_eq!(bench.store.leader("clock").await.unwrap(), None);
+    assert_eq!(bench.store.members_prune(10).await.unwrap(), 0);
+}

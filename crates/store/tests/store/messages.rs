@@ -1,0 +1,136 @@
+use claw_store::{Accepted, Lease, NewMessage, Settlement};
+use claw_types::{Direction, Epoch, MessageId, MessageState, ShardId, Work};
+use serde_json::value::RawValue;
+
+use crate::Bench;
+
+const SHARD: ShardId = ShardId(3);
+
+fn message(bench: &Bench, conversation: &str, text: &str, key: Option<&str>) -> NewMessage {
+    NewMessage {
+        id: MessageId(bench.ids.next()),
+        user_id: "ada".parse().unwrap(),
+        channel_id: uuid::Uuid::from_u128(1).into(),
+        shard: SHARD,
+        direction: Direction::In,
+        conversation: conversation.to_owned(),
+        payload: RawValue::from_string(serde_json::to_string(text).unwrap()).unwrap(),
+        media: None,
+        key: key.map(str::to_owned),
+    }
+}
+
+async fn accept(bench: &Bench, message: NewMessage) -> Work {
+    match bench.writer.accept(message).await.unwrap() {
+        Accepted::New(work) => *work,
+        Accepted::Duplicate(id) => panic!("{id} was there before"),
+    }
+}
+
+fn settlement(work: &Work, epoch: Epoch, state: MessageState) -> Settlement {
+    Settlement {
+        id: work.id,
+        shard: work.shard,
+        epoch,
+        state,
+        due_in: 60.0,
+        attempts: 1,
+        platform_message_ids: vec!["p1".to_owned()],
+        error: Some("why".to_owned()),
+    }
+}
+
+async fn claim(bench: &Bench, name: &str) -> (Lease, Epoch) {
+    let mut lease = Lease::open(bench.database.url(), Bench::member(name)).await.unwrap();
+    let claimed = lease.claim(&[SHARD]).await.unwrap();
+    (lease, claimed[0].epoch)
+}
+
+#[tokio::test]
+async fn what_is_accepted_is_pending_in_order() {
+    let bench = Bench::new().await;
+    let texts: Vec<String> = (0..50).map(|n| format!("text {n} \0 \u{1F600}")).collect();
+    let accepting = texts.iter().map(|text| accept(&bench, message(&bench, "c", text, None)));
+    let accepted = futures::future::join_all(accepting).await;
+    assert!(accepted.windows(2).all(|pair| pair[0].seq < pair[1].seq), "the order of submission");
+    let pending = bench.store.messages_pending(&[(SHARD, 0), (ShardId(4), 0)], 100).await.unwrap();
+    let read: Vec<String> =
+        pending.iter().map(|(w, _)| serde_json::from_str(w.payload.get()).unwrap()).collect();
+    assert_eq!(read, texts, "verbatim, NUL and all");
+    let behind = bench.store.messages_pending(&[(SHARD, accepted[47].seq)], 100).await.unwrap();
+    assert_eq!(behind.len(), 2);
+    let page = bench.store.messages_pending(&[(SHARD, 0)], 10).await.unwrap();
+    assert_eq!(page.len(), 10);
+    assert!(bench.store.messages_high_water().await.unwrap() >= accepted[49].seq);
+}
+
+#[tokio::test]
+async fn the_same_key_is_the_same_message() {
+    let bench = Bench::new().await;
+    let first = accept(&bench, message(&bench, "c", "one", Some("in:7"))).await;
+    let again = bench.writer.accept(message(&bench, "c", "two", Some("in:7"))).await.unwrap();
+    assert!(matches!(again, Accepted::Duplicate(id) if id == first.id));
+    // In one batch, and from two writers at once.
+    let many = (0..20).map(|_| bench.writer.accept(message(&bench, "c", "x", Some("in:8"))));
+    let answers = futures::future::join_all(many).await;
+    let ids: std::collections::HashSet<_> = answers.iter().map(|a| a.as_ref().unwrap().id()).collect();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(bench.store.messages_pending(&[(SHARD, 0)], 100).await.unwrap().len(), 2);
+    assert_eq!(bench.store.message_keys_forget(7).await.unwrap(), 0);
+    assert_eq!(bench.store.message_keys_forget(-1).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_row_that_can_not_be_stored_fails_alone() {
+    let bench = Bench::new().await;
+    let bad = message(&bench, "nul \0 here", "bad", None);
+    let (good, bad, also_good) = tokio::join!(
+        bench.writer.accept(message(&bench, "c", "one", None)),
+        bench.writer.accept(bad),
+        bench.writer.accept(message(&bench, "c", "two", None)),
+    );
+    assert!(good.is_ok() && bad.is_err() && also_good.is_ok());
+}
+
+#[tokio::test]
+async fn a_settled_message_is_done_and_a_failed_one_waits() {
+    let bench = Bench::new().await;
+    let (_lease, epoch) = claim(&bench, "one").await;
+    let done = accept(&bench, message(&bench, "c", "one", None)).await;
+    let failed = accept(&bench, message(&bench, "c", "two", None)).await;
+    assert!(bench.writer.settle(settlement(&done, epoch, MessageState::Done)).await.unwrap());
+    assert!(bench.writer.settle(settlement(&failed, epoch, MessageState::Pending)).await.unwrap());
+    let pending = bench.store.messages_pending(&[(SHARD, 0)], 10).await.unwrap();
+    assert_eq!(pending.len(), 1);
+    let (work, due_in) = &pending[0];
+    assert_eq!((work.id, work.attempts), (failed.id, 1));
+    assert_eq!(work.platform_message_ids, ["p1"]);
+    assert!((50.0..=60.0).contains(due_in), "{due_in}");
+    let status = bench.store.message_status(done.id).await.unwrap().unwrap();
+    assert_eq!((status.state, status.error.as_deref()), (MessageState::Done, Some("why")));
+    let lane = |after| bench.store.messages_pending_in(done.channel_id, Direction::In, "c", after, 10);
+    assert_eq!(lane(0).await.unwrap().len(), 1);
+    assert_eq!(lane(failed.seq).await.unwrap().len(), 0);
+    let history = bench.store.messages_history(done.channel_id, "c", 0, 10).await.unwrap();
+    assert_eq!(history.iter().map(|row| row.id).collect::<Vec<_>>(), [done.id, failed.id]);
+}
+
+#[tokio::test]
+async fn a_stale_claim_writes_nothing() {
+    let bench = Bench::new().await;
+    let (lease, old) = claim(&bench, "one").await;
+    let work = accept(&bench, message(&bench, "c", "one", None)).await;
+    lease.close().await.unwrap();
+    let (_lease, new) = claim(&bench, "two").await;
+    assert!(new > old);
+    // Alone, and in one batch with a write of the present claim.
+    assert!(!bench.writer.settle(settlement(&work, old, MessageState::Done)).await.unwrap());
+    let other = accept(&bench, message(&bench, "c", "two", None)).await;
+    let (stale, fresh) = tokio::join!(
+        bench.writer.settle(settlement(&work, old, MessageState::Done)),
+        bench.writer.settle(settlement(&other, new, MessageState::Done)),
+    );
+    assert_eq!((stale.unwrap(), fresh.unwrap()), (false, true));
+    let status = bench.store.message_status(work.id).await.unwrap().unwrap();
+    assert_eq!(status.state, MessageState::Pending);
+}
