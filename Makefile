@@ -83,6 +83,10 @@ deny: ## Check licences, sources, bans and known vulnerabilities of dependencies
 		printf '*** the advisory database could not be fetched; repeat where it can ***\n\n' >&2; \
 	fi
 
+.PHONY: deploy-check
+deploy-check: ## Check the Helm chart, the Dockerfile and the compose file
+	deploy/check.sh
+
 .PHONY: clean
 clean: ## Remove what was built; the data in .ii-claw stays
 	$(CARGO) clean

@@ -62,8 +62,8 @@ def check_deployment(where: str, deployment: dict, settings: set[str], given: se
     expect(pod.get("seccompProfile") == {"type": "RuntimeDefault"}, f"{where}: no seccomp profile")
     for key in ("hostNetwork", "hostPID", "hostIPC", "volumes"):
         expect(not spec.get(key), f"{where}: has {key}")
-    expect(spec["automountServiceAccountToken"] is False, f"{where}: gets a token of Kubernetes")
-    expect(spec["enableServiceLinks"] is False, f"{where}: other Services may set II_CLAW_ variables")
+    expect(spec.get("automountServiceAccountToken") is False, f"{where}: gets a token of Kubernetes")
+    expect(spec.get("enableServiceLinks") is False, f"{where}: other Services may set II_CLAW_ variables")
     (container,) = spec["containers"]
     for each in [container, *spec.get("initContainers", [])]:
         check_container(f"{where} {each['name']}", each, settings | {"POD_IP"}, given)
@@ -115,7 +115,9 @@ def check_manifests(path: Path, settings: set[str]) -> int:
     expect(len(services) == len(ROLES), f"{path.name}: {len(services)} Services")
     for ingress in kinds.get("Ingress", []):
         for rule in ingress["spec"]["rules"]:
-            for to in (entry["backend"]["service"] for entry in rule["http"]["paths"]):
+            for entry in rule["http"]["paths"]:
+                to = entry["backend"]["service"]
+                expect(entry["pathType"] == "Prefix", f"{path.name}: the Ingress has paths of type {entry['pathType']}")
                 ports = [port["name"] for port in services.get(to["name"], {}).get("spec", {}).get("ports", [])]
                 expect(to["port"]["name"] in ports, f"{path.name}: the Ingress leads nowhere: {to}")
     for secret in kinds.get("Secret", []):
@@ -175,7 +177,7 @@ def check_compose(settings: set[str]) -> None:
         expect(service["image"] == f"ii-claw:{version}", f"compose {name}: has the image {service['image']}")
         for variable in service["environment"].keys() - settings:
             expect(False, f"compose {name}: ii-claw has no setting {variable}")
-        expect(int(service["stop_grace_period"][:-1]) > DRAIN, f"compose {name}: is killed before it has drained")
+        expect(int(service.get("stop_grace_period", "0s")[:-1]) > DRAIN, f"compose {name}: is killed before it has drained")
     for role, port in ROLES.items():
         service = compose["services"][role]
         expect(service["deploy"]["replicas"] == 2, f"compose {role}: is not there twice")
@@ -199,7 +201,7 @@ def main() -> None:
         print(f"check: {sentence}", file=sys.stderr)
     if wrong:
         sys.exit(1)
-    print(f"{objects} objects in {len(manifests)} renderings fit one another and the {len(settings)} settings")
+    print(f"check: {objects} objects in {len(manifests)} renderings fit one another and the {len(settings)} settings")
 
 
 if __name__ == "__main__":

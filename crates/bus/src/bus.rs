@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, Subscriber};
@@ -20,6 +21,9 @@ use crate::subjects::Subjects;
 
 /// Larger messages are not published, only announced. NATS refuses more than 1 MiB by default.
 const MAX_PAYLOAD: usize = 512 * 1024;
+
+/// How long a confirmation is waited for.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
 /// What can go wrong with NATS.
 #[derive(Debug, thiserror::Error)]
@@ -183,10 +187,13 @@ impl Bus {
         self.client.subscribe(subject.clone()).await.map_err(|source| Error::Subscribe { subject, source })
     }
 
-    /// Waits until the server has seen everything asked of it so far: subscriptions stand after this.
+    /// Waits until the server has seen everything asked of it so far: subscriptions stand after this. While the
+    /// server is away it waits for [`FLUSH_LIMIT`] only: nothing may hang on NATS.
     pub async fn flush(&self) {
-        if let Err(error) = self.client.flush().await {
-            warn!(%error, "NATS did not confirm: {error}");
+        match tokio::time::timeout(FLUSH_LIMIT, self.client.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "NATS did not confirm: {error}"),
+            Err(_) => warn!("NATS did not confirm within {FLUSH_LIMIT:?}"),
         }
     }
 }

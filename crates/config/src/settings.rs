@@ -29,7 +29,7 @@ pub struct StoreSettings {
     /// Postgres: postgres://user:password@host:5432/database
     #[arg(long, env = "DATABASE_URL", value_parser = values::database_url, hide_env_values = true)]
     pub database_url: Option<SecretString>,
-    /// The same database reached without a transaction pooler, for the lease connection; default: DATABASE_URL
+    /// The same database reached without a transaction pooler, for the lease connection and migrations; default: DATABASE_URL
     #[arg(long, env = "II_CLAW_LEASE_DATABASE_URL", value_parser = values::database_url, hide_env_values = true)]
     pub lease_database_url: Option<SecretString>,
     /// Connections of one process to the database

@@ -13,7 +13,8 @@ pub(crate) struct MigrateSettings {
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn run(settings: MigrateSettings) -> anyhow::Result<()> {
-    let store = Store::connect(settings.store.database()?, "ii-claw migrate", 2).await?;
+    // Past a transaction pooler: migrating holds a lock for the length of its session.
+    let store = Store::connect(settings.store.lease_database()?, "ii-claw migrate", 2).await?;
     let shards = store.migrate(settings.store.shards).await?;
     println!("the schema is up to date; the cluster has {} shards", shards.get());
     Ok(())

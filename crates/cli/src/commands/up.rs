@@ -154,7 +154,8 @@ async fn serve(
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
     let keys = settings.keys.keys()?;
-    let store = Store::connect(settings.store.database()?, "ii-claw up", 2).await.context("DATABASE_URL")?;
+    let store =
+        Store::connect(settings.store.lease_database()?, "ii-claw up", 2).await.context("DATABASE_URL")?;
     let shards = store.migrate(settings.store.shards).await.context("DATABASE_URL")?;
     let home = if echoing {
         let vault = Vault::new(Arc::clone(&keys.master), Arc::new(OsRandom));

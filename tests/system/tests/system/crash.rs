@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use claw_system_tests::{API_KEY, Api, SECRET, address_in, token};
@@ -41,7 +42,7 @@ async fn kill_everything(up: &mut Claw, folder: &Path) {
     up.kill().await;
     let all = children.split_whitespace().map(str::to_owned).chain([postmaster.clone(), nats.clone()]);
     // A child of the postmaster may be gone by now.
-    Command::new("kill").arg("-9").args(all).status().await.unwrap();
+    Command::new("kill").arg("-9").args(all).stderr(Stdio::null()).status().await.unwrap();
     eventually("the servers to be gone", Duration::from_secs(10), async || {
         let gone = |pid: &str| !Path::new("/proc").join(pid).exists();
         (gone(&postmaster) && gone(&nats)).then_some(())

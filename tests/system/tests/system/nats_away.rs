@@ -10,7 +10,7 @@ async fn without_nats_messages_arrive_in_order() {
     let nats = Nats::start(folder.path()).await.unwrap();
     let cluster = Cluster::prepare_with(nats.url()).await;
     let (_gateway, api) = cluster.gateway().await;
-    let _worker = cluster.worker("one", &api.base).await;
+    let mut worker = cluster.worker("one", &api.base).await;
     let secret = token(16);
     let channel = api.configure("ada", "hook", "webhook", json!({"secret_env": secret})).await;
     let push = |n: usize| {
@@ -27,11 +27,16 @@ async fn without_nats_messages_arrive_in_order() {
         push(n).await;
     }
     cluster.receiver.wait_for(20).await;
-    let _back = Nats::start(folder.path()).await.unwrap();
+    let back = Nats::start(folder.path()).await.unwrap();
     for n in 20..30 {
         push(n).await;
     }
     let deliveries = cluster.receiver.wait_for(30).await;
     let texts: Vec<_> = deliveries.iter().map(|d| d.json()["text"].as_str().unwrap().to_owned()).collect();
     assert_eq!(texts, (0..30).map(|n| n.to_string()).collect::<Vec<_>>());
+
+    // Leaving does not hang on it either.
+    back.stop().await.unwrap();
+    worker.signal("TERM").await;
+    assert_eq!(worker.wait().await, Some(0), "{}", worker.output());
 }
