@@ -1,7 +1,6 @@
 //! The gateway as adapters see it whose people connect to the gateway itself.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,8 +22,6 @@ use crate::intake;
 const HISTORY: i64 = 200;
 /// Frames that wait for a slow socket before its stream is ended.
 const BACKLOG: usize = 256;
-/// How long NATS has to confirm a subscription.
-const CONFIRM: Duration = Duration::from_secs(2);
 
 /// Serves adapters' routes.
 pub struct GatewayHub(pub Shared);
@@ -91,8 +88,7 @@ impl Hub for GatewayHub {
             HubError::Unavailable
         })?;
         // The subscription stands once NATS has answered; else a frame published right after this could pass by.
-        tokio::time::timeout(CONFIRM, bus.flush()).await.map_err(|_| HubError::Unavailable)?;
-        Ok(forward(&self.0, frames))
+        if bus.flush().await { Ok(forward(&self.0, frames)) } else { Err(HubError::Unavailable) }
     }
 
     fn draining(&self) -> CancellationToken {

@@ -2,20 +2,19 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use claw_bus::Bus;
 use claw_channels::kit::http::{Http, operator_client};
 use claw_channels::{Deps, Live};
-use claw_config::{ConfigError, WorkerSettings};
+use claw_config::WorkerSettings;
+use claw_launch::{JoinError, join};
 use claw_rpc::ClusterToken;
-use claw_runtime::{Clock, Ids, Lifecycle, OsRandom, Random, SystemClock};
-use claw_store::{Member, Store, Vault};
+use claw_runtime::Lifecycle;
+use claw_store::Vault;
 use claw_types::ChannelId;
 use secrecy::ExposeSecret as _;
-use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use crate::core::Core;
@@ -26,31 +25,13 @@ use crate::{placement, tasks};
 /// Why the worker could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A setting is missing or wrong.
+    /// It could not join the cluster.
     #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The database.
-    #[error("DATABASE_URL")]
-    Store(#[from] claw_store::Error),
-    /// NATS.
-    #[error("NATS_URL")]
-    Bus(#[from] claw_bus::Error),
+    Join(#[from] JoinError),
     /// TLS.
     #[error("TLS can't be set up")]
     Http(#[from] reqwest::Error),
-    /// The RPC's address.
-    #[error("II_CLAW_RPC_LISTEN {address}")]
-    Listen {
-        /// Which.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
 }
-
-/// How long a start waits for another process to migrate the database.
-const SCHEMA_LIMIT: Duration = Duration::from_secs(30);
 
 /// Reaches the gateways' sockets over NATS.
 struct BusLive(Arc<Bus>);
@@ -67,49 +48,40 @@ impl Live for BusLive {
 /// # Errors
 /// When a setting is wrong, or the database or NATS can't be reached.
 pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<SocketAddr, Error> {
-    let keys = settings.keys.keys()?;
-    let (webhook, secret) = settings.backend.webhook()?;
-    let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(OsRandom));
-    let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
-    let name = settings.rpc.member_name(&ids.token(3));
-    let store =
-        Store::connect(settings.store.database()?, &name, settings.store.database_connections).await?;
-    let shards = store.wait_for_schema(settings.store.shards, SCHEMA_LIMIT).await?;
-    let cluster = store.cluster_id().await?;
-    let bus = Arc::new(Bus::connect(settings.store.nats()?, &name, ids.next(), cluster).await?);
-    let listener = listen(settings.rpc.rpc_listen).await?;
-    let address = listener.local_addr().unwrap_or(settings.rpc.rpc_listen);
+    let (webhook, secret) = settings.backend.webhook().map_err(JoinError::from)?;
+    let connections = settings.store.database_connections;
+    let joined =
+        join("worker", settings.weight, connections, &settings.store, &settings.keys, &settings.rpc).await?;
     let deps = Deps {
         channel_id: ChannelId(Uuid::nil()),
         http: Http::new(settings.urls.allow_private)?,
-        clock: Arc::clone(&clock),
-        ids: ids.clone(),
-        random: Arc::clone(&random),
-        live: Arc::new(BusLive(Arc::clone(&bus))),
+        clock: Arc::clone(&joined.clock),
+        ids: joined.ids.clone(),
+        random: Arc::clone(&joined.random),
+        live: Arc::new(BusLive(Arc::clone(&joined.bus))),
     };
     let client = operator_client(settings.backend.webhook_timeout())?;
-    let backend = Backend::new(client, webhook, secret.expose_secret(), clock);
-    let vault = Vault::new(Arc::clone(&keys.master), random);
-    let public_url = settings.backend.public_url();
-    let core =
-        Arc::new(Core::new(name.clone(), store, bus, vault, ids, deps, backend, public_url, lifecycle));
-    let member = Member {
-        name,
-        role: "worker",
-        rpc_address: settings.rpc.advertised(address),
-        version: env!("CARGO_PKG_VERSION"),
-        weight: settings.weight,
-    };
-    let url = settings.store.lease_database()?.to_owned();
-    lifecycle.spawn("placement", placement::run(Arc::clone(&core), url, member, shards));
+    let backend = Backend::new(client, webhook, secret.expose_secret(), Arc::clone(&joined.clock));
+    let vault = Vault::new(Arc::clone(&joined.keys.master), Arc::clone(&joined.random));
+    let core = Arc::new(Core::new(
+        joined.member.name.clone(),
+        joined.store,
+        joined.bus,
+        vault,
+        joined.ids,
+        deps,
+        backend,
+        settings.backend.public_url(),
+        lifecycle,
+    ));
+    let placement = placement::run(Arc::clone(&core), joined.lease_url, joined.member, joined.shards);
+    lifecycle.spawn("placement", placement);
     lifecycle.spawn("sweep", tasks::sweep::run(Arc::clone(&core)));
     lifecycle.spawn("changes", tasks::changes::listen(Arc::clone(&core)));
     lifecycle.spawn("changed rows", tasks::changes::look(Arc::clone(&core)));
-    claw_rpc::serve_worker(lifecycle, listener, &ClusterToken::new(&keys.master), Arc::new(Service(core)));
+    let token = ClusterToken::new(&joined.keys.master);
+    claw_rpc::serve_worker(lifecycle, joined.listener, &token, Arc::new(Service(core)));
+    let address = joined.address;
     tracing::info!(%address, "the worker's RPC listens on {address}");
     Ok(address)
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
 }

@@ -122,6 +122,12 @@ impl<'a> Holder<'a> {
     async fn heartbeat(&mut self) -> Result<Vec<Peer>, Error> {
         let asked = Instant::now();
         let peers = in_time(self.lease.heartbeat()).await?;
+        // Whoever asked the deadline meanwhile has stopped for good, so it can't be extended afterwards.
+        if !self.held.is_empty() && !self.core.lease.holds() {
+            return Err(Error::NotCommitted(
+                "the heartbeat was answered after the lease had lapsed".to_owned(),
+            ));
+        }
         self.core.lease.renew(asked, GOOD_FOR);
         Ok(peers)
     }
@@ -132,7 +138,10 @@ impl<'a> Holder<'a> {
             peers.into_iter().map(|peer| Candidate { name: peer.name, weight: peer.weight }).collect();
         let ours = |shard: ShardId| owner_of(shard, &candidates).is_some_and(|c| c.name == self.core.name);
         let (wanted, foreign): (Vec<_>, Vec<_>) = self.shards.all().partition(|shard| ours(*shard));
-        for shard in foreign {
+        // A shard that stopped by itself met a newer claim of somebody else's.
+        let stopped =
+            self.held.values().filter(|shard| shard.stopping().is_cancelled()).map(|shard| shard.id);
+        for shard in stopped.chain(foreign).collect::<Vec<_>>() {
             self.begin_release(shard);
         }
         let missing: Vec<ShardId> = wanted

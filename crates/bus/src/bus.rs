@@ -188,13 +188,14 @@ impl Bus {
     }
 
     /// Waits until the server has seen everything asked of it so far: subscriptions stand after this. While the
-    /// server is away it waits for [`FLUSH_LIMIT`] only: nothing may hang on NATS.
-    pub async fn flush(&self) {
+    /// server is away it waits for two seconds only: nothing may hang on NATS. Tells whether it was confirmed.
+    pub async fn flush(&self) -> bool {
         match tokio::time::timeout(FLUSH_LIMIT, self.client.flush()).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => warn!(%error, "NATS did not confirm: {error}"),
             Err(_) => warn!("NATS did not confirm within {FLUSH_LIMIT:?}"),
         }
+        false
     }
 }
 

@@ -50,3 +50,22 @@ fn main() -> ExitCode {
         Command::Doctor(settings) => commands::doctor::run(*settings).await,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_table_of_settings_is_complete() {
+        let cli = Cli::command();
+        let commands = std::iter::once(&cli).chain(cli.get_subcommands());
+        let variables = commands.flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_env);
+        let known: BTreeSet<String> = variables.map(|name| name.to_string_lossy().into_owned()).collect();
+        let table = include_str!("../../../docs/settings.md");
+        let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let documented: BTreeSet<String> = rows.map(str::to_owned).collect();
+        assert_eq!(documented.intersection(&known).count(), known.len(), "missing in docs/settings.md");
+    }
+}

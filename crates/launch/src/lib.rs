@@ -1,6 +1,8 @@
-//! The frame around every binary's `main`: settings, logging, TLS, the runtime, and one line for what went wrong.
+//! The frame around every binary's `main`: settings, logging, TLS, the runtime, and one line for what went wrong; and
+//! what the members of a cluster do alike at their start.
 
 mod explain;
+mod join;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 use claw_config::LogSettings;
 use claw_runtime::Lifecycle;
 use claw_telemetry::LogFormat;
+
+pub use join::{JoinError, Joined, join};
 
 /// What is in flight may finish for this long after SIGTERM.
 pub const GRACE: Duration = Duration::from_secs(25);

@@ -173,8 +173,8 @@ mod tests {
         let body = WebhookBody {
             user_id: "u".parse().unwrap(),
             agent_id: None,
-            channel: "telegram".into(),
-            instance_name: "telegram_1".parse().unwrap(),
+            channel: "platform".into(),
+            instance_name: "platform_1".parse().unwrap(),
             platform_message_id: None,
             sender: None,
             content_type: "text".into(),
@@ -186,11 +186,11 @@ mod tests {
             thread_id: None,
             timestamp: DateTime::UNIX_EPOCH,
             metadata: Map::new(),
-            reply_to: ReplyTo { channel: "telegram".into(), recipient: "1".into(), thread_id: None },
+            reply_to: ReplyTo { channel: "platform".into(), recipient: "1".into(), thread_id: None },
         };
         assert_eq!(
             serde_json::to_string(&body).unwrap(),
-            r#"{"user_id":"u","channel":"telegram","instance_name":"telegram_1","content_type":"text","text":"hi","is_group":false,"timestamp":"1970-01-01T00:00:00Z","metadata":{},"reply_to":{"channel":"telegram","recipient":"1"}}"#
+            r#"{"user_id":"u","channel":"platform","instance_name":"platform_1","content_type":"text","text":"hi","is_group":false,"timestamp":"1970-01-01T00:00:00Z","metadata":{},"reply_to":{"channel":"platform","recipient":"1"}}"#
         );
     }
 }

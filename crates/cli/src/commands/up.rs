@@ -46,9 +46,8 @@ pub(crate) struct UpSettings {
     send_wait_ms: u64,
 }
 
-/// The user and the slug of the front page's chat.
+/// The user of the front page's chat.
 const HOME_USER: &str = "local";
-const HOME_INSTANCE: &str = "webchat_local";
 
 /// The private servers that were started.
 #[derive(Default)]
@@ -209,7 +208,7 @@ async fn home_channel(
     ids: &Ids,
     shards: ShardCount,
 ) -> anyhow::Result<ChannelId> {
-    let (user, instance) = (HOME_USER.parse()?, HOME_INSTANCE.parse()?);
+    let (user, instance) = (HOME_USER.parse()?, format!("{}_{HOME_USER}", registry::FRONT_PAGE).parse()?);
     if let Some((channel, _)) = store.channel_find(vault, &user, &instance).await? {
         return Ok(channel.id);
     }

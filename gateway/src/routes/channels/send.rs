@@ -33,11 +33,15 @@ pub async fn handle(
     body: Object,
 ) -> Result<Response, Problem> {
     let key = key(&headers)?;
-    let message = outbound::read(body, app.allow_private)?;
+    let mut message = outbound::read(body, app.allow_private)?;
     let known = app.channels.of_user(&path.user, &path.instance).await?;
     let known = known.ok_or(claw_store::Error::NoChannel)?;
     if !known.channel.enabled {
         return Err(Problem::conflict("the channel is switched off: enable it first"));
+    }
+    // Without threads, a chat is one conversation: its history must have the message.
+    if !known.adapter()?.caps().threads {
+        message.thread_id = None;
     }
     let message = NewMessage::outbound(&known.channel, &message, &app.ids, key)?;
     let accepted = intake::accept_one(&app, message).await?;

@@ -210,6 +210,45 @@ async fn a_joining_worker_takes_its_share_over_without_a_second_poll() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_worker_is_replaced_and_joins_again() {
+    let cluster = Cluster::prepare().await;
+    let (_gateway, api) = cluster.gateway().await;
+    let mut one = cluster.worker("one", &api.base).await;
+    let mut two = cluster.worker("two", &api.base).await;
+    wait_for_owners(&cluster, &["one", "two"]).await;
+    let secret = token(16);
+    let mut hooks = Vec::new();
+    for n in 0..12 {
+        hooks
+            .push(api.configure("ada", &format!("hook_{n}"), "webhook", json!({"secret_env": secret})).await);
+    }
+    let push_to_all = async |round: &str| {
+        for hook in &hooks {
+            let body = json!({"message_id": round, "sender": {"id": "ada"}, "text": round});
+            assert_eq!(api.push(hook, &secret, &body).await, Some(StatusCode::OK));
+        }
+    };
+    push_to_all("before").await;
+    cluster.receiver.wait_for(12).await;
+
+    one.signal("STOP").await;
+    push_to_all("frozen").await;
+    wait_for_owners(&cluster, &["two"]).await;
+    let deliveries = cluster.receiver.wait_for(24).await;
+    one.signal("CONT").await;
+    one.wait_for_line("the lease is lost").await;
+    wait_for_owners(&cluster, &["one", "two"]).await;
+    push_to_all("after").await;
+    let all = cluster.receiver.wait_for(deliveries.len() + 12).await;
+    let ids: HashSet<_> = all.iter().map(|delivery| delivery.header("webhook-id").to_owned()).collect();
+    assert_eq!((all.len(), ids.len()), (36, 36), "each message once");
+    for worker in [&mut one, &mut two] {
+        worker.signal("TERM").await;
+        assert_eq!(worker.wait().await, Some(0), "{}", worker.output());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn schedulers_elect_one_leader_and_the_other_takes_over() {
     let cluster = Cluster::prepare().await;
     let (mut first, _) = cluster.scheduler("first").await;

@@ -1,0 +1,105 @@
+//! What a member of the cluster (a worker, a scheduler) does first: its keys, the database, NATS, its listener.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use claw_bus::Bus;
+use claw_config::{ConfigError, KeySettings, Keys, RpcSettings, StoreSettings};
+use claw_runtime::{Clock, Ids, OsRandom, Random, SystemClock};
+use claw_store::{Member, Store};
+use claw_types::ShardCount;
+use tokio::net::TcpListener;
+
+/// Why a process could not join; each names the setting concerned.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// A setting is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database.
+    #[error("DATABASE_URL")]
+    Store(#[from] claw_store::Error),
+    /// NATS.
+    #[error("NATS_URL")]
+    Bus(#[from] claw_bus::Error),
+    /// The RPC's address.
+    #[error("II_CLAW_RPC_LISTEN {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// How long a start waits for another process to migrate the database.
+const SCHEMA_LIMIT: Duration = Duration::from_secs(30);
+
+/// A process that has what it needs to take part.
+pub struct Joined {
+    /// The keys.
+    pub keys: Keys,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// New ids.
+    pub ids: Ids,
+    /// The database, on a schema that this version knows.
+    pub store: Store,
+    /// The cluster's number of shards.
+    pub shards: ShardCount,
+    /// NATS.
+    pub bus: Arc<Bus>,
+    /// Where the RPC is to be served.
+    pub listener: TcpListener,
+    /// The address that it listens on.
+    pub address: SocketAddr,
+    /// What others are to know of this process.
+    pub member: Member,
+    /// The database for the lease connection.
+    pub lease_url: String,
+}
+
+/// Connects to everything. `connections` bounds the pool.
+///
+/// # Errors
+/// Naming the setting concerned.
+pub async fn join(
+    role: &'static str,
+    weight: f64,
+    connections: u32,
+    store: &StoreSettings,
+    keys: &KeySettings,
+    rpc: &RpcSettings,
+) -> Result<Joined, JoinError> {
+    let keys = keys.keys()?;
+    let lease_url = store.lease_database()?.to_owned();
+    let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(OsRandom));
+    let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
+    let name = rpc.member_name(&ids.token(3));
+    let database = Store::connect(store.database()?, &name, connections).await?;
+    let shards = database.wait_for_schema(store.shards, SCHEMA_LIMIT).await?;
+    let cluster = database.cluster_id().await?;
+    let bus = Arc::new(Bus::connect(store.nats()?, &name, ids.next(), cluster).await?);
+    let failed = |source| JoinError::Listen { address: rpc.rpc_listen, source };
+    let listener = TcpListener::bind(rpc.rpc_listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let rpc_address = rpc.advertised(address);
+    let member = Member { name, role, rpc_address, version: env!("CARGO_PKG_VERSION"), weight };
+    Ok(Joined {
+        keys,
+        clock,
+        random,
+        ids,
+        store: database,
+        shards,
+        bus,
+        listener,
+        address,
+        member,
+        lease_url,
+    })
+}
