@@ -12,7 +12,7 @@ use commands::{doctor::DoctorSettings, migrate::MigrateSettings, up::UpSettings}
 
 /// A gateway between people on chat platforms and an AI backend.
 #[derive(Parser)]
-#[command(name = "ii-claw", version, about)]
+#[command(name = "ii-claw", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

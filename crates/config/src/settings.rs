@@ -1,7 +1,7 @@
 //! The settings, in groups that the roles put together.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use clap::Args;
@@ -103,10 +103,11 @@ impl KeySettings {
         let master = if let Some(text) = &self.master_key {
             MasterKey::from_base64(text.expose_secret()).map_err(ConfigError::MasterKey)?
         } else {
-            tracing::warn!(
+            static SAID: Once = Once::new();
+            SAID.call_once(|| tracing::warn!(
                 "II_CLAW_MASTER_KEY is not set: channel secrets are sealed under a key derived from II_CLAW_API_KEY, \
                  so changing that key would make them unreadable; set one with `openssl rand -base64 32`"
-            );
+            ));
             MasterKey::from_api_key(api_key.expose_secret())
         };
         Ok(Keys { api_key, master: Arc::new(master) })

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use chrono::SubsecRound as _;
 use claw_runtime::{Clock, Ids};
 use claw_types::{Direction, Inbound, MessageId, Outbound, ReplyTo, WebhookBody, Work};
 use serde_json::value::{RawValue, to_raw_value};
@@ -39,7 +40,7 @@ impl NewMessage {
             media_duration_seconds: inbound.media_duration_seconds,
             is_group: inbound.is_group,
             thread_id: inbound.thread_id.clone(),
-            timestamp: inbound.timestamp.unwrap_or_else(|| clock.now()),
+            timestamp: inbound.timestamp.unwrap_or_else(|| clock.now().trunc_subsecs(3)),
             metadata: inbound.metadata,
             reply_to: ReplyTo {
                 channel: channel.channel_type.clone(),

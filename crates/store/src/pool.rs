@@ -4,7 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 
 use crate::Result;
 
@@ -31,6 +32,8 @@ impl Store {
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
         ]);
+        // The pool would only say that it timed out; one connection by itself says why.
+        PgConnection::connect_with(&options).await?.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .min_connections(1)

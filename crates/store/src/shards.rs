@@ -19,14 +19,15 @@ pub struct Owner {
 }
 
 impl Store {
-    /// Every shard that is owned.
+    /// Every shard that is owned by a worker that has been heard of within 10 s.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn shard_owners(&self) -> Result<HashMap<ShardId, Owner>> {
         let rows = sqlx::query(
-            "select shard, owner, rpc_address, epoch from shards
-             where owner is not null and rpc_address is not null",
+            "select s.shard, s.owner, s.rpc_address, s.epoch
+             from shards s join members m on m.name = s.owner
+             where s.rpc_address is not null and m.heartbeat_at > now() - interval '10 seconds'",
         )
         .fetch_all(&self.pool)
         .await?;

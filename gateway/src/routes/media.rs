@@ -67,7 +67,8 @@ fn forged() -> Problem {
 }
 
 fn response(stream: MediaStream, media: &MediaRef, filename: &str) -> Result<Response, Problem> {
-    let mime = stream.content_type.as_deref().or(media.mime.as_deref()).unwrap_or_default();
+    // What the platform said of the message tells more than what its file server says of any file.
+    let mime = media.mime.as_deref().or(stream.content_type.as_deref()).unwrap_or_default();
     let name = media.filename.as_deref().unwrap_or(filename);
     let mut response = Response::builder()
         .header(CONTENT_TYPE, safe_type(mime))

@@ -34,6 +34,8 @@ pub(crate) enum Event {
 struct Running {
     revision: i64,
     health: Health,
+    /// The platform does not take its credential; a reload tries again at once.
+    refused: bool,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -68,6 +70,12 @@ impl Channels {
             Some(Health::Failed(why)) => Lookup::Failed(why),
             None if self.is_loading() => Lookup::Starting,
             None => Lookup::Unknown,
+        }
+    }
+
+    fn refused(&self, id: ChannelId, refused: bool) {
+        if let Some(running) = self.running().get_mut(&id) {
+            running.refused = refused;
         }
     }
 

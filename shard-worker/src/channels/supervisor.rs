@@ -78,8 +78,7 @@ async fn refresh(core: &Arc<Core>, shard: &Arc<Shard>, id: ChannelId) -> claw_st
     let row = match core.store.channel_load(&core.vault, id).await {
         // Sealed with another key: say so instead of trying for ever.
         Err(claw_store::Error::Secrets(error)) => {
-            warn!(channel = %id, "the secrets of channel {id} can't be opened: {error}");
-            return Ok(());
+            return unreadable(core, shard, id, &error.to_string()).await;
         }
         other => other?,
     };
@@ -89,13 +88,38 @@ async fn refresh(core: &Arc<Core>, shard: &Arc<Shard>, id: ChannelId) -> claw_st
         return Ok(());
     };
     let healthy = shard.channels.running().get(&id).is_some_and(|running| {
-        running.revision == channel.revision && matches!(running.health, Health::Running(_))
+        running.revision == channel.revision
+            && matches!(running.health, Health::Running(_))
+            && !running.refused
     });
     if !healthy {
         stop(shard, id).await;
         start(core, shard, channel, &secrets);
     }
     Ok(())
+}
+
+/// A channel whose secrets do not open can't run; its user and the operator are told.
+async fn unreadable(
+    core: &Arc<Core>,
+    shard: &Arc<Shard>,
+    id: ChannelId,
+    error: &str,
+) -> claw_store::Result<()> {
+    stop(shard, id).await;
+    let rows = core.store.channels_in(&[shard.id]).await?;
+    let Some((_, _, revision)) = rows.into_iter().find(|(other, ..)| *other == id) else { return Ok(()) };
+    fail(core, shard, id, revision, error);
+    Ok(())
+}
+
+fn fail(core: &Arc<Core>, shard: &Arc<Shard>, id: ChannelId, revision: i64, error: &str) {
+    warn!(channel = %id, "channel {id} can't start: {error}");
+    observe::soon(core, shard, id, Observation::Failed { revision, error: error.to_owned() });
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    tasks.close();
+    let health = Health::Failed(error.to_owned());
+    shard.channels.running().insert(id, Running { revision, health, refused: false, stop, tasks });
 }
 
 fn start(core: &Arc<Core>, shard: &Arc<Shard>, channel: Channel, secrets: &Map<String, Value>) {
@@ -107,24 +131,20 @@ fn start(core: &Arc<Core>, shard: &Arc<Shard>, channel: Channel, secrets: &Map<S
             channel.channel_type
         ))),
     };
-    let (stop, tasks) = (shard.stopping().child_token(), TaskTracker::new());
     let (id, revision) = (channel.id, channel.revision);
-    let health = match made {
-        Ok(made) => {
-            info!(channel = %id, shard = %shard.id, "channel {id} starts");
-            let listener =
-                listen(Arc::clone(core), Arc::clone(shard), channel, Arc::clone(&made), stop.clone());
-            shard.spawn(tasks.track_future(listener));
-            Health::Running(made)
-        }
-        Err(error) => {
-            warn!(channel = %id, "channel {id} can't start: {error}");
-            observe::soon(core, shard, id, Observation::Failed { revision, error: error.to_string() });
-            Health::Failed(error.to_string())
-        }
+    let made = match made {
+        Ok(made) => made,
+        Err(error) => return fail(core, shard, id, revision, &error.to_string()),
     };
+    info!(channel = %id, shard = %shard.id, "channel {id} starts");
+    let (stop, tasks) = (shard.stopping().child_token(), TaskTracker::new());
+    let listener = listen(Arc::clone(core), Arc::clone(shard), channel, Arc::clone(&made), stop.clone());
+    // Before the listener runs: it may have something to say about itself.
+    let running =
+        Running { revision, health: Health::Running(made), refused: false, stop, tasks: tasks.clone() };
+    shard.channels.running().insert(id, running);
+    shard.spawn(tasks.track_future(listener));
     tasks.close();
-    shard.channels.running().insert(id, Running { revision, health, stop, tasks });
 }
 
 async fn stop(shard: &Shard, id: ChannelId) {
@@ -164,11 +184,14 @@ async fn listen(
         observe::soon(&core, &shard, id, Observation::Failed { revision, error: error.to_string() });
         failed = if began.elapsed() > Duration::from_secs(60) { 1 } else { failed + 1 };
         let pause = match error {
-            ChannelError::BadCredentials(_) | ChannelError::Config(_) => REFUSED_PAUSE,
+            ChannelError::BadCredentials(_) | ChannelError::Config(_) => {
+                shard.channels.refused(id, true);
+                REFUSED_PAUSE
+            }
             _ => Backoff::RECONNECT.wait(failed, &*core.random).unwrap_or(REFUSED_PAUSE),
         };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(pause) => shard.channels.refused(id, false),
             () = stop.cancelled() => return,
         }
     }

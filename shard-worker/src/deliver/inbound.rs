@@ -47,11 +47,24 @@ fn body(core: &Core, work: &Work) -> serde_json::Result<Bytes> {
     let Some(media) = &work.media else { return Ok(Bytes::copy_from_slice(work.payload.get().as_bytes())) };
     let media: MediaRef = serde_json::from_str(media.get())?;
     let mut body: WebhookBody = serde_json::from_str(work.payload.get())?;
-    let name = media.filename.unwrap_or_else(|| media.kind.as_str().to_owned());
+    let name = file_name(&media);
     let expires = core.clock.now().timestamp() + LINK_SECONDS;
     let path = media_link::path(&core.media_key, work.id, &name, expires);
     body.media_url = Some(format!("{}{path}", core.public_url));
     serde_json::to_vec(&body).map(Bytes::from)
+}
+
+/// The platform's name for it or, where there is none, one whose ending tells the type: some readers go by that.
+fn file_name(media: &MediaRef) -> String {
+    let ending = match media.mime.as_deref() {
+        Some("image/jpeg") => ".jpg",
+        Some("image/png") => ".png",
+        Some("audio/ogg") => ".ogg",
+        Some("audio/mpeg") => ".mp3",
+        Some("video/mp4") => ".mp4",
+        _ => "",
+    };
+    media.filename.clone().unwrap_or_else(|| format!("{}{ending}", media.kind.as_str()))
 }
 
 /// Commits what the backend wants shown to the person.
@@ -65,7 +78,7 @@ async fn show(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work, answer: Answer)
     let body: WebhookBody = match serde_json::from_str(work.payload.get()) {
         Ok(body) => body,
         Err(error) => {
-            warn!(message = %work.id, %error, "an immediate answer has nowhere to go: {error}");
+            warn!(message.id = %work.id, %error, "an immediate answer has nowhere to go: {error}");
             return Ok(());
         }
     };

@@ -79,16 +79,11 @@ async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, key: &LaneKey, mut work: 
     match result {
         Attempt::NotOurs => false,
         Attempt::Over { state, error } => {
-            if matches!(state, MessageState::Done) {
-                work.attempts += 1;
-            } else {
-                warn!(message = %work.id, channel = %work.channel_id, state = state.as_str(),
-                    "message {} ended as {}: {}", work.id, state.as_str(), error.as_deref().unwrap_or("no reason"));
-            }
+            work.attempts += 1;
             over(core, shard, key, &work, state, error).await
         }
         Attempt::NotYet { after, why } => {
-            debug!(message = %work.id, "message {} waits: {why}", work.id);
+            debug!(message.id = %work.id, "message {} waits: {why}", work.id);
             shard.queue().retry(key, work, Instant::now() + after);
             true
         }
@@ -139,7 +134,7 @@ async fn again(
         return over(core, shard, key, &work, MessageState::Dead, Some(error)).await;
     };
     let wait = after.unwrap_or(scheduled);
-    info!(message = %work.id, attempts = work.attempts, ?wait,
+    info!(message.id = %work.id, attempts = work.attempts, ?wait,
         "message {} failed ({error}); trying again in {wait:?}", work.id);
     let failed = settlement(shard, &work, MessageState::Pending, wait, Some(error));
     if !settle(core, shard, failed).await {
@@ -181,7 +176,7 @@ async fn settle(core: &Core, shard: &Shard, settlement: Settlement) -> bool {
             }
             Err(error) => {
                 failed += 1;
-                warn!(message = %settlement.id, "recording an outcome failed: {}", chain(&error));
+                warn!(message.id = %settlement.id, "recording an outcome failed: {}", chain(&error));
                 if shard.stopping().is_cancelled() || !core.lease.holds() {
                     return false;
                 }

@@ -25,6 +25,8 @@ const LANE_WINDOW: usize = 32;
 /// Transactions are shorter than this (statements time out at 10 s): what was given a place longer ago than this and
 /// is visible now was visible then to a sweep that looked.
 const SETTLED_AFTER: Duration = Duration::from_secs(30);
+/// How often a pass begins at the very beginning: what somebody set back to pending by hand is found.
+const LOOK_AT_ALL: Duration = Duration::from_secs(60);
 /// Done messages are remembered at least this long, and a publish is never later.
 const REMEMBER: Duration = Duration::from_secs(60);
 
@@ -86,6 +88,7 @@ pub struct ShardQueue {
     catching_up: bool,
     left_since_page: bool,
     floor: i64,
+    looked_at_all: Option<Instant>,
     pass: Option<i64>,
     completed: VecDeque<(Instant, i64)>,
     pass_began: Option<(Instant, i64)>,
@@ -129,6 +132,7 @@ impl ShardQueue {
             catching_up: true,
             left_since_page: false,
             floor: 0,
+            looked_at_all: None,
             pass: None,
             completed: VecDeque::new(),
             pass_began: None,
@@ -167,10 +171,17 @@ impl ShardQueue {
     /// Answers the place to read from.
     pub fn begin_page(&mut self, high: i64, now: Instant) -> i64 {
         self.left_since_page = false;
-        if self.pass.is_none() {
-            self.pass_began = Some((now, high));
+        if let Some(from) = self.pass {
+            return from;
         }
-        *self.pass.get_or_insert(self.floor)
+        let all = self.looked_at_all.is_none_or(|at| now.duration_since(at) >= LOOK_AT_ALL);
+        if all {
+            self.looked_at_all = Some(now);
+        }
+        self.pass_began = Some((now, high));
+        let from = if all { 0 } else { self.floor };
+        self.pass = Some(from);
+        from
     }
 
     /// The pending messages that were read, in order, with the time until each is due; `full` when there may be more

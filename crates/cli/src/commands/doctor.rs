@@ -1,5 +1,6 @@
 //! `ii-claw doctor`: looks at everything the roles need and says what is wrong and what to do. Changes nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +29,12 @@ pub(crate) async fn run(settings: DoctorSettings) -> anyhow::Result<()> {
     let mut failed = 0;
     report("keys", keys(&settings), &mut failed);
     report("database", in_time(database(&settings)).await, &mut failed);
+    report("workers", in_time(workers(&settings)).await, &mut failed);
     report("nats", in_time(nats(&settings)).await, &mut failed);
     report("backend", in_time(backend(&settings)).await, &mut failed);
     match failed {
         0 => Ok(()),
-        n => bail!("{n} of 4 checks failed"),
+        n => bail!("{n} of 5 checks failed"),
     }
 }
 
@@ -65,14 +67,26 @@ async fn database(settings: &DoctorSettings) -> anyhow::Result<String> {
     if skew > 60_000 {
         bail!("this machine's clock and the database's differ by {} s: synchronise them", skew / 1000);
     }
-    let owned = store.shard_owners().await?.len();
     let leader = store.leader("scheduler").await?.filter(|leader| leader.live);
     let leader =
         leader.map_or("nobody".to_owned(), |leader| format!("{} (term {})", leader.name, leader.term));
-    Ok(format!(
-        "schema is right, {owned} of {} shards owned, {leader} leads, clocks {skew} ms apart",
-        shards.get()
-    ))
+    Ok(format!("schema is right, {} shards, {leader} leads, clocks {skew} ms apart", shards.get()))
+}
+
+/// Whether every shard has a live owner: without one its messages are accepted and wait.
+async fn workers(settings: &DoctorSettings) -> anyhow::Result<String> {
+    let store =
+        Store::connect(settings.store.database()?, "ii-claw doctor", 2).await.context("DATABASE_URL")?;
+    let shards = usize::from(store.check(settings.store.shards).await?.get());
+    let owners = store.shard_owners().await?;
+    let names: BTreeSet<&str> = owners.values().map(|owner| owner.name.as_str()).collect();
+    if owners.len() < shards {
+        bail!(
+            "{} of {shards} shards have no live worker: start one with `ii-claw worker`",
+            shards - owners.len()
+        );
+    }
+    Ok(format!("{shards} shards are owned by {} live workers", names.len()))
 }
 
 async fn nats(settings: &DoctorSettings) -> anyhow::Result<String> {

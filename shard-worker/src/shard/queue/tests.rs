@@ -189,6 +189,8 @@ async fn passes_start_where_everything_has_settled() {
     queue.begin_page(950, later);
     queue.end_page(Vec::new(), false, later);
     assert_eq!(queue.begin_page(960, later), 500);
+    queue.end_page(Vec::new(), false, later);
+    assert_eq!(queue.begin_page(960, later + LOOK_AT_ALL), 0, "what was set back by hand is found");
 }
 
 #[tokio::test]
