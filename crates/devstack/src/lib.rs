@@ -29,8 +29,8 @@
 //! ```
 //!
 //! A handle belongs to the runtime it was started on. Dropping a handle tells
-//! the server to stop without waiting for it; [`Postgres::stop`],
-//! [`Nats::stop`] and [`Devstack::stop`] wait.
+//! the server to stop without waiting for it; [`Service::stop`]
+//! and [`Devstack::stop`] wait.
 
 mod account;
 mod binaries;
@@ -41,20 +41,22 @@ mod log;
 mod nats;
 mod postgres;
 mod process;
+mod service;
 
 use std::path::Path;
 
 pub use error::Error;
 pub use nats::Nats;
 pub use postgres::Postgres;
+pub use service::Service;
 
 use dir::DirLock;
 
 /// Both servers on one directory.
 #[derive(Debug)]
 pub struct Devstack {
-    postgres: Postgres,
-    nats: Nats,
+    postgres: Service,
+    nats: Service,
     _lock: DirLock,
 }
 
@@ -74,13 +76,13 @@ impl Devstack {
 
     /// The database server.
     #[must_use]
-    pub fn postgres(&self) -> &Postgres {
+    pub fn postgres(&self) -> &Service {
         &self.postgres
     }
 
     /// The message broker.
     #[must_use]
-    pub fn nats(&self) -> &Nats {
+    pub fn nats(&self) -> &Service {
         &self.nats
     }
 
@@ -99,7 +101,7 @@ impl Devstack {
     ///
     /// # Errors
     ///
-    /// See [`Postgres::tether`].
+    /// See [`Service::tether`].
     pub fn tether(&mut self) -> Result<(), Error> {
         self.postgres.tether()?;
         self.nats.tether()

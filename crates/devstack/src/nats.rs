@@ -7,7 +7,6 @@
 //! speaking the opening of its protocol, which is four lines.
 
 use std::{
-    fmt,
     io::{self, ErrorKind},
     net::Ipv4Addr,
     path::{Path, PathBuf},
@@ -28,6 +27,7 @@ use crate::{
     dir::{self, DirLock, PortFile},
     log::Log,
     process::{Kind, Server, is_at_work},
+    service::Service,
 };
 
 /// How long a start may take, reading the stored streams included.
@@ -40,12 +40,9 @@ const LOOK: Duration = Duration::from_millis(25);
 const STOP: [(Signal, Duration); 2] =
     [(Signal::SIGTERM, Duration::from_secs(15)), (Signal::SIGKILL, Duration::from_secs(5))];
 
-/// A running nats-server.
-pub struct Nats {
-    server: Server,
-    url: String,
-    _lock: DirLock,
-}
+/// Starts a nats-server; its URL is `nats://token@127.0.0.1:port`.
+#[derive(Debug)]
+pub struct Nats;
 
 impl Nats {
     /// Starts a server on the data under `dir`, or adopts the one running.
@@ -54,7 +51,7 @@ impl Nats {
     ///
     /// When nats-server is not installed, when `dir` is in use or cannot be
     /// written, or when the server does not become ready in time.
-    pub async fn start(dir: &Path) -> Result<Self, Error> {
+    pub async fn start(dir: &Path) -> Result<Service, Error> {
         let dir = dir::create(dir).await?;
         let home = dir.join("nats");
         dir::make(&home, 0o700)?;
@@ -79,53 +76,7 @@ impl Nats {
             });
         };
         let (server, port) = ready?;
-        Ok(Self { server, url: format!("nats://{}@127.0.0.1:{port}", starter.token), _lock: lock })
-    }
-
-    /// `nats://token@127.0.0.1:port`.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// The server's process.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.server.pid()
-    }
-
-    /// Waits until the server is gone and returns the error to report.
-    ///
-    /// It may be dropped and called again.
-    pub async fn wait(&mut self) -> Error {
-        self.server.wait().await
-    }
-
-    /// Makes the server stop when this process ends, however it ends.
-    ///
-    /// For tests that share a server and have no last moment to stop it in.
-    ///
-    /// # Errors
-    ///
-    /// When no shell can be started to watch over it.
-    pub fn tether(&mut self) -> Result<(), Error> {
-        self.server.tether()
-    }
-
-    /// Stops the server and waits for its end.
-    ///
-    /// # Errors
-    ///
-    /// When it is still there after having been told in every way.
-    pub async fn stop(self) -> Result<(), Error> {
-        self.server.stop().await
-    }
-}
-
-impl fmt::Debug for Nats {
-    /// Leaves out the URL, which holds the token.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Nats").field("server", &self.server).finish_non_exhaustive()
+        Ok(Service::new(server, format!("nats://{}@127.0.0.1:{port}", starter.token), lock))
     }
 }
 

@@ -6,7 +6,7 @@
 //! server is started, which recovers by itself from whatever state the last
 //! one left.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use nix::sys::signal::Signal;
 use tokio::{
@@ -21,6 +21,7 @@ use crate::{
     dir::{self, DirLock, PortFile},
     log::Log,
     process::{Kind, Server, exists, is_at_work},
+    service::Service,
 };
 
 /// How long a start may take, recovery included.
@@ -38,12 +39,10 @@ const STOP: [(Signal, Duration); 3] = [
 /// What a server says when it will be able to start shortly.
 const PASSING: [&str; 2] = ["ddress already in use", "pre-existing shared memory block"];
 
-/// A running PostgreSQL server with an empty or kept database `ii_claw`.
-pub struct Postgres {
-    server: Server,
-    url: String,
-    _lock: DirLock,
-}
+/// Starts a PostgreSQL server with an empty or kept database `ii_claw`; its URL is
+/// `postgres://user:password@127.0.0.1:port/ii_claw`, and the user may do everything.
+#[derive(Debug)]
+pub struct Postgres;
 
 impl Postgres {
     /// Starts a server on the data under `dir`, or adopts the one running.
@@ -52,7 +51,7 @@ impl Postgres {
     ///
     /// When PostgreSQL is not installed, when `dir` is in use or cannot be
     /// written, or when the server does not become ready in time.
-    pub async fn start(dir: &Path) -> Result<Self, Error> {
+    pub async fn start(dir: &Path) -> Result<Service, Error> {
         let dir = dir::create(dir).await?;
         let wanted = dir.join("postgres");
         let account = Account::for_data(&wanted)?;
@@ -78,54 +77,7 @@ impl Postgres {
             });
         };
         let (server, port) = ready?;
-        Ok(Self { server, url: starter.cluster.url(port), _lock: lock })
-    }
-
-    /// `postgres://user:password@127.0.0.1:port/ii_claw`; the user may do
-    /// everything.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// The server's process.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.server.pid()
-    }
-
-    /// Waits until the server is gone and returns the error to report.
-    ///
-    /// It may be dropped and called again.
-    pub async fn wait(&mut self) -> Error {
-        self.server.wait().await
-    }
-
-    /// Makes the server stop when this process ends, however it ends.
-    ///
-    /// For tests that share a server and have no last moment to stop it in.
-    ///
-    /// # Errors
-    ///
-    /// When no shell can be started to watch over it.
-    pub fn tether(&mut self) -> Result<(), Error> {
-        self.server.tether()
-    }
-
-    /// Stops the server and waits for its end.
-    ///
-    /// # Errors
-    ///
-    /// When it is still there after having been told in every way.
-    pub async fn stop(self) -> Result<(), Error> {
-        self.server.stop().await
-    }
-}
-
-impl fmt::Debug for Postgres {
-    /// Leaves out the URL, which holds the password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Postgres").field("server", &self.server).finish_non_exhaustive()
+        Ok(Service::new(server, starter.cluster.url(port), lock))
     }
 }
 

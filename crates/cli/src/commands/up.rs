@@ -14,7 +14,7 @@ use claw_config::{
     BackendSettings, GatewaySettings, KeySettings, RpcSettings, SchedulerSettings, StoreSettings, UrlPolicy,
     WorkerSettings,
 };
-use claw_devstack::{Nats, Postgres};
+use claw_devstack::{Nats, Postgres, Service};
 use claw_launch::GRACE;
 use claw_runtime::{Ids, Lifecycle, OsRandom, SystemClock};
 use claw_store::{SaveChannel, Store, Vault};
@@ -52,8 +52,8 @@ const HOME_USER: &str = "local";
 /// The private servers that were started.
 #[derive(Default)]
 struct Servers {
-    postgres: Option<Postgres>,
-    nats: Option<Nats>,
+    postgres: Option<Service>,
+    nats: Option<Service>,
 }
 
 pub(crate) async fn run(mut settings: UpSettings, lifecycle: Lifecycle) -> anyhow::Result<()> {
