@@ -19,15 +19,14 @@ pub struct Owner {
 }
 
 impl Store {
-    /// Every shard that is owned by a worker that has been heard of within 10 s.
+    /// Every shard that is owned, as far as its owner has not given it back.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn shard_owners(&self) -> Result<HashMap<ShardId, Owner>> {
         let rows = sqlx::query(
-            "select s.shard, s.owner, s.rpc_address, s.epoch
-             from shards s join members m on m.name = s.owner
-             where s.rpc_address is not null and m.heartbeat_at > now() - interval '10 seconds'",
+            "select shard, owner, rpc_address, epoch from shards
+             where owner is not null and rpc_address is not null",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -42,5 +41,19 @@ impl Store {
                 Ok((ShardId(u16::try_from(shard).unwrap_or(u16::MAX)), owner))
             })
             .collect()
+    }
+
+    /// How many shards have no owner that was heard of within the last 10 s: their messages wait.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn shards_unattended(&self) -> Result<i64> {
+        Ok(sqlx::query_scalar(
+            "select count(*) from shards s
+             where not exists (select 1 from members m
+                               where m.name = s.owner and m.heartbeat_at > now() - interval '10 seconds')",
+        )
+        .fetch_one(&self.pool)
+        .await?)
     }
 }

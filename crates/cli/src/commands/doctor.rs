@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use claw_bus::Bus;
 use claw_config::{BackendSettings, KeySettings, StoreSettings};
+use claw_rpc::{ClusterToken, scheduler_status};
 use claw_runtime::{Clock as _, Ids, OsRandom, SystemClock};
 use claw_store::Store;
 
@@ -30,11 +31,12 @@ pub(crate) async fn run(settings: DoctorSettings) -> anyhow::Result<()> {
     report("keys", keys(&settings), &mut failed);
     report("database", in_time(database(&settings)).await, &mut failed);
     report("workers", in_time(workers(&settings)).await, &mut failed);
+    report("scheduler", in_time(scheduler(&settings)).await, &mut failed);
     report("nats", in_time(nats(&settings)).await, &mut failed);
     report("backend", in_time(backend(&settings)).await, &mut failed);
     match failed {
         0 => Ok(()),
-        n => bail!("{n} of 5 checks failed"),
+        n => bail!("{n} of 6 checks failed"),
     }
 }
 
@@ -67,26 +69,37 @@ async fn database(settings: &DoctorSettings) -> anyhow::Result<String> {
     if skew > 60_000 {
         bail!("this machine's clock and the database's differ by {} s: synchronise them", skew / 1000);
     }
-    let leader = store.leader("scheduler").await?.filter(|leader| leader.live);
-    let leader =
-        leader.map_or("nobody".to_owned(), |leader| format!("{} (term {})", leader.name, leader.term));
-    Ok(format!("schema is right, {} shards, {leader} leads, clocks {skew} ms apart", shards.get()))
+    Ok(format!("schema is right, {} shards, clocks {skew} ms apart", shards.get()))
 }
 
 /// Whether every shard has a live owner: without one its messages are accepted and wait.
 async fn workers(settings: &DoctorSettings) -> anyhow::Result<String> {
     let store =
         Store::connect(settings.store.database()?, "ii-claw doctor", 2).await.context("DATABASE_URL")?;
-    let shards = usize::from(store.check(settings.store.shards).await?.get());
+    let shards = store.check(settings.store.shards).await?.get();
+    match store.shards_unattended().await? {
+        0 => {}
+        n => bail!("{n} of {shards} shards have no live worker: start one with `ii-claw worker`"),
+    }
     let owners = store.shard_owners().await?;
     let names: BTreeSet<&str> = owners.values().map(|owner| owner.name.as_str()).collect();
-    if owners.len() < shards {
-        bail!(
-            "{} of {shards} shards have no live worker: start one with `ii-claw worker`",
-            shards - owners.len()
-        );
-    }
     Ok(format!("{shards} shards are owned by {} live workers", names.len()))
+}
+
+/// Whether somebody leads, by its own word.
+async fn scheduler(settings: &DoctorSettings) -> anyhow::Result<String> {
+    let store =
+        Store::connect(settings.store.database()?, "ii-claw doctor", 2).await.context("DATABASE_URL")?;
+    let leader = store.leader("scheduler").await?.filter(|leader| leader.live);
+    let leader = leader.context("nobody leads: start one with `ii-claw scheduler`")?;
+    let token = ClusterToken::new(&settings.keys.keys()?.master);
+    let said = scheduler_status(&leader.rpc_address, &token).await;
+    let said =
+        said.with_context(|| format!("{} leads but can't be asked at {}", leader.name, leader.rpc_address))?;
+    match said.leading {
+        Some(term) => Ok(format!("{} leads, term {term}, version {}", said.name, said.version)),
+        None => bail!("{} was elected but does not lead", said.name),
+    }
 }
 
 async fn nats(settings: &DoctorSettings) -> anyhow::Result<String> {

@@ -28,6 +28,9 @@ async fn a_shard_is_claimed_once_and_each_claim_raises_the_epoch() {
     let owners = bench.store.shard_owners().await.unwrap();
     assert_eq!((owners[&ShardId(0)].name.as_str(), owners[&ShardId(1)].name.as_str()), ("two", "one"));
     assert_eq!(owners[&ShardId(0)].rpc_address, "two:1");
+    assert_eq!(bench.store.shards_unattended().await.unwrap(), 0);
+    two.close().await.unwrap();
+    assert_eq!(bench.store.shards_unattended().await.unwrap(), 4);
 }
 
 #[tokio::test]

@@ -83,6 +83,12 @@ async fn three_roles_relay_telegram_both_ways() {
     let (_emulator, emulator_url) = emulator().await;
     let ready = client().get(format!("http://{scheduler_rpc}/readyz")).send().await.unwrap();
     assert_eq!(ready.status(), StatusCode::OK);
+    scheduler.wait_for_line("elected: leading term 1").await;
+    let mut doctor = cluster.start(&["doctor"], &[]);
+    assert_eq!(doctor.wait().await, Some(0), "{}", doctor.all_output().await);
+    let output = doctor.all_output().await;
+    assert!(output.contains("ok    scheduler: clock leads, term 1"), "{output}");
+    assert!(output.contains("ok    workers: 256 shards are owned by 2 live workers"), "{output}");
 
     // Several bots, so that both workers have some.
     let mut bots = Vec::new();
