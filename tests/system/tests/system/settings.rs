@@ -50,7 +50,7 @@ async fn a_bad_setting_is_named_on_one_line() {
 #[tokio::test]
 async fn a_missing_setting_is_named_on_one_line() {
     for (role, missing) in
-        [("gateway", "II_CLAW_API_KEY"), ("worker", "II_CLAW_API_KEY"), ("migrate", "DATABASE_URL")]
+        [("gateway", "II_CLAW_API_KEY"), ("worker", "AI_WEBHOOK_URL"), ("migrate", "DATABASE_URL")]
     {
         let (code, output) = start(&[role], &[]).await;
         assert_eq!(code, Some(1), "{output}");
