@@ -55,7 +55,7 @@ pub fn read(mut body: Object, allow_private: bool) -> Result<Outbound, Problem> 
             "there is nothing to send: set \"message\", \"image_url\", \"file_url\", \"voice_url\" or \"video_url\"",
         ));
     }
-    Ok(Outbound { recipient, thread_id, text: joined(message, caption), media })
+    Ok(Outbound { recipient, thread_id, text: joined(message, caption), media, ..Outbound::default() })
 }
 
 fn id(body: &mut Object, key: &str) -> Result<Option<String>, Problem> {

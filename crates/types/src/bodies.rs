@@ -5,6 +5,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::{InstanceId, UserId};
 
@@ -78,7 +79,7 @@ pub struct ReplyTo {
 }
 
 /// What an attachment is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MediaKind {
     /// A picture.
@@ -107,7 +108,7 @@ impl MediaKind {
 }
 
 /// An outbound attachment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Media {
     /// What it is.
     pub kind: MediaKind,
@@ -131,29 +132,6 @@ pub struct MediaRef {
     /// Its media type, where the platform tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime: Option<String>,
-}
-
-/// A message to a person.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outbound {
-    /// The platform's id of the chat.
-    pub recipient: String,
-    /// The thread or topic in it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub thread_id: Option<String>,
-    /// The text; with media, its caption.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// The attachments.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub media: Vec<Media>,
-}
-
-impl Outbound {
-    /// The conversation it belongs to: one lane for each chat and thread.
-    pub fn conversation(&self) -> String {
-        conversation(&self.recipient, self.thread_id.as_deref())
-    }
 }
 
 /// The conversation key of a chat and the thread in it.

@@ -5,13 +5,17 @@
 pub mod bodies;
 pub mod ids;
 pub mod inbound;
+pub mod limits;
+pub mod outbound;
 pub mod placement;
 pub mod shard;
 pub mod work;
 
-pub use bodies::{Media, MediaKind, MediaRef, Outbound, ReplyTo, Sender, WebhookBody};
+pub use bodies::{Media, MediaKind, MediaRef, ReplyTo, Sender, WebhookBody};
 pub use ids::{ChannelId, IdError, InstanceId, MessageId, UserId};
 pub use inbound::Inbound;
+pub use limits::Invalid;
+pub use outbound::{Act, Button, ButtonAction, Format, Location, Outbound, Poll};
 pub use placement::{Candidate, owner_of};
 pub use shard::{Epoch, ShardCount, ShardId};
 pub use work::{Direction, MessageState, Work};

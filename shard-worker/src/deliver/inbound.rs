@@ -86,7 +86,7 @@ async fn show(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work, answer: Answer)
         recipient: body.reply_to.recipient,
         thread_id: body.reply_to.thread_id,
         text: Some(text),
-        media: Vec::new(),
+        ..Outbound::default()
     };
     core.accept(shard, NewMessage::answer(work, &answer, &core.ids)?).await
 }

@@ -133,7 +133,12 @@ mod tests {
 
     fn message(text: &str, media: &[MediaKind]) -> Outbound {
         let media = media.iter().map(|&kind| Media { kind, url: "https://x/y".into(), filename: None });
-        Outbound { recipient: "1".into(), thread_id: None, text: Some(text.into()), media: media.collect() }
+        Outbound {
+            recipient: "1".into(),
+            text: Some(text.into()),
+            media: media.collect(),
+            ..Outbound::default()
+        }
     }
 
     #[test]

@@ -174,8 +174,12 @@ pub mod tests {
 
     /// An answer of the backend's, stored as message number `seq`.
     pub fn answer(seq: i64, recipient: &str, text: &str, media: Vec<Media>) -> HistoryItem {
-        let message =
-            Outbound { recipient: recipient.to_owned(), thread_id: None, text: Some(text.to_owned()), media };
+        let message = Outbound {
+            recipient: recipient.to_owned(),
+            text: Some(text.to_owned()),
+            media,
+            ..Outbound::default()
+        };
         HistoryItem {
             id: MessageId(Uuid::from_u128(u128::try_from(seq).unwrap())),
             seq,
