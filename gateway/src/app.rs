@@ -17,6 +17,7 @@ use claw_types::{ChannelId, ShardCount};
 use uuid::Uuid;
 
 use crate::Error;
+use crate::auth::{Proxies, Throttle, Verifier};
 use crate::channel_cache::ChannelCache;
 
 /// Connections of the pool show under this name in `pg_stat_activity` and NATS.
@@ -44,6 +45,12 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// The operator's keys.
     pub keys: Keys,
+    /// Tells whose key a token is.
+    pub verifier: Arc<Verifier>,
+    /// Counts calls without a good key.
+    pub throttle: Throttle,
+    /// The load balancers that are believed when they say who calls.
+    pub proxies: Proxies,
     /// Signs links to attachments.
     pub media_key: [u8; 32],
     /// What adapters are given; its channel id stands for nothing.
@@ -97,6 +104,8 @@ impl App {
         let vault = Vault::new(Arc::clone(&keys.master), Arc::clone(&random));
         let channels = Arc::new(ChannelCache::new(store.clone(), vault.clone(), deps.clone()));
         channels.watch(&bus, lifecycle);
+        let verifier = Arc::new(Verifier::default());
+        verifier.watch(&bus, lifecycle);
         let token = ClusterToken::new(&keys.master);
         Ok(Arc::new(Self {
             writer: MessageWriter::start(&store, lifecycle),
@@ -104,6 +113,9 @@ impl App {
             media_key: keys.master.derive(Purpose::MediaUrl),
             send_wait: Duration::from_millis(settings.send_wait_ms),
             lifecycle: lifecycle.clone(),
+            throttle: Throttle::default(),
+            proxies: Proxies::new(settings.trusted_proxies.clone()),
+            verifier,
             store,
             vault,
             bus,

@@ -3,7 +3,7 @@
 use claw_channels::fields::Fields;
 use claw_channels::kit::guard;
 use claw_channels::{Entry, registry};
-use claw_store::{Channel, ChannelStatus, Error, SaveChannel};
+use claw_store::{Actor, Channel, ChannelStatus, Error, SaveChannel};
 use claw_types::{ChannelId, InstanceId, UserId};
 use serde_json::{Map, Value};
 
@@ -61,6 +61,7 @@ pub struct Edited {
 pub async fn edit(
     app: &App,
     path: &ChannelPath,
+    actor: &Actor,
     decide: impl Fn(Option<&Stored>) -> Result<Draft, Problem> + Send + Sync,
 ) -> Result<Edited, Problem> {
     for _ in 0..ATTEMPTS {
@@ -70,7 +71,7 @@ pub async fn edit(
         if draft.new_fields {
             check(app, id, &draft).await?;
         }
-        match write(app, path, id, &draft, stored.as_ref()).await {
+        match write(app, path, actor, id, &draft, stored.as_ref()).await {
             Ok(()) => {
                 changed(app, id, &path.user, &path.instance).await;
                 let status = app.store.channel_status(&path.user, &path.instance).await?;
@@ -106,6 +107,7 @@ enum WriteError {
 async fn write(
     app: &App,
     path: &ChannelPath,
+    actor: &Actor,
     id: ChannelId,
     draft: &Draft,
     stored: Option<&Stored>,
@@ -130,7 +132,7 @@ async fn write(
         shard: app.shards.shard_of(&path.user, &path.instance),
         replaces: stored.map(|(channel, _)| channel.revision),
     };
-    app.store.channel_save(&app.vault, &save).await.map_err(WriteError::Store)
+    app.store.channel_save(&app.vault, &save, actor).await.map_err(WriteError::Store)
 }
 
 /// The adapter of a type.

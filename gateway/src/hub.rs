@@ -181,7 +181,7 @@ mod tests {
             agent_id: String::new(),
             replaces,
         };
-        hub.0.store.channel_save(&hub.0.vault, &save).await.unwrap();
+        hub.0.store.channel_save(&hub.0.vault, &save, &claw_store::Actor::named("a test")).await.unwrap();
         hub.0.channels.forget(id).await;
     }
 

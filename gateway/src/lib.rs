@@ -1,10 +1,13 @@
 //! The gateway: REST, platform webhooks and web chat. It keeps no state, so any number of them serve side by side.
 //!
 //! - `router` lists every path; `routes` has one file for each endpoint.
-//! - `path`, `body` and `outbound` check what comes in; `error` and `answers` are what goes out when it is wrong.
+//! - `auth` knows who calls and what they may; `openapi` makes the API's document of the handlers' own annotations.
+//! - `path`, `query`, `body` and `outbound` check what comes in; `error` and `answers` are what goes out when it is wrong.
 //! - `edit` makes and changes channels; `channel_cache` keeps those in use.
 //! - `intake` has messages committed and tells their owner, before anyone is answered.
 //! - `hub` serves the adapters whose people connect to the gateway itself.
+
+#![allow(unused_qualifications, reason = "the macros that describe the API write them")]
 
 mod answers;
 mod app;
@@ -14,9 +17,12 @@ mod channel_cache;
 mod edit;
 mod error;
 mod hub;
+mod idempotency;
 mod intake;
+mod openapi;
 mod outbound;
 mod path;
+mod query;
 mod router;
 mod routes;
 mod view;
@@ -31,7 +37,7 @@ use claw_types::ChannelId;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-pub use router::protected_paths;
+pub use router::document;
 
 /// Why a gateway did not start; each names the setting concerned.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +57,9 @@ pub enum Error {
     /// TLS for calls to platforms can't be set up.
     #[error("can't set up TLS")]
     Http(#[source] Box<dyn StdError + Send + Sync>),
+    /// The API's document can't be written.
+    #[error("the API's document can't be written")]
+    Document(#[source] serde_json::Error),
     /// The address can't be had.
     #[error("II_CLAW_LISTEN {address}")]
     Listen {
@@ -82,7 +91,8 @@ impl Gateway {
         let failed = |source| Error::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let router = router::router(&app);
+        let router = router::router(&app).map_err(Error::Document)?;
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let (soft, on_failure) = (lifecycle.soft(), lifecycle.clone());
         lifecycle.spawn("http", async move {
             // Small answers leave at once.
@@ -91,7 +101,7 @@ impl Gateway {
                     warn!(%error, "TCP_NODELAY was refused: {error}");
                 }
             });
-            let served = axum::serve(listener, router).with_graceful_shutdown(soft.cancelled_owned()).await;
+            let served = axum::serve(listener, service).with_graceful_shutdown(soft.cancelled_owned()).await;
             if let Err(error) = served {
                 on_failure.fail(format!("the gateway's listener failed: {error}"));
             }

@@ -5,9 +5,13 @@
 //! first attachment when none is a file.
 
 use claw_channels::kit::guard;
+use claw_types::outbound::{Button, Format, Location, Poll};
 use claw_types::{Media, MediaKind, Outbound};
+use serde::Deserialize;
+use utoipa::ToSchema;
 
-use crate::body::{self, Object};
+use crate::body::lenient::Ident;
+use crate::body::{self};
 use crate::error::Problem;
 
 /// Longest text, in characters. Platforms take less; it is split for them.
@@ -19,81 +23,163 @@ const NAME_LIMIT: usize = 255;
 /// Longest URL.
 const URL_LIMIT: usize = 8_192;
 
-/// In the order in which they are sent.
-const MEDIA: [(&str, MediaKind); 4] = [
-    ("image_url", MediaKind::Image),
-    ("video_url", MediaKind::Video),
-    ("voice_url", MediaKind::Voice),
-    ("file_url", MediaKind::File),
-];
+/// A message to a person. There must be a `message`, an attachment, a poll or a location.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SendBody {
+    /// The platform's id of the chat, as `reply_to.recipient` of the webhook had it.
+    recipient: Option<Ident>,
+    /// The text.
+    #[schema(max_length = 100_000)]
+    message: Option<String>,
+    /// How the text is written; Markdown if not given.
+    format: Option<Format>,
+    /// The address of a picture.
+    image_url: Option<String>,
+    /// The address of a file.
+    file_url: Option<String>,
+    /// Names the file, or the first attachment when there is no file.
+    #[schema(max_length = 255)]
+    filename: Option<String>,
+    /// The address of a voice note.
+    voice_url: Option<String>,
+    /// The address of a film.
+    video_url: Option<String>,
+    /// More attachments, sent after those above; at most 10 in all.
+    media: Option<Vec<Media>>,
+    /// The text of the attachments when there is no `message`; with both, it follows the message as a paragraph.
+    #[schema(max_length = 100_000)]
+    caption: Option<String>,
+    /// The thread or topic, as `reply_to.thread_id` of the webhook had it.
+    thread_id: Option<Ident>,
+    /// The platform's id of the message that this one answers.
+    reply_to: Option<Ident>,
+    /// Rows of buttons below the message, at most 8 of at most 8.
+    buttons: Option<Vec<Vec<Button>>>,
+    /// A question with answers to choose from.
+    poll: Option<Poll>,
+    /// A place.
+    location: Option<Location>,
+}
 
-const KEYS: &[&str] = &[
-    "recipient",
-    "message",
-    "image_url",
-    "file_url",
-    "filename",
-    "voice_url",
-    "video_url",
-    "caption",
-    "thread_id",
-];
-
-/// Reads the body. URLs are checked by their form only: the platform fetches them, not the gateway.
+/// Checks the body. URLs are checked by their form only: what they lead to is looked at when it is fetched.
 ///
 /// # Errors
 /// 400 naming the key that is wrong or missing.
-pub fn read(mut body: Object, allow_private: bool) -> Result<Outbound, Problem> {
-    body.only(KEYS)?;
-    let recipient = id(&mut body, "recipient")?
-        .ok_or_else(|| Problem::bad_request("\"recipient\" is required: the platform's id of the chat"))?;
-    let thread_id = id(&mut body, "thread_id")?;
-    let (message, caption) = (text(&mut body, "message")?, text(&mut body, "caption")?);
-    let media = media(&mut body, allow_private)?;
-    if message.is_none() && media.is_empty() {
+pub fn read(body: SendBody, allow_private: bool) -> Result<Outbound, Problem> {
+    let recipient = recipient(body.recipient.as_ref())?;
+    let thread_id = id("thread_id", body.thread_id.as_ref())?;
+    let reply_to = id("reply_to", body.reply_to.as_ref())?;
+    let (message, caption) =
+        (text("message", body.message.as_deref())?, text("caption", body.caption.as_deref())?);
+    let media = media(&body, allow_private)?;
+    let message = Outbound {
+        recipient,
+        thread_id,
+        text: joined(message, caption),
+        format: body.format.unwrap_or_default(),
+        media,
+        reply_to,
+        buttons: body.buttons.unwrap_or_default(),
+        poll: body.poll,
+        location: body.location,
+        ..Outbound::default()
+    };
+    if message.text.is_none()
+        && message.media.is_empty()
+        && message.poll.is_none()
+        && message.location.is_none()
+    {
         return Err(Problem::bad_request(
             "there is nothing to send: set \"message\", \"image_url\", \"file_url\", \"voice_url\" or \"video_url\"",
         ));
     }
-    Ok(Outbound { recipient, thread_id, text: joined(message, caption), media, ..Outbound::default() })
+    checked(message)
 }
 
-fn id(body: &mut Object, key: &str) -> Result<Option<String>, Problem> {
-    let given = body.id(key)?.filter(|id| !id.trim().is_empty());
+/// The bounds that hold for every platform.
+///
+/// # Errors
+/// 400 naming the key.
+pub fn checked(message: Outbound) -> Result<Outbound, Problem> {
+    message.validate().map_err(|invalid| Problem::bad_request(invalid.to_string()))?;
+    Ok(message)
+}
+
+/// The chat that every act needs.
+///
+/// # Errors
+/// 400 when it is missing or can't be one.
+pub fn recipient(given: Option<&Ident>) -> Result<String, Problem> {
+    id("recipient", given)?
+        .ok_or_else(|| Problem::bad_request("\"recipient\" is required: the platform's id of the chat"))
+}
+
+/// An id of the platform's; an empty one is as good as none.
+///
+/// # Errors
+/// 400 when it can't be one.
+pub fn id(key: &str, given: Option<&Ident>) -> Result<Option<String>, Problem> {
+    let given = given.map(|Ident(id)| id.clone()).filter(|id| !id.trim().is_empty());
     if let Some(id) = &given {
         body::printable(key, id, ID_LIMIT)?;
     }
     Ok(given)
 }
 
-fn text(body: &mut Object, key: &str) -> Result<Option<String>, Problem> {
-    let given = body.text(key)?.filter(|text| !text.trim().is_empty());
-    match given.as_ref().map(|text| text.chars().count()) {
+/// A text; an empty one is as good as none.
+///
+/// # Errors
+/// 400 when it is too long.
+pub fn text(key: &str, given: Option<&str>) -> Result<Option<String>, Problem> {
+    let given = given.filter(|text| !text.trim().is_empty());
+    match given.map(|text| text.chars().count()) {
         Some(length) if length > TEXT_LIMIT => Err(Problem::bad_request(format!(
             "{key:?} has {length} characters; at most {TEXT_LIMIT} are allowed: send it in parts"
         ))),
-        _ => Ok(given),
+        _ => Ok(given.map(str::to_owned)),
     }
 }
 
-fn media(body: &mut Object, allow_private: bool) -> Result<Vec<Media>, Problem> {
+fn media(body: &SendBody, allow_private: bool) -> Result<Vec<Media>, Problem> {
+    // In the order in which they are sent.
+    let named = [
+        ("image_url", MediaKind::Image, &body.image_url),
+        ("video_url", MediaKind::Video, &body.video_url),
+        ("voice_url", MediaKind::Voice, &body.voice_url),
+        ("file_url", MediaKind::File, &body.file_url),
+    ];
     let mut media = Vec::new();
-    for (key, kind) in MEDIA {
-        let Some(url) = body.text(key)?.filter(|url| !url.trim().is_empty()) else { continue };
-        let url = url.trim();
-        body::printable(key, url, URL_LIMIT)?;
-        guard::check_form(url, allow_private).map_err(|error| Problem::of_url(key, &error))?;
-        media.push(Media { kind, url: url.to_owned(), filename: None });
+    for (key, kind, url) in named {
+        let Some(url) = url.as_deref().filter(|url| !url.trim().is_empty()) else { continue };
+        media.push(Media { kind, url: address(key, url, allow_private)?, filename: None });
     }
-    let filename = body.text("filename")?.filter(|name| !name.trim().is_empty());
-    if let Some(name) = &filename {
-        body::printable("filename", name, NAME_LIMIT)?;
+    for (n, more) in body.media.iter().flatten().enumerate() {
+        let url = address(&format!("media[{n}].url"), &more.url, allow_private)?;
+        let filename = name(&format!("media[{n}].filename"), more.filename.as_deref())?;
+        media.push(Media { kind: more.kind, url, filename });
     }
+    let filename = name("filename", body.filename.as_deref())?;
     let file = media.iter().position(|m| m.kind == MediaKind::File).unwrap_or(0);
-    if let Some(named) = media.get_mut(file) {
+    if let (Some(named), Some(_)) = (media.get_mut(file), &filename) {
         named.filename = filename;
     }
     Ok(media)
+}
+
+fn address(key: &str, url: &str, allow_private: bool) -> Result<String, Problem> {
+    let url = url.trim();
+    body::printable(key, url, URL_LIMIT)?;
+    guard::check_form(url, allow_private).map_err(|error| Problem::of_url(key, &error))?;
+    Ok(url.to_owned())
+}
+
+fn name(key: &str, given: Option<&str>) -> Result<Option<String>, Problem> {
+    let given = given.filter(|name| !name.trim().is_empty());
+    if let Some(name) = given {
+        body::printable(key, name, NAME_LIMIT)?;
+    }
+    Ok(given.map(str::to_owned))
 }
 
 fn joined(message: Option<String>, caption: Option<String>) -> Option<String> {
@@ -108,7 +194,7 @@ mod tests {
     use super::*;
 
     fn sent(json: &str) -> Result<Outbound, Problem> {
-        read(Object::parse(json.as_bytes()).unwrap(), false)
+        read(body::parse(json.as_bytes())?, false)
     }
 
     #[test]
@@ -144,6 +230,6 @@ mod tests {
     fn a_private_address_is_refused_where_the_operator_did_not_allow_it() {
         let json = r#"{"recipient":"1","image_url":"http://169.254.169.254/"}"#;
         assert!(sent(json).is_err());
-        assert!(read(Object::parse(json.as_bytes()).unwrap(), true).is_ok());
+        assert!(read(body::parse(json.as_bytes()).unwrap(), true).is_ok());
     }
 }

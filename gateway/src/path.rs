@@ -1,8 +1,10 @@
-//! Whose call it is and about which channel, from the path.
+//! Whose call it is and about what, from the path.
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use claw_types::{InstanceId, UserId};
+use utoipa::IntoParams;
+use uuid::Uuid;
 
 use crate::error::Problem;
 
@@ -17,6 +19,68 @@ pub struct ChannelPath {
     pub user: UserId,
     /// Which one.
     pub instance: InstanceId,
+}
+
+/// `/api/users/{user}/.../{id}/...`
+#[derive(Debug)]
+pub struct ItemPath {
+    /// Whose.
+    pub user: UserId,
+    /// Which one.
+    pub id: Uuid,
+}
+
+/// `/api/.../{id}`
+#[derive(Debug)]
+pub struct IdPath(pub Uuid);
+
+/// [`UserPath`], for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+pub struct UserParams {
+    /// Your own id of one of your users: 1 to 128 bytes, no white space, no `/`, no control characters.
+    #[param(min_length = 1, max_length = 128, pattern = r"^[^\s/\x00-\x1f\x7f]+$", example = "ada")]
+    user: String,
+}
+
+/// [`ChannelPath`], for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+pub struct ChannelParams {
+    /// Your own id of one of your users.
+    #[param(min_length = 1, max_length = 128, pattern = r"^[^\s/\x00-\x1f\x7f]+$", example = "ada")]
+    user: String,
+    /// The name of a channel within its user.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+        example = "webchat_1"
+    )]
+    instance: String,
+}
+
+/// [`ItemPath`], for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+pub struct ItemParams {
+    /// Your own id of one of your users.
+    #[param(min_length = 1, max_length = 128, pattern = r"^[^\s/\x00-\x1f\x7f]+$", example = "ada")]
+    user: String,
+    /// Which one.
+    id: Uuid,
+}
+
+/// [`IdPath`], for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+pub struct IdParams {
+    /// Which one.
+    id: Uuid,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for UserPath {
@@ -37,6 +101,23 @@ impl<S: Send + Sync> FromRequestParts<S> for ChannelPath {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for ItemPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = params(parts, state).await?;
+        Ok(Self { user: parse(&params, "user")?, id: id(&params)? })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IdPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Ok(Self(id(&params(parts, state).await?)?))
+    }
+}
+
 /// The decoded segments of the path that the route names.
 ///
 /// # Errors
@@ -52,7 +133,17 @@ pub fn segment<'a>(params: &'a RawPathParams, name: &str) -> &'a str {
     params.iter().find_map(|(key, value)| (key == name).then_some(value)).unwrap_or_default()
 }
 
-fn parse<T: std::str::FromStr<Err = claw_types::IdError>>(
+fn id(params: &RawPathParams) -> Result<Uuid, Problem> {
+    Uuid::try_parse(segment(params, "id")).map_err(|_| {
+        Problem::bad_request("the id in the path must be a UUID, as the list of these things shows it")
+    })
+}
+
+/// The segment of this name as an id.
+///
+/// # Errors
+/// 400 naming what is wrong with it.
+pub fn parse<T: std::str::FromStr<Err = claw_types::IdError>>(
     params: &RawPathParams,
     name: &str,
 ) -> Result<T, Problem> {

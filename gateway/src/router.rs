@@ -3,65 +3,73 @@
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Router, middleware};
 use claw_channels::{ALL, Hub};
+use claw_store::Scope::{Manage, Read, Send};
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::Shared;
 use crate::hub::GatewayHub;
-use crate::routes::{channels, health, media, webhooks};
+use crate::openapi::{self, needs};
+use crate::routes::{audit, channels, document, health, keys, media, problems, webhooks};
 use crate::{answers, auth, body};
 
-type Route = (&'static str, MethodRouter<Shared>);
-
-/// Paths that need the operator's key. A path under `/api` belongs here and nowhere else; a test walks this list.
-fn api() -> Vec<Route> {
-    vec![
-        ("/api/users/{user}/channels", get(channels::list::handle)),
-        ("/api/users/{user}/channels/reload", post(channels::reload::handle)),
-        (
-            "/api/users/{user}/channels/{instance}",
-            delete(channels::delete::handle).put(channels::update::handle),
-        ),
-        ("/api/users/{user}/channels/{instance}/configure", post(channels::configure::handle)),
-        ("/api/users/{user}/channels/{instance}/send", post(channels::send::handle)),
-    ]
+/// Paths that need a key, and the scope that it needs. A path under `/api` belongs here and nowhere else; tests walk
+/// this list.
+fn api() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(needs(Read, routes!(channels::list::handle)))
+        .routes(needs(Manage, routes!(channels::reload::handle)))
+        .routes(needs(Manage, routes!(channels::delete::handle)))
+        .routes(needs(Manage, routes!(channels::update::handle)))
+        .routes(needs(Manage, routes!(channels::configure::handle)))
+        .routes(needs(Send, routes!(channels::send::handle)))
+        .routes(needs(Manage, routes!(keys::create::handle)))
+        .routes(needs(Read, routes!(keys::list::handle)))
+        .routes(needs(Read, routes!(keys::get::handle)))
+        .routes(needs(Manage, routes!(keys::revoke::handle)))
+        .routes(needs(Read, routes!(audit::handle)))
 }
 
 /// Paths that anyone may call.
-fn open() -> Vec<Route> {
-    vec![
-        ("/api/health", get(health::report)),
-        ("/healthz", get(health::live)),
-        ("/readyz", get(health::ready)),
-        ("/webhooks/{channel_type}/{channel_id}", post(webhooks::handle)),
-        ("/media/{message_id}/{filename}", get(media::handle)),
-    ]
+fn open() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(health::report))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(problems::handle))
+        .routes(routes!(webhooks::handle))
+        .routes(routes!(media::handle))
 }
 
-/// The paths under `/api` that need the operator's key.
-pub fn protected_paths() -> Vec<&'static str> {
-    api().into_iter().map(|(path, _)| path).collect()
+/// The API's document: every path, body and answer.
+pub fn document() -> OpenApi {
+    openapi::complete(api().merge(open()).into_openapi())
 }
 
 /// The whole gateway.
-pub fn router(app: &Shared) -> Router {
-    let build = |routes: Vec<Route>| {
-        routes.into_iter().fold(Router::new(), |router, (path, handlers)| router.route(path, handlers))
-    };
+///
+/// # Errors
+/// When the API's document can't be written.
+pub fn router(app: &Shared) -> serde_json::Result<Router> {
     // The fallback comes before the layer, so that without a key not even the methods show.
-    let api = build(api())
+    let (api, _) = api().split_for_parts();
+    let api = api
         .method_not_allowed_fallback(answers::no_such_method)
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), auth::require));
-    let mut all = api.merge(build(open())).with_state(Arc::clone(app));
+    let (open, _) = open().split_for_parts();
+    let mut all = api.merge(open).with_state(Arc::clone(app)).merge(document::routes(&document())?);
     let hub: Arc<dyn Hub> = Arc::new(GatewayHub(Arc::clone(app)));
     for routes in ALL.iter().filter_map(|entry| (entry.routes)(Arc::clone(&hub))) {
         all = all.merge(routes);
     }
-    all.fallback(answers::no_such_path)
+    Ok(all
+        .fallback(answers::no_such_path)
         .method_not_allowed_fallback(answers::no_such_method)
         .layer(DefaultBodyLimit::max(body::LIMIT))
         .layer(CatchPanicLayer::custom(answers::panicked))
-        .layer(middleware::from_fn(answers::finish))
+        .layer(middleware::from_fn(answers::finish)))
 }

@@ -5,23 +5,40 @@ use claw_store::ChannelStatus;
 use claw_types::{ChannelId, InstanceId};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// A channel's JSON.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Channel)]
 pub struct ChannelView {
+    /// Part of its webhook and web chat addresses.
+    #[schema(value_type = Uuid)]
     id: ChannelId,
+    /// The `{instance}` of the paths.
+    #[schema(value_type = String)]
     instance_name_id: InstanceId,
+    /// The name to show.
     instance_name: String,
     channel_type: String,
+    /// `running`, `configured` (meant to run, but does not at the moment) or `stopped` (switched off).
     status: &'static str,
+    /// The fields that are not secret. Secret fields are never shown, not even masked.
+    #[schema(value_type = Object)]
     config_json: Map<String, Value>,
+    /// Whether it is meant to run.
     enabled: bool,
+    /// The agent that it is bound to, `""` when none.
     agent_id: String,
     created_at: DateTime<Utc>,
+    /// More exact than `status`: `starting`, `running`, `failed`, `stopped`.
     state: String,
+    /// What went wrong last; null when nothing is wrong any more.
     last_error: Option<String>,
+    /// When a person's message was last on its way to the backend.
     last_inbound_at: Option<DateTime<Utc>>,
+    /// The worker that runs it; null when no live worker does.
     owner: Option<String>,
+    /// Where a platform posts to, if channels of this type take posts; put your public address before it.
     webhook_path: String,
 }
 

@@ -130,6 +130,19 @@ impl Bus {
         self.publish(self.subjects.members(), Bytes::new()).await;
     }
 
+    /// Tells every gateway that keys to the API changed.
+    pub async fn publish_keys_changed(&self) {
+        self.publish(self.subjects.keys(), Bytes::new()).await;
+    }
+
+    /// Changes of keys, from now on.
+    ///
+    /// # Errors
+    /// When the client is closed.
+    pub async fn subscribe_keys(&self) -> Result<Frames, Error> {
+        self.frames(self.subjects.keys()).await
+    }
+
     /// Reaches the gateways that hold the conversation's sockets.
     pub async fn publish_live(&self, channel: ChannelId, conversation: &str, frame: Bytes) {
         self.publish(self.subjects.live(channel, conversation), frame).await;

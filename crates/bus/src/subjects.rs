@@ -36,6 +36,11 @@ impl Subjects {
         format!("{}.members", self.prefix)
     }
 
+    /// Keys to the API changed: gateways forget what they remember of them.
+    pub fn keys(&self) -> String {
+        format!("{}.keys", self.prefix)
+    }
+
     /// To the gateways that hold a person's socket. The conversation is hashed: it may hold characters that a subject
     /// can't.
     pub fn live(&self, channel: ChannelId, conversation: &str) -> String {

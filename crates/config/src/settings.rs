@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use claw_secrets::{KeyError, MasterKey};
 use claw_types::ShardCount;
+use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -211,6 +212,9 @@ pub struct GatewaySettings {
     /// Milliseconds that a send waits for the platform before it answers 202 queued
     #[arg(long, env = "II_CLAW_SEND_WAIT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=25_000))]
     pub send_wait_ms: u64,
+    /// Networks of load balancers whose X-Forwarded-For is believed: 10.0.0.0/8,192.168.1.5/32
+    #[arg(long, env = "II_CLAW_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// Everything a worker needs.

@@ -1,16 +1,16 @@
 //! Channels: a user's connections to platforms, and what their owners report of them.
 //!
-//! Every function that serves a tenant takes the tenant's id and puts it in the query. The functions for owners
-//! take shards or channel ids instead; they are used by our own roles only.
+//! Every function that serves a tenant takes the tenant's id, puts it in the query and runs in that tenant's
+//! transaction. The functions for owners take shards or channel ids instead; they are used by our own roles only.
 
 use chrono::{DateTime, Utc};
 use claw_secrets::Sealed;
 use claw_types::{ChannelId, Epoch, InstanceId, ShardId, UserId};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
-use crate::{Error, Result, Store, Vault};
+use crate::{Actor, Change, Error, Result, Store, Vault};
 
 /// A stored channel without its secrets.
 #[derive(Debug, Clone)]
@@ -199,7 +199,7 @@ impl Store {
             .bind(user.as_str())
             .bind(instance.map(InstanceId::as_str))
             .bind(channel_type)
-            .fetch_all(&self.pool)
+            .fetch_all(self.tenant(user).await?.conn())
             .await?;
         rows.iter()
             .map(|row| {
@@ -231,7 +231,7 @@ impl Store {
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(user.as_str())
             .bind(instance.as_str())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.tenant(user).await?.conn())
             .await?;
         row.as_ref().map(|row| with_secrets(row, vault)).transpose()
     }
@@ -294,7 +294,8 @@ impl Store {
     /// # Errors
     /// [`Error::Conflict`] when somebody else was faster, [`Error::CredentialInUse`] when another channel has the
     /// credential; then nothing was stored.
-    pub async fn channel_save(&self, vault: &Vault, save: &SaveChannel) -> Result<()> {
+    pub async fn channel_save(&self, vault: &Vault, save: &SaveChannel, actor: &Actor) -> Result<()> {
+        let mut tenant = self.tenant(&save.user_id).await?;
         let sealed = vault.seal(save.id, &save.secrets)?;
         let fingerprint = save.credential.as_ref().map(|c| vault.fingerprint(&save.channel_type, c));
         let config = serde_json::to_string(&save.config)?;
@@ -325,10 +326,15 @@ impl Store {
             .bind(&save.channel_type)
             .bind(save.shard.as_i32())
             .bind(save.replaces)
-            .execute(&self.pool)
+            .execute(tenant.conn())
             .await;
         match saved {
-            Ok(done) if done.rows_affected() == 1 => Ok(()),
+            Ok(done) if done.rows_affected() == 1 => {
+                let action = if save.replaces.is_none() { "channel.created" } else { "channel.changed" };
+                let detail = json!({"channel_type": save.channel_type, "enabled": save.enabled});
+                tenant.audit(actor, &Change { action, subject: save.instance.as_str(), detail }).await?;
+                tenant.commit().await
+            }
             Ok(_) => Err(Error::Conflict),
             Err(error) => match unique_violation(&error) {
                 Some("channels_fingerprint") => Err(self.credential_in_use(save, fingerprint).await?),
@@ -362,7 +368,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NoChannel`] when the user has none of that name.
-    pub async fn channel_delete(&self, user: &UserId, instance: &InstanceId) -> Result<(ChannelId, ShardId)> {
+    pub async fn channel_delete(
+        &self,
+        user: &UserId,
+        instance: &InstanceId,
+        actor: &Actor,
+    ) -> Result<(ChannelId, ShardId)> {
+        let mut tenant = self.tenant(user).await?;
         let row = sqlx::query(
             "update channels set deleted_at = now(), updated_at = now(), revision = revision + 1, secrets = null,
                  secrets_key = null, fingerprint = null
@@ -370,10 +382,16 @@ impl Store {
         )
         .bind(user.as_str())
         .bind(instance.as_str())
-        .fetch_optional(&self.pool)
+        .fetch_optional(tenant.conn())
         .await?
         .ok_or(Error::NoChannel)?;
-        changed(&row).map(|(id, shard, _)| (id, shard))
+        let (id, shard, _) = changed(&row)?;
+        let detail = json!({"id": id});
+        tenant
+            .audit(actor, &Change { action: "channel.deleted", subject: instance.as_str(), detail })
+            .await?;
+        tenant.commit().await?;
+        Ok((id, shard))
     }
 
     /// Where the platform's stream was left.

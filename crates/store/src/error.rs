@@ -41,6 +41,12 @@ pub enum Error {
     /// Somebody else changed the row in between.
     #[error("the channel was changed by another request at the same moment: try again")]
     Conflict,
+    /// The idempotency key came with another body before.
+    #[error("this Idempotency-Key was used with another body: use a new key for a new request")]
+    KeyReused,
+    /// There is no such row of this tenant's.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
     /// There is no such channel.
     #[error("there is no such channel")]
     NoChannel,

@@ -1,4 +1,10 @@
-//! The connection pool of a process.
+//! The connection pools of a process.
+//!
+//! Two of them, because row-level security goes by a setting of the connection: `pool` is our own roles' and sees every
+//! tenant, `tenants` sees nothing until a transaction has named its tenant ([`crate::Tenant`]).
+//!
+//! Superusers are not subject to row-level security. Where we are given one (the private server of `ii-claw up`, many
+//! test set-ups), connections work as the role [`APP_ROLE`] instead, which is made for that and can't log in.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,14 +15,23 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 
 use crate::Result;
 
+/// Who superusers work as.
+pub(crate) const APP_ROLE: &str = "ii_claw_app";
+
+/// Whether row-level security would not apply to whoever logged in.
+pub(crate) const SEES_EVERYTHING: &str =
+    "select rolsuper or rolbypassrls from pg_roles where rolname = session_user";
+
 /// A handle on the database; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) pool: PgPool,
+    pub(crate) tenants: PgPool,
 }
 
 impl Store {
-    /// Connects. `name` shows in `pg_stat_activity`; `connections` bounds the pool.
+    /// Connects. `name` shows in `pg_stat_activity`; `connections` bounds the pool of our own
+    /// roles; gateways open up to half as many again for tenants.
     ///
     /// # Errors
     /// When the URL is not one or the database can't be reached.
@@ -33,14 +48,27 @@ impl Store {
             ("enable_mergejoin", "off"),
         ]);
         // The pool would only say that it timed out; one connection by itself says why.
-        PgConnection::connect_with(&options).await?.close().await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .min_connections(1)
-            .acquire_timeout(Duration::from_secs(5))
-            .connect_with(options)
-            .await?;
-        Ok(Self { pool })
+        let mut first = PgConnection::connect_with(&options).await?;
+        let step_down = app_role(&mut first).await?;
+        first.close().await?;
+        let pool = |connections: u32| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(Duration::from_secs(5))
+                .after_connect(move |conn, _| {
+                    Box::pin(async move {
+                        if step_down {
+                            let set = sqlx::AssertSqlSafe(format!("set role {APP_ROLE}"));
+                            sqlx::query(set).execute(conn).await?;
+                        }
+                        Ok(())
+                    })
+                })
+        };
+        let tenants = pool(connections.div_ceil(2)).connect_lazy_with(options.clone());
+        let all = options.options([("claw.tenant", "all")]);
+        let pool = pool(connections).min_connections(1).connect_with(all).await?;
+        Ok(Self { pool, tenants })
     }
 
     /// Answers when the database does.
@@ -63,5 +91,25 @@ impl Store {
     /// Closes every connection.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.tenants.close().await;
     }
+}
+
+/// Makes the role to work as, if it is needed; tells whether it is.
+async fn app_role(conn: &mut PgConnection) -> Result<bool> {
+    let sees_everything: bool = sqlx::query_scalar(SEES_EVERYTHING).fetch_one(&mut *conn).await?;
+    if !sees_everything {
+        return Ok(false);
+    }
+    let exists: bool =
+        sqlx::query_scalar("select to_regrole($1) is not null").bind(APP_ROLE).fetch_one(&mut *conn).await?;
+    if !exists {
+        // Another process may be making it at the same moment.
+        let create = format!(
+            "do $$ begin create role {APP_ROLE} nologin; exception
+                 when duplicate_object or unique_violation then null; end $$"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(create)).execute(conn).await?;
+    }
+    Ok(true)
 }

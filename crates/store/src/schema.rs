@@ -6,8 +6,10 @@ use std::time::Duration;
 use claw_types::ShardCount;
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use crate::pool::{APP_ROLE, SEES_EVERYTHING};
 use crate::{Error, Result, Store};
 
 macro_rules! migrations {
@@ -16,8 +18,29 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: [(i64, &str, &str); 3] =
-    migrations![1 "0001_cluster", 2 "0002_channels", 3 "0003_messages"];
+const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
+    1 "0001_cluster",
+    2 "0002_channels",
+    3 "0003_messages",
+    4 "0004_tenants",
+    5 "0005_api_keys",
+];
+
+/// Lets the role that superusers work as use the tables; see [`crate::pool`].
+async fn grant(conn: &mut PgConnection) -> Result<()> {
+    let exists: bool =
+        sqlx::query_scalar("select to_regrole($1) is not null").bind(APP_ROLE).fetch_one(&mut *conn).await?;
+    let superuser: bool = sqlx::query_scalar(SEES_EVERYTHING).fetch_one(&mut *conn).await?;
+    if exists && superuser {
+        let grants = format!(
+            "grant usage on schema public to {APP_ROLE};
+             grant select, insert, update, delete on all tables in schema public to {APP_ROLE};
+             grant usage, select on all sequences in schema public to {APP_ROLE}"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(grants)).execute(conn).await?;
+    }
+    Ok(())
+}
 
 fn migrator() -> Migrator {
     let migrations = MIGRATIONS.iter().map(|&(version, name, sql)| {
@@ -34,9 +57,10 @@ impl Store {
     /// When a migration fails, the database is ahead of this binary, or the cluster has another number of shards.
     pub async fn migrate(&self, shards: Option<ShardCount>) -> Result<ShardCount> {
         let mut conn = self.pool.acquire().await?;
-        // A migration may rewrite a table; only this connection may take that long.
-        sqlx::query("set statement_timeout = 0").execute(&mut *conn).await?;
+        // A migration may rewrite a table; only this connection may take that long. It owns what it makes.
+        sqlx::raw_sql("set statement_timeout = 0; reset role").execute(&mut *conn).await?;
         let migrated = migrator().run(&mut *conn).await;
+        let granted = grant(&mut conn).await;
         // Not back into the pool with its time-out off.
         drop(conn.detach());
         match migrated {
@@ -45,6 +69,7 @@ impl Store {
             }
             other => other?,
         }
+        granted?;
         self.create_cluster(shards.unwrap_or(ShardCount::DEFAULT)).await?;
         self.check(shards).await
     }
@@ -80,7 +105,7 @@ impl Store {
             sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
                 .fetch_all(&self.pool)
                 .await?;
-        let known = MIGRATIONS.map(|(version, ..)| version);
+        let known: Vec<i64> = MIGRATIONS.iter().map(|(version, ..)| *version).collect();
         if let Some(missing) = known.iter().find(|version| !applied.contains(version)) {
             return Err(Error::SchemaBehind(*missing));
         }

@@ -6,26 +6,55 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::{App, Shared};
 
 /// The database has this long to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// `GET /api/health`: 200 as long as the process lives, for clients that show the parts' states.
-pub async fn report(State(app): State<Shared>) -> Json<Value> {
-    let (database, nats) = (database(&app).await, app.bus.connected());
-    let status = if database && nats { "ok" } else { "degraded" };
-    Json(json!({"status": status, "version": env!("CARGO_PKG_VERSION"), "database": database, "nats": nats}))
+/// How the gateway is.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`, or `degraded` when the database or NATS is away.
+    #[schema(example = "ok")]
+    status: &'static str,
+    version: &'static str,
+    /// Whether the database answers.
+    database: bool,
+    /// Whether NATS is connected.
+    nats: bool,
 }
 
-/// `GET /healthz`: a probe that restarts what hangs.
+/// 200 as long as the process lives, for clients that show the parts' states.
+#[utoipa::path(
+    get, path = "/api/health", tag = "health", operation_id = "health",
+    responses((status = 200, description = "The process lives.", body = Health))
+)]
+pub async fn report(State(app): State<Shared>) -> Json<Health> {
+    let (database, nats) = (database(&app).await, app.bus.connected());
+    let status = if database && nats { "ok" } else { "degraded" };
+    Json(Health { status, version: env!("CARGO_PKG_VERSION"), database, nats })
+}
+
+/// A probe that restarts what hangs.
+#[utoipa::path(
+    get, path = "/healthz", tag = "health", operation_id = "live",
+    responses((status = 200, description = "The process lives.", body = String, content_type = "text/plain"))
+)]
 pub async fn live() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: a probe that takes a gateway out of the load balancer.
+/// A probe that takes a gateway out of the load balancer.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health", operation_id = "ready",
+    responses(
+        (status = 200, description = "It serves.", body = String, content_type = "text/plain"),
+        (status = 503, description = "It does not; the text says what is missing.", body = String, content_type = "text/plain"),
+    )
+)]
 pub async fn ready(State(app): State<Shared>) -> impl IntoResponse {
     let mut missing = Vec::new();
     if app.lifecycle.soft().is_cancelled() {

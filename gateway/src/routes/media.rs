@@ -6,26 +6,30 @@
 use std::fmt::Write as _;
 
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
+use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use claw_channels::MediaStream;
 use claw_channels::kit::media_link;
 use claw_types::{MediaRef, MessageId};
 use serde::Deserialize;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::app::Shared;
-use crate::error::Problem;
+use crate::error::{Kind, Problem};
 use crate::path;
+use crate::query::Query;
 
 /// What a link says beside its path.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Link {
+    /// Until when the link is good, in seconds since 1970.
     expires: i64,
+    /// Ours, over the path and the end.
     signature: String,
 }
 
@@ -34,9 +38,24 @@ pub struct Link {
 /// # Errors
 /// 403 for a link that is not ours, 410 for one that is too old, 404 when the attachment is gone, 502 when the
 /// platform does not hand it out.
+#[utoipa::path(
+    get, path = "/media/{message_id}/{filename}", tag = "platforms", operation_id = "media",
+    params(
+        ("message_id" = Uuid, Path, description = "The message that it came with."),
+        ("filename" = String, Path, description = "A name for it."),
+        Link,
+    ),
+    responses(
+        (status = 200, description = "The attachment.", body = Vec<u8>, content_type = "*/*"),
+        (status = 403, description = "The link is not ours."),
+        (status = 404, description = "The attachment is gone."),
+        (status = 410, description = "The link has expired."),
+        (status = 502, description = "The platform does not hand it out."),
+    )
+)]
 pub async fn handle(
     State(app): State<Shared>,
-    link: Result<Query<Link>, QueryRejection>,
+    link: Result<Query<Link>, Problem>,
     request: axum::extract::Request,
 ) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
@@ -46,7 +65,7 @@ pub async fn handle(
         return Err(forged());
     }
     if app.clock.now().timestamp() > expires {
-        return Err(Problem::new(StatusCode::GONE, "this link has expired"));
+        return Err(Problem::of(Kind::Gone, "this link has expired"));
     }
     let gone = || Problem::not_found("this attachment does not exist any more");
     let (channel, media) = app.store.message_media(id).await?.ok_or_else(gone)?;
@@ -63,7 +82,7 @@ async fn address(parts: &mut Parts) -> Result<(MessageId, String), Problem> {
 }
 
 fn forged() -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, "this link is not complete or not signed by this gateway")
+    Problem::of(Kind::Forbidden, "this link is not complete or not signed by this gateway")
 }
 
 fn response(stream: MediaStream, media: &MediaRef, filename: &str) -> Result<Response, Problem> {

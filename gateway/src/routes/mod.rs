@@ -1,6 +1,10 @@
 //! One endpoint, one file.
 
+pub mod audit;
 pub mod channels;
+pub mod document;
 pub mod health;
+pub mod keys;
 pub mod media;
+pub mod problems;
 pub mod webhooks;

@@ -20,6 +20,19 @@ use crate::{body, intake, path};
 /// # Errors
 /// 404 for a channel that is not there or switched off, 401 for a forged request, 400 for one that can't be read, 503
 /// when it was not committed: the platform posts it again then.
+#[utoipa::path(
+    post, path = "/webhooks/{channel_type}/{channel_id}", tag = "platforms", operation_id = "platform_webhook",
+    params(
+        ("channel_type" = String, Path, description = "The platform's type.", example = "webhook"),
+        ("channel_id" = Uuid, Path, description = "The channel's `id`."),
+    ),
+    request_body(content = String, description = "Whatever the platform posts.", content_type = "*/*"),
+    responses(
+        (status = 200, description = "All of it is committed.", body = Object),
+        (status = 401, description = "It is not signed by the platform."),
+        (status = 404, description = "No channel takes webhooks here."),
+    )
+)]
 pub async fn handle(
     State(app): State<Shared>,
     request: axum::extract::Request,

@@ -1,5 +1,6 @@
 //! A gateway of its own for each test, and how to talk to it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use claw_channels::kit::http::Http;
@@ -24,9 +25,11 @@ struct Cli {
     settings: GatewaySettings,
 }
 
-/// A running gateway on a database of its own.
+/// Two running gateways on a database of their own. Requests go to them in turn, as behind a plain load balancer: so
+/// every test shows that it does not matter which one serves.
 pub struct TestGateway {
-    pub url: String,
+    urls: [String; 2],
+    turn: AtomicUsize,
     pub database: TestDatabase,
     pub store: Store,
     pub lifecycle: Lifecycle,
@@ -42,7 +45,7 @@ pub struct Answer {
 }
 
 impl TestGateway {
-    /// One that may call private addresses and does not wait for deliveries.
+    /// Ones that may call private addresses and does not wait for deliveries.
     pub async fn start() -> Self {
         Self::start_with(&["--allow-private-urls", "--send-wait-ms=0"]).await
     }
@@ -51,7 +54,7 @@ impl TestGateway {
         Self::on(TestDatabase::create().await, flags).await
     }
 
-    /// Another one on the same database.
+    /// On this database.
     pub async fn on(database: TestDatabase, flags: &[&str]) -> Self {
         claw_testkit::install_tls();
         let store = Store::connect(database.url(), "test", 4).await.unwrap();
@@ -61,15 +64,24 @@ impl TestGateway {
         args.extend(["--database-url", database.url()].iter().chain(flags));
         let cli: Cli = clap::Parser::parse_from(args);
         let lifecycle = Lifecycle::new();
-        let address = Gateway::start(cli.settings, None, &lifecycle).await.unwrap();
+        let start = async || {
+            let address = Gateway::start(cli.settings.clone(), None, &lifecycle).await.unwrap();
+            format!("http://{address}")
+        };
+        let urls = [start().await, start().await];
         let client = Http::new(true).unwrap().calls().clone();
-        Self { url: format!("http://{address}"), database, store, lifecycle, client }
+        Self { urls, turn: AtomicUsize::new(0), database, store, lifecycle, client }
+    }
+
+    /// The next gateway's address.
+    pub fn url(&self) -> &str {
+        &self.urls[self.turn.fetch_add(1, Ordering::Relaxed) % 2]
     }
 
     /// A request without a key.
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let method: Method = method.parse().unwrap();
-        self.client.request(method, format!("{}{path}", self.url))
+        self.client.request(method, format!("{}{path}", self.url()))
     }
 
     /// A call with the operator's key.
@@ -77,6 +89,22 @@ impl TestGateway {
         let request = self.request(method, path).bearer_auth(KEY);
         let request = if body.is_null() { request } else { request.json(&body) };
         read(request).await
+    }
+
+    /// A call with this key.
+    pub async fn call_as(&self, key: &str, method: &str, path: &str, body: Value) -> Answer {
+        let request = self.request(method, path).bearer_auth(key);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Answer { status, headers, text: response.text().await.unwrap() }
+    }
+
+    /// A new key with these scopes, for one user or all.
+    pub async fn key(&self, user: Option<&str>, scopes: &[&str]) -> String {
+        let body = json!({"name": "of a test", "user_id": user, "scopes": scopes});
+        let made = self.call("POST", "/api/keys", body).await.expect(201);
+        made["key"].as_str().unwrap().to_owned()
     }
 
     /// Configures a `webhook` channel; tells its `Channel`.

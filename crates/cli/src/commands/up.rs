@@ -169,6 +169,7 @@ async fn serve(
         keys: settings.keys.clone(),
         urls: settings.urls,
         send_wait_ms: settings.send_wait_ms,
+        trusted_proxies: Vec::new(),
     };
     let address = claw_gateway::Gateway::start(gateway, home, lifecycle).await?;
     if settings.backend.public_url.is_none() {
@@ -226,7 +227,7 @@ async fn home_channel(
         agent_id: String::new(),
         replaces: None,
     };
-    store.channel_save(vault, &save).await?;
+    store.channel_save(vault, &save, &claw_store::Actor::named("ii-claw up")).await?;
     Ok(save.id)
 }
 

@@ -1,14 +1,18 @@
-use claw_store::{Error, Lease, Observation, SaveChannel, Sighting};
+use claw_store::{Actor, Error, Lease, Observation, SaveChannel, Sighting};
 use claw_types::{Epoch, UserId};
 use serde_json::json;
 
 use crate::Bench;
 
+fn actor() -> Actor {
+    Actor::named("a test")
+}
+
 #[tokio::test]
 async fn secrets_are_sealed_and_come_back() {
     let bench = Bench::new().await;
     let save = bench.channel("ada", "one");
-    bench.store.channel_save(&bench.vault, &save).await.unwrap();
+    bench.store.channel_save(&bench.vault, &save, &actor()).await.unwrap();
     let (channel, secrets) =
         bench.store.channel_find(&bench.vault, &save.user_id, &save.instance).await.unwrap().unwrap();
     assert_eq!((channel.id, &secrets), (save.id, &save.secrets));
@@ -25,28 +29,31 @@ async fn secrets_are_sealed_and_come_back() {
 async fn nobody_sees_another_users_channels() {
     let bench = Bench::new().await;
     let save = bench.channel("ada", "one");
-    bench.store.channel_save(&bench.vault, &save).await.unwrap();
+    bench.store.channel_save(&bench.vault, &save, &actor()).await.unwrap();
     let bob: UserId = "bob".parse().unwrap();
     assert!(bench.store.channels_of(&bob, None).await.unwrap().is_empty());
     assert!(bench.store.channel_find(&bench.vault, &bob, &save.instance).await.unwrap().is_none());
     assert!(matches!(bench.store.channel_status(&bob, &save.instance).await, Err(Error::NoChannel)));
-    assert!(matches!(bench.store.channel_delete(&bob, &save.instance).await, Err(Error::NoChannel)));
+    assert!(matches!(
+        bench.store.channel_delete(&bob, &save.instance, &actor()).await,
+        Err(Error::NoChannel)
+    ));
     assert_eq!(bench.store.channels_of(&save.user_id, Some("kind")).await.unwrap().len(), 1);
     assert!(bench.store.channels_of(&save.user_id, Some("other")).await.unwrap().is_empty());
     // The same slug is free for another user, but not with a row that was read as Ada's.
     let stolen = SaveChannel { user_id: bob.clone(), replaces: Some(1), ..save.clone() };
-    assert!(matches!(bench.store.channel_save(&bench.vault, &stolen).await, Err(Error::Conflict)));
+    assert!(matches!(bench.store.channel_save(&bench.vault, &stolen, &actor()).await, Err(Error::Conflict)));
 }
 
 #[tokio::test]
 async fn only_the_revision_that_was_read_is_replaced() {
     let bench = Bench::new().await;
     let save = bench.channel("ada", "one");
-    bench.store.channel_save(&bench.vault, &save).await.unwrap();
-    assert!(matches!(bench.store.channel_save(&bench.vault, &save).await, Err(Error::Conflict)));
+    bench.store.channel_save(&bench.vault, &save, &actor()).await.unwrap();
+    assert!(matches!(bench.store.channel_save(&bench.vault, &save, &actor()).await, Err(Error::Conflict)));
     let change = SaveChannel { enabled: false, replaces: Some(1), ..save.clone() };
-    bench.store.channel_save(&bench.vault, &change).await.unwrap();
-    assert!(matches!(bench.store.channel_save(&bench.vault, &change).await, Err(Error::Conflict)));
+    bench.store.channel_save(&bench.vault, &change, &actor()).await.unwrap();
+    assert!(matches!(bench.store.channel_save(&bench.vault, &change, &actor()).await, Err(Error::Conflict)));
     let status = bench.store.channel_status(&save.user_id, &save.instance).await.unwrap();
     assert_eq!((status.channel.enabled, status.channel.revision), (false, 2));
     assert!(bench.store.channels_in(&[save.shard]).await.unwrap().is_empty(), "switched off");
@@ -61,27 +68,29 @@ async fn a_credential_belongs_to_one_channel() {
         ..bench.channel(user, slug)
     };
     let first = with("ada", "one");
-    bench.store.channel_save(&bench.vault, &first).await.unwrap();
+    bench.store.channel_save(&bench.vault, &first, &actor()).await.unwrap();
     let message = |error: Error| error.to_string();
-    let mine = message(bench.store.channel_save(&bench.vault, &with("ada", "two")).await.unwrap_err());
+    let mine =
+        message(bench.store.channel_save(&bench.vault, &with("ada", "two"), &actor()).await.unwrap_err());
     assert!(mine.contains("the channel \"one\""), "{mine}");
-    let foreign = message(bench.store.channel_save(&bench.vault, &with("bob", "two")).await.unwrap_err());
+    let foreign =
+        message(bench.store.channel_save(&bench.vault, &with("bob", "two"), &actor()).await.unwrap_err());
     assert!(
         foreign.contains("another user") && !foreign.contains("one\"") && !foreign.contains("ada"),
         "{foreign}"
     );
-    bench.store.channel_delete(&first.user_id, &first.instance).await.unwrap();
-    bench.store.channel_save(&bench.vault, &with("bob", "two")).await.unwrap();
+    bench.store.channel_delete(&first.user_id, &first.instance, &actor()).await.unwrap();
+    bench.store.channel_save(&bench.vault, &with("bob", "two"), &actor()).await.unwrap();
     assert!(bench.store.channel_load(&bench.vault, first.id).await.unwrap().is_none());
     // The slug is free again, too.
-    bench.store.channel_save(&bench.vault, &bench.channel("ada", "one")).await.unwrap();
+    bench.store.channel_save(&bench.vault, &bench.channel("ada", "one"), &actor()).await.unwrap();
 }
 
 #[tokio::test]
 async fn only_the_present_owner_is_believed() {
     let bench = Bench::new().await;
     let save = bench.channel("ada", "one");
-    bench.store.channel_save(&bench.vault, &save).await.unwrap();
+    bench.store.channel_save(&bench.vault, &save, &actor()).await.unwrap();
     let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
     let epoch = lease.claim(&[save.shard]).await.unwrap()[0].epoch;
     let see = |epoch: Epoch, seen| Sighting { channel_id: save.id, shard: save.shard, epoch, seen };
@@ -112,7 +121,7 @@ async fn only_the_present_owner_is_believed() {
 async fn another_master_key_opens_nothing() {
     let bench = Bench::new().await;
     let save = bench.channel("ada", "one");
-    bench.store.channel_save(&bench.vault, &save).await.unwrap();
+    bench.store.channel_save(&bench.vault, &save, &actor()).await.unwrap();
     let key = std::sync::Arc::new(claw_secrets::MasterKey::from_api_key("other"));
     let other = claw_store::Vault::new(key, std::sync::Arc::new(claw_runtime::OsRandom));
     let error = bench.store.channel_load(&other, save.id).await.unwrap_err();

@@ -4,6 +4,7 @@
 mod channels;
 mod lease;
 mod messages;
+mod tenants;
 
 use std::sync::Arc;
 

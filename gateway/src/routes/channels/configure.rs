@@ -8,16 +8,35 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use claw_channels::fields::Fields;
 use claw_types::InstanceId;
+use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::app::Shared;
-use crate::body::Object;
+use crate::auth::Principal;
+use crate::body::Body;
 use crate::edit::{self, Draft, Stored};
 use crate::error::Problem;
-use crate::path::ChannelPath;
+use crate::path::{ChannelParams, ChannelPath};
 use crate::view::ChannelView;
 
-const KEYS: &[&str] = &["channel_type", "fields", "instance_name", "agent_id"];
+/// A channel to make, or new fields for one that exists.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Configure {
+    /// The platform's type; `GET /api/channels` lists them.
+    #[schema(example = "webhook")]
+    channel_type: String,
+    /// The fields of the type. Values may be native JSON or text: a list is `["a", "b"]` or `"a, b"`.
+    #[schema(value_type = Object)]
+    fields: Map<String, Value>,
+    /// The name to show.
+    #[schema(max_length = 200)]
+    instance_name: Option<String>,
+    /// The agent that it is bound to.
+    #[schema(max_length = 200)]
+    agent_id: Option<String>,
+}
 
 struct Wanted {
     entry: &'static claw_channels::Entry,
@@ -26,33 +45,42 @@ struct Wanted {
     agent_id: Option<String>,
 }
 
-/// Makes or replaces a channel: 201 when it is new, 200 when it was there.
+/// Makes a channel, or gives an existing one new fields. Its open fields are replaced; secrets, name, agent and whether
+/// it is enabled stay as they are where the body leaves them out.
 ///
 /// # Errors
 /// 400 for what makes no sense, 409 for a slug or a credential that is taken; then nothing was stored.
+#[utoipa::path(
+    post, path = "/api/users/{user}/channels/{instance}/configure", tag = "channels",
+    operation_id = "configure_channel", params(ChannelParams), request_body = Configure,
+    responses(
+        (status = 201, description = "Made.", body = ChannelView),
+        (status = 200, description = "It was there; it has the new fields now.", body = ChannelView),
+        (status = 409, description = "It exists with another type, or another channel has the same credential."),
+    )
+)]
 pub async fn handle(
     State(app): State<Shared>,
+    principal: Principal,
     path: ChannelPath,
-    body: Object,
+    body: Body<Configure>,
 ) -> Result<(StatusCode, Json<ChannelView>), Problem> {
-    let wanted = read(body)?;
-    let edited = edit::edit(&app, &path, |stored| draft(&wanted, &path.instance, stored)).await?;
+    let wanted = read(body.value)?;
+    let edited =
+        edit::edit(&app, &path, &principal.actor(), |stored| draft(&wanted, &path.instance, stored)).await?;
     let status = if edited.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(edited.status.into())))
 }
 
-fn read(mut body: Object) -> Result<Wanted, Problem> {
-    body.only(KEYS)?;
-    let missing = |key| move || Problem::bad_request(format!("{key:?} is required"));
-    let entry = edit::entry(&body.text("channel_type")?.ok_or_else(missing("channel_type"))?)?;
-    let fields = body.object("fields")?.ok_or_else(missing("fields"))?;
-    let mut label = |key| match body.text(key)? {
-        Some(text) => edit::label(key, &text).map(Some),
-        None => Ok::<_, Problem>(None),
-    };
-    // A form sends an empty name for one that was not filled in.
-    let instance_name = label("instance_name")?.filter(|name| !name.is_empty());
-    Ok(Wanted { entry, fields, instance_name, agent_id: label("agent_id")? })
+fn read(body: Configure) -> Result<Wanted, Problem> {
+    let label = |key, text: Option<String>| text.map(|text| edit::label(key, &text)).transpose();
+    Ok(Wanted {
+        entry: edit::entry(&body.channel_type)?,
+        fields: body.fields,
+        // A form sends an empty name for one that was not filled in.
+        instance_name: label("instance_name", body.instance_name)?.filter(|name| !name.is_empty()),
+        agent_id: label("agent_id", body.agent_id)?,
+    })
 }
 
 fn draft(wanted: &Wanted, instance: &InstanceId, stored: Option<&Stored>) -> Result<Draft, Problem> {

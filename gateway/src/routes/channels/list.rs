@@ -1,23 +1,27 @@
 //! `GET /api/users/{user}/channels`, optionally `?channel_type=`.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::Shared;
 use crate::error::Problem;
-use crate::path::UserPath;
+use crate::path::{UserParams, UserPath};
+use crate::query::Query;
 use crate::view::ChannelView;
 
 /// What to show.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub struct Filter {
+    /// Only channels of this type.
     channel_type: Option<String>,
 }
 
 /// The answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Channels {
     channels: Vec<ChannelView>,
 }
@@ -26,12 +30,15 @@ pub struct Channels {
 ///
 /// # Errors
 /// When the database fails.
+#[utoipa::path(
+    get, path = "/api/users/{user}/channels", tag = "channels", operation_id = "list_channels",
+    params(UserParams, Filter), responses((status = 200, description = "The user's channels.", body = Channels))
+)]
 pub async fn handle(
     State(app): State<Shared>,
     UserPath(user): UserPath,
-    filter: Result<Query<Filter>, QueryRejection>,
+    Query(filter): Query<Filter>,
 ) -> Result<Json<Channels>, Problem> {
-    let Query(filter) = filter.map_err(|error| Problem::bad_request(error.body_text()))?;
     let wanted = filter.channel_type.as_deref().filter(|text| !text.is_empty());
     // No type is called like this, and the database would refuse some of it.
     let named = |text: &str| {

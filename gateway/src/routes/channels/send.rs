@@ -5,35 +5,67 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use claw_store::{Accepted, Channel, MessageStatus, NewMessage};
 use claw_types::{MessageId, MessageState};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::app::{App, Shared};
-use crate::body::Object;
-use crate::error::Problem;
-use crate::path::ChannelPath;
-use crate::{intake, outbound};
+use crate::body::Body;
+use crate::error::{Kind, Problem};
+use crate::idempotency::{IdempotencyKey, IdempotencyParams};
+use crate::intake;
+use crate::outbound::{self, SendBody};
+use crate::path::{ChannelParams, ChannelPath};
 
-/// A repeated call with the same value is the same message.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// What became of a message so far.
+#[derive(Serialize, ToSchema)]
+pub struct Sent {
+    /// Our id of the message.
+    id: Uuid,
+    /// `sent`: the platform has it. `queued`: it is stored and will be sent. `uncertain`: it was handed to the
+    /// platform, whose answer never came.
+    #[schema(example = "sent")]
+    status: String,
+    /// The platform's id of the first part.
+    platform_message_id: Option<String>,
+    /// The platform's ids of all parts.
+    platform_message_ids: Option<Vec<String>>,
+    /// Why it is not certain.
+    detail: Option<String>,
+    /// Whether the call repeats an earlier one, whose message this is.
+    duplicate: Option<bool>,
+}
 
-/// Accepts a message and tells what became of it: 200 sent, 202 queued (or handed over without an answer), 422
-/// refused by the platform, 502 given up.
+/// Sends a message to a person. It is committed first; then the answer waits for the platform, but not for ever. Below
+/// 400 always means that the message is safe.
 ///
 /// # Errors
 /// 400 for what makes no sense, 404 for a channel that is not there, 409 for one that is switched off; then nothing
 /// was stored.
+#[utoipa::path(
+    post, path = "/api/users/{user}/channels/{instance}/send", tag = "messages", operation_id = "send_message",
+    params(ChannelParams, IdempotencyParams), request_body = SendBody,
+    responses(
+        (status = 200, description = "The platform has it.", body = Sent),
+        (status = 202, description = "It is stored and will be sent, or it was handed over without an answer.", body = Sent),
+        (status = 404, description = "There is no such channel."),
+        (status = 409, description = "The channel is switched off."),
+        (status = 422, description = "The platform refused it for good; `id` is the message's."),
+        (status = 502, description = "It was given up; `id` is the message's."),
+    )
+)]
 pub async fn handle(
     State(app): State<Shared>,
     path: ChannelPath,
-    headers: HeaderMap,
-    body: Object,
+    IdempotencyKey(key): IdempotencyKey,
+    body: Body<SendBody>,
 ) -> Result<Response, Problem> {
-    let key = key(&headers)?;
-    let mut message = outbound::read(body, app.allow_private)?;
+    let mut message = outbound::read(body.value, app.allow_private)?;
     let known = app.channels.of_user(&path.user, &path.instance).await?;
     let known = known.ok_or(claw_store::Error::NoChannel)?;
     if !known.channel.enabled {
@@ -43,21 +75,10 @@ pub async fn handle(
     if !known.adapter()?.caps().threads {
         message.thread_id = None;
     }
-    let message = NewMessage::outbound(&known.channel, &message, &app.ids, key)?;
+    let message = NewMessage::outbound(&known.channel, &message, &app.ids, key.as_deref())?;
     let accepted = intake::accept_one(&app, message).await?;
     let status = outcome(&app, &known.channel, &accepted).await;
     Ok(answer(&accepted, &status))
-}
-
-fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let visible = |text: &&str| (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-    match value.to_str().ok().filter(visible) {
-        Some(key) => Ok(Some(key)),
-        None => {
-            Err(Problem::bad_request("the header Idempotency-Key must be 1 to 255 visible ASCII characters"))
-        }
-    }
 }
 
 async fn outcome(app: &App, channel: &Channel, accepted: &Accepted) -> MessageStatus {
@@ -92,11 +113,11 @@ fn answer(accepted: &Accepted, status: &MessageStatus) -> Response {
         }
         MessageState::Failed => {
             let refused = reason("the platform refused the message");
-            return failure(StatusCode::UNPROCESSABLE_ENTITY, refused, accepted);
+            return failure(Kind::Refused, refused, accepted);
         }
         MessageState::Dead => {
             let given_up = reason("every attempt to hand the message to the platform failed");
-            return failure(StatusCode::BAD_GATEWAY, given_up, accepted);
+            return failure(Kind::PlatformFailed, given_up, accepted);
         }
     };
     body["id"] = json!(id);
@@ -106,9 +127,9 @@ fn answer(accepted: &Accepted, status: &MessageStatus) -> Response {
     (code, Json(body)).into_response()
 }
 
-fn failure(status: StatusCode, detail: String, accepted: &Accepted) -> Response {
+fn failure(kind: Kind, detail: String, accepted: &Accepted) -> Response {
     let MessageId(id) = accepted.id();
-    let problem = Problem::new(status, detail).with("id", id.to_string());
+    let problem = Problem::of(kind, detail).with("id", id.to_string());
     match accepted {
         Accepted::New(_) => problem.into_response(),
         Accepted::Duplicate(_) => problem.with("duplicate", true).into_response(),
@@ -150,20 +171,5 @@ mod tests {
         let (_, sent) = answered(MessageState::Done).await;
         assert_eq!(sent["platform_message_id"], json!("1"));
         assert_eq!(sent["platform_message_ids"], json!(["1", "2"]));
-    }
-
-    #[test]
-    fn an_idempotency_key_is_visible_ascii() {
-        let with = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(IDEMPOTENCY_KEY, value.parse().unwrap());
-            key(&headers).map(|key| key.map(str::to_owned)).ok()
-        };
-        assert_eq!(with("a-1"), Some(Some("a-1".to_owned())));
-        assert_eq!(with(""), None);
-        assert_eq!(with("a b"), None);
-        assert_eq!(with("\u{e9}"), None);
-        assert_eq!(with(&"x".repeat(256)), None);
-        assert!(key(&HeaderMap::new()).is_ok_and(|key| key.is_none()));
     }
 }

@@ -3,16 +3,36 @@
 use axum::Json;
 use axum::extract::State;
 use claw_channels::fields::Fields;
+use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::app::Shared;
-use crate::body::Object;
+use crate::auth::Principal;
+use crate::body::Body;
+use crate::body::lenient::{Flag, present};
 use crate::edit::{self, Draft, Stored};
 use crate::error::Problem;
-use crate::path::ChannelPath;
+use crate::path::{ChannelParams, ChannelPath};
 use crate::view::ChannelView;
 
-const KEYS: &[&str] = &["instance_name", "enabled", "agent_id", "fields"];
+/// What to change; what is absent stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// The name to show.
+    #[schema(min_length = 1, max_length = 200)]
+    instance_name: Option<String>,
+    /// Whether it is to run.
+    enabled: Option<Flag>,
+    /// The agent that it is bound to; null or empty unbinds.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 200)]
+    agent_id: Option<Option<String>>,
+    /// Merged over the present fields: an empty or null value takes an open field away and leaves a secret as it is.
+    #[schema(value_type = Option<Object>)]
+    fields: Option<Map<String, Value>>,
+}
 
 struct Changes {
     instance_name: Option<String>,
@@ -21,36 +41,39 @@ struct Changes {
     fields: Option<Map<String, Value>>,
 }
 
-/// Merges the body into the channel.
+/// Changes what the body names and nothing else.
 ///
 /// # Errors
 /// 400 for what makes no sense, 404 for a channel that is not there, 409 for a credential that is taken; then nothing
 /// was changed.
+#[utoipa::path(
+    put, path = "/api/users/{user}/channels/{instance}", tag = "channels", operation_id = "update_channel",
+    params(ChannelParams), request_body = Update,
+    responses(
+        (status = 200, description = "The channel as it is now.", body = ChannelView),
+        (status = 404, description = "There is no such channel."),
+        (status = 409, description = "Another channel has the same credential."),
+    )
+)]
 pub async fn handle(
     State(app): State<Shared>,
+    principal: Principal,
     path: ChannelPath,
-    body: Object,
+    body: Body<Update>,
 ) -> Result<Json<ChannelView>, Problem> {
-    let changes = read(body)?;
-    let edited = edit::edit(&app, &path, |stored| draft(&changes, stored)).await?;
+    let changes = read(body.value)?;
+    let edited = edit::edit(&app, &path, &principal.actor(), |stored| draft(&changes, stored)).await?;
     Ok(Json(edited.status.into()))
 }
 
-fn read(mut body: Object) -> Result<Changes, Problem> {
-    body.only(KEYS)?;
-    let instance_name = match body.text("instance_name")? {
-        Some(text) => Some(edit::label("instance_name", &text)?),
-        None => None,
-    };
+fn read(body: Update) -> Result<Changes, Problem> {
+    let instance_name = body.instance_name.map(|text| edit::label("instance_name", &text)).transpose()?;
     if instance_name.as_deref() == Some("") {
         return Err(Problem::bad_request("\"instance_name\" is empty: leave it out to keep the present one"));
     }
-    // Null unbinds, as the empty text does; only an absent key keeps the agent.
-    let agent_id = match (body.has("agent_id"), body.text("agent_id")?) {
-        (true, text) => Some(edit::label("agent_id", &text.unwrap_or_default())?),
-        (false, _) => None,
-    };
-    Ok(Changes { instance_name, enabled: body.flag("enabled")?, agent_id, fields: body.object("fields")? })
+    let agent_id =
+        body.agent_id.map(|text| edit::label("agent_id", &text.unwrap_or_default())).transpose()?;
+    Ok(Changes { instance_name, enabled: body.enabled.map(|Flag(on)| on), agent_id, fields: body.fields })
 }
 
 fn draft(changes: &Changes, stored: Option<&Stored>) -> Result<Draft, Problem> {

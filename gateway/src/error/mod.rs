@@ -3,21 +3,26 @@
 //!
 //! A 4xx says what to change. A 5xx tells nothing of the inside; its cause is logged once, by [`crate::answers`].
 
+mod kind;
+
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Extensions, StatusCode};
 use axum::response::{IntoResponse, Response};
 use claw_channels::kit::guard::UrlError;
 use claw_channels::{ChannelError, FieldError};
-use claw_store::chain;
+use claw_store::{Scope, chain};
 use serde_json::{Map, Value};
+
+pub use self::kind::Kind;
 
 /// A refused or failed request.
 #[derive(Debug)]
 pub struct Problem {
+    kind: Kind,
     status: StatusCode,
     detail: String,
     more: Map<String, Value>,
-    challenge: bool,
+    retry_after: Option<u64>,
     cause: Option<String>,
 }
 
@@ -28,7 +33,19 @@ pub struct Cause(pub String);
 impl Problem {
     /// Any status with a sentence for the caller.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), more: Map::new(), challenge: false, cause: None }
+        let kind = Kind::of(status);
+        Self { kind, status, detail: detail.into(), more: Map::new(), retry_after: None, cause: None }
+    }
+
+    /// A problem of this kind, with the status that belongs to it.
+    pub fn of(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, ..Self::new(kind.status(), detail) }
+    }
+
+    /// The sentence.
+    #[cfg(test)]
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// 400: the request itself is wrong.
@@ -39,7 +56,31 @@ impl Problem {
     /// 401, asking for the bearer token.
     pub fn unauthorized() -> Self {
         let detail = "send the header \"Authorization: Bearer <II_CLAW_API_KEY>\" with the gateway's key";
-        Self { challenge: true, ..Self::new(StatusCode::UNAUTHORIZED, detail) }
+        Self::of(Kind::Unauthorized, detail)
+    }
+
+    /// 429: too many calls without a good key from one address.
+    pub fn too_many_failures(seconds: u64) -> Self {
+        let detail =
+            "too many calls without a good key came from this address: check the key, then try again";
+        Self { retry_after: Some(seconds), ..Self::of(Kind::TooManyRequests, detail) }
+    }
+
+    /// 403: the key belongs to one user, the path to another.
+    pub fn another_user() -> Self {
+        Self::of(Kind::Forbidden, "this key is good for one user, and the path is another user's")
+    }
+
+    /// 403: the key belongs to one user, the path to all.
+    pub fn not_the_operator() -> Self {
+        let detail = "this key is good for one user only; this call needs a key of all users";
+        Self::of(Kind::Forbidden, detail)
+    }
+
+    /// 403: the key may not do this.
+    pub fn out_of_scope(needed: Scope) -> Self {
+        let detail = format!("this key lacks the scope {:?}, which this call needs", needed.as_str());
+        Self::of(Kind::Forbidden, detail)
     }
 
     /// 404.
@@ -92,6 +133,8 @@ impl From<claw_store::Error> for Problem {
             Error::NoChannel => {
                 Self::not_found("there is no such channel; list the user's channels to see them")
             }
+            Error::NotFound(_) => Self::not_found(error.to_string()),
+            Error::KeyReused => Self::of(Kind::KeyReused, error.to_string()),
             Error::CredentialInUse(_) | Error::Conflict => Self::conflict(error.to_string()),
             Error::Database(_) | Error::NotCommitted(_) => Self::unavailable().caused_by(&error),
             _ => Self::internal().caused_by(&error),
@@ -130,7 +173,7 @@ impl From<serde_json::Error> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut body = self.more;
-        body.insert("type".to_owned(), "about:blank".into());
+        body.insert("type".to_owned(), self.kind.uri().into());
         body.insert("title".to_owned(), self.status.canonical_reason().unwrap_or("Problem").into());
         body.insert("status".to_owned(), self.status.as_u16().into());
         body.insert("detail".to_owned(), self.detail.clone().into());
@@ -138,11 +181,12 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Value::Object(body).to_string()).into_response();
         let mut set = |name: HeaderName, value| response.headers_mut().insert(name, value);
         set(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.challenge {
+        if self.status == StatusCode::UNAUTHORIZED {
             set(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            set(RETRY_AFTER, HeaderValue::from_static("1"));
+        let retry_after = self.retry_after.or((self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(1));
+        if let Some(seconds) = retry_after {
+            set(RETRY_AFTER, HeaderValue::from(seconds));
         }
         remember(self.cause, response.extensions_mut());
         response

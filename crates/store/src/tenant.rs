@@ -1,0 +1,161 @@
+//! A transaction on behalf of one tenant: the database itself shows it that tenant's rows only.
+//!
+//! Row-level security decides by the setting `claw.tenant` (migration 0004). This is the only way to a connection that
+//! does not see everything, and a connection of that pool sees nothing until its transaction has named its tenant; so
+//! a query that forgot to ask for the user's rows returns none instead of everybody's.
+
+use claw_types::UserId;
+use serde_json::Value;
+use sqlx::postgres::{PgConnection, Postgres};
+use uuid::Uuid;
+
+use crate::{Error, Result, Store};
+
+/// A transaction that sees one tenant's rows. Dropped without [`Tenant::commit`], it changes nothing.
+pub struct Tenant {
+    user: UserId,
+    txn: sqlx::Transaction<'static, Postgres>,
+}
+
+/// Who changes something, for the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// `operator`, `key <name>`, or the command that did it.
+    pub name: String,
+    /// The caller's address, where there is one.
+    pub address: Option<String>,
+}
+
+impl Actor {
+    /// Without an address: a process of ours.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), address: None }
+    }
+}
+
+/// A change, for the audit log.
+#[derive(Debug, Clone)]
+pub struct Change<'a> {
+    /// What was done to what, e.g. `channel.created`.
+    pub action: &'static str,
+    /// To which one.
+    pub subject: &'a str,
+    /// What is worth keeping of it; never a secret.
+    pub detail: Value,
+}
+
+impl Store {
+    /// Begins a transaction of this tenant.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn tenant(&self, user: &UserId) -> Result<Tenant> {
+        let mut txn = self.tenants.begin().await?;
+        sqlx::query("select set_config('claw.tenant', 'user:' || $1, true)")
+            .bind(user.as_str())
+            .execute(&mut *txn)
+            .await?;
+        Ok(Tenant { user: user.clone(), txn })
+    }
+}
+
+impl Tenant {
+    /// Whose it is.
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// Makes what was written last.
+    ///
+    /// # Errors
+    /// When it was not committed.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.txn.commit().await?)
+    }
+
+    pub(crate) fn conn(&mut self) -> &mut PgConnection {
+        &mut self.txn
+    }
+
+    /// Writes a change to the audit log; it lasts if the change does.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn audit(&mut self, actor: &Actor, change: &Change<'_>) -> Result<()> {
+        let user = self.user.clone();
+        write(&mut self.txn, actor, Some(&user), change).await
+    }
+
+    /// Claims a caller's idempotency key for what this transaction is about to make as `subject`. Answers what was
+    /// made under it before, if anything: then nothing is to be made. A call that is under way with the same key is
+    /// waited for.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`] when the key came with another body before.
+    pub async fn once(
+        &mut self,
+        kind: &str,
+        key: &str,
+        digest: [u8; 32],
+        subject: Uuid,
+    ) -> Result<Option<Uuid>> {
+        let user = self.user.clone();
+        once(&mut self.txn, user.as_str(), kind, key, digest, subject).await
+    }
+}
+
+/// [`Tenant::once`] for what belongs to no tenant: `user` is empty then.
+pub(crate) async fn once(
+    conn: &mut PgConnection,
+    user: &str,
+    kind: &str,
+    key: &str,
+    digest: [u8; 32],
+    subject: Uuid,
+) -> Result<Option<Uuid>> {
+    let claimed = sqlx::query(
+        "insert into idempotency_keys (user_id, kind, key, digest, subject) values ($1, $2, $3, $4, $5)
+         on conflict do nothing",
+    )
+    .bind(user)
+    .bind(kind)
+    .bind(key)
+    .bind(digest.as_slice())
+    .bind(subject)
+    .execute(&mut *conn)
+    .await?;
+    if claimed.rows_affected() == 1 {
+        return Ok(None);
+    }
+    let (before, subject): (Vec<u8>, Uuid) = sqlx::query_as(
+        "select digest, subject from idempotency_keys where user_id = $1 and kind = $2 and key = $3",
+    )
+    .bind(user)
+    .bind(kind)
+    .bind(key)
+    .fetch_one(&mut *conn)
+    .await?;
+    if before == digest { Ok(Some(subject)) } else { Err(Error::KeyReused) }
+}
+
+/// Writes to the audit log within a transaction.
+pub(crate) async fn write(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    user: Option<&UserId>,
+    change: &Change<'_>,
+) -> Result<()> {
+    sqlx::query(
+        "insert into audit_log (actor, address, action, user_id, subject, detail)
+         values ($1, $2, $3, $4, $5, $6::json)",
+    )
+    .bind(&actor.name)
+    .bind(actor.address.as_deref())
+    .bind(change.action)
+    .bind(user.map(UserId::as_str))
+    .bind(change.subject)
+    .bind(change.detail.to_string())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
