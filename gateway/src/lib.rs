@@ -14,6 +14,7 @@ mod app;
 mod auth;
 mod body;
 mod channel_cache;
+mod dispatch;
 mod edit;
 mod error;
 mod hub;
