@@ -1,5 +1,7 @@
 //! What adapters share; each thing once.
 
+pub mod fetch;
+pub mod filename;
 pub mod guard;
 pub mod http;
 pub mod media_link;
