@@ -164,6 +164,23 @@ impl From<ChannelError> for Problem {
     }
 }
 
+impl From<claw_media::Error> for Problem {
+    fn from(error: claw_media::Error) -> Self {
+        use claw_media::Error;
+
+        match &error {
+            Error::TooLarge(_) => Self::of(Kind::BodyTooLarge, error.to_string()),
+            Error::TimedOut(_) => Self::of(Kind::PlatformFailed, error.to_string()),
+            Error::Source(source) => match source.downcast_ref::<ChannelError>() {
+                Some(source) => source.clone().into(),
+                None => Self::of(Kind::PlatformFailed, error.to_string()),
+            },
+            Error::Changed => Self::unavailable().caused_by(&error),
+            _ => Self::internal().caused_by(&error),
+        }
+    }
+}
+
 impl From<serde_json::Error> for Problem {
     fn from(error: serde_json::Error) -> Self {
         Self::internal().caused_by(&error)
