@@ -2,5 +2,7 @@
 
 pub mod guard;
 pub mod http;
+pub mod markdown;
 pub mod media_link;
+pub mod plan;
 pub mod split;

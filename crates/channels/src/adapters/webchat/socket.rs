@@ -24,7 +24,7 @@ use axum::routing::any;
 use bytes::Bytes;
 use claw_runtime::{Backoff, Random};
 use claw_secrets::signature::sha256;
-use claw_types::{ChannelId, Inbound, Sender};
+use claw_types::{ChannelId, Inbound, Sender, limits};
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
@@ -109,7 +109,18 @@ fn is_token(text: &str, min: usize, max: usize) -> bool {
 #[derive(Debug, PartialEq)]
 struct Said {
     client_id: String,
+    /// What was written, or what is on the button that was pressed.
     text: String,
+    pressed: Option<Pressed>,
+}
+
+/// The button that was pressed.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Pressed {
+    /// What it sends back.
+    data: String,
+    /// The message below which it stands.
+    message_id: String,
 }
 
 /// Why a frame of the page's was refused, and which message it was as far as that could be read.
@@ -124,8 +135,10 @@ fn read(frame: &str) -> Result<Said, Refused> {
         client_id: String,
         #[serde(default)]
         text: String,
+        #[serde(default)]
+        pressed: Option<Pressed>,
     }
-    let Ok(ClientFrame { r#type, client_id, text }) = serde_json::from_str(frame) else {
+    let Ok(ClientFrame { r#type, client_id, text, pressed }) = serde_json::from_str(frame) else {
         return Err(Refused(None, "the frame is no JSON object with type, client_id and text"));
     };
     if r#type != "message" {
@@ -143,7 +156,23 @@ fn read(frame: &str) -> Result<Said, Refused> {
             "The message is longer than 16,000 characters. Please shorten it.",
         ));
     }
-    Ok(Said { client_id, text })
+    if pressed.as_ref().is_some_and(|pressed| !pressed.is_plausible(&text)) {
+        return Err(Refused(Some(client_id), "This is no button of this chat."));
+    }
+    Ok(Said { client_id, text, pressed })
+}
+
+impl Pressed {
+    /// Whether a button can be like this. Which buttons there are is not looked up: a visitor who makes one up has only
+    /// written the backend another message.
+    fn is_plausible(&self, text: &str) -> bool {
+        let id = |c: char| c.is_ascii_hexdigit() || matches!(c, '-' | ':');
+        (1..=limits::BUTTON_DATA).contains(&self.data.len())
+            && !self.data.contains(char::is_control)
+            && text.chars().count() <= limits::BUTTON_TEXT
+            && (1..=64).contains(&self.message_id.len())
+            && self.message_id.chars().all(id)
+    }
 }
 
 /// Lets so many messages pass in a window of time.
@@ -285,12 +314,13 @@ impl Session {
         }
     }
 
-    async fn said(&mut self, Said { client_id, text }: Said) -> Result<(), End> {
+    async fn said(&mut self, said: Said) -> Result<(), End> {
+        let client_id = said.client_id.clone();
         if !self.pace.admits(Instant::now()) {
             let reason = "That was a lot at once. Please wait a few seconds before sending more.";
             return self.refuse(Some(&client_id), reason).await;
         }
-        let message = self.inbound(&client_id, text);
+        let message = self.inbound(said);
         match self.hub.accept(self.channel, message).await {
             Ok(stored) => {
                 let ack = Frame::Ack { client_id: &client_id, id: stored.id, duplicate: stored.duplicate };
@@ -304,8 +334,18 @@ impl Session {
         }
     }
 
-    fn inbound(&self, client_id: &str, text: String) -> Inbound {
+    fn inbound(&self, Said { client_id, text, pressed }: Said) -> Inbound {
         let conversation = self.conversation.clone();
+        let mut metadata = Map::from_iter([("chat_id".to_owned(), Value::String(conversation.clone()))]);
+        let (content_type, text) = match pressed {
+            None => ("text", text),
+            Some(Pressed { data, message_id }) => {
+                metadata.insert("callback_data".to_owned(), Value::String(data.clone()));
+                metadata.insert("message_id".to_owned(), Value::String(message_id));
+                metadata.insert("button_text".to_owned(), Value::String(text));
+                ("button", data)
+            }
+        };
         Inbound {
             // The page chooses the second half, so the first keeps it from colliding with another visitor's.
             platform_message_id: Some(format!("{conversation}:{client_id}")),
@@ -314,10 +354,10 @@ impl Session {
                 display_name: "Visitor".to_owned(),
                 internal_user: None,
             }),
-            content_type: "text".to_owned(),
+            content_type: content_type.to_owned(),
             text: Some(text),
             timestamp: Some(self.hub.now()),
-            metadata: Map::from_iter([("chat_id".to_owned(), Value::String(conversation.clone()))]),
+            metadata,
             recipient: conversation,
             ..Inbound::default()
         }
@@ -329,8 +369,9 @@ impl Session {
         // From the last message that the page has, not behind it: some of its parts may be missing there.
         let from = self.seen.saturating_sub(1);
         if let Ok(items) = self.hub.history(self.channel, &self.conversation, from).await {
+            let gone = frames::deleted(&items);
             for item in &items {
-                for frame in frames::of_history(item) {
+                for frame in frames::of_history(item, &gone) {
                     self.send(Message::text(frame)).await?;
                 }
                 self.seen = self.seen.max(item.seq);
