@@ -11,7 +11,8 @@
 //! Something that can't be stored right now is answered with an error that names no message, and the end of the
 //! socket: to the page an error with a name is final, but what is merely unanswered it sends again by itself.
 
-use std::collections::VecDeque;
+mod said;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use axum::routing::any;
 use bytes::Bytes;
 use claw_runtime::{Backoff, Random};
 use claw_secrets::signature::sha256;
-use claw_types::{ChannelId, Inbound, Sender, limits};
+use claw_types::{ChannelId, Inbound, Sender};
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
@@ -33,11 +34,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tracing::warn;
 
+use self::said::{Pace, Pressed, Refused, Said, is_token, read};
 use super::frames::{self, Frame};
 use super::{Config, origin, page};
 use crate::{Hub, HubError};
 
-const MAX_TEXT: usize = 16_000;
 /// The longest text with every character escaped to six bytes, and its envelope. A frame over it ends the socket,
 /// and the page, which knows only of the characters, would send it again for ever.
 const MAX_FRAME: usize = 128 * 1024;
@@ -47,8 +48,6 @@ const SILENCE: Duration = Duration::from_mins(1);
 /// A page that takes nothing for so long is gone too.
 const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
-const PACE: usize = 20;
-const PACE_WINDOW: Duration = Duration::from_secs(10);
 
 /// The socket's address.
 pub fn routes() -> Router<Arc<dyn Hub>> {
@@ -98,98 +97,6 @@ async fn open(
 fn conversation_id(channel: ChannelId, visitor: &str) -> String {
     let hash = sha256(&[channel.0.as_bytes(), visitor.as_bytes()].concat());
     hex::encode(&hash[..16])
-}
-
-fn is_token(text: &str, min: usize, max: usize) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-    (min..=max).contains(&text.len()) && text.bytes().all(plain)
-}
-
-/// A message from the page.
-#[derive(Debug, PartialEq)]
-struct Said {
-    client_id: String,
-    /// What was written, or what is on the button that was pressed.
-    text: String,
-    pressed: Option<Pressed>,
-}
-
-/// The button that was pressed.
-#[derive(Debug, PartialEq, Deserialize)]
-struct Pressed {
-    /// What it sends back.
-    data: String,
-    /// The message below which it stands.
-    message_id: String,
-}
-
-/// Why a frame of the page's was refused, and which message it was as far as that could be read.
-#[derive(Debug, PartialEq)]
-struct Refused(Option<String>, &'static str);
-
-fn read(frame: &str) -> Result<Said, Refused> {
-    #[derive(Deserialize)]
-    struct ClientFrame {
-        r#type: String,
-        #[serde(default)]
-        client_id: String,
-        #[serde(default)]
-        text: String,
-        #[serde(default)]
-        pressed: Option<Pressed>,
-    }
-    let Ok(ClientFrame { r#type, client_id, text, pressed }) = serde_json::from_str(frame) else {
-        return Err(Refused(None, "the frame is no JSON object with type, client_id and text"));
-    };
-    if r#type != "message" {
-        return Err(Refused(None, "the frame's type is unknown; \"message\" is the only one"));
-    }
-    if !is_token(&client_id, 1, 64) {
-        return Err(Refused(None, "client_id must be 1 to 64 letters, digits, '-' or '_'"));
-    }
-    if text.trim().is_empty() {
-        return Err(Refused(Some(client_id), "The message is empty."));
-    }
-    if text.chars().count() > MAX_TEXT {
-        return Err(Refused(
-            Some(client_id),
-            "The message is longer than 16,000 characters. Please shorten it.",
-        ));
-    }
-    if pressed.as_ref().is_some_and(|pressed| !pressed.is_plausible(&text)) {
-        return Err(Refused(Some(client_id), "This is no button of this chat."));
-    }
-    Ok(Said { client_id, text, pressed })
-}
-
-impl Pressed {
-    /// Whether a button can be like this. Which buttons there are is not looked up: a visitor who makes one up has only
-    /// written the backend another message.
-    fn is_plausible(&self, text: &str) -> bool {
-        let id = |c: char| c.is_ascii_hexdigit() || matches!(c, '-' | ':');
-        (1..=limits::BUTTON_DATA).contains(&self.data.len())
-            && !self.data.contains(char::is_control)
-            && text.chars().count() <= limits::BUTTON_TEXT
-            && (1..=64).contains(&self.message_id.len())
-            && self.message_id.chars().all(id)
-    }
-}
-
-/// Lets so many messages pass in a window of time.
-#[derive(Default)]
-struct Pace(VecDeque<Instant>);
-
-impl Pace {
-    fn admits(&mut self, now: Instant) -> bool {
-        while self.0.front().is_some_and(|at| now.duration_since(*at) >= PACE_WINDOW) {
-            self.0.pop_front();
-        }
-        let admitted = self.0.len() < PACE;
-        if admitted {
-            self.0.push_back(now);
-        }
-        admitted
-    }
 }
 
 /// The hub's randomness, for jitter.

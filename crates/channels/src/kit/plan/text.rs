@@ -34,6 +34,10 @@ impl Text {
         if format == Format::Plain {
             return (unit.count(source) <= limit).then(|| Self::verbatim(source));
         }
+        if unit.count(source) > MARKUP_LIMIT * limit.max(SHORTEST) {
+            // Reading all of a long text only to find that it is no caption is not worth it.
+            return None;
+        }
         let rendered = markdown::render(source, dialect);
         let fits =
             unit.count(&rendered.shown) <= limit && rendered.body.len() <= MARKUP_LIMIT * limit.max(SHORTEST);

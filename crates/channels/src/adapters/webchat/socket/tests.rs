@@ -351,9 +351,9 @@ async fn too_many_messages_at_once_are_refused() {
     let (_hub, url) = gateway().await;
     let mut client = connect(&url, 0).await;
     client.replay().await;
-    for n in 0..=PACE {
+    for n in 0..=said::PACE {
         client.say(message(&format!("c{n}"), "x")).await;
-        let expected = if n < PACE { "ack" } else { "error" };
+        let expected = if n < said::PACE { "ack" } else { "error" };
         assert_eq!(client.hear().await["type"], expected, "{n}");
     }
 }
