@@ -154,6 +154,7 @@ impl From<ChannelError> for Problem {
             ChannelError::Config(_) | ChannelError::BadRequest(_) => StatusCode::BAD_REQUEST,
             ChannelError::BadSignature(_) => StatusCode::UNAUTHORIZED,
             ChannelError::Permanent(_) => StatusCode::NOT_FOUND,
+            ChannelError::Unsupported(_) => StatusCode::UNPROCESSABLE_ENTITY,
             ChannelError::RateLimited(_)
             | ChannelError::Retryable(_)
             | ChannelError::Uncertain(_)

@@ -4,5 +4,7 @@ pub mod fetch;
 pub mod filename;
 pub mod guard;
 pub mod http;
+pub mod markdown;
 pub mod media_link;
+pub mod plan;
 pub mod split;
