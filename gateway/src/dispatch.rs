@@ -2,9 +2,12 @@
 //!
 //! Below 400 always means that the message is safe. A caller that goes away while waiting changes nothing.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use claw_channels::{Degraded, plan};
 use claw_store::{Accepted, Channel, MessageStatus, NewMessage};
 use claw_types::{MessageId, MessageState, Outbound};
 use serde::Serialize;
@@ -16,6 +19,7 @@ use crate::app::App;
 use crate::channel_cache::Known;
 use crate::error::{Kind, Problem};
 use crate::intake;
+use crate::path::ChannelPath;
 
 /// What became of a message so far.
 #[derive(Serialize, ToSchema)]
@@ -34,6 +38,8 @@ pub struct Sent {
     detail: Option<String>,
     /// Whether the call repeats an earlier one, whose message this is.
     duplicate: Option<bool>,
+    /// What the platform does not have, and what happens instead. Absent when it has everything.
+    degraded: Option<Vec<Degraded>>,
 }
 
 /// A message that is safe, and what became of it so far.
@@ -42,31 +48,49 @@ pub struct Dispatched {
     pub accepted: Accepted,
     /// Where it stands.
     pub status: MessageStatus,
+    /// What its platform does not have.
+    pub degraded: Vec<Degraded>,
+}
+
+/// The channel of this name.
+///
+/// # Errors
+/// 404 when the user has none.
+pub async fn channel(app: &App, path: &ChannelPath) -> Result<Arc<Known>, Problem> {
+    let known = app.channels.of_user(&path.user, &path.instance).await?;
+    Ok(known.ok_or(claw_store::Error::NoChannel)?)
 }
 
 /// Commits a message and waits for its delivery, but not for ever.
 ///
 /// # Errors
-/// 409 for a channel that is switched off, 503 when it was not committed.
+/// 409 for a channel that is switched off, 422 for what its platform can't do at all, 503 when it was not committed;
+/// then nothing was stored.
 pub async fn dispatch(
     app: &App,
     known: &Known,
-    message: &Outbound,
+    mut message: Outbound,
     key: Option<&str>,
 ) -> Result<Dispatched, Problem> {
     if !known.channel.enabled {
         return Err(Problem::conflict("the channel is switched off: enable it first"));
     }
-    let message = NewMessage::outbound(&known.channel, message, &app.ids, key)?;
+    let caps = known.adapter()?.caps();
+    // Without threads, a chat is one conversation: its history must have the message.
+    if !caps.threads {
+        message.thread_id = None;
+    }
+    let planned = plan(&message, caps).map_err(|error| Problem::of(Kind::Refused, error.to_string()))?;
+    let message = NewMessage::outbound(&known.channel, &message, &app.ids, key)?;
     let accepted = intake::accept_one(app, message).await?;
     let status = outcome(app, &known.channel, &accepted).await;
-    Ok(Dispatched { accepted, status })
+    Ok(Dispatched { accepted, status, degraded: planned.degraded })
 }
 
 impl Dispatched {
     /// 200 sent, 202 queued (or handed over without an answer), 422 refused by the platform, 502 given up.
     pub fn answer(&self) -> Response {
-        answer(&self.accepted, &self.status)
+        answer(&self.accepted, &self.status, &self.degraded)
     }
 }
 
@@ -85,7 +109,7 @@ async fn outcome(app: &App, channel: &Channel, accepted: &Accepted) -> MessageSt
     app.lifecycle.soft().run_until_cancelled(delivered).await.unwrap_or_else(pending)
 }
 
-fn answer(accepted: &Accepted, status: &MessageStatus) -> Response {
+fn answer(accepted: &Accepted, status: &MessageStatus, degraded: &[Degraded]) -> Response {
     let id = accepted.id();
     let reason = |otherwise: &str| status.error.clone().unwrap_or_else(|| otherwise.to_owned());
     let (code, mut body) = match status.state {
@@ -113,6 +137,9 @@ fn answer(accepted: &Accepted, status: &MessageStatus) -> Response {
     if matches!(accepted, Accepted::Duplicate(_)) {
         body["duplicate"] = Value::Bool(true);
     }
+    if !degraded.is_empty() {
+        body["degraded"] = json!(degraded);
+    }
     (code, Json(body)).into_response()
 }
 
@@ -136,7 +163,7 @@ mod tests {
             platform_message_ids: vec!["1".into(), "2".into()],
             error: (state != MessageState::Done).then(|| "because".to_owned()),
         };
-        let response = answer(&accepted, &status);
+        let response = answer(&accepted, &status, &[]);
         let code = response.status().as_u16();
         let body = crate::body::read(response.into_body()).await.unwrap();
         (code, serde_json::from_slice(&body).unwrap())

@@ -37,12 +37,7 @@ pub async fn handle(
     IdempotencyKey(key): IdempotencyKey,
     body: Body<SendBody>,
 ) -> Result<Response, Problem> {
-    let mut message = outbound::read(body.value, app.allow_private)?;
-    let known = app.channels.of_user(&path.user, &path.instance).await?;
-    let known = known.ok_or(claw_store::Error::NoChannel)?;
-    // Without threads, a chat is one conversation: its history must have the message.
-    if !known.adapter()?.caps().threads {
-        message.thread_id = None;
-    }
-    Ok(dispatch::dispatch(&app, &known, &message, key.as_deref()).await?.answer())
+    let message = outbound::read(body.value, app.allow_private)?;
+    let known = dispatch::channel(&app, &path).await?;
+    Ok(dispatch::dispatch(&app, &known, message, key.as_deref()).await?.answer())
 }
