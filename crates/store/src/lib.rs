@@ -19,6 +19,7 @@ pub mod vault;
 pub use audit::{AuditEntry, AuditFilter};
 pub use channels::{Channel, ChannelStatus, Observation, SaveChannel, Sighting};
 pub use error::{Error, chain};
+pub use intake::{Chat, Event};
 pub use keys::{ApiKey, NewApiKey, Scope};
 pub use leaders::Leader;
 pub use lease::{Claimed, Lease, Member, Peer};
