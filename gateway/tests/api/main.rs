@@ -10,4 +10,5 @@ mod health;
 mod keys;
 mod media;
 mod send;
+mod wake;
 mod webhooks;

@@ -6,6 +6,7 @@ mod events;
 mod lease;
 mod messages;
 mod tenants;
+mod timers;
 
 use std::sync::Arc;
 
