@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use crate::app::Shared;
 use crate::hub::GatewayHub;
 use crate::openapi::{self, needs};
-use crate::routes::{audit, channels, document, health, keys, media, problems, webhooks};
+use crate::routes::{audit, channels, document, health, hooks, keys, media, problems, settings, webhooks};
 use crate::{answers, auth, body};
 
 /// Paths that need a key, and the scope that it needs. A path under `/api` belongs here and nowhere else; tests walk
@@ -38,6 +38,10 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(needs(Read, routes!(keys::get::handle)))
         .routes(needs(Manage, routes!(keys::revoke::handle)))
         .routes(needs(Read, routes!(audit::handle)))
+        .routes(needs(Send, routes!(hooks::wake::handle)))
+        .routes(needs(Send, routes!(hooks::agent::handle)))
+        .routes(needs(Read, routes!(settings::get::handle)))
+        .routes(needs(Manage, routes!(settings::put::handle)))
 }
 
 /// Paths that anyone may call.

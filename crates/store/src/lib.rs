@@ -13,22 +13,28 @@ pub mod messages;
 pub mod pool;
 pub mod schema;
 pub mod sent;
+pub mod settings;
 pub mod shards;
 pub mod tenant;
+pub mod timers;
 pub mod vault;
+pub mod wakes;
 
 pub use audit::{AuditEntry, AuditFilter};
 pub use channels::{Channel, ChannelStatus, Observation, SaveChannel, Sighting};
 pub use error::{Error, chain};
+pub use intake::{Chat, Event};
 pub use keys::{ApiKey, NewApiKey, Scope};
 pub use leaders::Leader;
 pub use lease::{Claimed, Lease, Member, Peer};
 pub use messages::{Accepted, HistoryRow, MessageStatus, MessageWriter, NewMessage, Settlement};
 pub use pool::Store;
 pub use sent::OnPlatform;
+pub use settings::UserSettings;
 pub use shards::Owner;
 pub use tenant::{Actor, Change, Tenant};
 pub use vault::Vault;
+pub use wakes::{Once, When, Woken};
 
 /// What every function here returns.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -10,7 +10,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use crate::{Error, Result, Store};
+use crate::{Error, Result, Store, Tenant};
 
 /// A message to accept.
 #[derive(Debug, Clone)]
@@ -150,7 +150,8 @@ impl MessageWriter {
     }
 }
 
-const WORK: &str = "m.id, m.seq, m.shard, m.user_id, m.channel_id, m.direction, m.conversation, \
+/// The columns of a [`Work`], of `messages m`.
+pub(crate) const WORK: &str = "m.id, m.seq, m.shard, m.user_id, m.channel_id, m.direction, m.conversation, \
      m.payload::text as payload, m.media::text as media, m.attempts, \
      m.platform_message_ids::text as platform_message_ids, \
      (extract(epoch from m.accepted_at) * 1000)::bigint as accepted_at_ms";
@@ -416,26 +417,56 @@ fn accepted(
     known: &HashMap<(Uuid, String), Uuid>,
 ) -> Option<Accepted> {
     if let Some(&(seq, accepted_at_ms)) = stored.get(&message.id.0) {
-        return Some(Accepted::New(Box::new(Work {
-            id: message.id,
-            seq,
-            shard: message.shard,
-            user_id: message.user_id.clone(),
-            channel_id: message.channel_id,
-            direction: message.direction,
-            conversation: message.conversation.clone(),
-            payload: message.payload.clone(),
-            media: message.media.clone(),
-            attempts: 0,
-            platform_message_ids: Vec::new(),
-            accepted_at_ms,
-        })));
+        return Some(Accepted::New(Box::new(stored_work(message, seq, accepted_at_ms))));
     }
     let key = (message.channel_id.0, message.key.clone()?);
     known.get(&key).map(|id| Accepted::Duplicate(MessageId(*id)))
 }
 
-fn work(row: &PgRow) -> Result<Work> {
+fn stored_work(message: &NewMessage, seq: i64, accepted_at_ms: i64) -> Work {
+    Work {
+        id: message.id,
+        seq,
+        shard: message.shard,
+        user_id: message.user_id.clone(),
+        channel_id: message.channel_id,
+        direction: message.direction,
+        conversation: message.conversation.clone(),
+        payload: message.payload.clone(),
+        media: message.media.clone(),
+        attempts: 0,
+        platform_message_ids: Vec::new(),
+        accepted_at_ms,
+    }
+}
+
+impl Tenant {
+    /// Accepts a message as part of this transaction: it is safe once that is committed. Its key does not count; what
+    /// makes it the same one again is the transaction's to know ([`Tenant::once`]).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn message_accept(&mut self, message: &NewMessage) -> Result<Work> {
+        let (seq, accepted_at_ms): (i64, i64) = sqlx::query_as(
+            "insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, media)
+             values ($1, $2, $3, $4, $5, $6, $7::json, $8::json)
+             returning seq, (extract(epoch from accepted_at) * 1000)::bigint",
+        )
+        .bind(message.id.0)
+        .bind(message.user_id.as_str())
+        .bind(message.channel_id.0)
+        .bind(message.shard.as_i32())
+        .bind(message.direction.as_str())
+        .bind(&message.conversation)
+        .bind(message.payload.get())
+        .bind(message.media.as_ref().map(|media| media.get()))
+        .fetch_one(self.conn())
+        .await?;
+        Ok(stored_work(message, seq, accepted_at_ms))
+    }
+}
+
+pub(crate) fn work(row: &PgRow) -> Result<Work> {
     let id = MessageId(row.try_get("id")?);
     let (user, shard, attempts): (String, i32, i32) =
         (row.try_get("user_id")?, row.try_get("shard")?, row.try_get("attempts")?);

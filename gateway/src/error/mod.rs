@@ -71,6 +71,11 @@ impl Problem {
         Self::of(Kind::Forbidden, "this key is good for one user, and the path is another user's")
     }
 
+    /// 403: the key belongs to one user, the body names another.
+    pub fn another_users_body() -> Self {
+        Self::of(Kind::Forbidden, "this key is good for one user, and \"user_id\" names another")
+    }
+
     /// 403: the key belongs to one user, the path to all.
     pub fn not_the_operator() -> Self {
         let detail = "this key is good for one user only; this call needs a key of all users";

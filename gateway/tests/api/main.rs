@@ -11,4 +11,5 @@ mod keys;
 mod media;
 mod rich;
 mod send;
+mod wake;
 mod webhooks;

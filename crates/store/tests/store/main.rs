@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod channels;
+mod events;
 mod lease;
 mod messages;
 mod tenants;
+mod timers;
 
 use std::sync::Arc;
 
