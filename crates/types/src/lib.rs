@@ -5,6 +5,7 @@
 pub mod bodies;
 pub mod ids;
 pub mod inbound;
+pub mod job;
 pub mod limits;
 pub mod outbound;
 pub mod placement;
@@ -14,6 +15,7 @@ pub mod work;
 pub use bodies::{Media, MediaKind, MediaRef, ReplyTo, Sender, WebhookBody};
 pub use ids::{ChannelId, IdError, InstanceId, MessageId, UserId};
 pub use inbound::Inbound;
+pub use job::{Action, ActionType, AssistantTask, ChannelMessage, Delivery};
 pub use limits::Invalid;
 pub use outbound::{Act, Button, ButtonAction, Format, Location, Outbound, Poll};
 pub use placement::{Candidate, owner_of};
