@@ -22,6 +22,7 @@ pub mod vault;
 pub use audit::{AuditEntry, AuditFilter};
 pub use channels::{Channel, ChannelStatus, Observation, SaveChannel, Sighting};
 pub use error::{Error, chain};
+pub use intake::{Chat, Event};
 pub use jobs::{Job, SaveJob};
 pub use keys::{ApiKey, NewApiKey, Scope};
 pub use leaders::Leader;

@@ -118,6 +118,11 @@ text_id! {
 }
 
 impl InstanceId {
+    /// Stands where a channel's slug would, in an event that no channel has to do with.
+    pub fn hooks() -> Self {
+        Self("hooks".to_owned())
+    }
+
     fn validate(text: &str) -> Result<(), IdError> {
         let allowed = "use letters, digits, '_', '-' and '.'";
         check("the channel instance", text, 64, allowed, |c| {
@@ -152,6 +157,11 @@ uuid_id! {
     ChannelId
 }
 
+impl ChannelId {
+    /// Of what no channel has to do with.
+    pub const NONE: Self = Self(Uuid::nil());
+}
+
 uuid_id! {
     /// A message, in either direction. `UUIDv7`: sorts roughly by time of acceptance.
     MessageId
@@ -168,6 +178,7 @@ mod tests {
         assert!("a/b".parse::<UserId>().is_err());
         assert!("x".repeat(129).parse::<UserId>().is_err());
         assert!("jörg@example.org".parse::<UserId>().is_ok());
+        assert_eq!(InstanceId::hooks().as_str().parse(), Ok(InstanceId::hooks()));
         let error = "my channel".parse::<InstanceId>().unwrap_err();
         assert_eq!(
             error.to_string(),

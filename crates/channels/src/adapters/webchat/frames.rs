@@ -109,7 +109,7 @@ pub fn of_part<'a>(part: &Part<'a>) -> Frame<'a> {
 /// A stored message, as frames ready to be sent.
 pub fn of_history(item: &HistoryItem) -> Vec<String> {
     let read = match item.direction {
-        Direction::In => serde_json::from_str(item.payload.get()).map(|body| vec![of_visitor(item, &body)]),
+        Direction::In => serde_json::from_str(item.payload.get()).map(|body| of_visitor(item, &body)),
         Direction::Out => serde_json::from_str(item.payload.get()).map(|message| of_outbound(item, &message)),
     };
     read.unwrap_or_else(|error| {
@@ -118,9 +118,13 @@ pub fn of_history(item: &HistoryItem) -> Vec<String> {
     })
 }
 
-fn of_visitor(item: &HistoryItem, body: &WebhookBody) -> String {
+fn of_visitor(item: &HistoryItem, body: &WebhookBody) -> Vec<String> {
+    // An event for the backend that shares the conversation; the visitor did not write it.
+    if body.sender.is_none() {
+        return Vec::new();
+    }
     let platform_id = body.platform_message_id.as_deref();
-    Frame::Message {
+    let frame = Frame::Message {
         id: item.id.to_string(),
         seq: item.seq,
         client_id: platform_id.and_then(|id| id.rsplit_once(':')).map(|(_, client_id)| client_id),
@@ -128,8 +132,8 @@ fn of_visitor(item: &HistoryItem, body: &WebhookBody) -> String {
         text: body.text.as_deref(),
         media: None,
         at: item.accepted_at,
-    }
-    .json()
+    };
+    vec![frame.json()]
 }
 
 fn of_outbound(item: &HistoryItem, message: &Outbound) -> Vec<String> {
