@@ -5,6 +5,7 @@
 //! - `path`, `query`, `body` and `outbound` check what comes in; `error` and `answers` are what goes out when it is wrong.
 //! - `edit` makes and changes channels; `channel_cache` keeps those in use.
 //! - `intake` has messages committed and tells their owner, before anyone is answered.
+//! - `perform` does what a scheduled job is to do.
 //! - `hub` serves the adapters whose people connect to the gateway itself.
 
 #![allow(unused_qualifications, reason = "the macros that describe the API write them")]
@@ -22,6 +23,7 @@ mod intake;
 mod openapi;
 mod outbound;
 mod path;
+mod perform;
 mod query;
 mod router;
 mod routes;

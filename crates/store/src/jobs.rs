@@ -6,12 +6,13 @@
 
 use chrono::{DateTime, Utc};
 use claw_schedule::{Limits, Schedule};
-use claw_types::{ActionType, UserId};
+use claw_types::{Action, UserId};
 use serde_json::{Map, Value, json};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use crate::targets::target;
 use crate::{Actor, Change, Error, Result, Store, Tenant};
 
 /// Most jobs of one user; a list shows them all.
@@ -67,8 +68,8 @@ pub struct SaveJob {
     pub plan: Schedule,
     /// When, as it was sent.
     pub schedule: Map<String, Value>,
-    /// The kind of its action.
-    pub action_type: ActionType,
+    /// What.
+    pub does: Action,
     /// What, as it was sent.
     pub action: Map<String, Value>,
     /// Whether it is over after one run; what runs `at` a time always is.
@@ -88,8 +89,9 @@ impl Store {
     /// before, if any, and whether it is new.
     ///
     /// # Errors
-    /// [`Error::Schedule`] when it would never run, [`Error::TooMany`], [`Error::KeyReused`], [`Error::NotFound`] when
-    /// the job made under the key was deleted since; then nothing was stored.
+    /// [`Error::Schedule`] when it would never run, [`Error::NoTarget`] and [`Error::ManyTargets`] when its channel is
+    /// not clear, [`Error::TooMany`], [`Error::KeyReused`], [`Error::NotFound`] when the job made under the key was
+    /// deleted since; then nothing was stored.
     pub async fn job_create(
         &self,
         user: &UserId,
@@ -106,6 +108,9 @@ impl Store {
         }
         let now = room(&mut tenant).await?;
         save.plan.check(now)?;
+        if let Some(channel) = save.does.channel() {
+            target(&mut tenant, channel).await?;
+        }
         let enabled = save.enabled.unwrap_or(true);
         let sql = format!(
             "insert into cron_jobs (name, label, enabled, schedule, schedule_type, action, action_type, one_shot,
@@ -153,9 +158,13 @@ impl Store {
 
     /// Replaces everything of a job. The intervals of an unchanged `every` go on as they were.
     ///
+    /// What is as it was is not checked again: the client writes whole jobs back, and must be able to rename one whose
+    /// channel or whose time is gone.
+    ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Schedule`] when it has a new schedule, or is switched on, and would never run. Then
-    /// nothing was changed.
+    /// [`Error::NotFound`]; [`Error::Schedule`] when it has a new schedule, or is switched on, and would never run;
+    /// [`Error::NoTarget`] and [`Error::ManyTargets`] when it names another channel, which is not clear. Then nothing was
+    /// changed.
     pub async fn job_replace(&self, user: &UserId, id: Uuid, save: &SaveJob, actor: &Actor) -> Result<Job> {
         let mut tenant = self.tenant(user).await?;
         let before = find(&mut tenant, id, true).await?;
@@ -164,6 +173,12 @@ impl Store {
         let unchanged = before.schedule == save.schedule;
         if !unchanged || (enabled && !before.enabled) {
             save.plan.check(now)?;
+        }
+        let named = Action::read(&before.action).ok();
+        if let Some(channel) = save.does.channel()
+            && named.as_ref().and_then(Action::channel) != Some(channel)
+        {
+            target(&mut tenant, channel).await?;
         }
         let anchor = if unchanged { before.anchor_at } else { now };
         let sql = format!(
@@ -294,7 +309,7 @@ fn bind<'q>(query: Query<'q>, save: &SaveJob, enabled: bool) -> Result<Query<'q>
         .bind(serde_json::to_string(&save.schedule)?)
         .bind(save.plan.schedule_type())
         .bind(serde_json::to_string(&save.action)?)
-        .bind(save.action_type.as_str())
+        .bind(save.does.action_type().as_str())
         .bind(once)
         .bind(json(&save.channel_type)?)
         .bind(json(&save.metadata)?))

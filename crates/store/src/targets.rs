@@ -3,7 +3,10 @@
 use claw_types::UserId;
 
 use crate::channels::{COLUMNS, channel};
-use crate::{Channel, Error, Result, Store};
+use crate::{Channel, Error, Result, Store, Tenant};
+
+/// More channels of one type than anybody has; only their number is told.
+const MOST: i64 = 1_000;
 
 impl Store {
     /// The user's channel of this name; or the only one of this type, as older jobs name it.
@@ -11,28 +14,31 @@ impl Store {
     /// # Errors
     /// [`Error::NoTarget`], [`Error::ManyTargets`].
     pub async fn channel_named(&self, user: &UserId, name: &str) -> Result<Channel> {
-        let sql = format!(
-            "select {COLUMNS} from channels c
-             where c.user_id = $1 and c.deleted_at is null and (c.instance = $2 or c.channel_type = $2)
-             order by c.instance = $2 desc, c.created_at limit 1000"
-        );
-        // No stored name has a control character, and PostgreSQL refuses NUL.
-        if name.chars().any(char::is_control) {
-            return Err(Error::NoTarget(name.to_owned()));
-        }
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(user.as_str())
-            .bind(name)
-            .fetch_all(self.tenant(user).await?.conn())
-            .await?;
-        let found = rows.iter().map(channel).collect::<Result<Vec<_>>>()?;
-        let count = found.len();
-        match found.into_iter().next() {
-            None => Err(Error::NoTarget(name.to_owned())),
-            Some(first) if first.instance.as_str() != name && count > 1 => {
-                Err(Error::ManyTargets { channel_type: name.to_owned(), count })
-            }
-            Some(first) => Ok(first),
-        }
+        target(&mut self.tenant(user).await?, name).await
     }
+}
+
+/// [`Store::channel_named`] within a transaction.
+pub(crate) async fn target(tenant: &mut Tenant, name: &str) -> Result<Channel> {
+    // No stored name has a control character, and PostgreSQL refuses NUL.
+    if name.chars().any(char::is_control) {
+        return Err(Error::NoTarget(name.to_owned()));
+    }
+    let sql = format!(
+        "select {COLUMNS} from channels c
+         where c.user_id = $1 and c.deleted_at is null and (c.instance = $2 or c.channel_type = $2)
+         order by c.instance = $2 desc, c.created_at limit $3"
+    );
+    let user = tenant.user().clone();
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(user.as_str())
+        .bind(name)
+        .bind(MOST)
+        .fetch_all(tenant.conn())
+        .await?;
+    let first = channel(rows.first().ok_or_else(|| Error::NoTarget(name.to_owned()))?)?;
+    if first.instance.as_str() != name && rows.len() > 1 {
+        return Err(Error::ManyTargets { channel_type: name.to_owned(), count: rows.len() });
+    }
+    Ok(first)
 }

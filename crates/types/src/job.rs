@@ -132,6 +132,14 @@ impl Action {
         }
     }
 
+    /// Its type.
+    pub fn action_type(&self) -> ActionType {
+        match self {
+            Self::Message(_) => ActionType::ChannelMessage,
+            Self::Task(_) => ActionType::AssistantTask,
+        }
+    }
+
     /// The channel that it needs, as its user named it.
     pub fn channel(&self) -> Option<&str> {
         match self {

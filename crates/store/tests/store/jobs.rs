@@ -2,7 +2,7 @@
 
 use claw_schedule::{Limits, Schedule};
 use claw_store::{Actor, Error, Job, RunStatus, SaveJob};
-use claw_types::{ActionType, MessageId, UserId};
+use claw_types::{Action, MessageId, UserId};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -12,6 +12,17 @@ fn object(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
+fn task() -> Value {
+    json!({"type": "assistant_task", "agent_id": null, "context": "\0"})
+}
+
+/// To one person through the channel of this name.
+fn message(channel: &str) -> SaveJob {
+    let action =
+        object(&json!({"type": "channel_message", "channel": channel, "recipient": 5, "message": "hi"}));
+    SaveJob { does: Action::read(&action).unwrap(), action, ..saved("message", &every(60)) }
+}
+
 fn saved(name: &str, schedule: &Value) -> SaveJob {
     SaveJob {
         name: name.to_owned(),
@@ -19,8 +30,8 @@ fn saved(name: &str, schedule: &Value) -> SaveJob {
         enabled: None,
         plan: Schedule::parse(&object(schedule), Limits::default()).unwrap(),
         schedule: object(schedule),
-        action_type: ActionType::ChannelMessage,
-        action: object(&json!({"type": "channel_message", "channel": "a", "recipient": 5, "message": "\0"})),
+        does: Action::read(&object(&task())).unwrap(),
+        action: object(&task()),
         one_shot: false,
         channel_type: None,
         metadata: None,
@@ -60,7 +71,7 @@ async fn a_job_is_kept_as_it_was_sent() {
     let made = create(&bench, &ada(), &save).await;
     assert_eq!((&made.schedule, &made.action), (&save.schedule, &save.action));
     assert_eq!((&made.channel_type, &made.metadata), (&save.channel_type, &save.metadata));
-    assert_eq!((made.schedule_type.as_str(), made.action_type.as_str()), ("every", "channel_message"));
+    assert_eq!((made.schedule_type.as_str(), made.action_type.as_str()), ("every", "assistant_task"));
     assert!(made.enabled && !made.one_shot);
     assert_eq!(made.next_due_at, Some(made.created_at + chrono::TimeDelta::seconds(60)));
     assert_eq!(bench.store.job(&ada(), made.id).await.unwrap(), made);
@@ -269,4 +280,22 @@ async fn a_channel_is_found_by_its_name_or_as_the_only_one_of_its_type() {
     assert_eq!(named("kind").await, "kind", "a name goes before a type");
     bench.store.channel_delete(&ada(), &"two".parse().unwrap(), &actor()).await.unwrap();
     assert!(named("two").await.starts_with("the user has no channel"));
+}
+
+#[tokio::test]
+async fn a_new_target_must_be_there_and_an_old_one_may_be_gone() {
+    let bench = Bench::new().await;
+    let refused = bench.store.job_create(&ada(), bench.ids.next(), &message("one"), &actor(), None).await;
+    assert!(matches!(refused, Err(Error::NoTarget(_))), "{refused:?}");
+    let save = bench.channel("ada", "one");
+    bench.store.channel_save(&bench.vault, &save, &actor()).await.unwrap();
+    let by_type = create(&bench, &ada(), &message("kind")).await;
+    let made = create(&bench, &ada(), &message("one")).await;
+    bench.store.channel_delete(&ada(), &save.instance, &actor()).await.unwrap();
+    let renamed = SaveJob { name: "renamed".to_owned(), ..message("one") };
+    assert_eq!(bench.store.job_replace(&ada(), made.id, &renamed, &actor()).await.unwrap().name, "renamed");
+    for (id, other) in [(made.id, "kind"), (made.id, "two"), (by_type.id, "one")] {
+        let refused = bench.store.job_replace(&ada(), id, &message(other), &actor()).await;
+        assert!(matches!(refused, Err(Error::NoTarget(_))), "{refused:?}");
+    }
 }

@@ -7,14 +7,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use claw_store::{Accepted, Channel, MessageStatus, NewMessage};
+use claw_store::{Accepted, MessageStatus, NewMessage};
 use claw_types::{MessageId, MessageState};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::app::{App, Shared};
+use crate::app::Shared;
 use crate::body::Body;
 use crate::error::{Kind, Problem};
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
@@ -68,32 +68,15 @@ pub async fn handle(
     let mut message = outbound::read(body.value, app.allow_private)?;
     let known = app.channels.of_user(&path.user, &path.instance).await?;
     let known = known.ok_or(claw_store::Error::NoChannel)?;
-    if !known.channel.enabled {
-        return Err(Problem::conflict("the channel is switched off: enable it first"));
-    }
+    intake::switched_on(&known.channel)?;
     // Without threads, a chat is one conversation: its history must have the message.
     if !known.adapter()?.caps().threads {
         message.thread_id = None;
     }
     let message = NewMessage::outbound(&known.channel, &message, &app.ids, key.as_deref())?;
     let accepted = intake::accept_one(&app, message).await?;
-    let status = outcome(&app, &known.channel, &accepted).await;
+    let status = intake::outcome(&app, known.channel.shard, &accepted).await;
     Ok(answer(&accepted, &status))
-}
-
-async fn outcome(app: &App, channel: &Channel, accepted: &Accepted) -> MessageStatus {
-    let id = accepted.id();
-    if let Accepted::Duplicate(_) = accepted
-        && let Ok(Some(status)) = app.store.message_status(id).await
-        && status.state != MessageState::Pending
-    {
-        return status;
-    }
-    let delivered = app.workers.await_delivery(id, channel.shard, app.send_wait);
-    // A gateway that drains says at once what is true already.
-    let pending =
-        || MessageStatus { state: MessageState::Pending, platform_message_ids: Vec::new(), error: None };
-    app.lifecycle.soft().run_until_cancelled(delivered).await.unwrap_or_else(pending)
 }
 
 fn answer(accepted: &Accepted, status: &MessageStatus) -> Response {
