@@ -8,7 +8,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use claw_channels::{Degraded, plan};
-use claw_store::{Accepted, Channel, MessageStatus, NewMessage};
+use claw_store::{Accepted, MessageStatus, NewMessage};
 use claw_types::{MessageId, MessageState, Outbound};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -72,9 +72,7 @@ pub async fn dispatch(
     mut message: Outbound,
     key: Option<&str>,
 ) -> Result<Dispatched, Problem> {
-    if !known.channel.enabled {
-        return Err(Problem::conflict("the channel is switched off: enable it first"));
-    }
+    intake::switched_on(&known.channel)?;
     let caps = known.adapter()?.caps();
     // Without threads, a chat is one conversation: its history must have the message.
     if !caps.threads {
@@ -83,7 +81,7 @@ pub async fn dispatch(
     let planned = plan(&message, caps).map_err(|error| Problem::of(Kind::Refused, error.to_string()))?;
     let message = NewMessage::outbound(&known.channel, &message, &app.ids, key)?;
     let accepted = intake::accept_one(app, message).await?;
-    let status = outcome(app, &known.channel, &accepted).await;
+    let status = intake::outcome(app, known.channel.shard, &accepted).await;
     Ok(Dispatched { accepted, status, degraded: planned.degraded })
 }
 
@@ -92,21 +90,6 @@ impl Dispatched {
     pub fn answer(&self) -> Response {
         answer(&self.accepted, &self.status, &self.degraded)
     }
-}
-
-async fn outcome(app: &App, channel: &Channel, accepted: &Accepted) -> MessageStatus {
-    let id = accepted.id();
-    if let Accepted::Duplicate(_) = accepted
-        && let Ok(Some(status)) = app.store.message_status(id).await
-        && status.state != MessageState::Pending
-    {
-        return status;
-    }
-    let delivered = app.workers.await_delivery(id, channel.shard, app.send_wait);
-    // A gateway that drains says at once what is true already.
-    let pending =
-        || MessageStatus { state: MessageState::Pending, platform_message_ids: Vec::new(), error: None };
-    app.lifecycle.soft().run_until_cancelled(delivered).await.unwrap_or_else(pending)
 }
 
 fn answer(accepted: &Accepted, status: &MessageStatus, degraded: &[Degraded]) -> Response {

@@ -43,9 +43,13 @@ impl Problem {
     }
 
     /// The sentence.
-    #[cfg(test)]
     pub fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// What the log should say.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
     }
 
     /// 400: the request itself is wrong.
@@ -140,7 +144,12 @@ impl From<claw_store::Error> for Problem {
             }
             Error::NotFound(_) => Self::not_found(error.to_string()),
             Error::KeyReused => Self::of(Kind::KeyReused, error.to_string()),
-            Error::CredentialInUse(_) | Error::Conflict => Self::conflict(error.to_string()),
+            Error::CredentialInUse(_) | Error::Conflict | Error::TooMany { .. } => {
+                Self::conflict(error.to_string())
+            }
+            Error::Schedule(_) | Error::NoTarget(_) | Error::ManyTargets { .. } => {
+                Self::bad_request(error.to_string())
+            }
             Error::Database(_) | Error::NotCommitted(_) => Self::unavailable().caused_by(&error),
             _ => Self::internal().caused_by(&error),
         }

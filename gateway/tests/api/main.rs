@@ -6,6 +6,7 @@ mod auth;
 mod bad_input;
 mod channels;
 mod common;
+mod cron;
 mod health;
 mod keys;
 mod media;

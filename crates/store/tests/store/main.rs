@@ -3,6 +3,7 @@
 
 mod channels;
 mod events;
+mod jobs;
 mod lease;
 mod messages;
 mod tenants;
