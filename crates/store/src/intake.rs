@@ -77,6 +77,7 @@ impl NewMessage {
             payload: to_raw_value(body)?,
             media: None,
             key: Some(format!("answer:{}", question.id)),
+            digest: None,
         })
     }
 
@@ -99,6 +100,7 @@ impl NewMessage {
             payload,
             media,
             key,
+            digest: None,
         }
     }
 }

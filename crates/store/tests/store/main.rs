@@ -3,6 +3,7 @@
 
 mod channels;
 mod lease;
+mod message_log;
 mod messages;
 mod tenants;
 

@@ -54,8 +54,8 @@ pub struct Sent {
         (status = 200, description = "The platform has it.", body = Sent),
         (status = 202, description = "It is stored and will be sent, or it was handed over without an answer.", body = Sent),
         (status = 404, description = "There is no such channel."),
-        (status = 409, description = "The channel is switched off."),
-        (status = 422, description = "The platform refused it for good; `id` is the message's."),
+        (status = 409, description = "The channel is switched off, or the message under this Idempotency-Key was discarded."),
+        (status = 422, description = "The platform refused it for good; `id` is the message's. Or the Idempotency-Key came with another body before."),
         (status = 502, description = "It was given up; `id` is the message's."),
     )
 )]
@@ -65,6 +65,7 @@ pub async fn handle(
     IdempotencyKey(key): IdempotencyKey,
     body: Body<SendBody>,
 ) -> Result<Response, Problem> {
+    let digest = key.is_some().then_some(body.digest);
     let mut message = outbound::read(body.value, app.allow_private)?;
     let known = app.channels.of_user(&path.user, &path.instance).await?;
     let known = known.ok_or(claw_store::Error::NoChannel)?;
@@ -76,6 +77,7 @@ pub async fn handle(
         message.thread_id = None;
     }
     let message = NewMessage::outbound(&known.channel, &message, &app.ids, key.as_deref())?;
+    let message = NewMessage { digest, ..message };
     let accepted = intake::accept_one(&app, message).await?;
     let status = outcome(&app, &known.channel, &accepted).await;
     Ok(answer(&accepted, &status))
@@ -119,6 +121,10 @@ fn answer(accepted: &Accepted, status: &MessageStatus) -> Response {
             let given_up = reason("every attempt to hand the message to the platform failed");
             return failure(Kind::PlatformFailed, given_up, accepted);
         }
+        MessageState::Discarded => {
+            let why = format!("the message was discarded: {}", reason("no reason is known"));
+            return failure(Kind::Conflict, why, accepted);
+        }
     };
     body["id"] = json!(id);
     if matches!(accepted, Accepted::Duplicate(_)) {
@@ -161,6 +167,7 @@ mod tests {
             (MessageState::Uncertain, 202, "status", "uncertain"),
             (MessageState::Failed, 422, "error", "because"),
             (MessageState::Dead, 502, "error", "because"),
+            (MessageState::Discarded, 409, "error", "the message was discarded: because"),
         ];
         for (state, code, key, value) in table {
             let (status, body) = answered(state).await;
