@@ -14,7 +14,9 @@ use utoipa_axum::routes;
 use crate::app::Shared;
 use crate::hub::GatewayHub;
 use crate::openapi::{self, needs};
-use crate::routes::{audit, channels, document, health, keys, media, problems, webhooks};
+use crate::routes::{
+    audit, channels, dead_letters, document, health, keys, media, messages, problems, webhooks,
+};
 use crate::{answers, auth, body};
 
 /// Paths that need a key, and the scope that it needs. A path under `/api` belongs here and nowhere else; tests walk
@@ -27,6 +29,15 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(needs(Manage, routes!(channels::update::handle)))
         .routes(needs(Manage, routes!(channels::configure::handle)))
         .routes(needs(Send, routes!(channels::send::handle)))
+        .routes(needs(Read, routes!(messages::list::handle)))
+        .routes(needs(Read, routes!(messages::get::handle)))
+        .routes(needs(Manage, routes!(messages::retry::handle)))
+        .routes(needs(Manage, routes!(messages::discard::handle)))
+        .routes(needs(Read, routes!(dead_letters::list::handle)))
+        .routes(needs(Manage, routes!(dead_letters::replay::handle)))
+        .routes(needs(Manage, routes!(dead_letters::discard::handle)))
+        .routes(needs(Read, routes!(dead_letters::list_all::handle)))
+        .routes(needs(Manage, routes!(dead_letters::replay_all::handle)))
         .routes(needs(Manage, routes!(keys::create::handle)))
         .routes(needs(Read, routes!(keys::list::handle)))
         .routes(needs(Read, routes!(keys::get::handle)))

@@ -9,5 +9,6 @@ mod common;
 mod health;
 mod keys;
 mod media;
+mod messages;
 mod send;
 mod webhooks;

@@ -1,6 +1,6 @@
 //! Looking at messages, and deciding about dead letters.
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use claw_store::{
     Accepted, Actor, Lease, MessageDetail, MessageFilter, MessageRow, NewMessage, Place, Selection,
     Settlement, Unchanged,
@@ -131,7 +131,7 @@ async fn every_filter_narrows() {
     owned.settle(&done, 1, MessageState::Done).await;
     let pending = owned.text("b").await;
     owned.accept("bob", "a", json!({"text": "bob's"})).await;
-    let now = Utc::now();
+    let now = owned.bench.store.now().await.unwrap();
     let all = MessageFilter::default;
     let table = [
         (all(), vec![pending.id, done.id, failed.id]),
