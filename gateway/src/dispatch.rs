@@ -52,6 +52,15 @@ pub struct Dispatched {
     pub degraded: Vec<Degraded>,
 }
 
+/// What makes a repeated call the same call.
+#[derive(Debug, Clone, Copy)]
+pub struct Once<'a> {
+    /// The caller's key, if any.
+    pub key: Option<&'a str>,
+    /// Of the request: another one under the same key is a mistake.
+    pub digest: [u8; 32],
+}
+
 /// The channel of this name.
 ///
 /// # Errors
@@ -70,7 +79,7 @@ pub async fn dispatch(
     app: &App,
     known: &Known,
     mut message: Outbound,
-    key: Option<&str>,
+    once: Once<'_>,
 ) -> Result<Dispatched, Problem> {
     intake::switched_on(&known.channel)?;
     let caps = known.adapter()?.caps();
@@ -79,7 +88,8 @@ pub async fn dispatch(
         message.thread_id = None;
     }
     let planned = plan(&message, caps).map_err(|error| Problem::of(Kind::Refused, error.to_string()))?;
-    let message = NewMessage::outbound(&known.channel, &message, &app.ids, key)?;
+    let message = NewMessage::outbound(&known.channel, &message, &app.ids, once.key)?;
+    let message = NewMessage { digest: once.key.is_some().then_some(once.digest), ..message };
     let accepted = intake::accept_one(app, message).await?;
     let status = intake::outcome(app, known.channel.shard, &accepted).await;
     Ok(Dispatched { accepted, status, degraded: planned.degraded })
@@ -114,6 +124,10 @@ fn answer(accepted: &Accepted, status: &MessageStatus, degraded: &[Degraded]) ->
         MessageState::Dead => {
             let given_up = reason("every attempt to hand the message to the platform failed");
             return failure(Kind::PlatformFailed, given_up, accepted);
+        }
+        MessageState::Discarded => {
+            let why = format!("the message was discarded: {}", reason("no reason is known"));
+            return failure(Kind::Conflict, why, accepted);
         }
     };
     body["id"] = json!(id);
@@ -160,6 +174,7 @@ mod tests {
             (MessageState::Uncertain, 202, "status", "uncertain"),
             (MessageState::Failed, 422, "error", "because"),
             (MessageState::Dead, 502, "error", "because"),
+            (MessageState::Discarded, 409, "error", "the message was discarded: because"),
         ];
         for (state, code, key, value) in table {
             let (status, body) = answered(state).await;

@@ -62,12 +62,7 @@ pub struct ChannelParams {
     #[param(min_length = 1, max_length = 128, pattern = r"^[^\s/\x00-\x1f\x7f]+$", example = "ada")]
     user: String,
     /// The name of a channel within its user.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
-        example = "webchat_1"
-    )]
+    #[param(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", example = "chat_1")]
     instance: String,
 }
 
@@ -80,12 +75,7 @@ pub struct MessageParams {
     #[param(min_length = 1, max_length = 128, pattern = r"^[^\s/\x00-\x1f\x7f]+$", example = "ada")]
     user: String,
     /// The name of a channel within its user.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
-        example = "webchat_1"
-    )]
+    #[param(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", example = "chat_1")]
     instance: String,
     /// Our id of the message (of the answer to its sending, or the `webhook-id` of a person's), or the platform's.
     #[param(min_length = 1, max_length = 512)]
@@ -111,6 +101,13 @@ pub struct ItemParams {
 pub struct IdParams {
     /// Which one.
     id: Uuid,
+}
+
+impl MessagePath {
+    /// Of a request that does something to this message: the same body for another message is another request.
+    pub fn digest(&self, body: &[u8]) -> [u8; 32] {
+        claw_secrets::signature::sha256(&[self.message.as_bytes(), b"\0", body].concat())
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for UserPath {

@@ -103,6 +103,7 @@ fn verdict(direction: Direction, state: MessageState, reason: Option<String>) ->
         MessageState::Uncertain => Ok(or("it was handed to the platform, whose answer never came")),
         MessageState::Failed => Err(or("it was refused")),
         MessageState::Dead => Err(or("every attempt to hand it over failed")),
+        MessageState::Discarded => Err(or("it was discarded")),
     }
 }
 

@@ -15,7 +15,8 @@ use crate::app::Shared;
 use crate::hub::GatewayHub;
 use crate::openapi::{self, needs};
 use crate::routes::{
-    audit, channels, cron, document, health, hooks, keys, media, problems, settings, webhooks,
+    audit, channels, cron, dead_letters, document, health, hooks, keys, media, messages, problems, settings,
+    webhooks,
 };
 use crate::{answers, auth, body};
 
@@ -44,6 +45,15 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(needs(Read, routes!(cron::job_history::handle)))
         .routes(needs(Read, routes!(cron::history::handle)))
         .routes(needs(Read, routes!(cron::preview::handle)))
+        .routes(needs(Read, routes!(messages::list::handle)))
+        .routes(needs(Read, routes!(messages::get::handle)))
+        .routes(needs(Manage, routes!(messages::retry::handle)))
+        .routes(needs(Manage, routes!(messages::discard::handle)))
+        .routes(needs(Read, routes!(dead_letters::list::handle)))
+        .routes(needs(Manage, routes!(dead_letters::replay::handle)))
+        .routes(needs(Manage, routes!(dead_letters::discard::handle)))
+        .routes(needs(Read, routes!(dead_letters::list_all::handle)))
+        .routes(needs(Manage, routes!(dead_letters::replay_all::handle)))
         .routes(needs(Manage, routes!(keys::create::handle)))
         .routes(needs(Read, routes!(keys::list::handle)))
         .routes(needs(Read, routes!(keys::get::handle)))

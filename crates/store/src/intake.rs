@@ -168,6 +168,7 @@ impl NewMessage {
             payload: to_raw_value(&body)?,
             media: None,
             key,
+            digest: None,
         })
     }
 
@@ -197,6 +198,7 @@ impl NewMessage {
             payload: to_raw_value(body)?,
             media: None,
             key: Some(format!("answer:{}", question.id)),
+            digest: None,
         })
     }
 
@@ -219,6 +221,7 @@ impl NewMessage {
             payload,
             media,
             key,
+            digest: None,
         }
     }
 }

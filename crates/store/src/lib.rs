@@ -4,12 +4,14 @@
 
 pub mod audit;
 pub mod channels;
+pub mod dead_letters;
 pub mod error;
 pub mod intake;
 pub mod jobs;
 pub mod keys;
 pub mod leaders;
 pub mod lease;
+pub mod message_log;
 pub mod messages;
 pub mod pool;
 pub mod runs;
@@ -25,12 +27,14 @@ pub mod wakes;
 
 pub use audit::{AuditEntry, AuditFilter};
 pub use channels::{Channel, ChannelStatus, Observation, SaveChannel, Sighting};
+pub use dead_letters::{Revived, Selection, Unchanged};
 pub use error::{Error, chain};
 pub use intake::{Chat, Event};
 pub use jobs::{Job, SaveJob};
 pub use keys::{ApiKey, NewApiKey, Scope};
 pub use leaders::Leader;
 pub use lease::{Claimed, Lease, Member, Peer};
+pub use message_log::{AttemptRow, MessageDetail, MessageFilter, MessageRow, Place};
 pub use messages::{Accepted, HistoryRow, MessageStatus, MessageWriter, NewMessage, Settlement};
 pub use pool::Store;
 pub use runs::{Run, RunStatus};

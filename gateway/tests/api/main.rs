@@ -10,6 +10,7 @@ mod cron;
 mod health;
 mod keys;
 mod media;
+mod messages;
 mod rich;
 mod send;
 mod wake;

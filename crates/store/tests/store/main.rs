@@ -5,6 +5,7 @@ mod channels;
 mod events;
 mod jobs;
 mod lease;
+mod message_log;
 mod messages;
 mod tenants;
 mod timers;

@@ -4,6 +4,7 @@
 mod cluster;
 mod contract;
 mod crash;
+mod dead_letters;
 mod nats_away;
 mod settings;
 mod up;
