@@ -113,7 +113,7 @@ impl MediaKind {
 pub struct Media {
     /// What it is.
     pub kind: MediaKind,
-    /// Where the platform fetches it.
+    /// Where it is fetched, by us or by the platform.
     pub url: String,
     /// Its name, for files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
