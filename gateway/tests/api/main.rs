@@ -10,5 +10,6 @@ mod cron;
 mod health;
 mod keys;
 mod media;
+mod rich;
 mod send;
 mod webhooks;
