@@ -8,8 +8,8 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use claw_channels::{Degraded, plan};
-use claw_store::{Accepted, MessageStatus, NewMessage};
-use claw_types::{MessageId, MessageState, Outbound};
+use claw_store::{Accepted, Channel, MessageStatus, NewMessage};
+use claw_types::{MessageId, MessageState, Outbound, ShardId};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -81,7 +81,7 @@ pub async fn dispatch(
     mut message: Outbound,
     once: Once<'_>,
 ) -> Result<Dispatched, Problem> {
-    intake::switched_on(&known.channel)?;
+    switched_on(&known.channel)?;
     let caps = known.adapter()?.caps();
     // Without threads, a chat is one conversation: its history must have the message.
     if !caps.threads {
@@ -91,7 +91,7 @@ pub async fn dispatch(
     let message = NewMessage::outbound(&known.channel, &message, &app.ids, once.key)?;
     let message = NewMessage { digest: once.key.is_some().then_some(once.digest), ..message };
     let accepted = intake::accept_one(app, message).await?;
-    let status = intake::outcome(app, known.channel.shard, &accepted).await;
+    let status = outcome(app, known.channel.shard, &accepted).await;
     Ok(Dispatched { accepted, status, degraded: planned.degraded })
 }
 
@@ -100,6 +100,33 @@ impl Dispatched {
     pub fn answer(&self) -> Response {
         answer(&self.accepted, &self.status, &self.degraded)
     }
+}
+
+/// Refuses a channel that is switched off: nobody would send by it.
+///
+/// # Errors
+/// 409.
+pub fn switched_on(channel: &Channel) -> Result<(), Problem> {
+    if channel.enabled {
+        return Ok(());
+    }
+    Err(Problem::conflict("the channel is switched off: enable it first"))
+}
+
+/// Waits for the delivery of a message in this shard, but not for ever.
+pub async fn outcome(app: &App, shard: ShardId, accepted: &Accepted) -> MessageStatus {
+    let id = accepted.id();
+    if let Accepted::Duplicate(_) = accepted
+        && let Ok(Some(status)) = app.store.message_status(id).await
+        && status.state != MessageState::Pending
+    {
+        return status;
+    }
+    let delivered = app.workers.await_delivery(id, shard, app.send_wait);
+    // A gateway that drains says at once what is true already.
+    let pending =
+        || MessageStatus { state: MessageState::Pending, platform_message_ids: Vec::new(), error: None };
+    app.lifecycle.soft().run_until_cancelled(delivered).await.unwrap_or_else(pending)
 }
 
 fn answer(accepted: &Accepted, status: &MessageStatus, degraded: &[Degraded]) -> Response {

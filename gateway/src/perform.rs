@@ -2,15 +2,17 @@
 //!
 //! The message carries the run's id as its key, so doing the same run twice makes one message.
 
-use claw_store::{Accepted, Channel, Chat, Event, Job, NewMessage};
+use claw_secrets::signature;
+use claw_store::{Channel, Chat, Event, Job, MessageStatus, NewMessage};
 use claw_types::{
-    Action, AssistantTask, ChannelMessage, Direction, MessageId, MessageState, Outbound, ShardId, UserId,
+    Action, AssistantTask, ChannelMessage, Direction, MessageId, MessageState, Outbound, UserId,
 };
 use serde_json::{Map, Value, json};
 use tracing::warn;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::dispatch::{self, Dispatched, Once};
 use crate::error::Problem;
 use crate::intake;
 
@@ -24,40 +26,46 @@ pub struct Outcome {
 
 /// Does it, and waits for the delivery as long as a send does.
 pub async fn perform(app: &App, job: &Job, run: Uuid) -> Outcome {
-    let (accepted, direction, shard) = match accept(app, job, run).await {
-        Ok(accepted) => accepted,
+    let done = match Action::read(&job.action) {
+        Ok(Action::Message(message)) => to_person(app, job, run, message).await,
+        Ok(Action::Task(task)) => to_agent(app, job, run, task).await,
+        Err(unreadable) => Err(unreadable.into()),
+    };
+    match done {
+        Ok(Made { message, direction, status }) => {
+            Outcome { message: Some(message), said: verdict(direction, status.state, status.error) }
+        }
         Err(problem) => {
             if let Some(cause) = problem.cause() {
                 warn!(job.id = %job.id, run.id = %run, cause, "a job's run failed: {cause}");
             }
-            return Outcome { message: None, said: Err(problem.detail().to_owned()) };
+            Outcome { message: None, said: Err(problem.detail().to_owned()) }
         }
-    };
-    let status = intake::outcome(app, shard, &accepted).await;
-    Outcome { message: Some(accepted.id()), said: verdict(direction, status.state, status.error) }
+    }
 }
 
-async fn accept(app: &App, job: &Job, run: Uuid) -> Result<(Accepted, Direction, ShardId), Problem> {
-    let message = match Action::read(&job.action)? {
-        Action::Message(message) => to_person(app, job, run, message).await?,
-        Action::Task(task) => to_agent(app, job, run, task).await?,
-    };
-    let (direction, shard) = (message.direction, message.shard);
-    Ok((intake::accept_one(app, message).await?, direction, shard))
+/// A message that is safe, and where it stands.
+struct Made {
+    message: MessageId,
+    direction: Direction,
+    status: MessageStatus,
 }
 
-async fn to_person(app: &App, job: &Job, run: Uuid, message: ChannelMessage) -> Result<NewMessage, Problem> {
-    let channel = channel(app, &job.user_id, &message.channel).await?;
+async fn to_person(app: &App, job: &Job, run: Uuid, message: ChannelMessage) -> Result<Made, Problem> {
+    let channel = app.store.channel_named(&job.user_id, &message.channel).await?;
+    let known = app.channels.get(channel.id).await?.ok_or(claw_store::Error::NoChannel)?;
     let body = Outbound { recipient: message.recipient, text: Some(message.message), ..Outbound::default() };
-    // Not among the keys of callers, who choose theirs freely.
-    let key = Some(format!("run:{run}"));
-    Ok(NewMessage { key, ..NewMessage::outbound(&channel, &body, &app.ids, None)? })
+    let key = format!("run:{run}");
+    // A run is one message, whatever else its job says by the time it is tried again.
+    let once = Once { key: Some(&key), digest: signature::sha256(key.as_bytes()) };
+    let Dispatched { accepted, status, .. } = dispatch::dispatch(app, &known, body, once).await?;
+    Ok(Made { message: accepted.id(), direction: Direction::Out, status })
 }
 
-async fn to_agent(app: &App, job: &Job, run: Uuid, task: AssistantTask) -> Result<NewMessage, Problem> {
+async fn to_agent(app: &App, job: &Job, run: Uuid, task: AssistantTask) -> Result<Made, Problem> {
     let mut delivery = None;
     if let Some(given) = task.delivery {
-        delivery = Some((channel(app, &job.user_id, &given.channel).await?, given.recipient));
+        delivery = Some((switched_on(app, &job.user_id, &given.channel).await?, given.recipient));
     }
     let chat = delivery.as_ref().map(|(channel, recipient)| Chat {
         channel,
@@ -82,12 +90,17 @@ async fn to_agent(app: &App, job: &Job, run: Uuid, task: AssistantTask) -> Resul
         chat,
         key: Some(&run.to_string()),
     };
-    Ok(NewMessage::event(event, app.shards, &app.ids, &*app.clock)?)
+    let message = NewMessage::event(event, app.shards, &app.ids, &*app.clock)?;
+    let shard = message.shard;
+    let accepted = intake::accept_one(app, message).await?;
+    let status = dispatch::outcome(app, shard, &accepted).await;
+    Ok(Made { message: accepted.id(), direction: Direction::In, status })
 }
 
-async fn channel(app: &App, user: &UserId, name: &str) -> Result<Channel, Problem> {
+/// The channel by which an answer is to go; were it off, the agent would work for nobody.
+async fn switched_on(app: &App, user: &UserId, name: &str) -> Result<Channel, Problem> {
     let channel = app.store.channel_named(user, name).await?;
-    intake::switched_on(&channel)?;
+    dispatch::switched_on(&channel)?;
     Ok(channel)
 }
 

@@ -12,7 +12,6 @@ use crate::body::Body;
 use crate::body::lenient::Ident;
 use crate::dispatch;
 use crate::error::{Kind, Problem};
-use crate::intake;
 use crate::outbound;
 use crate::path::{ChannelParams, ChannelPath};
 
@@ -57,7 +56,7 @@ pub async fn handle(
     let recipient = outbound::recipient(body.value.recipient.as_ref())?;
     let thread_id = outbound::id("thread_id", body.value.thread_id.as_ref())?;
     let known = dispatch::channel(&app, &path).await?;
-    intake::switched_on(&known.channel)?;
+    dispatch::switched_on(&known.channel)?;
     let shown = known.adapter()?.typing(&recipient, thread_id.as_deref());
     let late = |_| Problem::of(Kind::PlatformFailed, "the platform did not answer in time");
     match tokio::time::timeout(PATIENCE, shown).await.map_err(late)? {
