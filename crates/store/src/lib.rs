@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod channels;
 pub mod error;
+pub mod hooks;
 pub mod intake;
 pub mod keys;
 pub mod leaders;
@@ -22,6 +23,7 @@ pub mod wakes;
 pub use audit::{AuditEntry, AuditFilter};
 pub use channels::{Channel, ChannelStatus, Observation, SaveChannel, Sighting};
 pub use error::{Error, chain};
+pub use hooks::{Hook, HookAuth, HookDelivery, HookOutcome, HookSpec, NewHookDelivery};
 pub use intake::{Chat, Event};
 pub use keys::{ApiKey, NewApiKey, Scope};
 pub use leaders::Leader;

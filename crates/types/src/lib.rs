@@ -13,7 +13,7 @@ pub mod shard;
 pub mod work;
 
 pub use bodies::{Media, MediaKind, MediaRef, ReplyTo, Sender, WebhookBody};
-pub use ids::{ChannelId, IdError, InstanceId, MessageId, UserId};
+pub use ids::{ChannelId, HookName, IdError, InstanceId, MessageId, UserId};
 pub use inbound::Inbound;
 pub use limits::Invalid;
 pub use outbound::{Act, Button, ButtonAction, Format, Location, Outbound, Poll};

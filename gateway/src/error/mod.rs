@@ -43,9 +43,13 @@ impl Problem {
     }
 
     /// The sentence.
-    #[cfg(test)]
     pub fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// Whether it is the caller's to change something, and not a fault of ours.
+    pub fn is_refusal(&self) -> bool {
+        self.status.is_client_error()
     }
 
     /// 400: the request itself is wrong.

@@ -7,6 +7,7 @@ mod bad_input;
 mod channels;
 mod common;
 mod health;
+mod hooks;
 mod keys;
 mod media;
 mod send;

@@ -3,6 +3,7 @@
 
 mod channels;
 mod events;
+mod hooks;
 mod lease;
 mod messages;
 mod tenants;
