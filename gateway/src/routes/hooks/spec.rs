@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::body::lenient::Ident;
 use crate::edit;
 use crate::error::Problem;
-use crate::wake::{self, Place};
+use crate::wake::{self, Found, Place};
 
 /// Shortest secret of the user's own, in characters.
 const SECRET_MIN: usize = 16;
@@ -78,7 +78,7 @@ pub fn compile(text: Option<&str>, fields: &BTreeMap<String, String>) -> Result<
 /// # Errors
 /// 400 when it can't be found, 409 when its channel is switched off.
 pub async fn chat(app: &App, user: &UserId, place: Place) -> Result<Place, Problem> {
-    Ok(wake::find(app, user, &place).await?.map(|found| found.place()).unwrap_or_default())
+    Ok(wake::find(app, user, &place).await?.map(Found::place).unwrap_or_default())
 }
 
 /// The text of an id.

@@ -72,16 +72,16 @@ pub async fn handle(
     let posted = Posted { body, headers: headers.unwrap_or_default(), query: query.unwrap_or_default() };
     let mapped = render::render(&hook, &posted)?;
     let (text, fields) = (mapped.text.clone(), mapped.fields.clone());
-    let send = send.is_some_and(|Flag(send)| send) && !text.trim().is_empty();
+    let wanted = send.is_some_and(|Flag(send)| send) && !text.trim().is_empty();
     let mut id = None;
-    if send {
+    if wanted {
         let event = render::event(&app, &hook, mapped, None).await?;
-        let sent = intake::accept_one(&app, event).await?.id();
+        let message = intake::accept_one(&app, event).await?.id();
         let excerpt = excerpt(posted.body.to_string().as_bytes());
-        let outcome = HookOutcome::Accepted(sent);
+        let outcome = HookOutcome::Accepted(message);
         note(&app, &hook, &NewHookDelivery { genuine: true, outcome, excerpt: Some(&excerpt), error: None })
             .await;
-        id = Some(sent);
+        id = Some(message);
     }
-    Ok(Json(TestedHook { text, fields, sent: send, id }))
+    Ok(Json(TestedHook { text, fields, sent: wanted, id }))
 }

@@ -24,6 +24,7 @@ const ATTEMPTS: usize = 3;
 /// What is to change. A key that is absent keeps what it names; null takes it away.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "absent and null mean different things")]
 pub struct UpdateHook {
     /// How callers show that they know the secret.
     auth: Option<AuthView>,
