@@ -1,7 +1,7 @@
 //! Accepting messages: committed first, told to the owner second, answered last.
 
-use claw_store::{Accepted, Channel, NewMessage};
-use claw_types::Inbound;
+use claw_store::{Accepted, Channel, MessageStatus, NewMessage};
+use claw_types::{Inbound, MessageState, ShardId};
 use futures::future::join_all;
 
 use crate::app::App;
@@ -30,6 +30,33 @@ pub async fn accept_one(app: &App, message: NewMessage) -> Result<Accepted, Prob
     let accepted = app.writer.accept(message).await?;
     announce(app, &accepted).await;
     Ok(accepted)
+}
+
+/// Refuses to send through a channel that is switched off: nobody would.
+///
+/// # Errors
+/// 409.
+pub fn switched_on(channel: &Channel) -> Result<(), Problem> {
+    if channel.enabled {
+        return Ok(());
+    }
+    Err(Problem::conflict("the channel is switched off: enable it first"))
+}
+
+/// Waits for the delivery, but not for ever.
+pub async fn outcome(app: &App, shard: ShardId, accepted: &Accepted) -> MessageStatus {
+    let id = accepted.id();
+    if let Accepted::Duplicate(_) = accepted
+        && let Ok(Some(status)) = app.store.message_status(id).await
+        && status.state != MessageState::Pending
+    {
+        return status;
+    }
+    let delivered = app.workers.await_delivery(id, shard, app.send_wait);
+    // A gateway that drains says at once what is true already.
+    let pending =
+        || MessageStatus { state: MessageState::Pending, platform_message_ids: Vec::new(), error: None };
+    app.lifecycle.soft().run_until_cancelled(delivered).await.unwrap_or_else(pending)
 }
 
 async fn announce(app: &App, accepted: &Accepted) {

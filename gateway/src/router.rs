@@ -14,7 +14,9 @@ use utoipa_axum::routes;
 use crate::app::Shared;
 use crate::hub::GatewayHub;
 use crate::openapi::{self, needs};
-use crate::routes::{audit, channels, document, health, hooks, keys, media, problems, settings, webhooks};
+use crate::routes::{
+    audit, channels, cron, document, health, hooks, keys, media, problems, settings, webhooks,
+};
 use crate::{answers, auth, body};
 
 /// Paths that need a key, and the scope that it needs. A path under `/api` belongs here and nowhere else; tests walk
@@ -26,7 +28,22 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(needs(Manage, routes!(channels::delete::handle)))
         .routes(needs(Manage, routes!(channels::update::handle)))
         .routes(needs(Manage, routes!(channels::configure::handle)))
+        .routes(needs(Read, routes!(channels::catalogue::handle)))
+        .routes(needs(Manage, routes!(channels::test::handle)))
         .routes(needs(Send, routes!(channels::send::handle)))
+        .routes(needs(Send, routes!(channels::typing::handle)))
+        .routes(needs(Send, routes!(channels::messages::edit::handle)))
+        .routes(needs(Send, routes!(channels::messages::delete::handle)))
+        .routes(needs(Send, routes!(channels::messages::react::handle)))
+        .routes(needs(Manage, routes!(cron::create::handle)))
+        .routes(needs(Read, routes!(cron::list::handle)))
+        .routes(needs(Manage, routes!(cron::replace::handle)))
+        .routes(needs(Manage, routes!(cron::delete::handle)))
+        .routes(needs(Manage, routes!(cron::enable::handle)))
+        .routes(needs(Send, routes!(cron::test::handle)))
+        .routes(needs(Read, routes!(cron::job_history::handle)))
+        .routes(needs(Read, routes!(cron::history::handle)))
+        .routes(needs(Read, routes!(cron::preview::handle)))
         .routes(needs(Manage, routes!(keys::create::handle)))
         .routes(needs(Read, routes!(keys::list::handle)))
         .routes(needs(Read, routes!(keys::get::handle)))

@@ -52,6 +52,11 @@ impl Problem {
         self.status.is_client_error()
     }
 
+    /// What the log should say.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
     /// 400: the request itself is wrong.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
@@ -144,7 +149,12 @@ impl From<claw_store::Error> for Problem {
             }
             Error::NotFound(_) => Self::not_found(error.to_string()),
             Error::KeyReused => Self::of(Kind::KeyReused, error.to_string()),
-            Error::CredentialInUse(_) | Error::Conflict => Self::conflict(error.to_string()),
+            Error::CredentialInUse(_) | Error::Conflict | Error::TooMany { .. } => {
+                Self::conflict(error.to_string())
+            }
+            Error::Schedule(_) | Error::NoTarget(_) | Error::ManyTargets { .. } => {
+                Self::bad_request(error.to_string())
+            }
             Error::Database(_) | Error::NotCommitted(_) => Self::unavailable().caused_by(&error),
             _ => Self::internal().caused_by(&error),
         }
@@ -163,6 +173,7 @@ impl From<ChannelError> for Problem {
             ChannelError::Config(_) | ChannelError::BadRequest(_) => StatusCode::BAD_REQUEST,
             ChannelError::BadSignature(_) => StatusCode::UNAUTHORIZED,
             ChannelError::Permanent(_) => StatusCode::NOT_FOUND,
+            ChannelError::Unsupported(_) => StatusCode::UNPROCESSABLE_ENTITY,
             ChannelError::RateLimited(_)
             | ChannelError::Retryable(_)
             | ChannelError::Uncertain(_)
@@ -170,6 +181,23 @@ impl From<ChannelError> for Problem {
         };
         // These texts are written for the channel's user and never hold a credential.
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<claw_media::Error> for Problem {
+    fn from(error: claw_media::Error) -> Self {
+        use claw_media::Error;
+
+        match &error {
+            Error::TooLarge(_) => Self::of(Kind::BodyTooLarge, error.to_string()),
+            Error::TimedOut(_) => Self::of(Kind::PlatformFailed, error.to_string()),
+            Error::Source(source) => match source.downcast_ref::<ChannelError>() {
+                Some(source) => source.clone().into(),
+                None => Self::of(Kind::PlatformFailed, error.to_string()),
+            },
+            Error::Changed => Self::unavailable().caused_by(&error),
+            _ => Self::internal().caused_by(&error),
+        }
     }
 }
 

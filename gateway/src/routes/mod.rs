@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod channels;
+pub mod cron;
 pub mod document;
 pub mod health;
 pub mod hooks;

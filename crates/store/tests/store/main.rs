@@ -4,6 +4,7 @@
 mod channels;
 mod events;
 mod hooks;
+mod jobs;
 mod lease;
 mod messages;
 mod tenants;
