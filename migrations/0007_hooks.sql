@@ -72,7 +72,7 @@ create table hook_deliveries (
     received_at timestamptz not null default now(),
     -- Whether the caller knew the secret. Strangers' calls are kept apart, so that they can't push the others out.
     genuine     boolean not null,
-    status      text not null check (status in ('accepted', 'duplicate', 'refused')),
+    status      text not null check (status in ('accepted', 'duplicate', 'skipped', 'refused')),
     message_id  uuid,
     -- The first characters of the body; none of a stranger's.
     excerpt     text,

@@ -61,6 +61,14 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(needs(Read, routes!(audit::handle)))
         .routes(needs(Send, routes!(hooks::wake::handle)))
         .routes(needs(Send, routes!(hooks::agent::handle)))
+        .routes(needs(Read, routes!(hooks::list::handle)))
+        .routes(needs(Manage, routes!(hooks::create::handle)))
+        .routes(needs(Read, routes!(hooks::get::handle)))
+        .routes(needs(Manage, routes!(hooks::update::handle)))
+        .routes(needs(Manage, routes!(hooks::delete::handle)))
+        .routes(needs(Manage, routes!(hooks::secret::handle)))
+        .routes(needs(Manage, routes!(hooks::test::handle)))
+        .routes(needs(Read, routes!(hooks::deliveries::handle)))
         .routes(needs(Read, routes!(settings::get::handle)))
         .routes(needs(Manage, routes!(settings::put::handle)))
 }
@@ -73,6 +81,7 @@ fn open() -> OpenApiRouter<Shared> {
         .routes(routes!(health::ready))
         .routes(routes!(problems::handle))
         .routes(routes!(webhooks::handle))
+        .routes(routes!(hooks::receive::handle))
         .routes(routes!(media::handle))
 }
 

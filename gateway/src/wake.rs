@@ -110,6 +110,15 @@ pub struct Found {
 }
 
 impl Found {
+    /// As it is stored: by the channel's slug.
+    pub fn place(self) -> Place {
+        Place {
+            channel: Some(self.known.channel.instance.to_string()),
+            recipient: Some(Ident(self.recipient)),
+            thread_id: self.thread_id.map(Ident),
+        }
+    }
+
     /// For an event.
     pub fn chat(&self, answer: bool) -> Chat<'_> {
         let (recipient, thread_id) = (self.recipient.clone(), self.thread_id.clone());

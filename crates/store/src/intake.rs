@@ -55,7 +55,7 @@ pub struct Chat<'a> {
 
 impl Event<'_> {
     /// The caller's, with what names the session as adapters name it for people's messages.
-    fn metadata(&self, agent: Option<&str>) -> Map<String, Value> {
+    fn metadata(&self) -> Map<String, Value> {
         let mut metadata = self.metadata.clone();
         metadata.insert("source".to_owned(), self.source.into());
         if bodies::session_key(&metadata).is_some() {
@@ -64,10 +64,8 @@ impl Event<'_> {
         let chat_id = match (&self.chat, self.session) {
             (Some(chat), _) => chat.recipient.clone(),
             (None, Some(session)) => session.to_owned(),
-            (None, None) => {
-                let agent = agent.map(|agent| format!(":{agent}")).unwrap_or_default();
-                format!("hook:{}:{}{agent}", self.source, self.user)
-            }
+            (None, None) if self.agent_id.is_empty() => format!("hook:{}:{}", self.source, self.user),
+            (None, None) => format!("hook:{}:{}:{}", self.source, self.user, self.agent_id),
         };
         if let Some(Chat { recipient, thread_id: Some(thread), .. }) = &self.chat {
             let thread = bodies::conversation(recipient, Some(thread));
@@ -120,47 +118,47 @@ impl NewMessage {
     /// # Errors
     /// When it can't be written as JSON.
     pub fn event(event: Event<'_>, shards: ShardCount, ids: &Ids, clock: &dyn Clock) -> Result<Self> {
-        let Event { user, source, text, chat, key, .. } = &event;
+        let metadata = event.metadata();
+        let Event { user, agent_id, source, text, chat, key, .. } = event;
         let channel = chat.as_ref().map(|chat| chat.channel);
-        let agent = Some(event.agent_id).filter(|agent| !agent.is_empty());
-        let bound = channel.map(|channel| channel.agent_id.as_str()).filter(|agent| !agent.is_empty());
+        let bound = channel.map_or("", |channel| &channel.agent_id);
+        let agent = if agent_id.is_empty() { bound } else { agent_id };
         let instance = channel.map_or_else(InstanceId::hooks, |channel| channel.instance.clone());
-        let channel_type = channel.map_or("hook", |channel| &channel.channel_type).to_owned();
         let shard = channel.map_or_else(|| shards.shard_of(user, &instance), |channel| channel.shard);
-        let metadata = event.metadata(agent);
-        let session = bodies::session_key(&metadata).unwrap_or_default();
-        let conversation = match chat {
+        let channel_type = channel.map_or("hook", |channel| &channel.channel_type).to_owned();
+        let conversation = match &chat {
             Some(chat) => bodies::conversation(&chat.recipient, chat.thread_id.as_deref()),
             // All users' events share the absent channel. No user id has a slash.
-            None => format!("{user}/{session}"),
+            None => format!("{user}/{}", bodies::session_key(&metadata).unwrap_or_default()),
         };
-        let reply_to = chat.as_ref().filter(|chat| chat.answer).map(|chat| ReplyTo {
-            channel: chat.channel.channel_type.clone(),
-            recipient: chat.recipient.clone(),
-            thread_id: chat.thread_id.clone(),
-        });
         let key = key.map(|key| format!("event:{}", indexable(&format!("{user}/{source}/{key}"))));
+        let thread_id = chat.as_ref().and_then(|chat| chat.thread_id.clone());
+        let reply_to = chat.filter(|chat| chat.answer).map(|chat| ReplyTo {
+            channel: channel_type.clone(),
+            recipient: chat.recipient,
+            thread_id: chat.thread_id,
+        });
         let body = WebhookBody {
-            user_id: (*user).clone(),
-            agent_id: agent.or(bound).map(str::to_owned),
+            user_id: user.clone(),
+            agent_id: (!agent.is_empty()).then(|| agent.to_owned()),
             channel: channel_type,
             instance_name: instance,
             platform_message_id: None,
             sender: None,
             content_type: "text".to_owned(),
-            text: Some(text.clone()),
+            text: Some(text),
             media_url: None,
             media_filename: None,
             media_duration_seconds: None,
             is_group: false,
-            thread_id: chat.as_ref().and_then(|chat| chat.thread_id.clone()),
+            thread_id,
             timestamp: clock.now().trunc_subsecs(3),
             metadata,
             reply_to,
         };
         Ok(Self {
             id: MessageId(ids.next()),
-            user_id: (*user).clone(),
+            user_id: user.clone(),
             channel_id: channel.map_or(ChannelId::NONE, |channel| channel.id),
             shard,
             direction: Direction::In,

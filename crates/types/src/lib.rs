@@ -14,7 +14,7 @@ pub mod shard;
 pub mod work;
 
 pub use bodies::{Media, MediaKind, MediaRef, ReplyTo, Sender, WebhookBody};
-pub use ids::{ChannelId, IdError, InstanceId, MessageId, UserId};
+pub use ids::{ChannelId, HookName, IdError, InstanceId, MessageId, UserId};
 pub use inbound::Inbound;
 pub use job::{Action, ActionType, AssistantTask, ChannelMessage, Delivery};
 pub use limits::Invalid;

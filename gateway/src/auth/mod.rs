@@ -89,7 +89,7 @@ pub async fn caller(
 }
 
 /// The one bearer token of a request.
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let mut given = headers.get_all(AUTHORIZATION).into_iter();
     let (Some(header), None) = (given.next(), given.next()) else { return None };
     // The scheme's case does not matter (RFC 9110, section 11.1), the key's does.

@@ -47,6 +47,11 @@ impl Problem {
         &self.detail
     }
 
+    /// Whether it is the caller's to change something, and not a fault of ours.
+    pub fn is_refusal(&self) -> bool {
+        self.status.is_client_error()
+    }
+
     /// What the log should say.
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()

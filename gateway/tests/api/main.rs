@@ -8,6 +8,7 @@ mod channels;
 mod common;
 mod cron;
 mod health;
+mod hooks;
 mod keys;
 mod media;
 mod messages;

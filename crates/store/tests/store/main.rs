@@ -3,6 +3,7 @@
 
 mod channels;
 mod events;
+mod hooks;
 mod jobs;
 mod lease;
 mod message_log;

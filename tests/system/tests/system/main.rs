@@ -5,6 +5,7 @@ mod cluster;
 mod contract;
 mod crash;
 mod dead_letters;
+mod events;
 mod nats_away;
 mod settings;
 mod up;
