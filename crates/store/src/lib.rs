@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod channels;
 pub mod error;
+pub mod events;
 pub mod intake;
 pub mod keys;
 pub mod leaders;
@@ -19,6 +20,7 @@ pub mod vault;
 pub use audit::{AuditEntry, AuditFilter};
 pub use channels::{Channel, ChannelStatus, Observation, SaveChannel, Sighting};
 pub use error::{Error, chain};
+pub use events::{Event, EventChannel, EventFilter, EventPage, News, Place};
 pub use keys::{ApiKey, NewApiKey, Scope};
 pub use leaders::Leader;
 pub use lease::{Claimed, Lease, Member, Peer};

@@ -173,7 +173,14 @@ impl Store {
                      (id, user_id, channel_id, shard, direction, conversation, payload, media)
                  select id, user_id, channel_id, shard, direction, conversation, payload::json, media::json
                  from input where key is null or id in (select message_id from fresh) order by n
-                 returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms)
+                 returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
+                           user_id, channel_id, direction, conversation),
+             told as (
+                 insert into events (user_id, type, channel_id, message_id, data)
+                 select user_id, case direction when 'in' then 'message.received' else 'message.queued' end,
+                        channel_id, id,
+                        json_build_object('direction', direction, 'conversation', conversation)
+                 from stored order by seq)
              select id, seq, accepted_at_ms from stored",
         )
         .bind(batch.iter().map(|m| m.id.0).collect::<Vec<_>>())
@@ -253,7 +260,19 @@ impl Store {
                      finished_at = case when i.state = 'pending' then null else now() end
                  from unnest($3::uuid[], $4::int[], $5::text[], $6::float8[], $7::int[], $8::text[], $9::text[])
                       as i (id, shard, state, due_in, attempts, parts, error)
-                 where m.id = i.id and m.state = 'pending' and i.shard = any ((select shards from held)::int[]))
+                 where m.id = i.id and m.state = 'pending' and i.shard = any ((select shards from held)::int[])
+                 returning m.id, m.user_id, m.channel_id, m.direction, m.conversation, m.state, m.attempts,
+                           m.error, m.platform_message_ids),
+             told as (
+                 insert into events (user_id, type, channel_id, message_id, data)
+                 select user_id, case when state <> 'done' then 'message.' || state
+                                      when direction = 'in' then 'message.delivered'
+                                      else 'message.sent' end,
+                        channel_id, id,
+                        json_build_object('direction', direction, 'conversation', conversation, 'state', state,
+                                          'attempts', attempts, 'error', error,
+                                          'platform_message_ids', platform_message_ids)
+                 from settled where state <> 'pending')
              select shard from fence",
         )
         .bind(claims.keys().map(|shard| shard.as_i32()).collect::<Vec<_>>())

@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     3 "0003_messages",
     4 "0004_tenants",
     5 "0005_api_keys",
+    9 "0009_events",
 ];
 
 /// Lets the role that superusers work as use the tables; see [`crate::pool`].

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod channels;
+mod cost;
+mod events;
 mod lease;
 mod messages;
 mod tenants;
