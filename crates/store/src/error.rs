@@ -47,6 +47,9 @@ pub enum Error {
     /// There is no such row of this tenant's.
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// There are as many as there may be.
+    #[error("there are {1} {0} already, which is the most: delete one first")]
+    TooMany(&'static str, i64),
     /// There is no such channel.
     #[error("there is no such channel")]
     NoChannel,

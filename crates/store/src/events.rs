@@ -126,7 +126,7 @@ impl Place {
         Some(Self { xact: xact.parse().ok()?, id: id.parse().ok().filter(|id| *id >= 0)? })
     }
 
-    fn read(xact: &str, id: i64) -> Result<Self> {
+    pub(crate) fn read(xact: &str, id: i64) -> Result<Self> {
         let bad =
             || Error::BadRow { table: "events", id: id.to_string(), column: "xact", value: xact.to_owned() };
         Ok(Self { xact: xact.parse().map_err(|_| bad())?, id })

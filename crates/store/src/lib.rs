@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod channels;
+pub mod destinations;
 pub mod error;
 pub mod events;
 pub mod intake;
@@ -19,6 +20,7 @@ pub mod vault;
 
 pub use audit::{AuditEntry, AuditFilter};
 pub use channels::{Channel, ChannelStatus, Observation, SaveChannel, Sighting};
+pub use destinations::{Destination, DestinationSettings, NewDestination, Refusal};
 pub use error::{Error, chain};
 pub use events::{Event, EventChannel, EventFilter, EventPage, News, Place};
 pub use keys::{ApiKey, NewApiKey, Scope};

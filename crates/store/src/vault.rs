@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use claw_runtime::Random;
-use claw_secrets::{MasterKey, Purpose, Sealed, signature};
+use claw_secrets::{MasterKey, Purpose, SealError, Sealed, signature};
 use claw_types::ChannelId;
 use serde_json::{Map, Value};
 
@@ -35,6 +35,18 @@ impl Vault {
 
     pub(crate) fn open(&self, channel: ChannelId, sealed: &Sealed) -> Result<Map<String, Value>> {
         Ok(serde_json::from_slice(&sealed.open(&self.key, channel.0.as_bytes())?)?)
+    }
+
+    /// Seals a text for its place: opened anywhere else, it is damaged.
+    pub(crate) fn seal_text(&self, place: &[u8], text: &str) -> Result<Sealed> {
+        let mut nonce = [0; 12];
+        self.random.fill(&mut nonce);
+        Ok(Sealed::seal(&self.key, nonce, place, text.as_bytes())?)
+    }
+
+    pub(crate) fn open_text(&self, place: &[u8], sealed: &Sealed) -> Result<String> {
+        let opened = sealed.open(&self.key, place)?;
+        Ok(String::from_utf8(opened).map_err(|_| SealError::Damaged)?)
     }
 
     /// Recognises a credential without telling it.

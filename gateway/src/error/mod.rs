@@ -135,7 +135,9 @@ impl From<claw_store::Error> for Problem {
             }
             Error::NotFound(_) => Self::not_found(error.to_string()),
             Error::KeyReused => Self::of(Kind::KeyReused, error.to_string()),
-            Error::CredentialInUse(_) | Error::Conflict => Self::conflict(error.to_string()),
+            Error::CredentialInUse(_) | Error::Conflict | Error::TooMany(..) => {
+                Self::conflict(error.to_string())
+            }
             Error::Database(_) | Error::NotCommitted(_) => Self::unavailable().caused_by(&error),
             _ => Self::internal().caused_by(&error),
         }

@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use clap::Args;
 use claw_channels::registry;
 use claw_config::{
-    BackendSettings, GatewaySettings, KeySettings, RpcSettings, SchedulerSettings, StoreSettings, UrlPolicy,
-    WorkerSettings,
+    BackendSettings, GatewaySettings, KeySettings, RetentionSettings, RpcSettings, SchedulerSettings,
+    StoreSettings, UrlPolicy, WorkerSettings,
 };
 use claw_devstack::{Nats, Postgres, Service};
 use claw_launch::GRACE;
@@ -44,6 +44,8 @@ pub(crate) struct UpSettings {
     /// Milliseconds that a send waits for the platform before it answers 202 queued
     #[arg(long, env = "II_CLAW_SEND_WAIT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=25_000))]
     send_wait_ms: u64,
+    #[command(flatten)]
+    retention: RetentionSettings,
 }
 
 /// The user of the front page's chat.
@@ -196,8 +198,12 @@ async fn serve(
         weight: 1.0,
     };
     claw_shard_worker::start(worker, lifecycle).await?;
-    let scheduler =
-        SchedulerSettings { store: settings.store.clone(), keys: settings.keys.clone(), rpc: internal() };
+    let scheduler = SchedulerSettings {
+        store: settings.store.clone(),
+        keys: settings.keys.clone(),
+        rpc: internal(),
+        retention: settings.retention,
+    };
     claw_scheduler_leader::start(scheduler, lifecycle).await?;
     Ok(address)
 }
