@@ -5,6 +5,7 @@
 //! - `path`, `query`, `body` and `outbound` check what comes in; `error` and `answers` are what goes out when it is wrong.
 //! - `edit` makes and changes channels; `channel_cache` keeps those in use.
 //! - `intake` has messages committed and tells their owner, before anyone is answered.
+//! - `events` streams what happens.
 //! - `hub` serves the adapters whose people connect to the gateway itself.
 
 #![allow(unused_qualifications, reason = "the macros that describe the API write them")]
@@ -16,6 +17,7 @@ mod body;
 mod channel_cache;
 mod edit;
 mod error;
+mod events;
 mod hub;
 mod idempotency;
 mod intake;

@@ -14,7 +14,9 @@ use utoipa_axum::routes;
 use crate::app::Shared;
 use crate::hub::GatewayHub;
 use crate::openapi::{self, needs};
-use crate::routes::{audit, channels, document, health, keys, media, problems, webhooks};
+use crate::routes::{
+    audit, channels, destinations, document, events, health, keys, media, problems, webhooks,
+};
 use crate::{answers, auth, body};
 
 /// Paths that need a key, and the scope that it needs. A path under `/api` belongs here and nowhere else; tests walk
@@ -32,6 +34,22 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(needs(Read, routes!(keys::get::handle)))
         .routes(needs(Manage, routes!(keys::revoke::handle)))
         .routes(needs(Read, routes!(audit::handle)))
+        .routes(needs(Read, routes!(events::of_user::handle)))
+        .routes(needs(Read, routes!(events::of_all::handle)))
+        .routes(needs(Manage, routes!(destinations::create::of_user)))
+        .routes(needs(Manage, routes!(destinations::create::of_all)))
+        .routes(needs(Read, routes!(destinations::list::of_user)))
+        .routes(needs(Read, routes!(destinations::list::of_all)))
+        .routes(needs(Read, routes!(destinations::get::of_user)))
+        .routes(needs(Read, routes!(destinations::get::of_all)))
+        .routes(needs(Manage, routes!(destinations::change::of_user)))
+        .routes(needs(Manage, routes!(destinations::change::of_all)))
+        .routes(needs(Manage, routes!(destinations::delete::of_user)))
+        .routes(needs(Manage, routes!(destinations::delete::of_all)))
+        .routes(needs(Manage, routes!(destinations::test::of_user)))
+        .routes(needs(Manage, routes!(destinations::test::of_all)))
+        .routes(needs(Manage, routes!(destinations::secret::of_user)))
+        .routes(needs(Manage, routes!(destinations::secret::of_all)))
 }
 
 /// Paths that anyone may call.

@@ -338,7 +338,8 @@ impl Store {
             .bind(owner_key(owner))
             .fetch_optional(&mut *self.owner(owner).await?)
             .await?;
-        opened(vault, &row.ok_or(Error::NotFound(WHAT))?)
+        let row = row.ok_or(Error::NotFound(WHAT))?;
+        Ok((destination(&row)?, secret(vault, &row)?))
     }
 
     /// The destinations of these shards that there is something for, by what is behind their cursors, and whose time
@@ -368,16 +369,21 @@ impl Store {
             .collect())
     }
 
-    /// One destination with its secret, for who delivers; `None` when there is none or it gets nothing.
+    /// One destination and its secret, for who delivers; `None` when there is none or it gets nothing. A secret that does
+    /// not open is the destination's trouble, not the caller's.
     ///
     /// # Errors
-    /// When the database fails or the secret does not open.
-    pub async fn destination_load(&self, vault: &Vault, id: Uuid) -> Result<Option<(Destination, String)>> {
+    /// When the database fails.
+    pub async fn destination_load(
+        &self,
+        vault: &Vault,
+        id: Uuid,
+    ) -> Result<Option<(Destination, Result<String>)>> {
         let sql = format!(
             "select {COLUMNS}, d.secret, d.secret_key from event_destinations d where d.id = $1 and d.enabled"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&self.pool).await?;
-        row.as_ref().map(|row| opened(vault, row)).transpose()
+        row.as_ref().map(|row| Ok((destination(row)?, secret(vault, row)))).transpose()
     }
 
     /// Everything up to here is delivered or was not wanted; `taken` when some was delivered, so that it does not fail
@@ -475,11 +481,9 @@ async fn audit(
     write(txn, actor, destination.user_id.as_ref(), &Change { action, subject: &subject, detail }).await
 }
 
-fn opened(vault: &Vault, row: &PgRow) -> Result<(Destination, String)> {
-    let destination = destination(row)?;
+fn secret(vault: &Vault, row: &PgRow) -> Result<String> {
     let sealed = Sealed { key_id: row.try_get("secret_key")?, bytes: row.try_get("secret")? };
-    let secret = vault.open_text(&place(destination.id), &sealed)?;
-    Ok((destination, secret))
+    vault.open_text(&place(row.try_get("id")?), &sealed)
 }
 
 fn destination(row: &PgRow) -> Result<Destination> {

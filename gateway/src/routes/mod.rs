@@ -2,7 +2,9 @@
 
 pub mod audit;
 pub mod channels;
+pub mod destinations;
 pub mod document;
+pub mod events;
 pub mod health;
 pub mod keys;
 pub mod media;

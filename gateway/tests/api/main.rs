@@ -6,6 +6,8 @@ mod auth;
 mod bad_input;
 mod channels;
 mod common;
+mod destinations;
+mod events;
 mod health;
 mod keys;
 mod media;
