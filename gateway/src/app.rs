@@ -20,6 +20,8 @@ use uuid::Uuid;
 use crate::Error;
 use crate::auth::{Proxies, Throttle, Verifier};
 use crate::channel_cache::ChannelCache;
+use crate::events::feed::Feed;
+use crate::events::slots::Slots;
 
 /// Connections of the pool show under this name in `pg_stat_activity` and NATS.
 const NAME: &str = "ii-claw-gateway";
@@ -70,6 +72,10 @@ pub struct App {
     pub shards: ShardCount,
     /// The channel on the front page.
     pub home: Option<ChannelId>,
+    /// New events, for the streams.
+    pub feed: Arc<Feed>,
+    /// The open event streams.
+    pub streams: Arc<Slots>,
     /// Owns the tasks.
     pub lifecycle: Lifecycle,
 }
@@ -117,6 +123,8 @@ impl App {
         let token = ClusterToken::new(&keys.master);
         Ok(Arc::new(Self {
             writer: MessageWriter::start(&store, lifecycle),
+            feed: Arc::new(Feed::new(&store, lifecycle)),
+            streams: Arc::default(),
             workers: WorkerClients::new(Owners::new(store.clone()), token, random),
             media_key: keys.master.derive(Purpose::MediaUrl),
             send_wait: Duration::from_millis(settings.send_wait_ms),

@@ -7,6 +7,7 @@
 //! - `intake` has messages committed and tells their owner, before anyone is answered.
 //! - `wake` makes events of what no person wrote.
 //! - `perform` does what a scheduled job is to do.
+//! - `events` streams what happens.
 //! - `hub` serves the adapters whose people connect to the gateway itself.
 
 #![allow(unused_qualifications, reason = "the macros that describe the API write them")]
@@ -19,6 +20,7 @@ mod channel_cache;
 mod dispatch;
 mod edit;
 mod error;
+mod events;
 mod hub;
 mod idempotency;
 mod intake;

@@ -3,7 +3,7 @@
 //! The message carries the run's id as its key, so doing the same run twice makes one message.
 
 use claw_secrets::signature;
-use claw_store::{Channel, Chat, Event, Job, MessageStatus, NewMessage};
+use claw_store::{AgentEvent, Channel, Chat, Job, MessageStatus, NewMessage};
 use claw_types::{
     Action, AssistantTask, ChannelMessage, Direction, MessageId, MessageState, Outbound, UserId,
 };
@@ -80,7 +80,7 @@ async fn to_agent(app: &App, job: &Job, run: Uuid, task: AssistantTask) -> Resul
     ]
     .into_iter()
     .collect();
-    let event = Event {
+    let event = AgentEvent {
         user: &job.user_id,
         agent_id: task.agent_id.as_deref().unwrap_or_default().trim(),
         source: "cron",

@@ -15,8 +15,8 @@ use crate::app::Shared;
 use crate::hub::GatewayHub;
 use crate::openapi::{self, needs};
 use crate::routes::{
-    audit, channels, cron, dead_letters, document, health, hooks, keys, media, messages, problems, settings,
-    webhooks,
+    audit, channels, cron, dead_letters, destinations, document, events, health, hooks, keys, media,
+    messages, problems, settings, webhooks,
 };
 use crate::{answers, auth, body};
 
@@ -71,6 +71,22 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(needs(Read, routes!(hooks::deliveries::handle)))
         .routes(needs(Read, routes!(settings::get::handle)))
         .routes(needs(Manage, routes!(settings::put::handle)))
+        .routes(needs(Read, routes!(events::of_user::handle)))
+        .routes(needs(Read, routes!(events::of_all::handle)))
+        .routes(needs(Manage, routes!(destinations::create::of_user)))
+        .routes(needs(Manage, routes!(destinations::create::of_all)))
+        .routes(needs(Read, routes!(destinations::list::of_user)))
+        .routes(needs(Read, routes!(destinations::list::of_all)))
+        .routes(needs(Read, routes!(destinations::get::of_user)))
+        .routes(needs(Read, routes!(destinations::get::of_all)))
+        .routes(needs(Manage, routes!(destinations::change::of_user)))
+        .routes(needs(Manage, routes!(destinations::change::of_all)))
+        .routes(needs(Manage, routes!(destinations::delete::of_user)))
+        .routes(needs(Manage, routes!(destinations::delete::of_all)))
+        .routes(needs(Manage, routes!(destinations::test::of_user)))
+        .routes(needs(Manage, routes!(destinations::test::of_all)))
+        .routes(needs(Manage, routes!(destinations::secret::of_user)))
+        .routes(needs(Manage, routes!(destinations::secret::of_all)))
 }
 
 /// Paths that anyone may call.

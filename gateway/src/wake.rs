@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use claw_store::{Chat, Event, NewMessage, Once, When};
+use claw_store::{AgentEvent, Chat, NewMessage, Once, When};
 use claw_types::bodies::SESSION_KEYS;
 use claw_types::{InstanceId, MessageId, UserId};
 use serde::{Deserialize, Serialize};
@@ -153,7 +153,7 @@ pub async fn accept(
             "\"deliver\" needs a chat to deliver to: give \"channel\" and \"recipient\"",
         ));
     }
-    let event = Event {
+    let event = AgentEvent {
         user: &user,
         agent_id: agent_id.as_deref().unwrap_or_default(),
         source: call.source,

@@ -48,7 +48,7 @@ pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result
         lifecycle: lifecycle.clone(),
     };
     lifecycle.spawn("timers", timers.run());
-    lifecycle.spawn("duties", lead(joined.store, leadership, lifecycle.clone()));
+    lifecycle.spawn("duties", lead(joined.store, leadership, settings.retention, lifecycle.clone()));
     let token = ClusterToken::new(&joined.keys.master);
     claw_rpc::serve_scheduler(lifecycle, joined.listener, &token, Arc::new(service));
     let address = joined.address;

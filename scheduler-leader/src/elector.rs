@@ -11,6 +11,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use claw_config::RetentionSettings;
 use claw_runtime::{Backoff, Lifecycle, Random};
 use claw_store::{Error, Lease, Member, Store, chain};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -141,7 +142,12 @@ impl Elector {
 }
 
 /// Does the duties whenever this process leads, until it stops.
-pub(crate) async fn lead(store: Store, leadership: Arc<Leadership>, lifecycle: Lifecycle) {
+pub(crate) async fn lead(
+    store: Store,
+    leadership: Arc<Leadership>,
+    keep: RetentionSettings,
+    lifecycle: Lifecycle,
+) {
     let soft = lifecycle.soft();
     let mut tick = tokio::time::interval(Duration::from_secs(60));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -151,7 +157,7 @@ pub(crate) async fn lead(store: Store, leadership: Arc<Leadership>, lifecycle: L
             () = soft.cancelled() => return,
         }
         if leadership.term().is_some() {
-            duties::housekeeping::run(&store).await;
+            duties::housekeeping::run(&store, keep).await;
         }
     }
 }

@@ -78,6 +78,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
     lifecycle.spawn("placement", placement);
     lifecycle.spawn("sweep", tasks::sweep::run(Arc::clone(&core)));
     lifecycle.spawn("changes", tasks::changes::listen(Arc::clone(&core)));
+    lifecycle.spawn("destinations", tasks::destinations::run(Arc::clone(&core)));
     lifecycle.spawn("changed rows", tasks::changes::look(Arc::clone(&core)));
     let token = ClusterToken::new(&joined.keys.master);
     claw_rpc::serve_worker(lifecycle, joined.listener, &token, Arc::new(Service(core)));

@@ -12,5 +12,5 @@ pub mod values;
 
 pub use settings::{
     BackendSettings, ConfigError, GatewaySettings, KeySettings, Keys, LogSettings, MediaSettings,
-    RpcSettings, SchedulerSettings, StoreSettings, UrlPolicy, WorkerSettings,
+    RetentionSettings, RpcSettings, SchedulerSettings, StoreSettings, UrlPolicy, WorkerSettings,
 };

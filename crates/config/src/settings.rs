@@ -284,6 +284,14 @@ pub struct WorkerSettings {
     pub weight: f64,
 }
 
+/// How long things are kept.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RetentionSettings {
+    /// Hours for which events are kept: as long may a stream or a destination be away without missing any
+    #[arg(long, env = "II_CLAW_EVENTS_HOURS", default_value_t = 72, value_parser = clap::value_parser!(u16).range(1..=8760))]
+    pub events_hours: u16,
+}
+
 /// Everything a scheduler needs.
 #[derive(Debug, Clone, Args)]
 pub struct SchedulerSettings {
@@ -296,6 +304,9 @@ pub struct SchedulerSettings {
     /// The internal RPC.
     #[command(flatten)]
     pub rpc: RpcSettings,
+    /// How long things are kept.
+    #[command(flatten)]
+    pub retention: RetentionSettings,
 }
 
 impl BackendSettings {

@@ -53,6 +53,11 @@ pub fn standard_key(secret: &str) -> Vec<u8> {
     decoded.unwrap_or_else(|| secret.as_bytes().to_vec())
 }
 
+/// A secret as Standard Webhooks writes it, of these random bytes.
+pub fn standard_secret(random: &[u8; 32]) -> String {
+    format!("whsec_{}", STANDARD.encode(random))
+}
+
 /// The value of `webhook-signature` for a message id, its time in seconds since 1970 and the exact body.
 pub fn sign_standard(key: &[u8], id: &str, timestamp: i64, body: &[u8]) -> String {
     let time = timestamp.to_string();
@@ -123,6 +128,13 @@ mod tests {
         assert!(!verify(b"other", b"{}", &header));
         assert!(!verify(b"secret", b"{}", header.trim_start_matches("sha256=")));
         assert!(!verify(b"secret", b"{}", "sha256=zz"));
+    }
+
+    #[test]
+    fn a_new_secret_reads_back() {
+        let secret = standard_secret(&[7; 32]);
+        assert_eq!(standard_key(&secret), [7; 32]);
+        assert!(standardwebhooks::Webhook::new(&secret).is_ok());
     }
 
     // The reference library's own secret and message.

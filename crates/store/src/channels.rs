@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
-use crate::{Actor, Change, Error, Result, Store, Vault};
+use crate::{Actor, Change, Error, News, Result, Store, Vault};
 
 /// A stored channel without its secrets.
 #[derive(Debug, Clone)]
@@ -332,6 +332,7 @@ impl Store {
             Ok(done) if done.rows_affected() == 1 => {
                 let action = if save.replaces.is_none() { "channel.created" } else { "channel.changed" };
                 let detail = json!({"channel_type": save.channel_type, "enabled": save.enabled});
+                tenant.tell(&News { data: detail.clone(), ..News::of(action, save.id) }).await?;
                 tenant.audit(actor, &Change { action, subject: save.instance.as_str(), detail }).await?;
                 tenant.commit().await
             }
@@ -387,6 +388,7 @@ impl Store {
         .ok_or(Error::NoChannel)?;
         let (id, shard, _) = changed(&row)?;
         let detail = json!({"id": id});
+        tenant.tell(&News::of("channel.deleted", id)).await?;
         tenant
             .audit(actor, &Change { action: "channel.deleted", subject: instance.as_str(), detail })
             .await?;
@@ -433,22 +435,33 @@ async fn observe(txn: &mut sqlx::PgConnection, sighting: &Sighting) -> Result<bo
         Observation::Inbound => (None, None, None, None, true),
     };
     // The share lock keeps a new claim from committing between the check of the epoch and this write.
-    let done = sqlx::query(
+    let written: i64 = sqlx::query_scalar(
         "with fence as materialized (
-             select 1 from shards where shard = $2 and epoch = $3 for share)
-         insert into channel_state as s
-             (channel_id, epoch, state, revision, last_error, cursor, last_inbound_at)
-         select $1, $3, coalesce($4, 'starting'), coalesce($5, 0), nullif($6, ''), $7,
-                case when $8 then now() end
-         from fence where exists (select 1 from channels where id = $1)
-         on conflict (channel_id) do update set
-             epoch = $3,
-             state = coalesce($4, case when s.epoch = $3 then s.state else 'starting' end),
-             revision = coalesce($5, s.revision),
-             last_error = case when $6 is null then s.last_error else nullif($6, '') end,
-             cursor = coalesce($7, s.cursor),
-             last_inbound_at = case when $8 then now() else s.last_inbound_at end,
-             updated_at = now()",
+             select 1 from shards where shard = $2 and epoch = $3 for share),
+         before as materialized (select failing from channel_state where channel_id = $1),
+         written as (
+             insert into channel_state as s
+                 (channel_id, epoch, state, revision, last_error, cursor, last_inbound_at, failing)
+             select $1, $3, coalesce($4, 'starting'), coalesce($5, 0), nullif($6, ''), $7,
+                    case when $8 then now() end, coalesce($4 = 'failed', false)
+             from fence where exists (select 1 from channels where id = $1)
+             on conflict (channel_id) do update set
+                 epoch = $3,
+                 state = coalesce($4, case when s.epoch = $3 then s.state else 'starting' end),
+                 revision = coalesce($5, s.revision),
+                 last_error = case when $6 is null then s.last_error else nullif($6, '') end,
+                 cursor = coalesce($7, s.cursor),
+                 last_inbound_at = case when $8 then now() else s.last_inbound_at end,
+                 failing = coalesce($4 = 'failed', s.failing),
+                 updated_at = now()
+             returning channel_id, state, last_error, failing),
+         told as (
+             insert into events (user_id, type, channel_id, data)
+             select c.user_id, case when w.failing then 'channel.failed' else 'channel.recovered' end, c.id,
+                    json_build_object('state', w.state, 'error', w.last_error)
+             from written w join channels c on c.id = w.channel_id
+             where w.failing <> coalesce((select failing from before), false))
+         select count(*) from written",
     )
     .bind(sighting.channel_id.0)
     .bind(sighting.shard.as_i32())
@@ -458,9 +471,9 @@ async fn observe(txn: &mut sqlx::PgConnection, sighting: &Sighting) -> Result<bo
     .bind(error)
     .bind(cursor)
     .bind(inbound)
-    .execute(txn)
+    .fetch_one(txn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(written == 1)
 }
 
 fn changed(row: &PgRow) -> Result<(ChannelId, ShardId, i64)> {

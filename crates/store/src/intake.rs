@@ -21,7 +21,7 @@ const KEY_LIMIT: usize = 256;
 
 /// What no person wrote: a wake-up, a schedule's time, another system's news.
 #[derive(Debug)]
-pub struct Event<'a> {
+pub struct AgentEvent<'a> {
     /// Whose agent hears of it.
     pub user: &'a UserId,
     /// Which agent; when empty, the one that the chat's channel is bound to.
@@ -53,7 +53,7 @@ pub struct Chat<'a> {
     pub answer: bool,
 }
 
-impl Event<'_> {
+impl AgentEvent<'_> {
     /// The caller's, with what names the session as adapters name it for people's messages.
     fn metadata(&self) -> Map<String, Value> {
         let mut metadata = self.metadata.clone();
@@ -117,9 +117,9 @@ impl NewMessage {
     ///
     /// # Errors
     /// When it can't be written as JSON.
-    pub fn event(event: Event<'_>, shards: ShardCount, ids: &Ids, clock: &dyn Clock) -> Result<Self> {
+    pub fn event(event: AgentEvent<'_>, shards: ShardCount, ids: &Ids, clock: &dyn Clock) -> Result<Self> {
         let metadata = event.metadata();
-        let Event { user, agent_id, source, text, chat, key, .. } = event;
+        let AgentEvent { user, agent_id, source, text, chat, key, .. } = event;
         let channel = chat.as_ref().map(|chat| chat.channel);
         let bound = channel.map_or("", |channel| &channel.agent_id);
         let agent = if agent_id.is_empty() { bound } else { agent_id };

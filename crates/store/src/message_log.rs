@@ -44,7 +44,7 @@ pub struct MessageFilter {
 
 /// A message's place in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct MessagePlace {
     /// When it was accepted.
     pub accepted_at: DateTime<Utc>,
     /// Tells apart what was accepted at once.
@@ -57,7 +57,7 @@ pub struct MessageRow {
     /// Its id.
     pub id: MessageId,
     /// Its place.
-    pub place: Place,
+    pub place: MessagePlace,
     /// The tenant.
     pub user_id: String,
     /// Which way it goes.
@@ -130,7 +130,7 @@ impl Tenant {
     pub async fn messages(
         &mut self,
         filter: &MessageFilter,
-        before: Option<Place>,
+        before: Option<MessagePlace>,
         limit: i64,
     ) -> Result<Vec<MessageRow>> {
         let user = self.user().clone();
@@ -162,7 +162,7 @@ impl Store {
         &self,
         user: Option<&UserId>,
         filter: &MessageFilter,
-        before: Option<Place>,
+        before: Option<MessagePlace>,
         limit: i64,
     ) -> Result<Vec<MessageRow>> {
         list(&mut *self.pool.acquire().await?, user, filter, before, limit).await
@@ -192,7 +192,7 @@ async fn list(
     conn: &mut PgConnection,
     user: Option<&UserId>,
     filter: &MessageFilter,
-    before: Option<Place>,
+    before: Option<MessagePlace>,
     limit: i64,
 ) -> Result<Vec<MessageRow>> {
     let mut query = QueryBuilder::new("select ");
@@ -295,7 +295,7 @@ fn message_row(row: &PgRow) -> Result<MessageRow> {
     let due_at: DateTime<Utc> = row.try_get("due_at")?;
     Ok(MessageRow {
         id,
-        place: Place { accepted_at: row.try_get("accepted_at")?, seq: row.try_get("seq")? },
+        place: MessagePlace { accepted_at: row.try_get("accepted_at")?, seq: row.try_get("seq")? },
         user_id: row.try_get("user_id")?,
         direction: direction(id, row.try_get("direction")?)?,
         channel_id: ChannelId(row.try_get("channel_id")?),

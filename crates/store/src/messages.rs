@@ -197,7 +197,14 @@ impl Store {
                      (id, user_id, channel_id, shard, direction, conversation, payload, media)
                  select id, user_id, channel_id, shard, direction, conversation, payload::json, media::json
                  from input where key is null or id in (select message_id from fresh) order by n
-                 returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms)
+                 returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
+                           user_id, channel_id, direction, conversation),
+             told as (
+                 insert into events (user_id, type, channel_id, message_id, data)
+                 select user_id, case direction when 'in' then 'message.received' else 'message.queued' end,
+                        channel_id, id,
+                        json_build_object('direction', direction, 'conversation', conversation)
+                 from stored order by seq)
              select id, seq, accepted_at_ms from stored",
         )
         .bind(batch.iter().map(|m| m.id.0).collect::<Vec<_>>())
@@ -285,12 +292,23 @@ impl Store {
                       as i (id, shard, state, due_in, attempts, parts, error, retries)
                  where m.id = i.id and m.state = 'pending' and m.retries = i.retries
                    and i.shard = any ((select shards from held)::int[])
-                 returning m.id, m.retries, m.attempts, m.user_id, m.state, m.error),
+                 returning m.id, m.retries, m.attempts, m.user_id, m.channel_id, m.direction, m.conversation, m.state,
+                           m.error, m.platform_message_ids),
              attempted as (
                  insert into message_attempts (message_id, retry, n, user_id, outcome, error)
                  select id, retries, attempts, user_id, state, error from settled where state <> 'done'
                  -- Written again because nobody heard that it was.
-                 on conflict do nothing)
+                 on conflict do nothing),
+             told as (
+                 insert into events (user_id, type, channel_id, message_id, data)
+                 select user_id, case when state <> 'done' then 'message.' || state
+                                      when direction = 'in' then 'message.delivered'
+                                      else 'message.sent' end,
+                        channel_id, id,
+                        json_build_object('direction', direction, 'conversation', conversation, 'state', state,
+                                          'attempts', attempts, 'error', error,
+                                          'platform_message_ids', platform_message_ids)
+                 from settled where state <> 'pending')
              select shard from fence",
         )
         .bind(claims.keys().map(|shard| shard.as_i32()).collect::<Vec<_>>())

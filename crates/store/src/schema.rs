@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     6 "0006_cron",
     7 "0007_hooks",
     8 "0008_message_details",
+    9 "0009_events",
 ];
 
 /// Lets the role that superusers work as use the tables; see [`crate::pool`].

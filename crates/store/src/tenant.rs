@@ -73,6 +73,10 @@ impl Tenant {
         Ok(self.txn.commit().await?)
     }
 
+    pub(crate) fn into_txn(self) -> sqlx::Transaction<'static, Postgres> {
+        self.txn
+    }
+
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
         &mut self.txn
     }

@@ -55,6 +55,12 @@ impl ShardCount {
         (0..self.0).map(ShardId)
     }
 
+    /// The shard of anything else that an owner looks after; `user` is `None` for the operator's.
+    pub fn shard_of_item(self, user: Option<&UserId>, id: uuid::Uuid) -> ShardId {
+        let hash = stable_hash(user.map_or("operator", UserId::as_str), &id.to_string());
+        ShardId(u16::try_from(hash % u64::from(self.0)).unwrap_or_default())
+    }
+
     /// The shard of a channel.
     pub fn shard_of(self, user: &UserId, instance: &InstanceId) -> ShardId {
         let hash = stable_hash(user.as_str(), instance.as_str());

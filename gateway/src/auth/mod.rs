@@ -88,6 +88,15 @@ pub async fn caller(
     }
 }
 
+/// Whether the key of a request that goes on for long is still good for the same. While the database can't tell, it is.
+pub async fn still_good(app: &Shared, headers: &HeaderMap, before: &Principal) -> bool {
+    let Some(token) = bearer(headers) else { return false };
+    match app.verifier.verify(app, token).await {
+        Ok(now) => now.is_some_and(|now| now.user == before.user && now.has(Scope::Read)),
+        Err(_) => true,
+    }
+}
+
 /// The one bearer token of a request.
 pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let mut given = headers.get_all(AUTHORIZATION).into_iter();

@@ -7,6 +7,8 @@ mod bad_input;
 mod channels;
 mod common;
 mod cron;
+mod destinations;
+mod events;
 mod health;
 mod hooks;
 mod keys;

@@ -1,6 +1,10 @@
 //! Forgetting what nobody needs any more.
 
-use claw_store::{Store, chain};
+use std::time::Duration;
+
+use claw_config::RetentionSettings;
+use claw_store::{Place, Result, Store, chain};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// Platforms redeliver late, but not later than this.
@@ -9,13 +13,18 @@ const KEY_DAYS: i32 = 7;
 const MEMBER_MINUTES: i32 = 10;
 /// How long people can look up what their scheduled jobs did.
 const RUN_DAYS: i32 = 90;
+/// Events in one statement: a fraction of a second, so that nothing waits behind it.
+const EVENTS: i64 = 5_000;
+/// A round ends after this, however much is left: other duties wait, and the next round goes on.
+const ROUND: Duration = Duration::from_secs(30);
 
 /// One round.
-pub(crate) async fn run(store: &Store) {
+pub(crate) async fn run(store: &Store, keep: RetentionSettings) {
     let rounds = [
         ("message keys", store.message_keys_forget(KEY_DAYS).await),
         ("runs of jobs", store.runs_forget(RUN_DAYS).await),
         ("members", store.members_prune(MEMBER_MINUTES).await),
+        ("events", forget_events(store, keep).await),
     ];
     for (what, done) in rounds {
         match done {
@@ -24,4 +33,33 @@ pub(crate) async fn run(store: &Store) {
             Err(error) => warn!("forgetting old {what} failed, trying again in a minute: {}", chain(&error)),
         }
     }
+}
+
+/// From the oldest on, until the first batch with a young one in it.
+async fn forget_events(store: &Store, keep: RetentionSettings) -> Result<u64> {
+    let began = Instant::now();
+    let mut adopted = 0;
+    while began.elapsed() < ROUND {
+        let some = store.events_adopt(EVENTS).await?;
+        if some == 0 {
+            break;
+        }
+        adopted += some;
+    }
+    if adopted > 0 {
+        warn!(
+            adopted,
+            "{adopted} events were numbered by another server: this database is a restored backup"
+        );
+    }
+    let (mut all, mut behind) = (0, Place::default());
+    while let Some((removed, last)) =
+        store.events_forget(i32::from(keep.events_hours), behind, EVENTS).await?
+    {
+        (all, behind) = (all + removed, last);
+        if i64::try_from(removed).is_ok_and(|removed| removed < EVENTS) || began.elapsed() > ROUND {
+            break;
+        }
+    }
+    Ok(all)
 }

@@ -68,7 +68,7 @@ async fn fire(store: &Store, bus: &Bus, term: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use claw_runtime::{Ids, OsRandom, SystemClock};
-    use claw_store::{Event, Lease, Member, NewMessage, When};
+    use claw_store::{AgentEvent, Lease, Member, NewMessage, When};
     use claw_testkit::TestDatabase;
     use claw_types::ShardCount;
     use uuid::Uuid;
@@ -93,7 +93,7 @@ mod tests {
         let term = store.leader_elect(DUTY, &lease).await.unwrap();
         let ids = Ids::new(Arc::new(SystemClock), Arc::new(OsRandom));
         let user = "ada".parse().unwrap();
-        let event = Event {
+        let event = AgentEvent {
             user: &user,
             agent_id: "",
             source: "wake",

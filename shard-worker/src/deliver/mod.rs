@@ -1,6 +1,8 @@
-//! Working messages off: each conversation by one runner, inbound to the backend, outbound to the platform.
+//! Working messages off: each conversation by one runner, inbound to the backend, outbound to the platform;
+//! and events to their destinations.
 
 pub(crate) mod backend;
+pub(crate) mod events;
 pub(crate) mod inbound;
 pub(crate) mod lane;
 pub(crate) mod outbound;

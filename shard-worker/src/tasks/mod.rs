@@ -1,5 +1,6 @@
 //! What feeds the shards.
 
 pub(crate) mod changes;
+pub(crate) mod destinations;
 pub(crate) mod published;
 pub(crate) mod sweep;

@@ -7,5 +7,6 @@ pub mod http;
 pub mod markdown;
 pub mod media_link;
 pub mod plan;
+pub mod signed_post;
 pub mod split;
 pub mod upload;

@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use clap::Args;
 use claw_channels::registry;
 use claw_config::{
-    BackendSettings, GatewaySettings, KeySettings, MediaSettings, RpcSettings, SchedulerSettings,
-    StoreSettings, UrlPolicy, WorkerSettings,
+    BackendSettings, GatewaySettings, KeySettings, MediaSettings, RetentionSettings, RpcSettings,
+    SchedulerSettings, StoreSettings, UrlPolicy, WorkerSettings,
 };
 use claw_devstack::{Nats, Postgres, Service};
 use claw_launch::GRACE;
@@ -51,6 +51,8 @@ pub(crate) struct UpSettings {
     trusted_proxies: Vec<IpNet>,
     #[command(flatten)]
     media: MediaSettings,
+    #[command(flatten)]
+    retention: RetentionSettings,
 }
 
 /// The user of the front page's chat.
@@ -206,8 +208,12 @@ async fn serve(
         weight: 1.0,
     };
     claw_shard_worker::start(worker, lifecycle).await?;
-    let scheduler =
-        SchedulerSettings { store: settings.store.clone(), keys: settings.keys.clone(), rpc: internal() };
+    let scheduler = SchedulerSettings {
+        store: settings.store.clone(),
+        keys: settings.keys.clone(),
+        rpc: internal(),
+        retention: settings.retention,
+    };
     claw_scheduler_leader::start(scheduler, lifecycle).await?;
     Ok(address)
 }

@@ -1,7 +1,9 @@
 //! Every query on a real Postgres, each test in a database of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod agent_events;
 mod channels;
+mod cost;
 mod events;
 mod hooks;
 mod jobs;

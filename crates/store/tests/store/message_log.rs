@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use claw_store::{
-    Accepted, Actor, Lease, MessageDetail, MessageFilter, MessageRow, NewMessage, Place, Selection,
+    Accepted, Actor, Lease, MessageDetail, MessageFilter, MessagePlace, MessageRow, NewMessage, Selection,
     Settlement, Unchanged,
 };
 use claw_types::{ChannelId, Direction, Epoch, MessageId, MessageState, ShardId, UserId, Work};
@@ -76,7 +76,12 @@ impl Owned {
         work
     }
 
-    async fn list(&self, filter: &MessageFilter, before: Option<Place>, limit: i64) -> Vec<MessageRow> {
+    async fn list(
+        &self,
+        filter: &MessageFilter,
+        before: Option<MessagePlace>,
+        limit: i64,
+    ) -> Vec<MessageRow> {
         self.bench.store.tenant(&self.user).await.unwrap().messages(filter, before, limit).await.unwrap()
     }
 

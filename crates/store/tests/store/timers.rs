@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use claw_runtime::SystemClock;
-use claw_store::{Actor, Error, Event, Lease, NewMessage, Once, When};
+use claw_store::{Actor, AgentEvent, Error, Lease, NewMessage, Once, When};
 use claw_types::{ShardCount, UserId, heartbeat};
 use serde_json::Map;
 
@@ -19,7 +19,7 @@ async fn elect(bench: &Bench, name: &str) -> i64 {
 }
 
 fn event(bench: &Bench, user: &UserId, text: &str) -> NewMessage {
-    let event = Event {
+    let event = AgentEvent {
         user,
         agent_id: "",
         source: "wake",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::HeaderMap;
-use claw_store::{Event, Hook, NewMessage};
+use claw_store::{AgentEvent, Hook, NewMessage};
 use claw_template::{Context, Mapped};
 use serde_json::{Map, Value};
 
@@ -73,7 +73,7 @@ pub async fn event(app: &App, hook: &Hook, mapped: Mapped, id: Option<&str>) -> 
     metadata.insert("hook".to_owned(), hook.name.as_str().into());
     let key = id.map(|id| format!("{}/{id}", hook.id));
     let session = format!("hook:{}", hook.name);
-    let event = Event {
+    let event = AgentEvent {
         user: &hook.user_id,
         agent_id: &spec.agent_id,
         source: "hook",

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike as _, Utc};
 use claw_store::intake::indexable;
-use claw_store::{MessageFilter, Place};
+use claw_store::{MessageFilter, MessagePlace};
 use claw_types::{InstanceId, MessageState};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -143,7 +143,7 @@ pub struct Page {
     /// Of what.
     pub filter: MessageFilter,
     /// Before which place.
-    pub before: Option<Place>,
+    pub before: Option<MessagePlace>,
     /// How many.
     pub limit: i64,
 }
@@ -240,15 +240,15 @@ pub fn within(key: &str, moment: DateTime<Utc>) -> Result<DateTime<Utc>, Problem
 }
 
 /// The cursor of a place.
-pub fn cursor(place: &Place) -> String {
+pub fn cursor(place: &MessagePlace) -> String {
     format!("{}.{}", place.accepted_at.timestamp_micros(), place.seq)
 }
 
-fn place(cursor: &str) -> Result<Place, Problem> {
+fn place(cursor: &str) -> Result<MessagePlace, Problem> {
     let read = || {
         let (micros, seq) = cursor.split_once('.')?;
         let accepted_at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
-        Some(Place { accepted_at: within("cursor", accepted_at).ok()?, seq: seq.parse().ok()? })
+        Some(MessagePlace { accepted_at: within("cursor", accepted_at).ok()?, seq: seq.parse().ok()? })
     };
     read().ok_or_else(|| Problem::bad_request("\"cursor\" must be the next_cursor of the page before"))
 }
@@ -259,8 +259,10 @@ mod tests {
 
     #[test]
     fn a_cursor_leads_back_to_its_place() {
-        let place_of =
-            Place { accepted_at: DateTime::from_timestamp_micros(1_732_326_353_454_983).unwrap(), seq: 17 };
+        let place_of = MessagePlace {
+            accepted_at: DateTime::from_timestamp_micros(1_732_326_353_454_983).unwrap(),
+            seq: 17,
+        };
         assert_eq!(place(&cursor(&place_of)).unwrap(), place_of);
         for wrong in ["", "1", "1.", ".1", "a.b", "1.2.3", "999999999999999999.1", "1.99999999999999999999"] {
             let said = place(wrong).unwrap_err();

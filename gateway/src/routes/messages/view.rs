@@ -1,7 +1,7 @@
 //! A message as the API shows it.
 
 use chrono::{DateTime, Utc};
-use claw_store::{AttemptRow, MessageDetail, MessageRow, Place};
+use claw_store::{AttemptRow, MessageDetail, MessagePlace, MessageRow};
 use claw_types::{Direction, MessageState};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -159,7 +159,7 @@ pub struct Messages {
 impl Messages {
     /// A page of what was read, with one more if there is more.
     pub fn page(found: Vec<MessageRow>, limit: i64) -> Self {
-        let place = |row: &MessageRow| -> Place { row.place };
+        let place = |row: &MessageRow| -> MessagePlace { row.place };
         let (messages, last) = query::page(found, limit, place);
         Self {
             messages: messages.into_iter().map(MessageView::from).collect(),
