@@ -167,15 +167,15 @@ install it from PostgreSQL's own packages, or set II_CLAW_POSTGRES_BIN to the di
 
 # --- packages for the tests ------------------------------------------------------------
 
-# A copy of the list that was installed tells whether there is anything to do.
+# A copy of the lists that were installed tells whether there is anything to do.
 python_packages() {
-    local venv=target/venv wanted=tests/contract/requirements.txt
-    if "$venv/bin/python" -c '' 2>/dev/null && cmp -s "$wanted" "$venv/installed.txt"; then return; fi
-    say "setup: installing $wanted in $venv"
+    local venv=target/venv wanted=(tests/contract/requirements.txt tests/peers/s3/requirements.txt)
+    if "$venv/bin/python" -c '' 2>/dev/null && cat "${wanted[@]}" | cmp -s - "$venv/installed.txt"; then return; fi
+    say "setup: installing ${wanted[*]} in $venv"
     mkdir -p target
     python3 -m venv --clear "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"
-    cp "$wanted" "$venv/installed.txt"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "${wanted[@]/#/--requirement=}"
+    cat "${wanted[@]}" >"$venv/installed.txt"
 }
 
 node_packages() {

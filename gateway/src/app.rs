@@ -8,7 +8,8 @@ use bytes::Bytes;
 use claw_bus::Bus;
 use claw_channels::kit::http::Http;
 use claw_channels::{Deps, Live};
-use claw_config::{GatewaySettings, Keys};
+use claw_config::{GatewaySettings, Keys, MediaSettings};
+use claw_media::{Limits, MediaStore};
 use claw_rpc::{ClusterToken, Owners, WorkerClients};
 use claw_runtime::{Clock, Ids, Lifecycle, OsRandom, Random, SystemClock};
 use claw_secrets::Purpose;
@@ -24,6 +25,8 @@ use crate::channel_cache::ChannelCache;
 const NAME: &str = "ii-claw-gateway";
 /// How long a gateway that starts beside `ii-claw migrate` waits for it.
 const SCHEMA_WAIT: Duration = Duration::from_secs(30);
+/// How long a platform may take to hand out an attachment.
+const FETCH_LIMIT: Duration = Duration::from_mins(5);
 
 /// The parts of a gateway.
 pub struct App {
@@ -51,6 +54,10 @@ pub struct App {
     pub throttle: Throttle,
     /// The load balancers that are believed when they say who calls.
     pub proxies: Proxies,
+    /// Attachments that were fetched from their platforms.
+    pub media: MediaStore,
+    /// How large they may be, and how long a fetch may take.
+    pub media_limits: Limits,
     /// Signs links to attachments.
     pub media_key: [u8; 32],
     /// What adapters are given; its channel id stands for nothing.
@@ -106,6 +113,7 @@ impl App {
         channels.watch(&bus, lifecycle);
         let verifier = Arc::new(Verifier::default());
         verifier.watch(&bus, lifecycle);
+        let media = media(&settings.media, lifecycle).await.map_err(Error::Media)?;
         let token = ClusterToken::new(&keys.master);
         Ok(Arc::new(Self {
             writer: MessageWriter::start(&store, lifecycle),
@@ -113,6 +121,8 @@ impl App {
             media_key: keys.master.derive(Purpose::MediaUrl),
             send_wait: Duration::from_millis(settings.send_wait_ms),
             lifecycle: lifecycle.clone(),
+            media_limits: Limits { max_bytes: settings.media.max_mib << 20, timeout: FETCH_LIMIT },
+            media,
             throttle: Throttle::default(),
             proxies: Proxies::new(settings.trusted_proxies.clone()),
             verifier,
@@ -134,6 +144,14 @@ impl App {
     pub fn deps_for(&self, channel_id: ChannelId) -> Deps {
         Deps { channel_id, ..self.deps.clone() }
     }
+}
+
+/// Opens the media store, and sees that it can be written: a gateway that can't hand out attachments must not pass as
+/// healthy.
+async fn media(settings: &MediaSettings, lifecycle: &Lifecycle) -> claw_media::Result<MediaStore> {
+    let store = MediaStore::open(&settings.location(), settings.keys(), lifecycle.clone())?;
+    store.check().await?;
+    Ok(store)
 }
 
 /// Reaches the sockets that any gateway holds.

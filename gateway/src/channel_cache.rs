@@ -31,7 +31,8 @@ const CAPACITY: u64 = 10_000;
 pub struct Known {
     /// As stored.
     pub channel: Channel,
-    adapter: Result<Arc<dyn claw_channels::Channel>, ChannelError>,
+    /// Its adapter, or why there is none.
+    pub adapter: Result<Arc<dyn claw_channels::Channel>, ChannelError>,
 }
 
 impl Known {

@@ -14,11 +14,13 @@ mod app;
 mod auth;
 mod body;
 mod channel_cache;
+mod dispatch;
 mod edit;
 mod error;
 mod hub;
 mod idempotency;
 mod intake;
+mod media_expiry;
 mod openapi;
 mod outbound;
 mod path;
@@ -29,6 +31,7 @@ mod view;
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::serve::ListenerExt as _;
 use claw_config::{ConfigError, GatewaySettings};
@@ -57,6 +60,9 @@ pub enum Error {
     /// TLS for calls to platforms can't be set up.
     #[error("can't set up TLS")]
     Http(#[source] Box<dyn StdError + Send + Sync>),
+    /// Attachments can't be kept.
+    #[error("II_CLAW_MEDIA: attachments can't be kept there")]
+    Media(#[source] claw_media::Error),
     /// The API's document can't be written.
     #[error("the API's document can't be written")]
     Document(#[source] serde_json::Error),
@@ -91,6 +97,7 @@ impl Gateway {
         let failed = |source| Error::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        lifecycle.spawn("media expiry", media_expiry::run(Arc::clone(&app), settings.media.days));
         let router = router::router(&app).map_err(Error::Document)?;
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let (soft, on_failure) = (lifecycle.soft(), lifecycle.clone());

@@ -10,8 +10,8 @@ use claw_types::{Media, MediaKind, Outbound};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::body;
 use crate::body::lenient::Ident;
-use crate::body::{self};
 use crate::error::Problem;
 
 /// Longest text, in characters. Platforms take less; it is split for them.
@@ -73,6 +73,13 @@ pub fn read(body: SendBody, allow_private: bool) -> Result<Outbound, Problem> {
     let (message, caption) =
         (text("message", body.message.as_deref())?, text("caption", body.caption.as_deref())?);
     let media = media(&body, allow_private)?;
+    // A caption belongs to an attachment: alone it is more likely a forgotten attachment than a message.
+    if message.is_none() && media.is_empty() && body.poll.is_none() && body.location.is_none() {
+        return Err(Problem::bad_request(
+            "there is nothing to send: set \"message\", \"image_url\", \"file_url\", \"voice_url\", \"video_url\", \
+             \"media\", \"poll\" or \"location\"",
+        ));
+    }
     let message = Outbound {
         recipient,
         thread_id,
@@ -85,15 +92,6 @@ pub fn read(body: SendBody, allow_private: bool) -> Result<Outbound, Problem> {
         location: body.location,
         ..Outbound::default()
     };
-    if message.text.is_none()
-        && message.media.is_empty()
-        && message.poll.is_none()
-        && message.location.is_none()
-    {
-        return Err(Problem::bad_request(
-            "there is nothing to send: set \"message\", \"image_url\", \"file_url\", \"voice_url\" or \"video_url\"",
-        ));
-    }
     checked(message)
 }
 

@@ -30,6 +30,15 @@ pub struct ItemPath {
     pub id: Uuid,
 }
 
+/// `/api/users/{user}/channels/{instance}/messages/{message}`
+#[derive(Debug)]
+pub struct MessagePath {
+    /// Which channel.
+    pub channel: ChannelPath,
+    /// Our id of the message, or the platform's.
+    pub message: String,
+}
+
 /// `/api/.../{id}`
 #[derive(Debug)]
 pub struct IdPath(pub Uuid);
@@ -60,6 +69,27 @@ pub struct ChannelParams {
         example = "webchat_1"
     )]
     instance: String,
+}
+
+/// [`MessagePath`], for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+pub struct MessageParams {
+    /// Your own id of one of your users.
+    #[param(min_length = 1, max_length = 128, pattern = r"^[^\s/\x00-\x1f\x7f]+$", example = "ada")]
+    user: String,
+    /// The name of a channel within its user.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+        example = "webchat_1"
+    )]
+    instance: String,
+    /// Our id of the message (of the answer to its sending, or the `webhook-id` of a person's), or the platform's.
+    #[param(min_length = 1, max_length = 512)]
+    message: String,
 }
 
 /// [`ItemPath`], for the document.
@@ -98,6 +128,18 @@ impl<S: Send + Sync> FromRequestParts<S> for ChannelPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = params(parts, state).await?;
         Ok(Self { user: parse(&params, "user")?, instance: parse(&params, "instance")? })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for MessagePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = params(parts, state).await?;
+        let message = segment(&params, "message").to_owned();
+        crate::body::printable("message", &message, 512)?;
+        let channel = ChannelPath { user: parse(&params, "user")?, instance: parse(&params, "instance")? };
+        Ok(Self { channel, message })
     }
 }
 

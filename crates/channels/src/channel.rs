@@ -6,20 +6,23 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use claw_runtime::{Clock, Ids, Random};
-use claw_types::{ChannelId, Inbound, Media, MediaKind, MediaRef, MessageId};
+use claw_types::{ChannelId, Inbound, MediaRef, MessageId};
 use futures::stream::BoxStream;
 use http::HeaderMap;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use crate::kit::http::Http;
-use crate::{ChannelError, Field, Hub, SinkError};
+use crate::kit::plan::Piece;
+use crate::{About, Caps, ChannelError, Field, Hub, SinkError};
 
 /// A channel at work. Implementations hold no state that must survive them.
 #[async_trait]
 pub trait Channel: Send + Sync + 'static {
-    /// What the platform can carry.
+    /// What the platform can carry: the adapter's [`Adapter::CAPS`].
     fn caps(&self) -> &'static Caps;
 
     /// Verifies and parses a request that arrived at the channel's webhook address. No I/O: the caller commits what
@@ -36,6 +39,20 @@ pub trait Channel: Send + Sync + 'static {
     /// # Errors
     /// By what the caller can do; see [`ChannelError`].
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError>;
+
+    /// Asks the platform whether the channel's credential works, without anything that people could see.
+    ///
+    /// # Errors
+    /// Why it does not work.
+    async fn probe(&self) -> Result<Probe, ChannelError>;
+
+    /// Shows that an answer is being written; it ends by itself after some seconds.
+    ///
+    /// # Errors
+    /// [`ChannelError::Unsupported`] where [`Caps::typing`] says so.
+    async fn typing(&self, _recipient: &str, _thread_id: Option<&str>) -> Result<(), ChannelError> {
+        Err(ChannelError::Unsupported("channels of this type can't show that an answer is being written"))
+    }
 
     /// Receives until `stop`; returns early only with an error. By default there is nothing to receive.
     ///
@@ -61,6 +78,10 @@ pub trait Channel: Send + Sync + 'static {
 pub trait Adapter: Channel + Sized {
     /// The type in the API, lower case.
     const NAME: &'static str;
+    /// What it is, for people who choose one.
+    const ABOUT: About;
+    /// What the platform can carry.
+    const CAPS: &'static Caps;
     /// Every field of the configuration; a test compares them with [`Adapter::Config`].
     const FIELDS: &'static [Field];
     /// The fields, typed.
@@ -143,33 +164,7 @@ pub struct RawRequest {
     pub body: Bytes,
 }
 
-/// How a platform counts text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TextUnit {
-    /// UTF-16 code units.
-    Utf16,
-    /// Bytes of UTF-8.
-    Bytes,
-    /// Unicode scalar values.
-    Chars,
-}
-
-/// What a platform can carry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caps {
-    /// Longest text of one message.
-    pub max_text: usize,
-    /// Longest caption of an attachment.
-    pub max_caption: usize,
-    /// How both are counted.
-    pub unit: TextUnit,
-    /// Attachments it takes natively; the others are sent as links.
-    pub media: &'static [MediaKind],
-    /// Whether a chat has threads; where not, a `thread_id` is ignored.
-    pub threads: bool,
-}
-
-/// One message as the platform will see it: a text, or an attachment with its caption.
+/// One message as the platform will see it, or one thing to be done with a message that was sent.
 #[derive(Debug, Clone)]
 pub struct Part<'a> {
     /// The message it belongs to.
@@ -182,10 +177,8 @@ pub struct Part<'a> {
     pub recipient: &'a str,
     /// The thread or topic in it.
     pub thread_id: Option<&'a str>,
-    /// The text or the caption.
-    pub text: Option<&'a str>,
-    /// The attachment.
-    pub media: Option<&'a Media>,
+    /// What it is, as planned for this platform.
+    pub piece: &'a Piece,
     /// When the message was accepted.
     pub accepted_at: DateTime<Utc>,
 }
@@ -193,8 +186,18 @@ pub struct Part<'a> {
 /// The platform has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// The platform's id of it.
+    /// The platform's id of it; of an album, the ids of its messages with commas between.
     pub platform_message_id: String,
+}
+
+/// What a platform tells about the account behind a channel.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, ToSchema)]
+pub struct Probe {
+    /// The account's name on the platform, where it has one.
+    pub account: Option<String>,
+    /// What else the platform tells.
+    #[schema(value_type = Object)]
+    pub details: Map<String, Value>,
 }
 
 /// An attachment on its way from the platform.

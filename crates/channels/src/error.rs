@@ -26,6 +26,9 @@ pub enum ChannelError {
     /// A request of the platform's that can't be understood.
     #[error("{0}")]
     BadRequest(String),
+    /// The platform does not have what was asked for.
+    #[error("{0}")]
+    Unsupported(&'static str),
     /// The channel's fields do not make sense.
     #[error("{0}")]
     Config(String),

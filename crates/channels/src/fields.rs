@@ -27,12 +27,43 @@ pub enum FieldKind {
 pub struct Field {
     /// Its key.
     pub key: &'static str,
+    /// Its name in a form.
+    pub label: &'static str,
     /// What it holds.
     pub kind: FieldKind,
-    /// Whether a channel can do without.
+    /// Whether a channel needs it.
     pub required: bool,
+    /// Whether most people can leave it alone.
+    pub advanced: bool,
+    /// An example of what to put in.
+    pub placeholder: Option<&'static str>,
     /// One sentence on what it is.
     pub help: &'static str,
+}
+
+impl Field {
+    /// An optional field, with the sentence that tells what it is; what is not so is said behind it.
+    pub const fn new(key: &'static str, label: &'static str, kind: FieldKind, help: &'static str) -> Self {
+        Self { key, label, kind, required: false, advanced: false, placeholder: None, help }
+    }
+
+    /// A channel needs it.
+    #[must_use]
+    pub const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    /// Most people can leave it alone.
+    #[must_use]
+    pub const fn advanced(self) -> Self {
+        Self { advanced: true, ..self }
+    }
+
+    /// What to put in looks like this.
+    #[must_use]
+    pub const fn like(self, example: &'static str) -> Self {
+        Self { placeholder: Some(example), ..self }
+    }
 }
 
 /// Why fields were refused; the sentence says what to change.
@@ -194,10 +225,10 @@ mod tests {
     use super::*;
 
     const FIELDS: &[Field] = &[
-        Field { key: "token", kind: FieldKind::Secret, required: true, help: "the token." },
-        Field { key: "users", kind: FieldKind::List, required: false, help: "" },
-        Field { key: "secs", kind: FieldKind::Number, required: false, help: "" },
-        Field { key: "loud", kind: FieldKind::Bool, required: false, help: "" },
+        Field::new("token", "Token", FieldKind::Secret, "the token.").required(),
+        Field::new("users", "Users", FieldKind::List, ""),
+        Field::new("secs", "Seconds", FieldKind::Number, ""),
+        Field::new("loud", "Loud", FieldKind::Bool, ""),
     ];
 
     fn merge(on: Fields, given: Value) -> Result<Fields, FieldError> {

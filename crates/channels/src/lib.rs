@@ -4,6 +4,8 @@
 //! Adding one: a file in `adapters/`, a line in `adapters/mod.rs`, an entry in [`registry::ALL`].
 
 pub mod adapters;
+pub mod caps;
+pub mod catalogue;
 pub mod channel;
 pub mod error;
 pub mod fields;
@@ -11,10 +13,11 @@ pub mod hub;
 pub mod kit;
 pub mod registry;
 
-pub use channel::{
-    Adapter, Caps, Channel, Deps, Live, MediaStream, Part, RawRequest, Receipt, Sink, TextUnit,
-};
+pub use caps::{Albums, ButtonCaps, Caps, Dialect, TextUnit};
+pub use catalogue::{About, TypeInfo};
+pub use channel::{Adapter, Channel, Deps, Live, MediaStream, Part, Probe, RawRequest, Receipt, Sink};
 pub use error::{ChannelError, SinkError};
 pub use fields::{Field, FieldError, FieldKind};
 pub use hub::{HistoryItem, Hosted, Hub, HubError, Stored};
+pub use kit::plan::{Degraded, Plan, Unsupported, plan};
 pub use registry::{ALL, Entry};

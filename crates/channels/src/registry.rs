@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::adapters::{telegram, webchat, webhook};
 use crate::fields::Fields;
-use crate::{Adapter, Channel, ChannelError, Deps, Field, FieldKind, Hub};
+use crate::{About, Adapter, Caps, Channel, ChannelError, Deps, Field, FieldKind, Hub, TypeInfo};
 
 /// Every adapter.
 pub static ALL: &[Entry] =
@@ -21,8 +21,15 @@ type Make = fn(Map<String, Value>, Deps) -> Result<Arc<dyn Channel>, ChannelErro
 pub struct Entry {
     /// The type in the API.
     pub name: &'static str,
+    /// What it is.
+    pub about: About,
+    /// What its platform can carry.
+    pub caps: &'static Caps,
     /// Its fields.
     pub fields: &'static [Field],
+    /// The keys of its configuration's type.
+    #[cfg(test)]
+    pub(crate) config_keys: fn() -> &'static [&'static str],
     make: Make,
     credential: fn(Map<String, Value>) -> Result<Option<String>, ChannelError>,
     /// What gateways serve for it.
@@ -33,7 +40,11 @@ pub struct Entry {
 const fn entry<A: Adapter>() -> Entry {
     Entry {
         name: A::NAME,
+        about: A::ABOUT,
+        caps: A::CAPS,
         fields: A::FIELDS,
+        #[cfg(test)]
+        config_keys: crate::catalogue::config_keys::<A::Config>,
         make: |fields, deps| Ok(Arc::new(A::new(typed::<A>(fields)?, deps)?)),
         credential: |fields| Ok(A::credential(&typed::<A>(fields)?)),
         routes: A::routes,
@@ -47,6 +58,11 @@ fn typed<A: Adapter>(fields: Map<String, Value>) -> Result<A::Config, ChannelErr
 /// The adapter of a type.
 pub fn find(channel_type: &str) -> Option<&'static Entry> {
     ALL.iter().find(|entry| entry.name == channel_type)
+}
+
+/// All types, with all that a form and a careful caller need to know of them.
+pub fn catalogue() -> Vec<TypeInfo> {
+    ALL.iter().map(TypeInfo::of).collect()
 }
 
 /// The types, comma-separated, for messages.

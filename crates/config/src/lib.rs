@@ -11,6 +11,6 @@ pub mod settings;
 pub mod values;
 
 pub use settings::{
-    BackendSettings, ConfigError, GatewaySettings, KeySettings, Keys, LogSettings, RpcSettings,
-    SchedulerSettings, StoreSettings, UrlPolicy, WorkerSettings,
+    BackendSettings, ConfigError, GatewaySettings, KeySettings, Keys, LogSettings, MediaSettings,
+    RpcSettings, SchedulerSettings, StoreSettings, UrlPolicy, WorkerSettings,
 };

@@ -5,6 +5,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use clap::Args;
+use claw_media::{MediaLocation, S3Keys};
 use claw_secrets::{KeyError, MasterKey};
 use claw_types::ShardCount;
 use ipnet::IpNet;
@@ -164,6 +165,46 @@ pub struct UrlPolicy {
     pub allow_private: bool,
 }
 
+/// Where gateways keep the attachments that they fetched from platforms.
+#[derive(Debug, Clone, Args)]
+pub struct MediaSettings {
+    /// A folder, or s3://bucket/prefix?region=..&endpoint=..; default: a folder under the system's temporary one
+    #[arg(long = "media", env = "II_CLAW_MEDIA")]
+    pub location: Option<MediaLocation>,
+    /// Largest attachment that is fetched, in MiB
+    #[arg(long = "media-max-mib", env = "II_CLAW_MEDIA_MAX_MIB", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=2_000))]
+    pub max_mib: u64,
+    /// Days until a fetched attachment is removed
+    #[arg(long = "media-days", env = "II_CLAW_MEDIA_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=3_650))]
+    pub days: u16,
+    /// Key id for the bucket; default: the machine's own credentials
+    #[arg(long = "aws-access-key-id", env = "AWS_ACCESS_KEY_ID", value_parser = values::secret, hide_env_values = true)]
+    pub access_key_id: Option<SecretString>,
+    /// Secret key for the bucket
+    #[arg(long = "aws-secret-access-key", env = "AWS_SECRET_ACCESS_KEY", value_parser = values::secret, hide_env_values = true)]
+    pub secret_access_key: Option<SecretString>,
+    /// Session token, with temporary keys
+    #[arg(long = "aws-session-token", env = "AWS_SESSION_TOKEN", value_parser = values::secret, hide_env_values = true)]
+    pub session_token: Option<SecretString>,
+}
+
+impl MediaSettings {
+    /// Where to keep them.
+    pub fn location(&self) -> MediaLocation {
+        let default = || MediaLocation::Folder(std::env::temp_dir().join("ii-claw-media"));
+        self.location.clone().unwrap_or_else(default)
+    }
+
+    /// The keys for a bucket.
+    pub fn keys(&self) -> S3Keys {
+        S3Keys {
+            access_key_id: self.access_key_id.clone(),
+            secret_access_key: self.secret_access_key.clone(),
+            session_token: self.session_token.clone(),
+        }
+    }
+}
+
 /// The internal RPC of a worker or scheduler.
 #[derive(Debug, Clone, Args)]
 pub struct RpcSettings {
@@ -215,6 +256,9 @@ pub struct GatewaySettings {
     /// Networks of load balancers whose X-Forwarded-For is believed: 10.0.0.0/8,192.168.1.5/32
     #[arg(long, env = "II_CLAW_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<IpNet>,
+    /// Attachments.
+    #[command(flatten)]
+    pub media: MediaSettings,
 }
 
 /// Everything a worker needs.

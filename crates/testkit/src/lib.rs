@@ -13,7 +13,7 @@ pub mod receiver;
 pub use balancer::Balancer;
 pub use database::TestDatabase;
 pub use eventually::eventually;
-pub use process::{Claw, emulator};
+pub use process::{Claw, emulator, s3};
 pub use receiver::{Delivery, Receiver};
 
 /// The NATS server of this run.

@@ -133,26 +133,51 @@ fn follow(pipe: impl tokio::io::AsyncRead + Unpin + Send + 'static, sender: watc
 /// When it can't be started: `make setup-test` installs it.
 pub async fn emulator() -> (Child, String) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/telegram");
-    let mut child = Command::new("node")
-        .args(["server.mjs", "--port", "0"])
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("node runs (`scripts/setup.sh test` installs it)");
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let line = tokio::time::timeout(Duration::from_secs(30), async {
+    let mut command = Command::new("node");
+    command.args(["server.mjs", "--port", "0"]).current_dir(folder).stdout(Stdio::piped());
+    let mut child = spawn_peer(&mut command);
+    let output = child.stdout.take().expect("piped");
+    let port = announced(output, "listening ").await;
+    (child, format!("http://127.0.0.1:{port}"))
+}
+
+/// The S3 service of `tests/peers/s3`, with nothing in it; answers its handle and base URL.
+///
+/// # Panics
+/// When it can't be started: `make setup-test` installs it.
+pub async fn s3() -> (Child, String) {
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/venv/bin/python");
+    let mut command = Command::new(python);
+    command.args(["-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]).stderr(Stdio::piped());
+    let mut child = spawn_peer(&mut command);
+    let output = child.stderr.take().expect("piped");
+    let url = announced(output, " * Running on ").await;
+    (child, url)
+}
+
+fn spawn_peer(command: &mut Command) -> Child {
+    let started = command.stdin(Stdio::null()).kill_on_drop(true).spawn();
+    started.unwrap_or_else(|error| {
+        panic!("a peer does not start ({error}): run `scripts/setup.sh test`: {command:?}")
+    })
+}
+
+/// What follows `prefix` on the line that says that a peer is ready.
+async fn announced(output: impl tokio::io::AsyncRead + Unpin + Send + 'static, prefix: &str) -> String {
+    let mut lines = BufReader::new(output).lines();
+    let mut seen = Vec::new();
+    let found = tokio::time::timeout(Duration::from_secs(30), async {
         while let Some(line) = lines.next_line().await.expect("its output can be read") {
-            if let Some(port) = line.strip_prefix("listening ") {
-                return port.to_owned();
+            if let Some(rest) = line.strip_prefix(prefix) {
+                return rest.to_owned();
             }
+            seen.push(line);
         }
-        panic!("the emulator ended: run `scripts/setup.sh test`");
+        panic!("the peer ended: run `scripts/setup.sh test`; it said:\n{}", seen.join("\n"));
     });
-    let port = line.await.expect("the emulator listens within 30 s");
+    let found = found.await.expect("the peer listens within 30 s");
     // Its pipe must stay open as long as it runs.
     #[expect(clippy::disallowed_methods, reason = "ends with the pipe")]
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    (child, format!("http://127.0.0.1:{port}"))
+    found
 }

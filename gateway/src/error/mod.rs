@@ -154,6 +154,7 @@ impl From<ChannelError> for Problem {
             ChannelError::Config(_) | ChannelError::BadRequest(_) => StatusCode::BAD_REQUEST,
             ChannelError::BadSignature(_) => StatusCode::UNAUTHORIZED,
             ChannelError::Permanent(_) => StatusCode::NOT_FOUND,
+            ChannelError::Unsupported(_) => StatusCode::UNPROCESSABLE_ENTITY,
             ChannelError::RateLimited(_)
             | ChannelError::Retryable(_)
             | ChannelError::Uncertain(_)
@@ -161,6 +162,23 @@ impl From<ChannelError> for Problem {
         };
         // These texts are written for the channel's user and never hold a credential.
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<claw_media::Error> for Problem {
+    fn from(error: claw_media::Error) -> Self {
+        use claw_media::Error;
+
+        match &error {
+            Error::TooLarge(_) => Self::of(Kind::BodyTooLarge, error.to_string()),
+            Error::TimedOut(_) => Self::of(Kind::PlatformFailed, error.to_string()),
+            Error::Source(source) => match source.downcast_ref::<ChannelError>() {
+                Some(source) => source.clone().into(),
+                None => Self::of(Kind::PlatformFailed, error.to_string()),
+            },
+            Error::Changed => Self::unavailable().caused_by(&error),
+            _ => Self::internal().caused_by(&error),
+        }
     }
 }
 

@@ -1,18 +1,25 @@
-//! `GET /media/{message_id}/{filename}?expires=&signature=`: an attachment that a platform keeps for us.
+//! `GET /media/{message_id}/{filename}?expires=&signature=`: a person's attachment.
 //!
-//! The link is ours, signed and short-lived, because the platform's own may carry the bot's token. What comes from a
+//! It is fetched from its platform when it is first asked for, and served from our own store afterwards, in whole or in
+//! part (RFC 9110, section 14). The link is ours, signed and short-lived, because the platform's own may carry the bot's token. What comes from a
 //! stranger is never shown by a browser in our name: it is a download, of a type that runs nothing.
 
 use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::StatusCode;
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE,
+    RANGE,
+};
 use axum::http::request::Parts;
-use axum::response::Response;
-use claw_channels::MediaStream;
+use axum::response::{IntoResponse as _, Response};
+use claw_channels::ChannelError;
 use claw_channels::kit::media_link;
+use claw_media::range::{self, Answer};
+use claw_media::{Incoming, MediaKey, Stored};
 use claw_types::{MediaRef, MessageId};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -47,9 +54,13 @@ pub struct Link {
     ),
     responses(
         (status = 200, description = "The attachment.", body = Vec<u8>, content_type = "*/*"),
+        (status = 206, description = "The part of it that `Range` asked for.", body = Vec<u8>, content_type = "*/*"),
+        (status = 304, description = "It is the one that `If-None-Match` named."),
         (status = 403, description = "The link is not ours."),
         (status = 404, description = "The attachment is gone."),
         (status = 410, description = "The link has expired."),
+        (status = 413, description = "It is larger than this gateway fetches."),
+        (status = 416, description = "It ends before the range that was asked for."),
         (status = 502, description = "The platform does not hand it out."),
     )
 )]
@@ -67,12 +78,83 @@ pub async fn handle(
     if app.clock.now().timestamp() > expires {
         return Err(Problem::of(Kind::Gone, "this link has expired"));
     }
+    // Replaced between finding and reading: found again once more.
+    for _ in 0..2 {
+        let (stored, media) = find(&app, id).await?;
+        match respond(&app, id, &stored, &media, &filename, &parts.headers).await {
+            Err(claw_media::Error::Changed) => {}
+            other => return Ok(other?),
+        }
+    }
+    Err(claw_media::Error::Changed.into())
+}
+
+/// The attachment in our store, fetched from its platform when it is not there yet.
+async fn find(app: &Shared, id: MessageId) -> Result<(Stored, MediaRef), Problem> {
     let gone = || Problem::not_found("this attachment does not exist any more");
     let (channel, media) = app.store.message_media(id).await?.ok_or_else(gone)?;
     let media: MediaRef = serde_json::from_str(&media)?;
+    let key = MediaKey::new(id.0);
+    if let Some(stored) = app.media.find(&key).await? {
+        return Ok((stored, media));
+    }
     let known = app.channels.get(channel).await?.ok_or_else(gone)?;
-    let stream = known.adapter()?.open_media(&media).await?;
-    response(stream, &media, &filename)
+    known.adapter()?;
+    let wanted = media.clone();
+    let fetch = async move || {
+        let adapter = known.adapter.as_deref().map_err(Clone::clone)?;
+        let stream = adapter.open_media(&wanted).await?;
+        // What the platform said of the message tells more than what its file server says of any file.
+        let content_type = wanted.mime.clone().or(stream.content_type);
+        Ok::<_, ChannelError>(Incoming { content_type, bytes: stream.bytes })
+    };
+    Ok((app.media.fetch_once(key, app.media_limits, fetch).await?, media))
+}
+
+async fn respond(
+    app: &Shared,
+    id: MessageId,
+    stored: &Stored,
+    media: &MediaRef,
+    filename: &str,
+    asked: &HeaderMap,
+) -> claw_media::Result<Response> {
+    let etag = stored.etag();
+    let text = |name: HeaderName| asked.get(name).and_then(|value| value.to_str().ok());
+    // A part of another version is of no use to who holds the beginning of this one.
+    let same = text(IF_RANGE).is_none_or(|tag| tag == etag);
+    let part = range::select(text(RANGE).filter(|_| same), stored.size);
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    let mime = stored.content_type.as_deref().unwrap_or_default();
+    headers.insert(CONTENT_TYPE, safe_type(mime));
+    headers.insert(CONTENT_DISPOSITION, disposition(media.filename.as_deref().unwrap_or(filename)));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600"));
+    headers.extend(HeaderValue::from_str(&etag).map(|etag| (ETAG, etag)));
+    if text(IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag)) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(response);
+    }
+    let headers = response.headers_mut();
+    headers
+        .extend(part.content_range(stored.size).and_then(|text| Some((CONTENT_RANGE, text.parse().ok()?))));
+    let (status, wanted) = match part {
+        Answer::Unsatisfiable => {
+            let problem = Problem::of(Kind::RangeNotSatisfiable, "the attachment ends before this range");
+            let mut refused = problem.into_response();
+            refused.headers_mut().extend(headers.remove(CONTENT_RANGE).map(|range| (CONTENT_RANGE, range)));
+            return Ok(refused);
+        }
+        Answer::Whole => (StatusCode::OK, 0..stored.size),
+        Answer::Part(wanted) => (StatusCode::PARTIAL_CONTENT, wanted),
+    };
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(wanted.end - wanted.start));
+    *response.status_mut() = status;
+    *response.body_mut() =
+        Body::from_stream(app.media.read(&MediaKey::new(id.0), stored, Some(wanted)).await?);
+    Ok(response)
 }
 
 async fn address(parts: &mut Parts) -> Result<(MessageId, String), Problem> {
@@ -83,20 +165,6 @@ async fn address(parts: &mut Parts) -> Result<(MessageId, String), Problem> {
 
 fn forged() -> Problem {
     Problem::of(Kind::Forbidden, "this link is not complete or not signed by this gateway")
-}
-
-fn response(stream: MediaStream, media: &MediaRef, filename: &str) -> Result<Response, Problem> {
-    // What the platform said of the message tells more than what its file server says of any file.
-    let mime = media.mime.as_deref().or(stream.content_type.as_deref()).unwrap_or_default();
-    let name = media.filename.as_deref().unwrap_or(filename);
-    let mut response = Response::builder()
-        .header(CONTENT_TYPE, safe_type(mime))
-        .header(CONTENT_DISPOSITION, disposition(name))
-        .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox");
-    if let Some(length) = stream.length {
-        response = response.header(CONTENT_LENGTH, length);
-    }
-    response.body(Body::from_stream(stream.bytes)).map_err(|error| Problem::internal().caused_by(&error))
 }
 
 /// The type as told, unless a browser might run something of it.

@@ -14,6 +14,7 @@ use claw_types::{ShardCount, Work};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 pub const KEY: &str = "an-api-key-of-the-tests";
 pub const SECRET: &str = "a-channel-secret-of-the-tests";
@@ -34,6 +35,7 @@ pub struct TestGateway {
     pub store: Store,
     pub lifecycle: Lifecycle,
     pub client: Client,
+    _media: TempDir,
 }
 
 /// An answer, read.
@@ -61,7 +63,9 @@ impl TestGateway {
         store.migrate(ShardCount::new(SHARDS)).await.unwrap();
         let nats = claw_testkit::nats_url();
         let mut args = vec!["gateway", "--listen=127.0.0.1:0", "--api-key", KEY, "--nats-url", &nats];
-        args.extend(["--database-url", database.url()].iter().chain(flags));
+        let media = tempfile::tempdir().unwrap();
+        args.extend(["--media", media.path().to_str().unwrap(), "--database-url", database.url()]);
+        args.extend(flags);
         let cli: Cli = clap::Parser::parse_from(args);
         let lifecycle = Lifecycle::new();
         let start = async || {
@@ -70,7 +74,7 @@ impl TestGateway {
         };
         let urls = [start().await, start().await];
         let client = Http::new(true).unwrap().calls().clone();
-        Self { urls, turn: AtomicUsize::new(0), database, store, lifecycle, client }
+        Self { urls, turn: AtomicUsize::new(0), database, store, lifecycle, client, _media: media }
     }
 
     /// The next gateway's address.

@@ -9,5 +9,6 @@ mod common;
 mod health;
 mod keys;
 mod media;
+mod rich;
 mod send;
 mod webhooks;

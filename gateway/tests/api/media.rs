@@ -1,5 +1,8 @@
 //! Links to attachments: ours, signed, short-lived, and never run by a browser.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
@@ -19,6 +22,10 @@ async fn files(gateway: &TestGateway) -> String {
     let router = Router::new()
         .route("/picture", get(|| async { ([(CONTENT_TYPE, "image/png")], "PNG") }))
         .route("/page", get(page));
+    serve(gateway, router).await
+}
+
+async fn serve(gateway: &TestGateway, router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     gateway.lifecycle.spawn("files", async move { axum::serve(listener, router).await.unwrap() });
@@ -92,4 +99,64 @@ async fn only_our_own_fresh_links_open() {
     read(gateway.request("GET", &link(MessageId(Uuid::from_u128(1)), 60))).await.problem(404);
     gateway.call("DELETE", "/api/users/u/channels/hook", serde_json::Value::Null).await.expect(200);
     read(gateway.request("GET", &good)).await.problem(404);
+}
+
+#[tokio::test]
+async fn it_is_fetched_once_and_served_in_parts_afterwards() {
+    let gateway = TestGateway::start().await;
+    gateway.webhook("u", "hook").await;
+    let fetches = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&fetches);
+    let numbers = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async { ([(CONTENT_TYPE, "audio/ogg")], "0123456789") }
+    };
+    let base = serve(&gateway, Router::new().route("/voice", get(numbers))).await;
+    let id = sent(&gateway, "voice", &format!("{base}/voice")).await;
+    let asking = async |name: &'static str, value: &str| {
+        read(gateway.request("GET", &link(id, 60)).header(name, value)).await
+    };
+    let whole = read(gateway.request("GET", &link(id, 60))).await;
+    assert_eq!((whole.status.as_u16(), whole.text.as_str()), (200, "0123456789"));
+    assert_eq!(whole.headers["accept-ranges"], "bytes");
+    assert_eq!(whole.headers["content-length"], "10");
+    let etag = whole.headers["etag"].to_str().unwrap().to_owned();
+    for (range, text, told) in [
+        ("bytes=2-4", "234", "bytes 2-4/10"),
+        ("bytes=7-", "789", "bytes 7-9/10"),
+        ("bytes=-1", "9", "bytes 9-9/10"),
+        ("bytes=8-99", "89", "bytes 8-9/10"),
+    ] {
+        let part = asking("range", range).await;
+        assert_eq!((part.status.as_u16(), part.text.as_str()), (206, text), "{range}");
+        assert_eq!(part.headers["content-range"], told);
+        assert_eq!(part.headers["content-type"], "audio/ogg");
+    }
+    let beyond = asking("range", "bytes=10-").await;
+    beyond.problem(416);
+    assert_eq!(beyond.headers["content-range"], "bytes */10");
+    for ignored in ["bytes=1-2,4-5", "lines=1-2", "bytes=x"] {
+        assert_eq!(asking("range", ignored).await.text, "0123456789", "{ignored}");
+    }
+    assert_eq!(asking("if-none-match", &etag).await.status, 304);
+    let stale =
+        gateway.request("GET", &link(id, 60)).header("range", "bytes=2-4").header("if-range", "\"x\"");
+    assert_eq!(read(stale).await.status, 200, "a part of another version is of no use");
+    let head = read(gateway.request("HEAD", &link(id, 60))).await;
+    assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""));
+    assert_eq!(head.headers["content-length"], "10");
+    assert_eq!(fetches.load(Ordering::SeqCst), 1, "both gateways keep attachments in one place here");
+}
+
+#[tokio::test]
+async fn what_is_too_large_or_breaks_off_is_not_kept() {
+    let gateway =
+        TestGateway::start_with(&["--allow-private-urls", "--send-wait-ms=0", "--media-max-mib=1"]).await;
+    gateway.webhook("u", "hook").await;
+    let large = get(|| async { vec![0_u8; (1 << 20) + 1] });
+    let base = serve(&gateway, Router::new().route("/large", large)).await;
+    let id = sent(&gateway, "file", &format!("{base}/large")).await;
+    for _ in 0..2 {
+        read(gateway.request("GET", &link(id, 60))).await.problem(413);
+    }
 }

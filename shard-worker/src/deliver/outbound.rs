@@ -1,11 +1,10 @@
-//! A message to a person: split as its platform needs, sent part by part, what was sent remembered.
+//! A message to a person: planned as its platform needs, sent part by part, what was sent remembered.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use claw_channels::kit::split;
-use claw_channels::{Channel, ChannelError, Part};
+use claw_channels::{Channel, ChannelError, Part, Unsupported, plan};
 use claw_types::{MessageState, Outbound, Work};
 
 use super::Attempt;
@@ -51,10 +50,13 @@ async fn still_there(core: &Core, work: &Work) -> Result<bool, String> {
 }
 
 async fn send_parts(core: &Core, channel: &dyn Channel, work: &mut Work, body: &Outbound) -> Attempt {
-    let contents = split::parts(body, channel.caps());
+    let pieces = match plan(body, channel.caps()) {
+        Ok(plan) => plan.parts,
+        Err(Unsupported(reason)) => return failed(reason),
+    };
     let accepted_at = DateTime::from_timestamp_millis(work.accepted_at_ms).unwrap_or_default();
     // What an earlier attempt sent is not sent again.
-    for (index, content) in contents.iter().enumerate().skip(work.platform_message_ids.len()) {
+    for (index, piece) in pieces.iter().enumerate().skip(work.platform_message_ids.len()) {
         if !core.lease.holds() {
             return Attempt::NotOurs;
         }
@@ -64,8 +66,7 @@ async fn send_parts(core: &Core, channel: &dyn Channel, work: &mut Work, body: &
             index,
             recipient: &body.recipient,
             thread_id: body.thread_id.as_deref(),
-            text: content.text.as_deref(),
-            media: content.media.as_ref(),
+            piece,
             accepted_at,
         };
         let sent = tokio::time::timeout(CALL_LIMIT, channel.send(&part)).await;
@@ -73,7 +74,7 @@ async fn send_parts(core: &Core, channel: &dyn Channel, work: &mut Work, body: &
             sent.unwrap_or_else(|_| Err(ChannelError::Uncertain("the platform did not answer".to_owned())));
         match sent {
             Ok(receipt) => work.platform_message_ids.push(receipt.platform_message_id),
-            Err(error) => return refused(&error, index, contents.len()),
+            Err(error) => return refused(&error, index, pieces.len()),
         }
     }
     Attempt::Over { state: MessageState::Done, error: None }
@@ -90,6 +91,7 @@ fn refused(error: &ChannelError, index: usize, of: usize) -> Attempt {
         | ChannelError::BadCredentials(_)
         | ChannelError::BadSignature(_)
         | ChannelError::BadRequest(_)
+        | ChannelError::Unsupported(_)
         | ChannelError::Config(_) => Attempt::Over { state: MessageState::Failed, error: Some(reason) },
     }
 }

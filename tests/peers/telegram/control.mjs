@@ -1,6 +1,6 @@
 // The tests' own side: people writing to the bot, what the bot sent, and faults to come.
 import { ApiError, parseJson, readBody, sendJson } from './http.mjs';
-import { sendPhoto, sendVoice, writeText } from './person.mjs';
+import { pressButton, sendPhoto, sendVoice, writeText } from './person.mjs';
 import { view } from './sending.mjs';
 
 function botOf(context, token) {
@@ -45,6 +45,11 @@ const POST = {
   voice(context, bot, order) {
     needChat(order);
     return sendVoice(context.emulator, bot, order, bytesOf(order));
+  },
+  press(context, bot, order) {
+    needChat(order);
+    need(order, 'message_id', 'data');
+    return pressButton(context.emulator, bot, order);
   },
   fail(context, bot, order) {
     need(order, 'status', 'body');

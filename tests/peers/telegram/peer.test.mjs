@@ -289,3 +289,20 @@ test('many at once: every update once, in order', async () => {
   assert.equal(new Set(ids).size, 200);
   assert.deepEqual(ids, [...ids].sort((a, b) => a - b));
 });
+
+test('a pressed button arrives with the whole message, and only buttons that are there can be pressed', async () => {
+  const token = newToken();
+  await control('message', { token, chat_id: 7, text: 'hi' });
+  const keyboard = { inline_keyboard: [[{ text: 'Yes', callback_data: 'y' }]] };
+  const asked = await result(token, 'sendMessage', { chat_id: 7, text: 'sure?', reply_markup: keyboard });
+  const wrong = await control('press', { token, chat_id: 7, message_id: asked.message_id, data: 'n' });
+  assert.equal(wrong.status, 400);
+  const { body } = await control('press', { token, chat_id: 7, message_id: asked.message_id, data: 'y' });
+  const updates = await result(token, 'getUpdates', { allowed_updates: ['callback_query'] });
+  const { callback_query: press } = updates.at(-1);
+  assert.equal(press.id, body.callback_query_id);
+  assert.equal(press.data, 'y');
+  assert.deepEqual(press.message.reply_markup, keyboard);
+  assert.equal(press.from.id, 7);
+  assert.equal(await result(token, 'answerCallbackQuery', { callback_query_id: press.id }), true);
+});

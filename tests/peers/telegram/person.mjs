@@ -1,6 +1,7 @@
-// What a person does: writes, sends a photo or a voice note. Goes in by the emulator's own client, comes out of the
+// What a person does: writes, sends a photo or a voice note, presses a button. Goes in by the emulator's own client, comes out of the
 // emulator's getUpdates, is brought to the real API's form, and waits in the queue.
 import { meta } from './files.mjs';
+import { ApiError } from './http.mjs';
 import { quoted, seconds, tidyChat, typeOf } from './chats.mjs';
 
 // Real photos come in several sizes with different bytes. This 1x1 PNG stands for the small one, so that a bot that
@@ -111,4 +112,22 @@ export async function sendVoice(emulator, bot, order, bytes) {
   const voice = { duration: order.duration ?? 1, mime_type: type, ...meta(file) };
   const answer = await say(emulator, bot, order, { voice, ...marked('caption', order.caption) });
   return { ...answer, file_id: file.id };
+}
+
+// The emulator's update has a message with a chat and a sender alone; the real API has the whole one, with its buttons.
+export function pressButton(emulator, bot, order) {
+  const message = bot.messages.get(Number(order.message_id));
+  const buttons = message?.reply_markup?.inline_keyboard?.flat() ?? [];
+  if (message?.chat.id !== Number(order.chat_id) || !buttons.some((button) => button.callback_data === order.data)) {
+    throw new ApiError(400, 'data: that message has no such button');
+  }
+  return bot.inOrder(async () => {
+    const client = clientOf(emulator, bot, order);
+    await client.sendCallback(client.makeCallbackQuery(order.data));
+    const { result } = await emulator.call(bot.token, 'getUpdates');
+    const { update_id: updateId, callback_query: { from, id, data } } = result.at(-1);
+    const press = { id, from, message, chat_instance: String(message.chat.id), data };
+    bot.queue.push({ update_id: Number(updateId), callback_query: press });
+    return { callback_query_id: id, update_id: Number(updateId) };
+  });
 }

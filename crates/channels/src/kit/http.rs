@@ -30,12 +30,14 @@ impl Http {
             let builder = if allow_private { builder } else { builder.dns_resolver(PublicResolver) };
             builder.build()
         };
-        Ok(Self {
-            calls: build(base().timeout(TIMEOUT))?,
-            // One connection a poll: over HTTP/2 a server's stream limit (often 200) would silently queue the rest.
-            polls: build(base().http1_only())?,
-            allow_private,
-        })
+        Ok(Self { calls: build(base().timeout(TIMEOUT))?, polls: build(base())?, allow_private })
+    }
+
+    /// Reaches public addresses only, and a server of the test by this name.
+    #[cfg(test)]
+    pub fn guarded_except(name: &str, address: std::net::SocketAddr) -> Self {
+        let client = || base().dns_resolver(PublicResolver).resolve(name, address).build().unwrap();
+        Self { calls: client(), polls: client(), allow_private: false }
     }
 
     /// For ordinary calls, which end within 30 s.
@@ -62,6 +64,9 @@ fn base() -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("ii-claw/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
+        // One connection for each request in flight, even where a dependency turns HTTP/2 on: over that, a server's limit of
+        // streams (often 200) would silently queue the rest of the polls.
+        .http1_only()
         .redirect(Policy::none())
         .no_proxy()
 }

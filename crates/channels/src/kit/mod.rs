@@ -1,6 +1,10 @@
 //! What adapters share; each thing once.
 
+pub mod fetch;
+pub mod filename;
 pub mod guard;
 pub mod http;
+pub mod markdown;
 pub mod media_link;
+pub mod plan;
 pub mod split;

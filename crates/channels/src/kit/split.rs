@@ -1,65 +1,12 @@
-//! One message into the parts that a platform takes.
+//! A long text into pieces that a platform takes.
 //!
-//! Text is cut at the last paragraph, line, sentence or word that fits, counted as the platform counts; a code
+//! It is cut at the last paragraph, line, sentence or word that fits, counted as the platform counts; a code
 //! fence that a cut opens is closed and opened again in the next part, so every part renders by itself. A character
 //! is never torn. Nothing but the white space at a cut is lost.
 
-use claw_types::{Media, Outbound};
+use crate::TextUnit;
 
-use crate::{Caps, TextUnit};
-
-/// A part's content.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Content {
-    /// The text or the caption.
-    pub text: Option<String>,
-    /// The attachment.
-    pub media: Option<Media>,
-}
-
-/// The parts of `message`, in order: attachments (the first one with the text as its caption when that fits), then
-/// what text is left. An attachment that the platform does not take becomes a line with its link.
-pub fn parts(message: &Outbound, caps: &Caps) -> Vec<Content> {
-    let (native, foreign): (Vec<_>, Vec<_>) =
-        message.media.iter().partition(|m| caps.media.contains(&m.kind));
-    let lines = message.text.iter().cloned().chain(foreign.into_iter().map(link));
-    let mut text = Some(lines.collect::<Vec<_>>().join("\n")).filter(|text| !text.trim().is_empty());
-    let mut contents = Vec::new();
-    for media in native {
-        let caption = text.take_if(|text| caps.unit.count(text) <= caps.max_caption);
-        contents.push(Content { text: caption, media: Some(media.clone()) });
-    }
-    let texts = text.map(|text| split(&text, caps.max_text, caps.unit)).unwrap_or_default();
-    contents.extend(texts.into_iter().map(|text| Content { text: Some(text), media: None }));
-    contents
-}
-
-fn link(media: &Media) -> String {
-    match &media.filename {
-        Some(name) => format!("{name}: {}", media.url),
-        None => media.url.clone(),
-    }
-}
-
-impl TextUnit {
-    /// The length of `text` in this unit.
-    pub fn count(self, text: &str) -> usize {
-        match self {
-            Self::Bytes => text.len(),
-            _ => text.chars().map(|c| self.width(c)).sum(),
-        }
-    }
-
-    fn width(self, c: char) -> usize {
-        match self {
-            Self::Utf16 => c.len_utf16(),
-            Self::Bytes => c.len_utf8(),
-            Self::Chars => 1,
-        }
-    }
-}
-
-const FENCE: &str = "```";
+pub(super) const FENCE: &str = "```";
 
 /// Cuts `text` into pieces of at most `limit` units.
 pub fn split(text: &str, limit: usize, unit: TextUnit) -> Vec<String> {
@@ -109,7 +56,7 @@ fn cut(text: &str, limit: usize, unit: TextUnit) -> usize {
 }
 
 /// The line that opened a code fence which `text` leaves open.
-fn open_fence(text: &str) -> Option<&str> {
+pub(super) fn open_fence(text: &str) -> Option<&str> {
     text.lines().filter(|line| line.trim_start().starts_with(FENCE)).fold(None, |open, line| match open {
         Some(_) => None,
         None => Some(line),
@@ -118,43 +65,9 @@ fn open_fence(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use claw_types::MediaKind;
     use proptest::prelude::*;
 
     use super::*;
-
-    const CAPS: Caps = Caps {
-        max_text: 20,
-        max_caption: 5,
-        unit: TextUnit::Utf16,
-        media: &[MediaKind::Image],
-        threads: true,
-    };
-
-    fn message(text: &str, media: &[MediaKind]) -> Outbound {
-        let media = media.iter().map(|&kind| Media { kind, url: "https://x/y".into(), filename: None });
-        Outbound {
-            recipient: "1".into(),
-            text: Some(text.into()),
-            media: media.collect(),
-            ..Outbound::default()
-        }
-    }
-
-    #[test]
-    fn a_caption_that_fits_goes_with_the_picture() {
-        let short = parts(&message("hi", &[MediaKind::Image]), &CAPS);
-        assert_eq!(short.len(), 1);
-        assert_eq!(short[0].text.as_deref(), Some("hi"));
-        let long = parts(&message("more than five", &[MediaKind::Image]), &CAPS);
-        assert_eq!((long.len(), long[0].text.as_deref()), (2, None));
-    }
-
-    #[test]
-    fn what_the_platform_does_not_take_becomes_a_link() {
-        let parts = parts(&message("see", &[MediaKind::Voice]), &CAPS);
-        assert_eq!(parts, [Content { text: Some("see\nhttps://x/y".into()), media: None }]);
-    }
 
     #[test]
     fn cuts_prefer_paragraphs_and_words() {

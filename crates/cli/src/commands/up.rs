@@ -11,14 +11,16 @@ use anyhow::Context as _;
 use clap::Args;
 use claw_channels::registry;
 use claw_config::{
-    BackendSettings, GatewaySettings, KeySettings, RpcSettings, SchedulerSettings, StoreSettings, UrlPolicy,
-    WorkerSettings,
+    BackendSettings, GatewaySettings, KeySettings, MediaSettings, RpcSettings, SchedulerSettings,
+    StoreSettings, UrlPolicy, WorkerSettings,
 };
 use claw_devstack::{Nats, Postgres, Service};
 use claw_launch::GRACE;
+use claw_media::MediaLocation;
 use claw_runtime::{Ids, Lifecycle, OsRandom, SystemClock};
 use claw_store::{SaveChannel, Store, Vault};
 use claw_types::{ChannelId, ShardCount};
+use ipnet::IpNet;
 use serde_json::Map;
 use tokio::task::JoinSet;
 
@@ -44,6 +46,11 @@ pub(crate) struct UpSettings {
     /// Milliseconds that a send waits for the platform before it answers 202 queued
     #[arg(long, env = "II_CLAW_SEND_WAIT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=25_000))]
     send_wait_ms: u64,
+    /// Networks of load balancers whose X-Forwarded-For is believed: 10.0.0.0/8,192.168.1.5/32
+    #[arg(long, env = "II_CLAW_TRUSTED_PROXIES", value_delimiter = ',')]
+    trusted_proxies: Vec<IpNet>,
+    #[command(flatten)]
+    media: MediaSettings,
 }
 
 /// The user of the front page's chat.
@@ -163,13 +170,16 @@ async fn serve(
         None
     };
     store.close().await;
+    let mut media = settings.media.clone();
+    media.location.get_or_insert_with(|| MediaLocation::Folder(settings.data.join("media")));
     let gateway = GatewaySettings {
         listen: settings.listen,
         store: settings.store.clone(),
         keys: settings.keys.clone(),
         urls: settings.urls,
         send_wait_ms: settings.send_wait_ms,
-        trusted_proxies: Vec::new(),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        media,
     };
     let address = claw_gateway::Gateway::start(gateway, home, lifecycle).await?;
     if settings.backend.public_url.is_none() {

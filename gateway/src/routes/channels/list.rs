@@ -14,7 +14,6 @@ use crate::view::ChannelView;
 /// What to show.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
 pub struct Filter {
     /// Only channels of this type.
     channel_type: Option<String>,

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use reqwest::{Client, Response, StatusCode};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
+use super::calls::Call;
 use crate::kit::http::{Http, classify};
 use crate::{ChannelError, MediaStream};
 
 /// Beyond what the server holds a long poll.
 const POLL_MARGIN: Duration = Duration::from_secs(10);
+const CALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// One bot's calls.
 pub(super) struct Api {
@@ -28,10 +30,14 @@ pub(super) struct RawUpdate {
     pub(super) json: Box<RawValue>,
 }
 
-/// A message that was sent.
+/// The bot itself (<https://core.telegram.org/bots/api#getme>).
 #[derive(Deserialize)]
-pub(super) struct Sent {
-    pub(super) message_id: i64,
+pub(super) struct Bot {
+    pub(super) id: i64,
+    pub(super) first_name: String,
+    pub(super) username: Option<String>,
+    #[serde(default)]
+    pub(super) can_read_all_group_messages: bool,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +72,7 @@ impl Api {
             update_id: i64,
         }
         let body = json!({
-            "offset": offset, "timeout": hold.as_secs(), "limit": 100, "allowed_updates": ["message"],
+            "offset": offset, "timeout": hold.as_secs(), "limit": 100, "allowed_updates": ["message", "callback_query"],
         });
         let updates: Vec<Box<RawValue>> =
             self.call(self.http.polls(), "getUpdates", &body, hold + POLL_MARGIN).await?;
@@ -80,14 +86,24 @@ impl Api {
             .collect()
     }
 
-    pub(super) async fn send(&self, method: &str, body: &Value) -> Result<Sent, ChannelError> {
-        self.call(self.http.calls(), method, body, Duration::from_secs(30)).await
+    /// Makes a call and reads its answer.
+    pub(super) async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<T, ChannelError> {
+        self.call(self.http.calls(), call.method, &call.body, CALL_LIMIT).await
+    }
+
+    /// Makes a call of which only matters that it worked.
+    pub(super) async fn act(&self, call: &Call) -> Result<(), ChannelError> {
+        self.send::<IgnoredAny>(call).await.map(drop)
+    }
+
+    pub(super) async fn me(&self) -> Result<Bot, ChannelError> {
+        self.call(self.http.calls(), "getMe", &json!({}), CALL_LIMIT).await
     }
 
     /// Opens a file by its id (<https://core.telegram.org/bots/api#getfile>: up to 20 MB).
     pub(super) async fn open(&self, file_id: &str) -> Result<MediaStream, ChannelError> {
         let body = json!({"file_id": file_id});
-        let file: File = self.call(self.http.calls(), "getFile", &body, Duration::from_secs(30)).await?;
+        let file: File = self.call(self.http.calls(), "getFile", &body, CALL_LIMIT).await?;
         let path = file.file_path.ok_or_else(|| {
             ChannelError::Permanent("the platform does not hand this file out (more than 20 MB?)".to_owned())
         })?;
@@ -110,7 +126,7 @@ impl Api {
         &self,
         client: &Client,
         method: &str,
-        body: &Value,
+        body: &impl Serialize,
         limit: Duration,
     ) -> Result<T, ChannelError> {
         let url = self.url(&format!("{}/bot{}/{method}", self.base, self.token))?;
@@ -180,11 +196,11 @@ mod tests {
         let token = "123456:SECRETSECRETSECRETSECRET";
         let http = Http::new(true).unwrap();
         let api = Api::new("http://127.0.0.1:1".to_owned(), token.to_owned(), http);
-        let error = api.send("sendMessage", &json!({})).await.map(|_| ()).unwrap_err();
+        let error = api.me().await.map(|_| ()).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("SECRET"));
         assert!(matches!(error, ChannelError::Retryable(_)), "nothing was sent: {error:?}");
         let private = Api::new("http://127.0.0.1:1".to_owned(), token.to_owned(), Http::new(false).unwrap());
-        let error = private.send("sendMessage", &json!({})).await.map(|_| ()).unwrap_err();
+        let error = private.me().await.map(|_| ()).unwrap_err();
         assert!(matches!(error, ChannelError::Config(_)), "{error:?}");
     }
 }

@@ -4,36 +4,53 @@
 //! type and a retry policy of its own. An update is confirmed (by asking for the next offset) only after it was
 //! committed; the offset is kept in the database, so another worker goes on where this one stopped.
 //!
-//! Must hold: the token never leaves this file (it is part of every URL, so errors and links are made without it),
+//! Must hold: the token never leaves this folder (it is part of every URL, so errors and links are made without it),
 //! and only the owner polls: Telegram ends the older of two polls with a 409.
 
 mod api;
+mod callback;
+mod calls;
+mod poll;
+mod send;
+#[cfg(test)]
+mod tests;
 mod update;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use claw_runtime::Backoff;
 use claw_types::{MediaKind, MediaRef};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use self::api::Api;
 use crate::{
-    Adapter, Caps, Channel, ChannelError, Deps, Field, FieldKind, MediaStream, Part, Receipt, Sink,
-    SinkError, TextUnit,
+    About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind,
+    MediaStream, Part, Probe, Receipt, Sink, TextUnit,
 };
 
 /// Limits: <https://core.telegram.org/bots/api#sendmessage>: "1-4096 characters after entities parsing", in UTF-16
-/// code units; captions 1024.
+/// code units; captions 1024; albums as <https://core.telegram.org/bots/api#sendmediagroup> mixes them.
 static CAPS: Caps = Caps {
     max_text: 4096,
     max_caption: 1024,
     unit: TextUnit::Utf16,
+    markdown: Dialect::Html,
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
+    albums: Some(&Albums {
+        max: 10,
+        groups: &[&[MediaKind::Image, MediaKind::Video], &[MediaKind::Audio], &[MediaKind::File]],
+    }),
     threads: true,
+    reply_to: true,
+    buttons: ButtonCaps::ALL,
+    polls: true,
+    location: true,
+    edit: true,
+    delete: true,
+    reactions: true,
+    typing: true,
 };
 
 /// The platform's own server.
@@ -59,31 +76,51 @@ pub struct Telegram {
 
 impl Adapter for Telegram {
     const NAME: &'static str = "telegram";
+    const ABOUT: About = About {
+        display_name: "Telegram",
+        category: "chat",
+        description: "A Telegram bot, in private chats, groups and forum topics.",
+        setup: &[
+            "In Telegram, write to @BotFather and send /newbot.",
+            "Choose a name and a username; @BotFather answers with the bot's token.",
+            "Put the token in here. Nothing has to be reachable from outside.",
+            "To have the bot read everything in groups, send /setprivacy to @BotFather and choose Disable.",
+        ],
+        docs_url: "https://core.telegram.org/bots/features#botfather",
+    };
+    const CAPS: &'static Caps = &CAPS;
     const FIELDS: &'static [Field] = &[
-        Field {
-            key: "bot_token_env",
-            kind: FieldKind::Secret,
-            required: true,
-            help: "the token that @BotFather gave you, like 123456:ABC...",
-        },
-        Field {
-            key: "allowed_users",
-            kind: FieldKind::List,
-            required: false,
-            help: "who may write: user ids or @names; empty lets everyone",
-        },
-        Field {
-            key: "poll_interval_secs",
-            kind: FieldKind::Number,
-            required: false,
-            help: "seconds that one long poll is held open, 1 to 50; messages arrive at once all the same",
-        },
-        Field {
-            key: "api_url",
-            kind: FieldKind::Url,
-            required: false,
-            help: "your own Bot API server; default https://api.telegram.org",
-        },
+        Field::new(
+            "bot_token_env",
+            "Bot token",
+            FieldKind::Secret,
+            "the token that @BotFather gave you, like 123456:ABC...",
+        )
+        .required()
+        .like("123456789:AAEabcdefghijklmnopqrstuvwxyz012345"),
+        Field::new(
+            "allowed_users",
+            "Allowed users",
+            FieldKind::List,
+            "who may write: user ids or @names; empty lets everyone",
+        )
+        .like("42, @ada"),
+        Field::new(
+            "poll_interval_secs",
+            "Long poll (seconds)",
+            FieldKind::Number,
+            "seconds that one long poll is held open, 1 to 50; messages arrive at once all the same",
+        )
+        .advanced()
+        .like("30"),
+        Field::new(
+            "api_url",
+            "Bot API server",
+            FieldKind::Url,
+            "your own Bot API server; default https://api.telegram.org",
+        )
+        .advanced()
+        .like(CLOUD),
     ];
     type Config = Config;
 
@@ -126,28 +163,22 @@ impl Channel for Telegram {
     }
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
-        let mut call = Map::from_iter([("chat_id".to_owned(), json!(part.recipient))]);
-        if let Some(thread) = part.thread_id {
-            let thread: i64 = thread.parse().map_err(|_| {
-                ChannelError::Permanent(format!(
-                    "thread_id {thread:?} is not a number: take it from reply_to"
-                ))
-            })?;
-            call.insert("message_thread_id".to_owned(), json!(thread));
-        }
-        let (method, text_key) = match part.media {
-            None => ("sendMessage", "text"),
-            Some(media) => {
-                let (method, key) = media_method(media.kind);
-                call.insert(key.to_owned(), json!(media.url));
-                (method, "caption")
-            }
-        };
-        if let Some(text) = part.text {
-            call.insert(text_key.to_owned(), json!(text));
-        }
-        let sent = self.api.send(method, &Value::Object(call)).await?;
-        Ok(Receipt { platform_message_id: sent.message_id.to_string() })
+        send::send(&self.api, part).await
+    }
+
+    async fn probe(&self) -> Result<Probe, ChannelError> {
+        let bot = self.api.me().await?;
+        let name = bot.username.map(|name| format!("@{name}"));
+        let details = Map::from_iter([
+            ("id".to_owned(), json!(bot.id)),
+            ("name".to_owned(), json!(bot.first_name)),
+            ("reads_all_group_messages".to_owned(), json!(bot.can_read_all_group_messages)),
+        ]);
+        Ok(Probe { account: name, details })
+    }
+
+    async fn typing(&self, recipient: &str, thread_id: Option<&str>) -> Result<(), ChannelError> {
+        self.api.act(&calls::typing(recipient, thread_id)?).await
     }
 
     async fn listen(&self, sink: &dyn Sink, stop: CancellationToken) -> Result<(), ChannelError> {
@@ -160,105 +191,5 @@ impl Channel for Telegram {
 
     async fn open_media(&self, media: &MediaRef) -> Result<MediaStream, ChannelError> {
         self.api.open(&media.handle).await
-    }
-}
-
-fn media_method(kind: MediaKind) -> (&'static str, &'static str) {
-    match kind {
-        MediaKind::Image => ("sendPhoto", "photo"),
-        MediaKind::Video => ("sendVideo", "video"),
-        MediaKind::Audio => ("sendAudio", "audio"),
-        MediaKind::Voice => ("sendVoice", "voice"),
-        MediaKind::File => ("sendDocument", "document"),
-    }
-}
-
-impl Telegram {
-    async fn poll_for_ever(&self, sink: &dyn Sink) -> Result<(), ChannelError> {
-        let stored = sink.cursor().await.map_err(lost)?;
-        let mut offset: i64 = stored.and_then(|text| text.parse().ok()).unwrap_or(0);
-        let mut failed = 0;
-        loop {
-            match self.poll_once(sink, offset).await {
-                Ok(next) => {
-                    if failed > 0 {
-                        sink.trouble(None).await;
-                    }
-                    (failed, offset) = (0, next);
-                }
-                Err(error @ (ChannelError::BadCredentials(_) | ChannelError::Config(_))) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    failed += 1;
-                    sink.trouble(Some(&error.to_string())).await;
-                    tokio::time::sleep(self.pause(&error, failed)).await;
-                }
-            }
-        }
-    }
-
-    fn pause(&self, error: &ChannelError, failed: u32) -> Duration {
-        match error {
-            ChannelError::RateLimited(wait) => *wait,
-            _ => Backoff::RECONNECT.wait(failed, &*self.deps.random).unwrap_or(Duration::from_secs(5)),
-        }
-    }
-
-    /// One long poll, committed; answers the offset that confirms it.
-    async fn poll_once(&self, sink: &dyn Sink, offset: i64) -> Result<i64, ChannelError> {
-        let updates = self.api.updates(offset, self.poll).await?;
-        let Some(next) = updates.iter().map(|update| update.update_id + 1).max() else { return Ok(offset) };
-        let messages: Vec<_> = updates
-            .iter()
-            .filter_map(|update| {
-                let understood = update::inbound(update);
-                if understood.is_none() {
-                    warn!(channel = %self.deps.channel_id, update = update.update_id, "an update without a chat");
-                }
-                understood
-            })
-            .filter(|message| update::may_write(message, &self.allowed_users))
-            .collect();
-        if !messages.is_empty() {
-            sink.accept(messages).await.map_err(lost)?;
-        }
-        sink.save_cursor(next.to_string()).await.map_err(lost)?;
-        Ok(next)
-    }
-}
-
-/// What was not committed is not confirmed; the poll is repeated.
-fn lost(error: SinkError) -> ChannelError {
-    match error {
-        SinkError::NotCommitted(why) => ChannelError::Retryable(why),
-        SinkError::LostOwnership => ChannelError::Config(error.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_are_recognised() {
-        assert!(is_token("123456:AAEabcdefghijklmnopqrstuvwxyz_-01234"));
-        for wrong in [
-            "",
-            "123456",
-            "abc:AAEabcdefghijklmnopqrstuvwxyz_-01234",
-            "1:short",
-            "1:AAE abcdefghijklmnopqrst",
-        ] {
-            assert!(!is_token(wrong), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_renewed_token_is_the_same_bot() {
-        let config =
-            |token: &str| -> Config { serde_json::from_value(json!({"bot_token_env": token})).unwrap() };
-        assert_eq!(Telegram::credential(&config("1:a")), Telegram::credential(&config("1:b")));
-        assert_ne!(Telegram::credential(&config("1:a")), Telegram::credential(&config("2:a")));
     }
 }

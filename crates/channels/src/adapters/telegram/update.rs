@@ -6,14 +6,15 @@ use serde_json::{Map, Value, json};
 use teloxide_core::types::{FileMeta, Message, Update, UpdateKind, User};
 
 use super::api::RawUpdate;
+use super::callback;
 
-/// The message in an update; `None` for an update without a chat to answer to.
+/// The message or the pressed button in an update; `None` for an update without a chat to answer to.
 ///
 /// What teloxide can't read (a kind newer than it) is read by hand as far as possible rather than lost.
 pub(super) fn inbound(update: &RawUpdate) -> Option<Inbound> {
     match serde_json::from_str::<Update>(update.json.get()).map(|update| update.kind) {
         Ok(UpdateKind::Message(message)) => Some(understood(&message)),
-        _ => by_hand(&serde_json::from_str(update.json.get()).ok()?),
+        _ => callback::inbound(update).or_else(|| by_hand(&serde_json::from_str(update.json.get()).ok()?)),
     }
 }
 
@@ -60,7 +61,7 @@ fn understood(message: &Message) -> Inbound {
 
 /// Session keys. The backend takes the first of `thread_id` and `chat_id`; a topic's number alone is the same in
 /// every group, so it goes with the chat's.
-fn session(chat: &str, topic: Option<&str>) -> Map<String, Value> {
+pub(super) fn session(chat: &str, topic: Option<&str>) -> Map<String, Value> {
     let mut metadata = Map::from_iter([("chat_id".to_owned(), json!(chat))]);
     if let Some(topic) = topic {
         metadata.insert("thread_id".to_owned(), json!(format!("{chat}:{topic}")));

@@ -20,16 +20,28 @@ use claw_types::MediaKind;
 use serde::Deserialize;
 
 use crate::{
-    Adapter, Caps, Channel, ChannelError, Deps, Field, FieldKind, Hosted, Hub, Part, Receipt, TextUnit,
+    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Hosted, Hub,
+    Part, Probe, Receipt, TextUnit,
 };
 
-/// The page has no limit of its own; a live frame must fit a message of the bus (1 MiB) however it is escaped.
-const CAPS: Caps = Caps {
+/// The page has no limit of its own; a live frame must fit a message of the bus (1 MiB) however it is escaped. The page reads
+/// Markdown itself.
+static CAPS: Caps = Caps {
     max_text: 65_536,
     max_caption: 65_536,
     unit: TextUnit::Chars,
+    markdown: Dialect::Markdown,
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
+    albums: None,
     threads: false,
+    reply_to: false,
+    buttons: ButtonCaps::ALL,
+    polls: false,
+    location: false,
+    edit: true,
+    delete: true,
+    reactions: true,
+    typing: true,
 };
 
 /// The fields.
@@ -64,20 +76,33 @@ pub struct Webchat {
 
 impl Adapter for Webchat {
     const NAME: &'static str = "webchat";
+    const ABOUT: About = About {
+        display_name: "Web chat",
+        category: "web",
+        description: "A chat page that the gateway serves itself, and a button that puts it on any site.",
+        setup: &[
+            "Make the channel; its address is /webchat/ and the channel's id.",
+            "To have it on your own site, list the site under allowed origins and put the script widget.js on its pages.",
+        ],
+        docs_url: "https://github.com/ii-claw/ii-claw/blob/main/docs/channels.md#webchat",
+    };
+    const CAPS: &'static Caps = &CAPS;
     const FIELDS: &'static [Field] = &[
-        Field {
-            key: "allowed_origins",
-            kind: FieldKind::List,
-            required: false,
-            help: "sites that may embed the chat, like https://example.org; the gateway's own always may.",
-        },
-        Field {
-            key: "greeting",
-            kind: FieldKind::Text,
-            required: false,
-            help: "what the page says before the conversation begins.",
-        },
-        Field { key: "title", kind: FieldKind::Text, required: false, help: "the page's title." },
+        Field::new(
+            "allowed_origins",
+            "Allowed origins",
+            FieldKind::List,
+            "sites that may embed the chat, like https://example.org; the gateway's own always may.",
+        )
+        .like("https://example.org"),
+        Field::new(
+            "greeting",
+            "Greeting",
+            FieldKind::Text,
+            "what the page says before the conversation begins.",
+        )
+        .like("Hello! How can I help?"),
+        Field::new("title", "Title", FieldKind::Text, "the page's title.").like("Support"),
     ];
     type Config = Config;
 
@@ -102,9 +127,23 @@ impl Channel for Webchat {
     }
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
-        let frame = frames::of_part(part).json().into();
+        let frame = frames::of_part(part);
+        let frame = frame.ok_or(ChannelError::Unsupported("the chat page can't show this"))?.json().into();
         self.deps.live.publish(self.deps.channel_id, part.recipient, frame).await;
-        Ok(Receipt { platform_message_id: frames::part_id(part.message_id, part.index) })
+        let id = part.piece.content.target().map(str::to_owned);
+        let id = id.unwrap_or_else(|| frames::part_id(part.message_id, part.index));
+        Ok(Receipt { platform_message_id: id })
+    }
+
+    /// There is no platform that could refuse: gateways serve the page.
+    async fn probe(&self) -> Result<Probe, ChannelError> {
+        Ok(Probe::default())
+    }
+
+    async fn typing(&self, recipient: &str, _thread_id: Option<&str>) -> Result<(), ChannelError> {
+        let frame = frames::Frame::Typing.json().into();
+        self.deps.live.publish(self.deps.channel_id, recipient, frame).await;
+        Ok(())
     }
 }
 

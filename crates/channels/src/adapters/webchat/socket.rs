@@ -11,7 +11,8 @@
 //! Something that can't be stored right now is answered with an error that names no message, and the end of the
 //! socket: to the page an error with a name is final, but what is merely unanswered it sends again by itself.
 
-use std::collections::VecDeque;
+mod said;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,11 +34,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tracing::warn;
 
+use self::said::{Pace, Pressed, Refused, Said, is_token, read};
 use super::frames::{self, Frame};
 use super::{Config, origin, page};
 use crate::{Hub, HubError};
 
-const MAX_TEXT: usize = 16_000;
 /// The longest text with every character escaped to six bytes, and its envelope. A frame over it ends the socket,
 /// and the page, which knows only of the characters, would send it again for ever.
 const MAX_FRAME: usize = 128 * 1024;
@@ -47,8 +48,6 @@ const SILENCE: Duration = Duration::from_mins(1);
 /// A page that takes nothing for so long is gone too.
 const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
-const PACE: usize = 20;
-const PACE_WINDOW: Duration = Duration::from_secs(10);
 
 /// The socket's address.
 pub fn routes() -> Router<Arc<dyn Hub>> {
@@ -98,69 +97,6 @@ async fn open(
 fn conversation_id(channel: ChannelId, visitor: &str) -> String {
     let hash = sha256(&[channel.0.as_bytes(), visitor.as_bytes()].concat());
     hex::encode(&hash[..16])
-}
-
-fn is_token(text: &str, min: usize, max: usize) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-    (min..=max).contains(&text.len()) && text.bytes().all(plain)
-}
-
-/// A message from the page.
-#[derive(Debug, PartialEq)]
-struct Said {
-    client_id: String,
-    text: String,
-}
-
-/// Why a frame of the page's was refused, and which message it was as far as that could be read.
-#[derive(Debug, PartialEq)]
-struct Refused(Option<String>, &'static str);
-
-fn read(frame: &str) -> Result<Said, Refused> {
-    #[derive(Deserialize)]
-    struct ClientFrame {
-        r#type: String,
-        #[serde(default)]
-        client_id: String,
-        #[serde(default)]
-        text: String,
-    }
-    let Ok(ClientFrame { r#type, client_id, text }) = serde_json::from_str(frame) else {
-        return Err(Refused(None, "the frame is no JSON object with type, client_id and text"));
-    };
-    if r#type != "message" {
-        return Err(Refused(None, "the frame's type is unknown; \"message\" is the only one"));
-    }
-    if !is_token(&client_id, 1, 64) {
-        return Err(Refused(None, "client_id must be 1 to 64 letters, digits, '-' or '_'"));
-    }
-    if text.trim().is_empty() {
-        return Err(Refused(Some(client_id), "The message is empty."));
-    }
-    if text.chars().count() > MAX_TEXT {
-        return Err(Refused(
-            Some(client_id),
-            "The message is longer than 16,000 characters. Please shorten it.",
-        ));
-    }
-    Ok(Said { client_id, text })
-}
-
-/// Lets so many messages pass in a window of time.
-#[derive(Default)]
-struct Pace(VecDeque<Instant>);
-
-impl Pace {
-    fn admits(&mut self, now: Instant) -> bool {
-        while self.0.front().is_some_and(|at| now.duration_since(*at) >= PACE_WINDOW) {
-            self.0.pop_front();
-        }
-        let admitted = self.0.len() < PACE;
-        if admitted {
-            self.0.push_back(now);
-        }
-        admitted
-    }
 }
 
 /// The hub's randomness, for jitter.
@@ -285,12 +221,13 @@ impl Session {
         }
     }
 
-    async fn said(&mut self, Said { client_id, text }: Said) -> Result<(), End> {
+    async fn said(&mut self, said: Said) -> Result<(), End> {
+        let client_id = said.client_id.clone();
         if !self.pace.admits(Instant::now()) {
             let reason = "That was a lot at once. Please wait a few seconds before sending more.";
             return self.refuse(Some(&client_id), reason).await;
         }
-        let message = self.inbound(&client_id, text);
+        let message = self.inbound(said);
         match self.hub.accept(self.channel, message).await {
             Ok(stored) => {
                 let ack = Frame::Ack { client_id: &client_id, id: stored.id, duplicate: stored.duplicate };
@@ -304,8 +241,18 @@ impl Session {
         }
     }
 
-    fn inbound(&self, client_id: &str, text: String) -> Inbound {
+    fn inbound(&self, Said { client_id, text, pressed }: Said) -> Inbound {
         let conversation = self.conversation.clone();
+        let mut metadata = Map::from_iter([("chat_id".to_owned(), Value::String(conversation.clone()))]);
+        let (content_type, text) = match pressed {
+            None => ("text", text),
+            Some(Pressed { data, message_id }) => {
+                metadata.insert("callback_data".to_owned(), Value::String(data.clone()));
+                metadata.insert("message_id".to_owned(), Value::String(message_id));
+                metadata.insert("button_text".to_owned(), Value::String(text));
+                ("button", data)
+            }
+        };
         Inbound {
             // The page chooses the second half, so the first keeps it from colliding with another visitor's.
             platform_message_id: Some(format!("{conversation}:{client_id}")),
@@ -314,10 +261,10 @@ impl Session {
                 display_name: "Visitor".to_owned(),
                 internal_user: None,
             }),
-            content_type: "text".to_owned(),
+            content_type: content_type.to_owned(),
             text: Some(text),
             timestamp: Some(self.hub.now()),
-            metadata: Map::from_iter([("chat_id".to_owned(), Value::String(conversation.clone()))]),
+            metadata,
             recipient: conversation,
             ..Inbound::default()
         }
@@ -329,8 +276,9 @@ impl Session {
         // From the last message that the page has, not behind it: some of its parts may be missing there.
         let from = self.seen.saturating_sub(1);
         if let Ok(items) = self.hub.history(self.channel, &self.conversation, from).await {
+            let gone = frames::deleted(&items);
             for item in &items {
-                for frame in frames::of_history(item) {
+                for frame in frames::of_history(item, &gone) {
                     self.send(Message::text(frame)).await?;
                 }
                 self.seen = self.seen.max(item.seq);

@@ -11,25 +11,38 @@ mod incoming;
 mod media;
 mod outgoing;
 #[cfg(test)]
-pub(super) mod testing;
+pub(crate) mod testing;
 
 use async_trait::async_trait;
 use claw_types::{Inbound, MediaKind, MediaRef};
 use http::HeaderMap;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
+use self::outgoing::{Outgoing, part_id};
 use crate::kit::http::classify;
 use crate::{
-    Adapter, Caps, Channel, ChannelError, Deps, Field, FieldKind, MediaStream, Part, RawRequest, Receipt,
-    TextUnit,
+    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, MediaStream,
+    Part, Probe, RawRequest, Receipt, TextUnit,
 };
 
-const CAPS: Caps = Caps {
+/// The other side gets everything as data and does with it what it can. Attachments come one by one, as they always did.
+static CAPS: Caps = Caps {
     max_text: 64 * 1024,
     max_caption: 64 * 1024,
     unit: TextUnit::Bytes,
+    markdown: Dialect::Markdown,
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
+    albums: None,
     threads: true,
+    reply_to: true,
+    buttons: ButtonCaps::ALL,
+    polls: true,
+    location: true,
+    edit: true,
+    delete: true,
+    reactions: true,
+    typing: true,
 };
 
 /// Longest id of another system's that we keep, in bytes.
@@ -54,19 +67,33 @@ pub struct Webhook {
 
 impl Adapter for Webhook {
     const NAME: &'static str = "webhook";
+    const ABOUT: About = About {
+        display_name: "Webhook",
+        category: "integration",
+        description: "Signed HTTP both ways, for a platform that has no type of its own, or for your own programs.",
+        setup: &[
+            "Choose a secret, and give it to your program too: both sides sign with it.",
+            "Have your program post people's messages to the channel's webhook_path.",
+            "To receive answers, give the address where your program takes them.",
+        ],
+        docs_url: "https://github.com/ii-claw/ii-claw/blob/main/docs/channels.md#webhook",
+    };
+    const CAPS: &'static Caps = &CAPS;
     const FIELDS: &'static [Field] = &[
-        Field {
-            key: "secret_env",
-            kind: FieldKind::Secret,
-            required: true,
-            help: "the secret that signs requests in both directions, as you like it or \"whsec_\" and base64.",
-        },
-        Field {
-            key: "callback_url",
-            kind: FieldKind::Url,
-            required: false,
-            help: "where messages to people are posted; without it the channel can only receive.",
-        },
+        Field::new(
+            "secret_env",
+            "Secret",
+            FieldKind::Secret,
+            "the secret that signs requests in both directions, as you like it or \"whsec_\" and base64.",
+        )
+        .required(),
+        Field::new(
+            "callback_url",
+            "Callback address",
+            FieldKind::Url,
+            "where messages to people are posted; without it the channel can only receive.",
+        )
+        .like("https://example.org/in"),
     ];
     type Config = Config;
 
@@ -93,15 +120,37 @@ impl Channel for Webhook {
     }
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
+        let callback = self.callback()?;
+        let id = part_id(part);
+        let answered = self.post(callback, &id, &Outgoing::of(part, &id)).await?;
+        // What is done to a message leaves it its id.
+        let known = part.piece.content.target().map(str::to_owned);
+        Ok(Receipt { platform_message_id: known.or(answered).unwrap_or(id) })
+    }
+
+    async fn probe(&self) -> Result<Probe, ChannelError> {
         let Some(callback) = &self.callback_url else {
-            let reason = "this channel has no callback_url, so it can only receive; configure one to send";
-            return Err(ChannelError::Permanent(reason.to_owned()));
+            let details = [("callback_url".to_owned(), Value::Null)];
+            return Ok(Probe { account: None, details: details.into_iter().collect() });
         };
-        self.post(callback, part).await
+        self.notify(callback, "ping", None, None).await?;
+        let details = [("callback_url".to_owned(), json!(callback))];
+        Ok(Probe { account: None, details: details.into_iter().collect() })
+    }
+
+    async fn typing(&self, recipient: &str, thread_id: Option<&str>) -> Result<(), ChannelError> {
+        self.notify(self.callback()?, "typing", Some(recipient), thread_id).await
     }
 
     async fn open_media(&self, media: &MediaRef) -> Result<MediaStream, ChannelError> {
         media::open(&self.deps.http, &media.handle).await
+    }
+}
+
+impl Webhook {
+    fn callback(&self) -> Result<&str, ChannelError> {
+        let reason = "this channel has no callback_url, so it can only receive; configure one to send";
+        self.callback_url.as_deref().ok_or_else(|| ChannelError::Permanent(reason.to_owned()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use claw_types::{Direction, MessageId, ReplyTo, WebhookBody};
+use claw_types::{Direction, MessageId, Outbound, ReplyTo, WebhookBody};
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::json;
 use serde_json::value::to_raw_value;
@@ -15,7 +15,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::super::frames::tests::{answer, send};
+use super::super::frames::tests::{answer, send, stored};
 use super::*;
 use crate::adapters::webchat::Webchat;
 use crate::adapters::webhook::testing::serve;
@@ -41,9 +41,16 @@ impl Memory {
 
     /// Stores an answer and publishes it, as its owner does.
     async fn answer(&self, seq: i64, text: &str) {
-        let item = answer(seq, &conversation_id(CHANNEL, VISITOR), text, vec![]);
+        self.post(answer(seq, &conversation_id(CHANNEL, VISITOR), text, vec![])).await;
+    }
+
+    async fn post(&self, item: HistoryItem) {
         let frames = send(&item).await;
         self.store(item);
+        self.publish(&frames).await;
+    }
+
+    async fn publish(&self, frames: &[Bytes]) {
         let listeners = self.listeners.lock().unwrap().clone();
         for frame in frames {
             for listener in &listeners {
@@ -248,6 +255,75 @@ async fn a_conversation() {
     }
 }
 
+/// Something else than a message, as the backend does it.
+fn outbound(seq: i64, extra: Value) -> HistoryItem {
+    let mut json = json!({"recipient": conversation_id(CHANNEL, VISITOR)});
+    let Value::Object(extra) = extra else { panic!("an object") };
+    json.as_object_mut().unwrap().extend(extra);
+    stored(seq, &serde_json::from_value::<Outbound>(json).unwrap())
+}
+
+#[tokio::test]
+async fn a_pressed_button_says_what_is_on_it_and_sends_what_is_behind_it() {
+    let (hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    client.replay().await;
+    hub.post(outbound(1, json!({"text": "sure?", "buttons": [[{"text": "Yes!", "data": "y"}]]}))).await;
+    let question = client.hear().await;
+    assert_eq!(question["buttons"], json!([[{"text": "Yes!", "data": "y"}]]));
+    let pressed = json!({"data": "y", "message_id": question["id"]});
+    let frame = json!({"type": "message", "client_id": "c1", "text": "Yes!", "pressed": pressed});
+    client.say(frame).await;
+    assert_eq!(client.hear().await["type"], "ack");
+    let body: WebhookBody = serde_json::from_str(hub.messages.lock().unwrap()[1].payload.get()).unwrap();
+    assert_eq!((body.content_type.as_str(), body.text.as_deref()), ("button", Some("y")));
+    for (key, value) in
+        [("callback_data", &json!("y")), ("message_id", &question["id"]), ("button_text", &json!("Yes!"))]
+    {
+        assert_eq!(&body.metadata[key], value, "{key}");
+    }
+    assert_eq!(connect(&url, 0).await.replay().await, ["sure?", "Yes!"]);
+    for pressed in [
+        json!({"data": "", "message_id": question["id"]}),
+        json!({"data": "x".repeat(65), "message_id": question["id"]}),
+        json!({"data": "y", "message_id": "<b>"}),
+    ] {
+        client.say(json!({"type": "message", "client_id": "c2", "text": "Yes!", "pressed": pressed})).await;
+        assert_eq!(client.hear().await["client_id"], "c2");
+    }
+    assert_eq!(hub.messages.lock().unwrap().len(), 2, "made-up buttons are not stored");
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_message_reaches_open_pages_and_later_ones() {
+    let (hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    client.replay().await;
+    hub.answer(1, "teh answer").await;
+    let id = client.hear().await["id"].clone();
+    hub.post(outbound(2, json!({"act": {"type": "edit", "message_id": id}, "text": "the answer"}))).await;
+    let edit = client.hear().await;
+    assert_eq!(edit, json!({"type": "edit", "id": id, "seq": 2, "text": "the answer", "buttons": []}));
+    hub.publish(&[Frame::Typing.json().into()]).await;
+    assert_eq!(client.hear().await, json!({"type": "typing"}));
+    hub.post(outbound(3, json!({"act": {"type": "react", "message_id": id, "emoji": "👍"}}))).await;
+    assert_eq!(client.hear().await["emoji"], "👍");
+    let mut later = connect(&url, 0).await;
+    let types: Vec<_> = [later.hear().await, later.hear().await, later.hear().await]
+        .iter()
+        .map(|frame| frame["type"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(types, ["message", "edit", "react"]);
+    hub.post(outbound(4, json!({"act": {"type": "delete", "message_ids": [id]}}))).await;
+    assert_eq!(client.hear().await, json!({"type": "delete", "id": id, "seq": 4}));
+    let mut latest = connect(&url, 0).await;
+    let mut frames = Vec::new();
+    while frames.last().is_none_or(|frame: &Value| frame["type"] != "ready") {
+        frames.push(latest.hear().await);
+    }
+    assert!(frames.iter().all(|frame| frame["text"].is_null()), "what was deleted is not told: {frames:?}");
+}
+
 #[tokio::test]
 async fn what_is_refused_is_named_and_the_socket_stays() {
     let (_hub, url) = gateway().await;
@@ -275,9 +351,9 @@ async fn too_many_messages_at_once_are_refused() {
     let (_hub, url) = gateway().await;
     let mut client = connect(&url, 0).await;
     client.replay().await;
-    for n in 0..=PACE {
+    for n in 0..=said::PACE {
         client.say(message(&format!("c{n}"), "x")).await;
-        let expected = if n < PACE { "ack" } else { "error" };
+        let expected = if n < said::PACE { "ack" } else { "error" };
         assert_eq!(client.hear().await["type"], expected, "{n}");
     }
 }

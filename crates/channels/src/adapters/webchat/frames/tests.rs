@@ -1,0 +1,170 @@
+use std::sync::Arc;
+
+use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::*;
+use crate::adapters::webchat::{Config, Webchat};
+use crate::adapters::webhook::testing::{Recorder, deps};
+use crate::{Adapter as _, Channel as _};
+
+/// An answer of the backend's, stored as message number `seq`.
+pub fn answer(seq: i64, recipient: &str, text: &str, media: Vec<Media>) -> HistoryItem {
+    let (recipient, text) = (recipient.to_owned(), Some(text.to_owned()));
+    stored(seq, &Outbound { recipient, text, media, ..Outbound::default() })
+}
+
+/// Something of the backend's, stored as message number `seq`.
+pub fn stored(seq: i64, message: &Outbound) -> HistoryItem {
+    HistoryItem {
+        id: MessageId(Uuid::from_u128(u128::try_from(seq).unwrap())),
+        seq,
+        direction: Direction::Out,
+        payload: to_raw_value(message).unwrap(),
+        accepted_at: DateTime::UNIX_EPOCH,
+    }
+}
+
+/// Sends a stored message as its channel's owner does; what it published.
+pub async fn send(item: &HistoryItem) -> Vec<Bytes> {
+    let live = Arc::new(Recorder::default());
+    let channel = Webchat::new(Config::default(), deps(live.clone())).unwrap();
+    let message: Outbound = serde_json::from_str(item.payload.get()).unwrap();
+    for (index, piece) in plan(&message, channel.caps()).unwrap().parts.iter().enumerate() {
+        let part = Part {
+            message_id: item.id,
+            seq: item.seq,
+            index,
+            recipient: &message.recipient,
+            thread_id: None,
+            piece,
+            accepted_at: item.accepted_at,
+        };
+        let receipt = channel.send(&part).await.unwrap();
+        let id = piece.content.target().map_or_else(|| part_id(item.id, index), str::to_owned);
+        assert_eq!(receipt.platform_message_id, id);
+    }
+    let published = std::mem::take(&mut *live.0.lock().unwrap());
+    assert!(published.iter().all(|(_, conversation, _)| *conversation == message.recipient));
+    published.into_iter().map(|(_, _, frame)| frame).collect()
+}
+
+fn media(kind: MediaKind) -> Media {
+    Media { kind, url: "https://x/y".to_owned(), filename: Some("y".to_owned()) }
+}
+
+fn act(seq: i64, act: Act) -> HistoryItem {
+    stored(seq, &Outbound { recipient: "c".to_owned(), act, ..Outbound::default() })
+}
+
+fn rich() -> Outbound {
+    serde_json::from_value(json!({
+        "recipient": "c", "text": "*pick*", "format": "plain",
+        "buttons": [[{"text": "Yes", "data": "y"}, {"text": "Site", "url": "https://x"}]],
+        "poll": {"question": "q", "options": ["a", "b"]},
+    }))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn the_history_and_the_live_way_make_the_same_frames() {
+    let cases = [
+        answer(1, "c", "hello", vec![]),
+        answer(2, "c", "see", vec![media(MediaKind::Image), media(MediaKind::File)]),
+        answer(3, "c", "", vec![media(MediaKind::Voice)]),
+        answer(4, "c", &"word ".repeat(20_000), vec![media(MediaKind::Video)]),
+        stored(5, &rich()),
+        stored(6, &Outbound { act: Act::Edit { message_id: "m".into() }, poll: None, ..rich() }),
+        act(7, Act::Delete { message_ids: vec!["m".into(), "m:1".into()] }),
+        act(8, Act::React { message_id: "m".into(), emoji: Some("👍".into()) }),
+    ];
+    for (item, count) in cases.iter().zip([1, 2, 1, 3, 1, 1, 2, 1]) {
+        let live = send(item).await;
+        assert_eq!(live.len(), count);
+        assert_eq!(
+            of_history(item, &HashSet::new()),
+            live.iter().map(|f| String::from_utf8(f.to_vec()).unwrap()).collect::<Vec<_>>()
+        );
+        assert!(live.iter().all(|frame| seq_of(frame) == Some(item.seq)));
+    }
+}
+
+#[test]
+fn frames_are_as_the_page_expects_them() {
+    let item = answer(2, "c", "see", vec![media(MediaKind::Image), media(MediaKind::File)]);
+    let frames: Vec<Value> =
+        of_history(&item, &HashSet::new()).iter().map(|frame| serde_json::from_str(frame).unwrap()).collect();
+    let id = "00000000-0000-0000-0000-000000000002";
+    let attachment = |kind: &str| json!({"kind": kind, "url": "https://x/y", "filename": "y"});
+    assert_eq!(
+        frames,
+        [
+            json!({"type": "message", "id": id, "seq": 2, "client_id": null, "from": "agent", "text": "see",
+            "media": attachment("image"), "at": "1970-01-01T00:00:00Z"}),
+            json!({"type": "message", "id": format!("{id}:1"), "seq": 2, "client_id": null, "from": "agent",
+            "text": null, "media": attachment("file"), "at": "1970-01-01T00:00:00Z"}),
+        ]
+    );
+    assert_eq!(Frame::Ready.json(), r#"{"type":"ready"}"#);
+}
+
+#[test]
+fn what_is_new_is_as_the_page_expects_it() {
+    let frames = |item: &HistoryItem| -> Vec<Value> {
+        let frames = of_history(item, &HashSet::new());
+        frames.iter().map(|frame| serde_json::from_str(frame).unwrap()).collect()
+    };
+    let buttons = json!([[{"text": "Yes", "data": "y"}, {"text": "Site", "url": "https://x"}]]);
+    assert_eq!(
+        frames(&stored(1, &Outbound { poll: None, ..rich() })),
+        [
+            json!({"type": "message", "id": "00000000-0000-0000-0000-000000000001", "seq": 1, "client_id": null,
+            "from": "agent", "text": "*pick*", "format": "plain", "media": null, "buttons": buttons,
+            "at": "1970-01-01T00:00:00Z"})
+        ]
+    );
+    let edit = Outbound { act: Act::Edit { message_id: "m".into() }, poll: None, ..rich() };
+    assert_eq!(
+        frames(&stored(2, &Outbound { format: Format::Markdown, ..edit })),
+        [json!({"type": "edit", "id": "m", "seq": 2, "text": "*pick*", "buttons": buttons})]
+    );
+    assert_eq!(
+        frames(&act(3, Act::Delete { message_ids: vec!["m".into()] })),
+        [json!({"type": "delete", "id": "m", "seq": 3})]
+    );
+    assert_eq!(
+        frames(&act(4, Act::React { message_id: "m".into(), emoji: None })),
+        [json!({"type": "react", "id": "m", "seq": 4, "emoji": null})]
+    );
+    assert_eq!(Frame::Typing.json(), r#"{"type":"typing"}"#);
+    assert_eq!(seq_of(&Frame::Typing.json().into()), Some(0));
+}
+
+#[test]
+fn what_was_deleted_is_not_told_again() {
+    let items = [
+        answer(1, "c", "secret", vec![]),
+        answer(2, "c", "see", vec![media(MediaKind::Image), media(MediaKind::File)]),
+        act(3, Act::Edit { message_id: part_id(MessageId(Uuid::from_u128(1)), 0) }),
+        act(
+            4,
+            Act::Delete {
+                message_ids: vec![
+                    part_id(MessageId(Uuid::from_u128(1)), 0),
+                    part_id(MessageId(Uuid::from_u128(2)), 1),
+                ],
+            },
+        ),
+    ];
+    let gone = deleted(&items);
+    let counts: Vec<_> = items.iter().map(|item| of_history(item, &gone).len()).collect();
+    assert_eq!(counts, [0, 1, 0, 2]);
+}
+
+#[test]
+fn what_is_no_message_is_left_out() {
+    let item = HistoryItem { payload: to_raw_value(&json!({})).unwrap(), ..answer(1, "c", "x", vec![]) };
+    assert!(of_history(&item, &HashSet::new()).is_empty());
+    assert_eq!(seq_of(&Bytes::from_static(b"noise")), None);
+}

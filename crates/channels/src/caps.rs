@@ -1,0 +1,126 @@
+//! What a platform can carry. Each adapter declares it once; the plan of a message, the API's answer and the catalogue go by it.
+
+use claw_types::MediaKind;
+
+/// What a platform can carry. What it can't is degraded by [`crate::kit::plan`] or, where that makes no sense, refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a feature of its own, declared by name")]
+pub struct Caps {
+    /// Longest text of one message.
+    pub max_text: usize,
+    /// Longest caption of an attachment.
+    pub max_caption: usize,
+    /// How both are counted.
+    pub unit: TextUnit,
+    /// What Markdown is brought into.
+    pub markdown: Dialect,
+    /// Attachments it takes natively; the others are sent as links.
+    pub media: &'static [MediaKind],
+    /// Which attachments it shows as one message.
+    pub albums: Option<&'static Albums>,
+    /// Whether a chat has threads; where not, a `thread_id` is ignored.
+    pub threads: bool,
+    /// Whether a message can point to the one that it answers.
+    pub reply_to: bool,
+    /// Which buttons it has.
+    pub buttons: ButtonCaps,
+    /// Whether it has polls.
+    pub polls: bool,
+    /// Whether it has places.
+    pub location: bool,
+    /// Whether a sent text can be changed.
+    pub edit: bool,
+    /// Whether a sent message can be taken back.
+    pub delete: bool,
+    /// Whether we can react to a message.
+    pub reactions: bool,
+    /// Whether it can show that an answer is being written.
+    pub typing: bool,
+}
+
+impl Caps {
+    /// Plain text and nothing else; what an adapter's declaration begins with.
+    pub const TEXT_ONLY: Self = Self {
+        max_text: 4096,
+        max_caption: 0,
+        unit: TextUnit::Chars,
+        markdown: Dialect::Plain,
+        media: &[],
+        albums: None,
+        threads: false,
+        reply_to: false,
+        buttons: ButtonCaps::NONE,
+        polls: false,
+        location: false,
+        edit: false,
+        delete: false,
+        reactions: false,
+        typing: false,
+    };
+}
+
+/// How a platform counts text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextUnit {
+    /// UTF-16 code units.
+    Utf16,
+    /// Bytes of UTF-8.
+    Bytes,
+    /// Unicode scalar values.
+    Chars,
+}
+
+impl TextUnit {
+    /// The length of `text` in this unit.
+    pub fn count(self, text: &str) -> usize {
+        match self {
+            Self::Bytes => text.len(),
+            _ => text.chars().map(|c| self.width(c)).sum(),
+        }
+    }
+
+    /// The length of one character.
+    pub fn width(self, c: char) -> usize {
+        match self {
+            Self::Utf16 => c.len_utf16(),
+            Self::Bytes => c.len_utf8(),
+            Self::Chars => 1,
+        }
+    }
+}
+
+/// What formatting a platform reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// None: markup is taken out.
+    Plain,
+    /// The small HTML of <https://core.telegram.org/bots/api#html-style>.
+    Html,
+    /// Markdown as it was written.
+    Markdown,
+}
+
+/// Which attachments are shown as one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Albums {
+    /// Most of them together; at least two.
+    pub max: usize,
+    /// Kinds that may be mixed, group by group; a kind in none of them always stands alone.
+    pub groups: &'static [&'static [MediaKind]],
+}
+
+/// Which buttons a platform has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ButtonCaps {
+    /// Those that open an address.
+    pub url: bool,
+    /// Those that send something back.
+    pub data: bool,
+}
+
+impl ButtonCaps {
+    /// No buttons at all.
+    pub const NONE: Self = Self { url: false, data: false };
+    /// Both kinds.
+    pub const ALL: Self = Self { url: true, data: true };
+}

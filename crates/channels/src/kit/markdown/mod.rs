@@ -1,0 +1,240 @@
+//! One Markdown in, the formatting of each platform out.
+//!
+//! Backends write Markdown (<https://commonmark.org>, with tables, strikethrough and task lists). A parser reads it, so that
+//! what is formatting and what is text is decided once and by the standard; a writer for each dialect keeps what its platform
+//! knows and flattens the rest: headings become bold, lists get bullets and numbers, tables become aligned text, pictures
+//! become links. HTML in the source is text like any other.
+//!
+//! Must hold: any input, however hostile, gives balanced output, without panic; no word of the source is lost.
+
+mod inline;
+mod out;
+mod table;
+
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+
+use self::inline::Link;
+use self::out::{Mark, Out};
+use self::table::Table;
+use crate::caps::Dialect;
+
+/// A text in a platform's formatting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// As it is sent.
+    pub body: String,
+    /// What a person sees of it; platforms count this.
+    pub shown: String,
+}
+
+/// Brings Markdown into `dialect`.
+pub fn render(source: &str, dialect: Dialect) -> Rendered {
+    if dialect == Dialect::Markdown {
+        return Rendered { body: source.to_owned(), shown: source.to_owned() };
+    }
+    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let mut parser = Parser::new_ext(source, options);
+    let mut writer = Writer::new(dialect == Dialect::Html);
+    for event in parser.by_ref() {
+        writer.event(event);
+    }
+    let unused = parser.reference_definitions().iter().filter(|(name, _)| !writer.used.contains(*name));
+    let mut unused: Vec<_> = unused.map(|(_, definition)| definition.span.clone()).collect();
+    unused.sort_by_key(|span| span.start);
+    for span in unused {
+        writer.out.block();
+        writer.out.text(source[span].trim_end());
+        writer.out.gap(1);
+    }
+    let Out { body, shown, .. } = writer.out;
+    if shown.trim().is_empty() {
+        return verbatim(source, dialect);
+    }
+    Rendered { body, shown }
+}
+
+/// `text` as it is, in `dialect`.
+fn verbatim(text: &str, dialect: Dialect) -> Rendered {
+    let mut body = String::new();
+    match dialect {
+        Dialect::Html => escape(text, &mut body),
+        Dialect::Plain | Dialect::Markdown => body.push_str(text),
+    }
+    Rendered { body, shown: text.to_owned() }
+}
+
+/// Makes Markdown of which every character is text.
+pub fn literal(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii_punctuation() {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// As text or as a quoted attribute of HTML.
+fn escape(text: &str, into: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => into.push_str("&amp;"),
+            '<' => into.push_str("&lt;"),
+            '>' => into.push_str("&gt;"),
+            '"' => into.push_str("&quot;"),
+            c => into.push(c),
+        }
+    }
+}
+
+/// Follows the parser through a text.
+struct Writer {
+    out: Out,
+    /// The next number of each open list; none for bullets.
+    lists: Vec<Option<u64>>,
+    /// How wide the marker of each open item is.
+    links: Vec<Link>,
+    table: Option<Table>,
+    /// The language and the text of an open code block.
+    code: Option<(String, String)>,
+    /// References that were followed.
+    used: std::collections::HashSet<String>,
+}
+
+impl Writer {
+    fn new(html: bool) -> Self {
+        Self {
+            out: Out::new(html),
+            lists: Vec::new(),
+            links: Vec::new(),
+            table: None,
+            code: None,
+            used: std::collections::HashSet::new(),
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start(tag) => self.start(tag),
+            Event::End(tag) => self.end(tag),
+            Event::Text(text) => match &mut self.code {
+                Some((_, code)) => code.push_str(&text),
+                None => self.put(&text),
+            },
+            Event::Code(code) => self.put_code(&code),
+            Event::InlineHtml(html) if is_line_break(&html) => self.line_break(),
+            Event::Html(html) | Event::InlineHtml(html) => self.put(&html),
+            Event::SoftBreak | Event::HardBreak => self.line_break(),
+            Event::Rule => {
+                self.out.block();
+                self.out.text("———");
+                self.out.gap(2);
+            }
+            Event::TaskListMarker(done) => self.put(if done { "☑ " } else { "☐ " }),
+            // Not switched on.
+            Event::InlineMath(text) | Event::DisplayMath(text) | Event::FootnoteReference(text) => {
+                self.put(&text);
+            }
+        }
+    }
+
+    fn start(&mut self, tag: Tag<'_>) {
+        match tag {
+            Tag::Paragraph | Tag::HtmlBlock => self.out.block(),
+            Tag::Heading { .. } => {
+                self.out.block();
+                self.out.open(Mark::Bold);
+            }
+            Tag::BlockQuote(_) => {
+                self.out.block();
+                self.out.open_quote();
+            }
+            Tag::CodeBlock(kind) => {
+                self.out.block();
+                self.code = Some((language(&kind), String::new()));
+            }
+            Tag::List(first) => {
+                self.out.block();
+                self.lists.push(first);
+            }
+            Tag::Item => self.start_item(),
+            Tag::Table(_) => {
+                self.out.block();
+                self.table = Some(Table::default());
+            }
+            Tag::Emphasis => self.mark(Mark::Italic, true),
+            Tag::Strong => self.mark(Mark::Bold, true),
+            Tag::Strikethrough => self.mark(Mark::Strike, true),
+            Tag::Link { link_type, dest_url, id, .. } | Tag::Image { link_type, dest_url, id, .. } => {
+                self.start_link(link_type, &dest_url, &id);
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, tag: TagEnd) {
+        match tag {
+            TagEnd::Paragraph | TagEnd::HtmlBlock => self.out.gap(2),
+            TagEnd::Heading(_) => {
+                self.out.close(Mark::Bold);
+                self.out.gap(2);
+            }
+            TagEnd::BlockQuote(_) => {
+                self.out.close_quote();
+                self.out.gap(2);
+            }
+            TagEnd::CodeBlock => {
+                if let Some((language, code)) = self.code.take() {
+                    self.out.pre(&language, code.strip_suffix('\n').unwrap_or(&code));
+                }
+                self.out.gap(2);
+            }
+            TagEnd::List(_) => {
+                self.lists.pop();
+                self.out.gap(if self.lists.is_empty() { 2 } else { 1 });
+            }
+            TagEnd::Item => self.out.end_item(),
+            TagEnd::TableCell => self.table.iter_mut().for_each(Table::end_cell),
+            TagEnd::TableRow | TagEnd::TableHead => self.table.iter_mut().for_each(Table::end_row),
+            TagEnd::Table => {
+                if let Some(table) = self.table.take() {
+                    self.out.pre("", &table.aligned());
+                }
+                self.out.gap(2);
+            }
+            TagEnd::Emphasis => self.mark(Mark::Italic, false),
+            TagEnd::Strong => self.mark(Mark::Bold, false),
+            TagEnd::Strikethrough => self.mark(Mark::Strike, false),
+            TagEnd::Link | TagEnd::Image => self.end_link(),
+            _ => {}
+        }
+    }
+
+    fn start_item(&mut self) {
+        let marker = match self.lists.last_mut() {
+            Some(Some(number)) => {
+                let marker = format!("{number}. ");
+                *number = number.saturating_add(1);
+                marker
+            }
+            _ => "• ".to_owned(),
+        };
+        self.out.start_item(&marker);
+    }
+}
+
+fn language(kind: &CodeBlockKind<'_>) -> String {
+    let CodeBlockKind::Fenced(info) = kind else { return String::new() };
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '#' | '.');
+    let word = info.split_whitespace().next().unwrap_or_default();
+    if word.len() <= 32 && word.chars().all(plain) { word.to_owned() } else { String::new() }
+}
+
+fn is_line_break(html: &str) -> bool {
+    let name = html.trim_start_matches('<').trim_end_matches('>').trim_end_matches('/').trim();
+    name.eq_ignore_ascii_case("br")
+}
+
+#[cfg(test)]
+mod tests;

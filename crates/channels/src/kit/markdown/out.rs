@@ -1,0 +1,216 @@
+//! What is written: blocks at their distance, lines with their indentation, tags in pairs.
+//!
+//! Must hold: a tag is opened only where none of its kind is open, because platforms do not nest them; so whatever is nested
+//! in the source, the output is balanced.
+
+use super::escape;
+
+/// Formatting of a stretch of text.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mark {
+    Bold,
+    Italic,
+    Strike,
+}
+
+impl Mark {
+    fn tag(self) -> &'static str {
+        match self {
+            Self::Bold => "b",
+            Self::Italic => "i",
+            Self::Strike => "s",
+        }
+    }
+}
+
+/// The output so far.
+pub(super) struct Out {
+    pub(super) html: bool,
+    pub(super) body: String,
+    pub(super) shown: String,
+    /// Line breaks owed before the next text.
+    gap: usize,
+    /// What every line begins with, by the lists and quotes that are open.
+    prefixes: Vec<String>,
+    /// Whether the next text begins a line, and so needs the prefixes.
+    line_start: bool,
+    /// Whether a block begins right here: at the start, behind a list's marker, in a quote.
+    fresh: bool,
+    /// How often each mark is open.
+    open: [usize; 3],
+    quotes: usize,
+}
+
+impl Out {
+    pub(super) fn new(html: bool) -> Self {
+        Self {
+            html,
+            body: String::new(),
+            shown: String::new(),
+            gap: 0,
+            prefixes: Vec::new(),
+            line_start: true,
+            fresh: true,
+            open: [0; 3],
+            quotes: 0,
+        }
+    }
+
+    /// A block begins: not on a line that has text.
+    pub(super) fn block(&mut self) {
+        if !self.fresh {
+            self.gap(1);
+        }
+    }
+
+    /// At least so many line breaks before what comes next.
+    pub(super) fn gap(&mut self, lines: usize) {
+        self.gap = self.gap.max(lines);
+    }
+
+    /// Text, with line breaks of its own.
+    pub(super) fn text(&mut self, text: &str) {
+        for (i, line) in text.split('\n').enumerate() {
+            if i > 0 {
+                self.line_break();
+            }
+            if !line.is_empty() {
+                self.settle();
+                self.write(line);
+                self.fresh = false;
+            }
+        }
+    }
+
+    pub(super) fn line_break(&mut self) {
+        self.settle();
+        self.raw("\n");
+        self.shown.push('\n');
+        self.line_start = true;
+    }
+
+    pub(super) fn code(&mut self, code: &str) {
+        self.settle();
+        self.tag("<code>");
+        self.write(code);
+        self.tag("</code>");
+        self.fresh = false;
+    }
+
+    /// A block of code, or what else needs letters of one width.
+    pub(super) fn pre(&mut self, language: &str, code: &str) {
+        if code.trim().is_empty() {
+            return;
+        }
+        if !self.html {
+            return self.text(code);
+        }
+        self.settle();
+        if language.is_empty() {
+            self.raw("<pre>");
+        } else {
+            self.raw(&format!("<pre><code class=\"language-{language}\">"));
+        }
+        self.write(code);
+        self.raw(if language.is_empty() { "</pre>" } else { "</code></pre>" });
+        self.fresh = false;
+    }
+
+    pub(super) fn open(&mut self, mark: Mark) {
+        if self.open[mark as usize] == 0 {
+            self.settle();
+            self.tag(&format!("<{}>", mark.tag()));
+        }
+        self.open[mark as usize] += 1;
+    }
+
+    pub(super) fn close(&mut self, mark: Mark) {
+        self.open[mark as usize] -= 1;
+        if self.open[mark as usize] == 0 {
+            self.tag(&format!("</{}>", mark.tag()));
+        }
+    }
+
+    pub(super) fn open_link(&mut self, href: &str) {
+        self.settle();
+        self.raw("<a href=\"");
+        escape(href, &mut self.body);
+        self.raw("\">");
+    }
+
+    pub(super) fn close_link(&mut self) {
+        self.raw("</a>");
+    }
+
+    /// The outermost quote is the platform's where it has some; any other is marked line by line.
+    pub(super) fn open_quote(&mut self) {
+        if self.html && self.quotes == 0 {
+            self.settle();
+            self.raw("<blockquote>");
+        } else {
+            self.settle();
+            self.write("> ");
+            self.prefixes.push("> ".to_owned());
+        }
+        self.quotes += 1;
+        self.fresh = true;
+    }
+
+    pub(super) fn close_quote(&mut self) {
+        self.quotes -= 1;
+        if self.html && self.quotes == 0 {
+            self.raw("</blockquote>");
+        } else {
+            self.prefixes.pop();
+        }
+        self.fresh = false;
+    }
+
+    pub(super) fn start_item(&mut self, marker: &str) {
+        self.block();
+        self.settle();
+        self.write(marker);
+        self.prefixes.push(" ".repeat(marker.chars().count()));
+        self.fresh = true;
+    }
+
+    pub(super) fn end_item(&mut self) {
+        self.prefixes.pop();
+        self.fresh = false;
+        self.gap(1);
+    }
+
+    /// Pays the line breaks that are owed, and begins the line.
+    fn settle(&mut self) {
+        if self.gap > 0 && !self.shown.is_empty() {
+            let breaks = "\n".repeat(self.gap);
+            self.raw(&breaks);
+            self.shown.push_str(&breaks);
+            self.line_start = true;
+        }
+        self.gap = 0;
+        if std::mem::take(&mut self.line_start) {
+            let prefix = self.prefixes.concat();
+            self.write(&prefix);
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        if self.html {
+            escape(text, &mut self.body);
+        } else {
+            self.body.push_str(text);
+        }
+        self.shown.push_str(text);
+    }
+
+    fn tag(&mut self, tag: &str) {
+        if self.html {
+            self.raw(tag);
+        }
+    }
+
+    fn raw(&mut self, text: &str) {
+        self.body.push_str(text);
+    }
+}

@@ -1,0 +1,83 @@
+//! A text in the form that its platform takes, cut so that every piece fits.
+
+use claw_types::Format;
+
+use crate::Caps;
+use crate::caps::{Dialect, TextUnit};
+use crate::kit::{markdown, split};
+
+/// A piece's tags and escapes may take this many bytes for each unit that a person sees, or it is sent as it was written.
+const MARKUP_LIMIT: usize = 8;
+/// Pieces shorter than this are not cut again for the sake of their formatting.
+const SHORTEST: usize = 64;
+
+/// A text as a platform takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// In the platform's dialect when `formatted`; else character by character.
+    pub body: String,
+    /// Whether `body` has formatting that the platform is to read.
+    pub formatted: bool,
+    /// The same without formatting, for a platform that refuses it after all.
+    pub plain: String,
+}
+
+impl Text {
+    /// `source` as one piece; `None` when that is longer than `limit`.
+    pub(super) fn fitting(
+        source: &str,
+        format: Format,
+        dialect: Dialect,
+        unit: TextUnit,
+        limit: usize,
+    ) -> Option<Self> {
+        if format == Format::Plain {
+            return (unit.count(source) <= limit).then(|| Self::verbatim(source));
+        }
+        if unit.count(source) > MARKUP_LIMIT * limit.max(SHORTEST) {
+            // Reading all of a long text only to find that it is no caption is not worth it.
+            return None;
+        }
+        let rendered = markdown::render(source, dialect);
+        let fits =
+            unit.count(&rendered.shown) <= limit && rendered.body.len() <= MARKUP_LIMIT * limit.max(SHORTEST);
+        if !fits {
+            return None;
+        }
+        let plain = match dialect {
+            Dialect::Plain => return Some(Self::verbatim(&rendered.body)),
+            Dialect::Html => markdown::render(source, Dialect::Plain).body,
+            Dialect::Markdown => source.to_owned(),
+        };
+        // Addresses that were behind their words stand in the text now.
+        let plain = if unit.count(&plain) <= limit { plain } else { rendered.shown };
+        Some(Self { body: rendered.body, formatted: true, plain })
+    }
+
+    fn verbatim(text: &str) -> Self {
+        Self { body: text.to_owned(), formatted: false, plain: text.to_owned() }
+    }
+}
+
+/// Whether the text has formatting that a platform without any loses.
+pub(super) fn is_formatted(text: &str, format: Format) -> bool {
+    format == Format::Markdown && markdown::render(text, Dialect::Plain).body != text.trim()
+}
+
+/// The pieces of a text. Cut as Markdown, before it is formatted, so that each piece is formatted by itself.
+pub(super) fn split(source: &str, format: Format, caps: &Caps) -> Vec<Text> {
+    let mut texts = Vec::new();
+    cut(source, format, caps, caps.max_text, &mut texts);
+    texts
+}
+
+fn cut(source: &str, format: Format, caps: &Caps, limit: usize, into: &mut Vec<Text>) {
+    for piece in split::split(source, limit, caps.unit) {
+        match Text::fitting(&piece, format, caps.markdown, caps.unit, caps.max_text) {
+            Some(text) => into.push(text),
+            // A table that was aligned, or addresses that came out from behind their words.
+            None if limit > SHORTEST => cut(&piece, format, caps, limit / 2, into),
+            None => into.push(Text::verbatim(&piece)),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What can be wrong with a schedule.
+
+/// Why a schedule was refused; the sentence says what to change.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum ScheduleError {
+    /// No kind, or none that exists.
+    #[error("\"type\" of the schedule must be \"every\", \"cron\" or \"at\"")]
+    Type,
+    /// A key that the kind does not have.
+    #[error("the key {key:?} does not exist in a schedule of type {kind:?}; its keys are: {known}")]
+    Unknown {
+        /// The key.
+        key: String,
+        /// The kind.
+        kind: &'static str,
+        /// Its keys.
+        known: String,
+    },
+    /// A key that is needed.
+    #[error("a schedule of type {kind:?} needs {key:?}, {expected}")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// The kind.
+        kind: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A value of the wrong type or form.
+    #[error("{key:?} must be {expected}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// Too often or too seldom.
+    #[error("\"every_secs\" must be from {min} to {max}, not {given}")]
+    Every {
+        /// The shortest interval.
+        min: u64,
+        /// The longest.
+        max: u64,
+        /// What was asked for.
+        given: u64,
+    },
+    /// Not five fields.
+    #[error("\"expr\" must have five fields (minute, hour, day of month, month, day of week), not {0}")]
+    FieldCount(usize),
+    /// An `@` that does not exist.
+    #[error(
+        "{0:?} is not known; write five fields, or @hourly, @daily, @weekly, @monthly, @yearly or @annually"
+    )]
+    Alias(String),
+    /// One field of the five.
+    #[error("{item:?} in the {field} field of \"expr\" is wrong: {expected}")]
+    Field {
+        /// Which field.
+        field: &'static str,
+        /// The part between commas.
+        item: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// The five fields are each right and yet not understood.
+    #[error("\"expr\" is not understood: {0}")]
+    Expr(String),
+    /// No such zone.
+    #[error(
+        "{0:?} in \"tz\" is not an IANA time zone; write one like \"Europe/Berlin\", or leave it out for UTC"
+    )]
+    Zone(String),
+    /// No day is like this.
+    #[error("\"expr\" never comes true: no date has this day and month")]
+    Never,
+    /// Too late.
+    #[error("\"at\" has passed; give a time in the future")]
+    Past,
+}

@@ -1,0 +1,4 @@
+//! Both halves of the crate, from outside.
+
+mod parse;
+mod runs;

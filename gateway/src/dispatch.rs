@@ -1,0 +1,191 @@
+//! Handing a message to a person's platform: committed, told to the owner, waited for.
+//!
+//! Below 400 always means that the message is safe. A caller that goes away while waiting changes nothing.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use claw_channels::{Degraded, plan};
+use claw_store::{Accepted, Channel, MessageStatus, NewMessage};
+use claw_types::{MessageId, MessageState, Outbound};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::channel_cache::Known;
+use crate::error::{Kind, Problem};
+use crate::intake;
+use crate::path::ChannelPath;
+
+/// What became of a message so far.
+#[derive(Serialize, ToSchema)]
+pub struct Sent {
+    /// Our id of the message.
+    id: Uuid,
+    /// `sent`: the platform has it. `queued`: it is stored and will be sent. `uncertain`: it was handed to the
+    /// platform, whose answer never came.
+    #[schema(example = "sent")]
+    status: String,
+    /// The platform's id of the first part.
+    platform_message_id: Option<String>,
+    /// The platform's ids of all parts.
+    platform_message_ids: Option<Vec<String>>,
+    /// Why it is not certain.
+    detail: Option<String>,
+    /// Whether the call repeats an earlier one, whose message this is.
+    duplicate: Option<bool>,
+    /// What the platform does not have, and what happens instead. Absent when it has everything.
+    degraded: Option<Vec<Degraded>>,
+}
+
+/// A message that is safe, and what became of it so far.
+pub struct Dispatched {
+    /// Under which id it is stored, and whether it was before.
+    pub accepted: Accepted,
+    /// Where it stands.
+    pub status: MessageStatus,
+    /// What its platform does not have.
+    pub degraded: Vec<Degraded>,
+}
+
+/// The channel of this name.
+///
+/// # Errors
+/// 404 when the user has none.
+pub async fn channel(app: &App, path: &ChannelPath) -> Result<Arc<Known>, Problem> {
+    let known = app.channels.of_user(&path.user, &path.instance).await?;
+    Ok(known.ok_or(claw_store::Error::NoChannel)?)
+}
+
+/// Commits a message and waits for its delivery, but not for ever.
+///
+/// # Errors
+/// 409 for a channel that is switched off, 422 for what its platform can't do at all, 503 when it was not committed;
+/// then nothing was stored.
+pub async fn dispatch(
+    app: &App,
+    known: &Known,
+    mut message: Outbound,
+    key: Option<&str>,
+) -> Result<Dispatched, Problem> {
+    if !known.channel.enabled {
+        return Err(Problem::conflict("the channel is switched off: enable it first"));
+    }
+    let caps = known.adapter()?.caps();
+    // Without threads, a chat is one conversation: its history must have the message.
+    if !caps.threads {
+        message.thread_id = None;
+    }
+    let planned = plan(&message, caps).map_err(|error| Problem::of(Kind::Refused, error.to_string()))?;
+    let message = NewMessage::outbound(&known.channel, &message, &app.ids, key)?;
+    let accepted = intake::accept_one(app, message).await?;
+    let status = outcome(app, &known.channel, &accepted).await;
+    Ok(Dispatched { accepted, status, degraded: planned.degraded })
+}
+
+impl Dispatched {
+    /// 200 sent, 202 queued (or handed over without an answer), 422 refused by the platform, 502 given up.
+    pub fn answer(&self) -> Response {
+        answer(&self.accepted, &self.status, &self.degraded)
+    }
+}
+
+async fn outcome(app: &App, channel: &Channel, accepted: &Accepted) -> MessageStatus {
+    let id = accepted.id();
+    if let Accepted::Duplicate(_) = accepted
+        && let Ok(Some(status)) = app.store.message_status(id).await
+        && status.state != MessageState::Pending
+    {
+        return status;
+    }
+    let delivered = app.workers.await_delivery(id, channel.shard, app.send_wait);
+    // A gateway that drains says at once what is true already.
+    let pending =
+        || MessageStatus { state: MessageState::Pending, platform_message_ids: Vec::new(), error: None };
+    app.lifecycle.soft().run_until_cancelled(delivered).await.unwrap_or_else(pending)
+}
+
+fn answer(accepted: &Accepted, status: &MessageStatus, degraded: &[Degraded]) -> Response {
+    let id = accepted.id();
+    let reason = |otherwise: &str| status.error.clone().unwrap_or_else(|| otherwise.to_owned());
+    let (code, mut body) = match status.state {
+        MessageState::Done => {
+            let ids = &status.platform_message_ids;
+            let first = ids.first();
+            let body = json!({"status": "sent", "platform_message_id": first, "platform_message_ids": ids});
+            (StatusCode::OK, body)
+        }
+        MessageState::Pending => (StatusCode::ACCEPTED, json!({"status": "queued"})),
+        MessageState::Uncertain => {
+            let detail = reason("it was handed to the platform, whose answer never came");
+            (StatusCode::ACCEPTED, json!({"status": "uncertain", "detail": detail}))
+        }
+        MessageState::Failed => {
+            let refused = reason("the platform refused the message");
+            return failure(Kind::Refused, refused, accepted);
+        }
+        MessageState::Dead => {
+            let given_up = reason("every attempt to hand the message to the platform failed");
+            return failure(Kind::PlatformFailed, given_up, accepted);
+        }
+    };
+    body["id"] = json!(id);
+    if matches!(accepted, Accepted::Duplicate(_)) {
+        body["duplicate"] = Value::Bool(true);
+    }
+    if !degraded.is_empty() {
+        body["degraded"] = json!(degraded);
+    }
+    (code, Json(body)).into_response()
+}
+
+fn failure(kind: Kind, detail: String, accepted: &Accepted) -> Response {
+    let MessageId(id) = accepted.id();
+    let problem = Problem::of(kind, detail).with("id", id.to_string());
+    match accepted {
+        Accepted::New(_) => problem.into_response(),
+        Accepted::Duplicate(_) => problem.with("duplicate", true).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn answered(state: MessageState) -> (u16, Value) {
+        let accepted = Accepted::Duplicate(MessageId(uuid::Uuid::nil()));
+        let status = MessageStatus {
+            state,
+            platform_message_ids: vec!["1".into(), "2".into()],
+            error: (state != MessageState::Done).then(|| "because".to_owned()),
+        };
+        let response = answer(&accepted, &status, &[]);
+        let code = response.status().as_u16();
+        let body = crate::body::read(response.into_body()).await.unwrap();
+        (code, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_outcome_has_its_answer() {
+        let table = [
+            (MessageState::Done, 200, "status", "sent"),
+            (MessageState::Pending, 202, "status", "queued"),
+            (MessageState::Uncertain, 202, "status", "uncertain"),
+            (MessageState::Failed, 422, "error", "because"),
+            (MessageState::Dead, 502, "error", "because"),
+        ];
+        for (state, code, key, value) in table {
+            let (status, body) = answered(state).await;
+            assert_eq!((status, &body[key]), (code, &json!(value)), "{state:?}");
+            assert_eq!(body["id"], json!(uuid::Uuid::nil()), "{state:?}");
+            assert_eq!(body["duplicate"], json!(true), "{state:?}");
+        }
+        let (_, sent) = answered(MessageState::Done).await;
+        assert_eq!(sent["platform_message_id"], json!("1"));
+        assert_eq!(sent["platform_message_ids"], json!(["1", "2"]));
+    }
+}

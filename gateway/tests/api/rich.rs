@@ -1,0 +1,248 @@
+//! Sending more than a text, and what is done to a message afterwards.
+
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use claw_types::{Act, Outbound};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::common::{KEY, TestGateway, read};
+
+const CHAT: &str = "/api/users/u/channels/chat";
+
+/// A user with a channel that has few features and one that has all.
+async fn gateway() -> TestGateway {
+    let gateway = TestGateway::start().await;
+    gateway.webhook("u", "hook").await;
+    let page = json!({"channel_type": "webchat", "fields": {}});
+    gateway.call("POST", &format!("{CHAT}/configure"), page).await.expect(201);
+    gateway
+}
+
+async fn stored(gateway: &TestGateway) -> Vec<Outbound> {
+    let pending = gateway.pending().await;
+    pending.iter().map(|work| serde_json::from_str(work.payload.get()).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_rich_message_is_stored_whole_and_what_the_platform_lacks_is_said() {
+    let gateway = gateway().await;
+    let body = json!({
+        "recipient": "a", "message": "**Which?**", "reply_to": 17,
+        "buttons": [[{"text": "Yes", "data": "y"}, {"text": "More", "url": "https://example.org"}]],
+        "media": [{"kind": "image", "url": "https://example.org/a.png"}, {"kind": "file", "url": "https://example.org/b", "filename": "b.pdf"}],
+        "poll": {"question": "Lunch?", "options": ["Soup", "Salad"]},
+        "location": {"latitude": 52.5, "longitude": 13.4, "title": "Here"},
+    });
+    let answer = gateway.call("POST", &format!("{CHAT}/send"), body.clone()).await.expect(202);
+    let degraded: Vec<_> =
+        answer["degraded"].as_array().unwrap().iter().map(|d| d["feature"].as_str().unwrap()).collect();
+    assert!(degraded.contains(&"poll") && degraded.contains(&"location"), "{answer}");
+    let whole = gateway.call("POST", "/api/users/u/channels/hook/send", body).await.expect(202);
+    assert!(whole.get("degraded").is_none(), "{whole}");
+    let [first, second] = stored(&gateway).await.try_into().unwrap();
+    assert_eq!(first, second, "degrading is done when it is sent, not when it is stored");
+    assert_eq!((first.media.len(), first.buttons[0].len(), first.reply_to.as_deref()), (2, 2, Some("17")));
+    assert_eq!(first.poll.unwrap().options, ["Soup", "Salad"]);
+    let plain = gateway
+        .call("POST", &format!("{CHAT}/send"), json!({"recipient": "a", "message": "hi"}))
+        .await
+        .expect(202);
+    assert!(plain.get("degraded").is_none());
+}
+
+#[tokio::test]
+async fn a_rich_message_that_makes_no_sense_names_the_place() {
+    let gateway = gateway().await;
+    let with = |key: &str, value: Value| {
+        let mut body = json!({"recipient": "a", "message": "hi"});
+        body[key] = value;
+        body
+    };
+    let table = [
+        (with("format", json!("html")), "\"format\" must be one of: markdown, plain"),
+        (with("buttons", json!([[{"text": "x"}]])), "a button has either \"url\" or \"data\""),
+        (with("buttons", json!([[{"text": "x".repeat(65), "data": "d"}]])), "buttons[0][0].text"),
+        (with("buttons", json!([[{"text": "x", "url": "javascript:alert(1)"}]])), "buttons[0][0].url"),
+        (with("buttons", json!({})), "\"buttons\" must be an array, not an object"),
+        (with("poll", json!({"question": "?"})), "\"poll.options\" is required"),
+        (with("poll", json!({"question": "?", "options": ["one"]})), "poll.options"),
+        (with("location", json!({"latitude": 91, "longitude": 0})), "location.latitude"),
+        (
+            with("media", json!([{"kind": "picture", "url": "https://e.org"}])),
+            "\"media[0].kind\" must be one of",
+        ),
+        (with("media", json!([{"kind": "image", "url": "ftp://e.org"}])), "media[0].url"),
+        (with("media", json!(vec![json!({"kind": "image", "url": "https://e.org"}); 11])), "media"),
+    ];
+    for (body, sentence) in table {
+        let said = gateway.call("POST", &format!("{CHAT}/send"), body.clone()).await.problem(400);
+        assert!(said.contains(sentence), "{body} was refused with: {said}");
+    }
+    assert!(stored(&gateway).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_sent_message_is_edited_taken_back_and_reacted_to() {
+    let gateway = gateway().await;
+    let sent = gateway
+        .call("POST", &format!("{CHAT}/send"), json!({"recipient": "a", "message": "hi"}))
+        .await
+        .expect(202);
+    let ours = format!("{CHAT}/messages/{}", sent["id"].as_str().unwrap());
+    let said = gateway.call("PATCH", &ours, json!({"message": "bye"})).await.problem(409);
+    assert!(said.contains("does not have this message yet"), "{said}");
+    let mut conn = gateway.database.connect().await;
+    sqlx::query(
+        "update messages set state = 'done', finished_at = now(), platform_message_ids = '[\"p-1\"]'",
+    )
+    .execute(&mut conn)
+    .await
+    .unwrap();
+    gateway.call("PATCH", &ours, json!({"message": "bye"})).await.expect(202);
+    gateway.call("DELETE", &ours, Value::Null).await.expect(202);
+    let theirs = format!("{CHAT}/messages/p-9");
+    gateway
+        .call("PUT", &format!("{theirs}/reaction"), json!({"emoji": "\u{1f44d}", "recipient": "b"}))
+        .await
+        .expect(202);
+    let acts: Vec<_> = stored(&gateway).await.into_iter().map(|m| (m.recipient, m.act)).collect();
+    let (edit, delete) =
+        (Act::Edit { message_id: "p-1".into() }, Act::Delete { message_ids: vec!["p-1".into()] });
+    let react = Act::React { message_id: "p-9".into(), emoji: Some("\u{1f44d}".into()) };
+    assert_eq!(acts, [("a".to_owned(), edit), ("a".to_owned(), delete), ("b".to_owned(), react)]);
+}
+
+#[tokio::test]
+async fn what_can_not_be_done_to_a_message_is_refused_before_anything_is_stored() {
+    let gateway = gateway().await;
+    let unknown = format!("{CHAT}/messages/01a20614-c22d-76db-8d63-8dd1bf95251b");
+    gateway.call("PATCH", &unknown, json!({"message": "x"})).await.problem(404);
+    let theirs = format!("{CHAT}/messages/p-9");
+    for (method, path, body, status, sentence) in [
+        ("PATCH", theirs.clone(), json!({"message": "x"}), 400, "\"recipient\" is required"),
+        ("PATCH", theirs.clone(), json!({"recipient": "a"}), 400, "there is nothing to change"),
+        (
+            "PATCH",
+            theirs.clone(),
+            json!({"recipient": "a", "poll": {}}),
+            400,
+            "the key \"poll\" is not known",
+        ),
+        ("DELETE", theirs.clone(), Value::Null, 400, "\"recipient\" is required"),
+        ("DELETE", format!("{theirs}?recipent=a"), Value::Null, 400, "\"recipent\" is not known"),
+        (
+            "PUT",
+            format!("{theirs}/reaction"),
+            json!({"recipient": "a", "emoji": "x".repeat(65)}),
+            400,
+            "emoji",
+        ),
+        ("PATCH", format!("{CHAT}/messages/%00"), json!({"message": "x"}), 400, "control character"),
+        (
+            "PATCH",
+            "/api/users/u/channels/nobody/messages/1".to_owned(),
+            json!({"message": "x"}),
+            404,
+            "channel",
+        ),
+    ] {
+        let said = gateway.call(method, &path, body.clone()).await.problem(status);
+        assert!(said.contains(sentence), "{method} {path} {body}: {said}");
+    }
+    assert!(stored(&gateway).await.is_empty());
+    let foreign =
+        gateway.call("PATCH", "/api/users/other/channels/chat/messages/1", json!({"message": "x"})).await;
+    foreign.problem(404);
+}
+
+/// A platform that knows its bot and remembers nothing.
+async fn platform(gateway: &TestGateway, known: bool) -> String {
+    let me = move || async move {
+        Json(if known {
+            json!({"ok": true, "result": {"id": 7, "is_bot": true, "first_name": "B", "username": "the_bot"}})
+        } else {
+            json!({"ok": false, "error_code": 401, "description": "Unauthorized"})
+        })
+    };
+    let typing = || async { Json(json!({"ok": true, "result": true})) };
+    let router =
+        Router::new().route("/{bot}/getMe", get(me).post(me)).route("/{bot}/sendChatAction", post(typing));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    gateway.lifecycle.spawn("platform", async move { axum::serve(listener, router).await.unwrap() });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn a_probe_really_asks_the_platform() {
+    let gateway = TestGateway::start().await;
+    for (user, known) in [("u", true), ("v", false)] {
+        let url = platform(&gateway, known).await;
+        let token = if known {
+            "7:AAEabcdefghijklmnopqrstuvwxyz_-01234"
+        } else {
+            "8:AAEabcdefghijklmnopqrstuvwxyz_-01234"
+        };
+        let body = json!({"channel_type": "telegram", "fields": {"bot_token_env": token, "api_url": url}});
+        gateway.call("POST", &format!("/api/users/{user}/channels/bot/configure"), body).await.expect(201);
+    }
+    let good = gateway.call("POST", "/api/users/u/channels/bot/test", Value::Null).await.expect(200);
+    assert_eq!((&good["status"], &good["error"]), (&json!("ok"), &Value::Null));
+    assert!(good["account"].as_str().unwrap().contains("the_bot"), "{good}");
+    let bad = gateway.call("POST", "/api/users/v/channels/bot/test", Value::Null).await.expect(200);
+    assert_eq!(bad["status"], "error");
+    assert!(bad["error"].as_str().unwrap().contains("401"), "{bad}");
+    gateway.call("POST", "/api/users/u/channels/nobody/test", Value::Null).await.problem(404);
+    let typing = json!({"recipient": 5});
+    let shown = gateway.call("POST", "/api/users/u/channels/bot/typing", typing.clone()).await.expect(200);
+    assert_eq!(shown["status"], "ok");
+    gateway.call("POST", "/api/users/u/channels/bot/typing", json!({})).await.problem(400);
+    gateway.call("PUT", "/api/users/u/channels/bot", json!({"enabled": false})).await.expect(200);
+    gateway.call("POST", "/api/users/u/channels/bot/typing", typing).await.problem(409);
+}
+
+#[tokio::test]
+async fn the_catalogue_says_how_every_type_is_set_up() {
+    let gateway = TestGateway::start().await;
+    let tenant = gateway.key(Some("ada"), &["read"]).await;
+    let answer = gateway.call_as(&tenant, "GET", "/api/channels", Value::Null).await.expect(200);
+    let types = answer["channels"].as_array().unwrap();
+    assert!(types.len() >= 3);
+    for channel in types {
+        for key in ["name", "display_name", "category", "setup", "fields"] {
+            assert!(!channel[key].is_null(), "{key} of {channel}");
+        }
+        assert!(!channel["setup"].as_array().unwrap().is_empty(), "{channel}");
+        for field in channel["fields"].as_array().unwrap() {
+            for key in ["key", "label", "type", "required", "secret", "placeholder", "advanced"] {
+                assert!(field.get(key).is_some(), "{key} of {field}");
+            }
+        }
+    }
+    let telegram = types.iter().find(|channel| channel["name"] == "telegram").unwrap();
+    let token =
+        telegram["fields"].as_array().unwrap().iter().find(|field| field["key"] == "bot_token_env").unwrap();
+    assert_eq!((&token["secret"], &token["required"]), (&json!(true), &json!(true)));
+}
+
+#[tokio::test]
+async fn the_document_and_its_page_are_served() {
+    let gateway = TestGateway::start().await;
+    let document = read(gateway.request("GET", "/openapi.json")).await.expect(200);
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(
+        document["paths"]["/api/users/{user}/channels/{instance}/send"]["post"]["responses"]["422"]
+            .is_object()
+    );
+    let page = read(gateway.request("GET", "/docs/")).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("swagger"), "{}", page.text);
+    for kind in ["unauthorized", "idempotency-key-reused"] {
+        let described = read(gateway.request("GET", &format!("/problems/{kind}"))).await;
+        assert!(described.text.starts_with(kind), "{}", described.text);
+    }
+    read(gateway.request("GET", "/problems/nope")).await.problem(404);
+    let wrong = read(gateway.request("GET", "/api/keys/1").bearer_auth(KEY)).await;
+    assert_eq!(wrong.json()["type"], "/problems/invalid-request");
+}
