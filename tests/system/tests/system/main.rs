@@ -5,6 +5,7 @@ mod balanced;
 mod cluster;
 mod contract;
 mod crash;
+mod fuzz;
 mod nats_away;
 mod settings;
 mod up;
