@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
 mod balanced;
+mod clients;
 mod cluster;
 mod contract;
 mod crash;
