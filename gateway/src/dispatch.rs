@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use claw_channels::{Degraded, plan};
 use claw_store::{Accepted, Channel, MessageStatus, NewMessage};
-use claw_types::{MessageId, MessageState, Outbound};
+use claw_types::{MessageId, MessageState, Outbound, ShardId};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -52,6 +52,15 @@ pub struct Dispatched {
     pub degraded: Vec<Degraded>,
 }
 
+/// What makes a repeated call the same call.
+#[derive(Debug, Clone, Copy)]
+pub struct Once<'a> {
+    /// The caller's key, if any.
+    pub key: Option<&'a str>,
+    /// Of the request: another one under the same key is a mistake.
+    pub digest: [u8; 32],
+}
+
 /// The channel of this name.
 ///
 /// # Errors
@@ -70,20 +79,19 @@ pub async fn dispatch(
     app: &App,
     known: &Known,
     mut message: Outbound,
-    key: Option<&str>,
+    once: Once<'_>,
 ) -> Result<Dispatched, Problem> {
-    if !known.channel.enabled {
-        return Err(Problem::conflict("the channel is switched off: enable it first"));
-    }
+    switched_on(&known.channel)?;
     let caps = known.adapter()?.caps();
     // Without threads, a chat is one conversation: its history must have the message.
     if !caps.threads {
         message.thread_id = None;
     }
     let planned = plan(&message, caps).map_err(|error| Problem::of(Kind::Refused, error.to_string()))?;
-    let message = NewMessage::outbound(&known.channel, &message, &app.ids, key)?;
+    let message = NewMessage::outbound(&known.channel, &message, &app.ids, once.key)?;
+    let message = NewMessage { digest: once.key.is_some().then_some(once.digest), ..message };
     let accepted = intake::accept_one(app, message).await?;
-    let status = outcome(app, &known.channel, &accepted).await;
+    let status = outcome(app, known.channel.shard, &accepted).await;
     Ok(Dispatched { accepted, status, degraded: planned.degraded })
 }
 
@@ -94,7 +102,19 @@ impl Dispatched {
     }
 }
 
-async fn outcome(app: &App, channel: &Channel, accepted: &Accepted) -> MessageStatus {
+/// Refuses a channel that is switched off: nobody would send by it.
+///
+/// # Errors
+/// 409.
+pub fn switched_on(channel: &Channel) -> Result<(), Problem> {
+    if channel.enabled {
+        return Ok(());
+    }
+    Err(Problem::conflict("the channel is switched off: enable it first"))
+}
+
+/// Waits for the delivery of a message in this shard, but not for ever.
+pub async fn outcome(app: &App, shard: ShardId, accepted: &Accepted) -> MessageStatus {
     let id = accepted.id();
     if let Accepted::Duplicate(_) = accepted
         && let Ok(Some(status)) = app.store.message_status(id).await
@@ -102,7 +122,7 @@ async fn outcome(app: &App, channel: &Channel, accepted: &Accepted) -> MessageSt
     {
         return status;
     }
-    let delivered = app.workers.await_delivery(id, channel.shard, app.send_wait);
+    let delivered = app.workers.await_delivery(id, shard, app.send_wait);
     // A gateway that drains says at once what is true already.
     let pending =
         || MessageStatus { state: MessageState::Pending, platform_message_ids: Vec::new(), error: None };
@@ -131,6 +151,10 @@ fn answer(accepted: &Accepted, status: &MessageStatus, degraded: &[Degraded]) ->
         MessageState::Dead => {
             let given_up = reason("every attempt to hand the message to the platform failed");
             return failure(Kind::PlatformFailed, given_up, accepted);
+        }
+        MessageState::Discarded => {
+            let why = format!("the message was discarded: {}", reason("no reason is known"));
+            return failure(Kind::Conflict, why, accepted);
         }
     };
     body["id"] = json!(id);
@@ -177,6 +201,7 @@ mod tests {
             (MessageState::Uncertain, 202, "status", "uncertain"),
             (MessageState::Failed, 422, "error", "because"),
             (MessageState::Dead, 502, "error", "because"),
+            (MessageState::Discarded, 409, "error", "the message was discarded: because"),
         ];
         for (state, code, key, value) in table {
             let (status, body) = answered(state).await;

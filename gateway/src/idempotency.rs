@@ -38,10 +38,14 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
+/// Whether a text may be a key.
+pub fn is_key(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 fn read(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(HEADER) else { return Ok(None) };
-    let visible = |text: &&str| (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-    match value.to_str().ok().filter(visible) {
+    match value.to_str().ok().filter(|text| is_key(text)) {
         Some(key) => Ok(Some(key.to_owned())),
         None => {
             Err(Problem::bad_request("the header Idempotency-Key must be 1 to 255 visible ASCII characters"))

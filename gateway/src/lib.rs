@@ -5,6 +5,8 @@
 //! - `path`, `query`, `body` and `outbound` check what comes in; `error` and `answers` are what goes out when it is wrong.
 //! - `edit` makes and changes channels; `channel_cache` keeps those in use.
 //! - `intake` has messages committed and tells their owner, before anyone is answered.
+//! - `wake` makes events of what no person wrote.
+//! - `perform` does what a scheduled job is to do.
 //! - `hub` serves the adapters whose people connect to the gateway itself.
 
 #![allow(unused_qualifications, reason = "the macros that describe the API write them")]
@@ -24,10 +26,12 @@ mod media_expiry;
 mod openapi;
 mod outbound;
 mod path;
+mod perform;
 mod query;
 mod router;
 mod routes;
 mod view;
+mod wake;
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;

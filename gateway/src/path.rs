@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use claw_types::{InstanceId, UserId};
+use claw_types::{HookName, InstanceId, UserId};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -28,6 +28,15 @@ pub struct ItemPath {
     pub user: UserId,
     /// Which one.
     pub id: Uuid,
+}
+
+/// `/api/users/{user}/hooks/{name}/...`
+#[derive(Debug)]
+pub struct HookPath {
+    /// Whose.
+    pub user: UserId,
+    /// Which one.
+    pub name: HookName,
 }
 
 /// `/api/users/{user}/channels/{instance}/messages/{message}`
@@ -62,12 +71,7 @@ pub struct ChannelParams {
     #[param(min_length = 1, max_length = 128, pattern = r"^[^\s/\x00-\x1f\x7f]+$", example = "ada")]
     user: String,
     /// The name of a channel within its user.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
-        example = "webchat_1"
-    )]
+    #[param(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", example = "chat_1")]
     instance: String,
 }
 
@@ -80,12 +84,7 @@ pub struct MessageParams {
     #[param(min_length = 1, max_length = 128, pattern = r"^[^\s/\x00-\x1f\x7f]+$", example = "ada")]
     user: String,
     /// The name of a channel within its user.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
-        example = "webchat_1"
-    )]
+    #[param(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", example = "chat_1")]
     instance: String,
     /// Our id of the message (of the answer to its sending, or the `webhook-id` of a person's), or the platform's.
     #[param(min_length = 1, max_length = 512)]
@@ -104,6 +103,24 @@ pub struct ItemParams {
     id: Uuid,
 }
 
+/// [`HookPath`], for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+pub struct HookParams {
+    /// Your own id of one of your users.
+    #[param(min_length = 1, max_length = 128, pattern = r"^[^\s/\x00-\x1f\x7f]+$", example = "ada")]
+    user: String,
+    /// The hook's name.
+    #[param(
+        min_length = 3,
+        max_length = 64,
+        pattern = r"^[a-z0-9][a-z0-9_-]{2,63}$",
+        example = "github-claw"
+    )]
+    name: String,
+}
+
 /// [`IdPath`], for the document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -111,6 +128,13 @@ pub struct ItemParams {
 pub struct IdParams {
     /// Which one.
     id: Uuid,
+}
+
+impl MessagePath {
+    /// Of a request that does something to this message: the same body for another message is another request.
+    pub fn digest(&self, body: &[u8]) -> [u8; 32] {
+        claw_secrets::signature::sha256(&[self.message.as_bytes(), b"\0", body].concat())
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for UserPath {
@@ -149,6 +173,15 @@ impl<S: Send + Sync> FromRequestParts<S> for ItemPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = params(parts, state).await?;
         Ok(Self { user: parse(&params, "user")?, id: id(&params)? })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for HookPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = params(parts, state).await?;
+        Ok(Self { user: parse(&params, "user")?, name: parse(&params, "name")? })
     }
 }
 

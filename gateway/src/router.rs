@@ -14,7 +14,10 @@ use utoipa_axum::routes;
 use crate::app::Shared;
 use crate::hub::GatewayHub;
 use crate::openapi::{self, needs};
-use crate::routes::{audit, channels, document, health, keys, media, problems, webhooks};
+use crate::routes::{
+    audit, channels, cron, dead_letters, document, health, hooks, keys, media, messages, problems, settings,
+    webhooks,
+};
 use crate::{answers, auth, body};
 
 /// Paths that need a key, and the scope that it needs. A path under `/api` belongs here and nowhere else; tests walk
@@ -33,11 +36,41 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(needs(Send, routes!(channels::messages::edit::handle)))
         .routes(needs(Send, routes!(channels::messages::delete::handle)))
         .routes(needs(Send, routes!(channels::messages::react::handle)))
+        .routes(needs(Manage, routes!(cron::create::handle)))
+        .routes(needs(Read, routes!(cron::list::handle)))
+        .routes(needs(Manage, routes!(cron::replace::handle)))
+        .routes(needs(Manage, routes!(cron::delete::handle)))
+        .routes(needs(Manage, routes!(cron::enable::handle)))
+        .routes(needs(Send, routes!(cron::test::handle)))
+        .routes(needs(Read, routes!(cron::job_history::handle)))
+        .routes(needs(Read, routes!(cron::history::handle)))
+        .routes(needs(Read, routes!(cron::preview::handle)))
+        .routes(needs(Read, routes!(messages::list::handle)))
+        .routes(needs(Read, routes!(messages::get::handle)))
+        .routes(needs(Manage, routes!(messages::retry::handle)))
+        .routes(needs(Manage, routes!(messages::discard::handle)))
+        .routes(needs(Read, routes!(dead_letters::list::handle)))
+        .routes(needs(Manage, routes!(dead_letters::replay::handle)))
+        .routes(needs(Manage, routes!(dead_letters::discard::handle)))
+        .routes(needs(Read, routes!(dead_letters::list_all::handle)))
+        .routes(needs(Manage, routes!(dead_letters::replay_all::handle)))
         .routes(needs(Manage, routes!(keys::create::handle)))
         .routes(needs(Read, routes!(keys::list::handle)))
         .routes(needs(Read, routes!(keys::get::handle)))
         .routes(needs(Manage, routes!(keys::revoke::handle)))
         .routes(needs(Read, routes!(audit::handle)))
+        .routes(needs(Send, routes!(hooks::wake::handle)))
+        .routes(needs(Send, routes!(hooks::agent::handle)))
+        .routes(needs(Read, routes!(hooks::list::handle)))
+        .routes(needs(Manage, routes!(hooks::create::handle)))
+        .routes(needs(Read, routes!(hooks::get::handle)))
+        .routes(needs(Manage, routes!(hooks::update::handle)))
+        .routes(needs(Manage, routes!(hooks::delete::handle)))
+        .routes(needs(Manage, routes!(hooks::secret::handle)))
+        .routes(needs(Manage, routes!(hooks::test::handle)))
+        .routes(needs(Read, routes!(hooks::deliveries::handle)))
+        .routes(needs(Read, routes!(settings::get::handle)))
+        .routes(needs(Manage, routes!(settings::put::handle)))
 }
 
 /// Paths that anyone may call.
@@ -48,6 +81,7 @@ fn open() -> OpenApiRouter<Shared> {
         .routes(routes!(health::ready))
         .routes(routes!(problems::handle))
         .routes(routes!(webhooks::handle))
+        .routes(routes!(hooks::receive::handle))
         .routes(routes!(media::handle))
 }
 

@@ -8,6 +8,7 @@ use claw_launch::join;
 use claw_rpc::ClusterToken;
 use claw_runtime::Lifecycle;
 
+use crate::duties::timers::Timers;
 use crate::elector::{Elector, Leadership, lead};
 use crate::service::Service;
 
@@ -27,7 +28,7 @@ pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result
     let service = Service {
         name: joined.member.name.clone(),
         store: joined.store.clone(),
-        bus: joined.bus,
+        bus: Arc::clone(&joined.bus),
         leadership: Arc::clone(&leadership),
         lifecycle: lifecycle.clone(),
     };
@@ -40,6 +41,13 @@ pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result
         lifecycle: lifecycle.clone(),
     };
     lifecycle.spawn("elector", elector.run());
+    let timers = Timers {
+        store: joined.store.clone(),
+        bus: joined.bus,
+        leadership: Arc::clone(&leadership),
+        lifecycle: lifecycle.clone(),
+    };
+    lifecycle.spawn("timers", timers.run());
     lifecycle.spawn("duties", lead(joined.store, leadership, lifecycle.clone()));
     let token = ClusterToken::new(&joined.keys.master);
     claw_rpc::serve_scheduler(lifecycle, joined.listener, &token, Arc::new(service));

@@ -2,7 +2,7 @@
 //! one process only.
 //!
 //! - `elector` decides who leads: an advisory lock on the lease connection, a term that fences.
-//! - `duties` are what the leader does.
+//! - `duties` are what the leader does: firing timers every second, forgetting every minute.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

@@ -64,6 +64,13 @@ impl Outcomes {
         }
         inner.young.insert(id, status.clone());
     }
+
+    /// A message is worked on once more: what became of it before is no answer.
+    pub(crate) fn forget(&self, id: MessageId) {
+        let mut inner = self.inner();
+        inner.young.remove(&id);
+        inner.old.remove(&id);
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +92,15 @@ mod tests {
         outcomes.tell(id, &done());
         assert_eq!(early.await.unwrap(), done());
         assert!(matches!(outcomes.ask(id), Answer::Known(status) if status == done()));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_worked_on_again_is_waited_for_again() {
+        let outcomes = Outcomes::default();
+        let id = MessageId(Uuid::from_u128(1));
+        outcomes.tell(id, &done());
+        outcomes.forget(id);
+        assert!(matches!(outcomes.ask(id), Answer::Coming(_)));
     }
 
     #[tokio::test(start_paused = true)]

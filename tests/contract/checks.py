@@ -14,6 +14,19 @@ CHANNEL_KEYS = {
 }
 STATUSES = {"running", "configured", "stopped"}
 
+# A key of a job or a run, and the kinds its value may have.
+JOB_KEYS = {
+    "id": str, "name": str, "label": (str, type(None)), "enabled": bool, "schedule_type": str, "schedule": dict,
+    "action_type": str, "action": dict, "one_shot": bool, "channel_type": (dict, str, type(None)),
+    "metadata": (dict, type(None)), "created_at": str, "updated_at": str,
+}
+RUN_KEYS = {
+    "id": str, "job_id": str, "status": str, "started_at": str, "finished_at": (str, type(None)),
+    "duration_ms": (int, type(None)), "error_message": (str, type(None)), "action_type": str, "schedule_type": str,
+    "metadata": (dict, type(None)),
+}
+RUN_STATUSES = {"running", "ok", "error", "timeout"}
+
 BODY_REQUIRED = {"user_id": str, "channel": str, "instance_name": str, "content_type": str, "is_group": bool}
 BODY_OPTIONAL = {
     "agent_id": str, "platform_message_id": str, "sender": dict, "text": str, "media_url": str,
@@ -37,6 +50,26 @@ def assert_channel(channel: dict) -> None:
     assert channel["channel_type"] == channel["channel_type"].lower()
     assert channel["status"] in STATUSES
     assert_rfc3339(channel["created_at"])
+
+
+def assert_job(job: dict) -> None:
+    for key, kind in JOB_KEYS.items():
+        assert key in job and isinstance(job[key], kind), f"{key} should be {kind} in {job}"
+    assert job["schedule_type"] == job["schedule"]["type"]
+    assert job["action_type"] == job["action"]["type"]
+    for key in ("created_at", "updated_at"):
+        assert_rfc3339(job[key])
+
+
+def assert_run(run: dict) -> None:
+    for key, kind in RUN_KEYS.items():
+        assert key in run and isinstance(run[key], kind), f"{key} should be {kind} in {run}"
+    assert run["status"] in RUN_STATUSES
+    assert_rfc3339(run["started_at"])
+    if run["status"] != "running":
+        assert_rfc3339(run["finished_at"])
+        assert run["duration_ms"] >= 0
+    assert (run["status"] in ("ok", "running")) == (run["error_message"] is None)
 
 
 def assert_inbound_body(body: dict) -> None:

@@ -65,9 +65,51 @@ class IIClawClient:
     def reload(self, user: str) -> dict:
         return self._call("POST", channels_path(user) + "/reload")
 
+    def create_job(self, user: str, body: dict) -> dict:
+        return self._call("POST", jobs_path(user), json=body)
+
+    def jobs(self, user: str, label: str | None = None) -> list[dict]:
+        params = {"label": label} if label else None
+        return self._call("GET", jobs_path(user), params=params)["jobs"]
+
+    def job(self, user: str, job_id: str) -> dict:
+        (found,) = [job for job in self.jobs(user) if job["id"] == job_id]
+        return found
+
+    def replace_job(self, user: str, job_id: str, body: dict) -> dict:
+        return self._call("PUT", job_path(user, job_id), json=body)
+
+    def enable_job(self, user: str, job_id: str, enabled: bool) -> dict:
+        return self._call("PUT", job_path(user, job_id, "enable"), json={"enabled": enabled})
+
+    def delete_job(self, user: str, job_id: str) -> dict:
+        return self._call("DELETE", job_path(user, job_id))
+
+    def test_job(self, user: str, job_id: str) -> dict:
+        return self._call("POST", job_path(user, job_id, "test"))
+
+    def job_history(self, user: str, job_id: str) -> list[dict]:
+        return self._call("GET", job_path(user, job_id, "history"))["runs"]
+
+    def history(self, user: str) -> list[dict]:
+        return self._call("GET", f"{user_path(user)}/cron/history")["runs"]
+
+
+def user_path(user: str) -> str:
+    return f"/api/users/{quote(user, safe='')}"
+
+
+def jobs_path(user: str) -> str:
+    return f"{user_path(user)}/cron/jobs"
+
+
+def job_path(user: str, job_id: str, action: str = "") -> str:
+    path = f"{jobs_path(user)}/{quote(job_id, safe='')}"
+    return f"{path}/{action}" if action else path
+
 
 def channels_path(user: str) -> str:
-    return f"/api/users/{quote(user, safe='')}/channels"
+    return f"{user_path(user)}/channels"
 
 
 def channel_path(user: str, slug: str, action: str = "") -> str:

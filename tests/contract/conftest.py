@@ -99,6 +99,8 @@ def mint():
 def _user(client):
     user = unique("user")
     yield user
+    for job in client.jobs(user):
+        client.delete_job(user, job["id"])
     for channel in client.channels(user):
         client.delete(user, channel["instance_name_id"])
 

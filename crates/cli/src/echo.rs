@@ -79,10 +79,10 @@ async fn answer(echo: &Echo, id: &str, message: &WebhookBody) {
         (None, Some(url)) => format!("You sent: {url}"),
         (None, None) => format!("You sent something of type {}.", message.content_type),
     };
+    // An event that nobody waits for an answer to.
+    let Some(to) = &message.reply_to else { return };
     let url = format!("{}/api/users/{}/channels/{}/send", echo.api, message.user_id, message.instance_name);
-    let body = json!({
-        "recipient": message.reply_to.recipient, "thread_id": message.reply_to.thread_id, "message": text,
-    });
+    let body = json!({"recipient": to.recipient, "thread_id": to.thread_id, "message": text});
     // The webhook may come twice; the key makes the answer one.
     let call = echo.client.post(url).bearer_auth(&echo.api_key).header("idempotency-key", id).json(&body);
     match call.send().await {

@@ -1,5 +1,6 @@
 //! `ii-claw`: every role, the all-in-one, and the operator's commands in one binary.
 
+mod api;
 mod commands;
 mod echo;
 
@@ -8,6 +9,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use claw_config::{GatewaySettings, LogSettings, SchedulerSettings, WorkerSettings};
 
+use commands::dead_letters::DeadLetters;
+use commands::messages::Messages;
 use commands::{doctor::DoctorSettings, migrate::MigrateSettings, up::UpSettings};
 
 /// A gateway between people on chat platforms and an AI backend.
@@ -34,6 +37,10 @@ enum Command {
     Migrate(MigrateSettings),
     /// Check settings, database, NATS and the backend, and say what is wrong
     Doctor(Box<DoctorSettings>),
+    /// List messages, look at one, try it again, put it aside
+    Messages(Box<Messages>),
+    /// List messages that ended without success, try them again, put them aside
+    DeadLetters(Box<DeadLetters>),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +55,8 @@ fn main() -> ExitCode {
         Command::Scheduler(settings) => commands::roles::scheduler(*settings, lifecycle).await,
         Command::Migrate(settings) => commands::migrate::run(settings).await,
         Command::Doctor(settings) => commands::doctor::run(*settings).await,
+        Command::Messages(command) => commands::messages::run(*command).await,
+        Command::DeadLetters(command) => commands::dead_letters::run(*command).await,
     })
 }
 

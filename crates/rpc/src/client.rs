@@ -148,6 +148,7 @@ fn delivered(response: v1::AwaitDeliveryResponse) -> MessageStatus {
         v1::DeliveryState::Failed => MessageState::Failed,
         v1::DeliveryState::Uncertain => MessageState::Uncertain,
         v1::DeliveryState::Dead => MessageState::Dead,
+        v1::DeliveryState::Discarded => MessageState::Discarded,
         v1::DeliveryState::Pending | v1::DeliveryState::Unspecified => MessageState::Pending,
     };
     MessageStatus {

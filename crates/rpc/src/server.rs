@@ -102,6 +102,7 @@ fn response(status: MessageStatus) -> v1::AwaitDeliveryResponse {
         MessageState::Failed => v1::DeliveryState::Failed,
         MessageState::Uncertain => v1::DeliveryState::Uncertain,
         MessageState::Dead => v1::DeliveryState::Dead,
+        MessageState::Discarded => v1::DeliveryState::Discarded,
     };
     v1::AwaitDeliveryResponse {
         state: state.into(),

@@ -60,6 +60,50 @@ pub fn sign_standard(key: &[u8], id: &str, timestamp: i64, body: &[u8]) -> Strin
     format!("v1,{}", STANDARD.encode(mac))
 }
 
+/// How far a signed timestamp may be from our clock; the tolerance of the Standard Webhooks libraries.
+const TOLERANCE_SECS: u64 = 300;
+
+/// Why a request with the headers of Standard Webhooks may be anyone's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotGenuine {
+    /// The time is none.
+    #[error("webhook-timestamp must be whole seconds since 1970")]
+    Time,
+    /// Another secret, id, time or body.
+    #[error("webhook-signature is not that of this id, time and exact body with this secret")]
+    Signature,
+    /// Right, but old.
+    #[error("webhook-timestamp is more than 5 minutes away from our time; sign the request again")]
+    Stale,
+}
+
+/// The headers of Standard Webhooks.
+#[derive(Debug, Clone, Copy)]
+pub struct Standard<'a> {
+    /// `webhook-id`
+    pub id: &'a str,
+    /// `webhook-timestamp`
+    pub time: &'a str,
+    /// `webhook-signature`
+    pub signatures: &'a str,
+}
+
+impl Standard<'_> {
+    /// Whether they were made with `secret` for this exact body, and not long from `now`, in seconds since 1970.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn verify(&self, secret: &str, body: &[u8], now: i64) -> Result<(), NotGenuine> {
+        let time: i64 = self.time.parse().map_err(|_| NotGenuine::Time)?;
+        let expected = sign_standard(&standard_key(secret), self.id, time, body);
+        // Several while the sender changes its secret: any of them will do.
+        if !self.signatures.split(' ').any(|given| same(given.as_bytes(), expected.as_bytes())) {
+            return Err(NotGenuine::Signature);
+        }
+        if now.abs_diff(time) > TOLERANCE_SECS { Err(NotGenuine::Stale) } else { Ok(()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +135,29 @@ mod tests {
             sign_standard(&standard_key(secret), "msg_1", 1_614_265_330, body),
             oracle.sign("msg_1", 1_614_265_330, body).unwrap()
         );
+    }
+
+    #[test]
+    fn standard_headers_are_good_for_a_while_and_for_one_body() {
+        let (secret, body, now) = ("whsec_c2VjcmV0", b"{}", 1_700_000_000);
+        let good = sign_standard(&standard_key(secret), "m", now, body);
+        let both = format!("v1,bm9uZQ== {good}");
+        let given = |time, signatures| Standard { id: "m", time, signatures };
+        let table = [
+            (given("1700000000", good.as_str()), Ok(())),
+            (given("1700000000", both.as_str()), Ok(())),
+            (given("1700000001", good.as_str()), Err(NotGenuine::Signature)),
+            (given("1700000000", "v1,bm9uZQ=="), Err(NotGenuine::Signature)),
+            (given("1700000000", ""), Err(NotGenuine::Signature)),
+            (given("soon", good.as_str()), Err(NotGenuine::Time)),
+        ];
+        for (headers, expected) in table {
+            assert_eq!(headers.verify(secret, body, now + 300), expected, "{headers:?}");
+        }
+        let stale = given("1700000000", good.as_str());
+        assert_eq!(stale.verify(secret, body, now + 301), Err(NotGenuine::Stale));
+        assert_eq!(stale.verify(secret, body, now - 301), Err(NotGenuine::Stale));
+        assert_eq!(stale.verify(secret, b"{} ", now), Err(NotGenuine::Signature));
+        assert_eq!(stale.verify("c2VjcmV0", body, now), Err(NotGenuine::Signature));
     }
 }

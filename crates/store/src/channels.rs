@@ -121,14 +121,14 @@ pub struct Sighting {
     pub seen: Observation,
 }
 
-const COLUMNS: &str = "c.id, c.user_id, c.instance, c.instance_name, c.channel_type, c.config::text as config, \
+pub(crate) const COLUMNS: &str = "c.id, c.user_id, c.instance, c.instance_name, c.channel_type, c.config::text as config, \
      c.enabled, c.agent_id, c.shard, c.revision, c.created_at, c.deleted_at is not null as deleted";
 
 fn bad(id: ChannelId, column: &'static str, value: &str) -> Error {
     Error::BadRow { table: "channels", id: id.to_string(), column, value: value.to_owned() }
 }
 
-fn channel(row: &PgRow) -> Result<Channel> {
+pub(crate) fn channel(row: &PgRow) -> Result<Channel> {
     let id = ChannelId(row.try_get("id")?);
     let (user, instance): (String, String) = (row.try_get("user_id")?, row.try_get("instance")?);
     let shard: i32 = row.try_get("shard")?;

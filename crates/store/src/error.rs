@@ -47,6 +47,28 @@ pub enum Error {
     /// There is no such row of this tenant's.
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// There is no room for another one.
+    #[error("there are {limit} {what} already, the most that a user may have: delete some first")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        limit: i64,
+    },
+    /// A schedule that has no time to come.
+    #[error(transparent)]
+    Schedule(#[from] claw_schedule::ScheduleError),
+    /// A job names a channel that is not there.
+    #[error("the user has no channel {0:?}: name one by its instance_name_id")]
+    NoTarget(String),
+    /// A job names a type of channel, of which there are several.
+    #[error("the user has {count} channels of type {channel_type:?}: name one by its instance_name_id")]
+    ManyTargets {
+        /// The type.
+        channel_type: String,
+        /// How many.
+        count: usize,
+    },
     /// There is no such channel.
     #[error("there is no such channel")]
     NoChannel,

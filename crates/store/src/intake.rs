@@ -7,13 +7,74 @@ use std::borrow::Cow;
 
 use chrono::SubsecRound as _;
 use claw_runtime::{Clock, Ids};
-use claw_types::{Direction, Inbound, MessageId, Outbound, ReplyTo, WebhookBody, Work};
+use claw_types::{
+    ChannelId, Direction, Inbound, InstanceId, MessageId, Outbound, ReplyTo, ShardCount, UserId, WebhookBody,
+    Work, bodies,
+};
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
 
 use crate::{Channel, NewMessage, Result};
 
 /// Longest text that is indexed as it is.
 const KEY_LIMIT: usize = 256;
+
+/// What no person wrote: a wake-up, a schedule's time, another system's news.
+#[derive(Debug)]
+pub struct Event<'a> {
+    /// Whose agent hears of it.
+    pub user: &'a UserId,
+    /// Which agent; when empty, the one that the chat's channel is bound to.
+    pub agent_id: &'a str,
+    /// What it came from, e.g. `wake`; stands in `metadata.source`.
+    pub source: &'a str,
+    /// The session of events that belong to no chat; by default one for each source, user and agent.
+    pub session: Option<&'a str>,
+    /// What happened.
+    pub text: String,
+    /// What else is worth telling. Session keys in it count more than ours.
+    pub metadata: Map<String, Value>,
+    /// The chat that it belongs to.
+    pub chat: Option<Chat<'a>>,
+    /// What makes it the same event of this user and source again.
+    pub key: Option<&'a str>,
+}
+
+/// A chat that an event belongs to.
+#[derive(Debug)]
+pub struct Chat<'a> {
+    /// By which channel.
+    pub channel: &'a Channel,
+    /// The platform's id of the chat.
+    pub recipient: String,
+    /// The thread or topic in it.
+    pub thread_id: Option<String>,
+    /// Whether the agent's answer goes there.
+    pub answer: bool,
+}
+
+impl Event<'_> {
+    /// The caller's, with what names the session as adapters name it for people's messages.
+    fn metadata(&self) -> Map<String, Value> {
+        let mut metadata = self.metadata.clone();
+        metadata.insert("source".to_owned(), self.source.into());
+        if bodies::session_key(&metadata).is_some() {
+            return metadata;
+        }
+        let chat_id = match (&self.chat, self.session) {
+            (Some(chat), _) => chat.recipient.clone(),
+            (None, Some(session)) => session.to_owned(),
+            (None, None) if self.agent_id.is_empty() => format!("hook:{}:{}", self.source, self.user),
+            (None, None) => format!("hook:{}:{}:{}", self.source, self.user, self.agent_id),
+        };
+        if let Some(Chat { recipient, thread_id: Some(thread), .. }) = &self.chat {
+            let thread = bodies::conversation(recipient, Some(thread));
+            metadata.insert("thread_id".to_owned(), thread.into());
+        }
+        metadata.insert("chat_id".to_owned(), chat_id.into());
+        metadata
+    }
+}
 
 impl NewMessage {
     /// A person's message.
@@ -42,13 +103,71 @@ impl NewMessage {
             thread_id: inbound.thread_id.clone(),
             timestamp: inbound.timestamp.unwrap_or_else(|| clock.now().trunc_subsecs(3)),
             metadata: inbound.metadata,
-            reply_to: ReplyTo {
+            reply_to: Some(ReplyTo {
                 channel: channel.channel_type.clone(),
                 recipient: inbound.recipient,
                 thread_id: inbound.thread_id,
-            },
+            }),
         };
         Ok(Self::new(channel, ids, Direction::In, conversation, to_raw_value(&body)?, media, key))
+    }
+
+    /// Something that happened, for the backend. With a chat it takes its place among that chat's messages, so that
+    /// the agent reads them in order; without one it is in order with the events of its session.
+    ///
+    /// # Errors
+    /// When it can't be written as JSON.
+    pub fn event(event: Event<'_>, shards: ShardCount, ids: &Ids, clock: &dyn Clock) -> Result<Self> {
+        let metadata = event.metadata();
+        let Event { user, agent_id, source, text, chat, key, .. } = event;
+        let channel = chat.as_ref().map(|chat| chat.channel);
+        let bound = channel.map_or("", |channel| &channel.agent_id);
+        let agent = if agent_id.is_empty() { bound } else { agent_id };
+        let instance = channel.map_or_else(InstanceId::hooks, |channel| channel.instance.clone());
+        let shard = channel.map_or_else(|| shards.shard_of(user, &instance), |channel| channel.shard);
+        let channel_type = channel.map_or("hook", |channel| &channel.channel_type).to_owned();
+        let conversation = match &chat {
+            Some(chat) => bodies::conversation(&chat.recipient, chat.thread_id.as_deref()),
+            // All users' events share the absent channel. No user id has a slash.
+            None => format!("{user}/{}", bodies::session_key(&metadata).unwrap_or_default()),
+        };
+        let key = key.map(|key| format!("event:{}", indexable(&format!("{user}/{source}/{key}"))));
+        let thread_id = chat.as_ref().and_then(|chat| chat.thread_id.clone());
+        let reply_to = chat.filter(|chat| chat.answer).map(|chat| ReplyTo {
+            channel: channel_type.clone(),
+            recipient: chat.recipient,
+            thread_id: chat.thread_id,
+        });
+        let body = WebhookBody {
+            user_id: user.clone(),
+            agent_id: (!agent.is_empty()).then(|| agent.to_owned()),
+            channel: channel_type,
+            instance_name: instance,
+            platform_message_id: None,
+            sender: None,
+            content_type: "text".to_owned(),
+            text: Some(text),
+            media_url: None,
+            media_filename: None,
+            media_duration_seconds: None,
+            is_group: false,
+            thread_id,
+            timestamp: clock.now().trunc_subsecs(3),
+            metadata,
+            reply_to,
+        };
+        Ok(Self {
+            id: MessageId(ids.next()),
+            user_id: user.clone(),
+            channel_id: channel.map_or(ChannelId::NONE, |channel| channel.id),
+            shard,
+            direction: Direction::In,
+            conversation: indexable(&conversation).into_owned(),
+            payload: to_raw_value(&body)?,
+            media: None,
+            key,
+            digest: None,
+        })
     }
 
     /// A message to a person. `key` makes a repeated call the same message.
@@ -77,6 +196,7 @@ impl NewMessage {
             payload: to_raw_value(body)?,
             media: None,
             key: Some(format!("answer:{}", question.id)),
+            digest: None,
         })
     }
 
@@ -99,6 +219,7 @@ impl NewMessage {
             payload,
             media,
             key,
+            digest: None,
         }
     }
 }

@@ -4,31 +4,48 @@
 
 pub mod audit;
 pub mod channels;
+pub mod dead_letters;
 pub mod error;
+pub mod hooks;
 pub mod intake;
+pub mod jobs;
 pub mod keys;
 pub mod leaders;
 pub mod lease;
+pub mod message_log;
 pub mod messages;
 pub mod pool;
+pub mod runs;
 pub mod schema;
 pub mod sent;
+pub mod settings;
 pub mod shards;
+pub mod targets;
 pub mod tenant;
+pub mod timers;
 pub mod vault;
+pub mod wakes;
 
 pub use audit::{AuditEntry, AuditFilter};
 pub use channels::{Channel, ChannelStatus, Observation, SaveChannel, Sighting};
+pub use dead_letters::{Revived, Selection, Unchanged};
 pub use error::{Error, chain};
+pub use hooks::{Hook, HookAuth, HookDelivery, HookOutcome, HookSpec, NewHookDelivery};
+pub use intake::{Chat, Event};
+pub use jobs::{Job, SaveJob};
 pub use keys::{ApiKey, NewApiKey, Scope};
 pub use leaders::Leader;
 pub use lease::{Claimed, Lease, Member, Peer};
+pub use message_log::{AttemptRow, MessageDetail, MessageFilter, MessageRow, Place};
 pub use messages::{Accepted, HistoryRow, MessageStatus, MessageWriter, NewMessage, Settlement};
 pub use pool::Store;
+pub use runs::{Run, RunStatus};
 pub use sent::OnPlatform;
+pub use settings::UserSettings;
 pub use shards::Owner;
 pub use tenant::{Actor, Change, Tenant};
 pub use vault::Vault;
+pub use wakes::{Once, When, Woken};
 
 /// What every function here returns.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -10,7 +10,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use crate::{Error, Result, Store};
+use crate::{Error, Result, Store, Tenant};
 
 /// A message to accept.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct NewMessage {
     pub media: Option<Box<RawValue>>,
     /// What makes it the same message again within its channel.
     pub key: Option<String>,
+    /// SHA-256 of the body that came with a caller's key: another body under it is a mistake.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// What became of a [`NewMessage`].
@@ -54,6 +56,22 @@ impl Accepted {
     }
 }
 
+/// What became of a [`NewMessage`] in one statement.
+#[derive(Debug, Clone)]
+enum Inserted {
+    Known(Accepted),
+    /// Its key came with another body before.
+    KeyReused,
+    /// Its key belongs to a transaction that was not yet to be seen.
+    NotSeen,
+}
+
+/// A message that was accepted before under some key.
+struct Before {
+    id: Uuid,
+    digest: Option<Vec<u8>>,
+}
+
 /// What an owner did with a message.
 #[derive(Debug, Clone)]
 pub struct Settlement {
@@ -67,7 +85,9 @@ pub struct Settlement {
     pub state: MessageState,
     /// Seconds until the next attempt, for pending ones.
     pub due_in: f64,
-    /// Attempts made in all.
+    /// How often it had been set back to work when it was handled.
+    pub retries: u32,
+    /// Attempts made since then.
     pub attempts: u32,
     /// The platform's ids of what was sent so far.
     pub platform_message_ids: Vec<String>,
@@ -82,7 +102,7 @@ pub struct MessageStatus {
     pub state: MessageState,
     /// The platform's ids of what was sent.
     pub platform_message_ids: Vec<String>,
-    /// Why it failed.
+    /// Why it failed, or was discarded.
     pub error: Option<String>,
 }
 
@@ -104,7 +124,7 @@ pub struct HistoryRow {
 /// Accepts and settles through group commit; one for each process.
 #[derive(Clone)]
 pub struct MessageWriter {
-    accept: Batcher<NewMessage, Option<Accepted>, Error>,
+    accept: Batcher<NewMessage, Inserted, Error>,
     settle: Batcher<Settlement, bool, Error>,
 }
 
@@ -130,12 +150,14 @@ impl MessageWriter {
     /// Returns once the message is committed: from then on it will not be lost.
     ///
     /// # Errors
-    /// When it was not committed.
+    /// When it was not committed; [`Error::KeyReused`] when its key came with another body before.
     pub async fn accept(&self, message: NewMessage) -> Result<Accepted> {
         // A key that another transaction was just writing shows only to the next statement.
         for _ in 0..3 {
-            if let Some(accepted) = self.accept.submit(message.clone()).await? {
-                return Ok(accepted);
+            match self.accept.submit(message.clone()).await? {
+                Inserted::Known(accepted) => return Ok(accepted),
+                Inserted::KeyReused => return Err(Error::KeyReused),
+                Inserted::NotSeen => {}
             }
         }
         Err(Error::Conflict)
@@ -150,23 +172,25 @@ impl MessageWriter {
     }
 }
 
-const WORK: &str = "m.id, m.seq, m.shard, m.user_id, m.channel_id, m.direction, m.conversation, \
+/// The columns of a [`Work`], of `messages m`.
+pub(crate) const WORK: &str = "m.id, m.seq, m.shard, m.user_id, m.channel_id, m.direction, m.conversation, \
      m.payload::text as payload, m.media::text as media, m.attempts, \
      m.platform_message_ids::text as platform_message_ids, \
-     (extract(epoch from m.accepted_at) * 1000)::bigint as accepted_at_ms";
+     (extract(epoch from m.accepted_at) * 1000)::bigint as accepted_at_ms, m.retries, \
+     coalesce((extract(epoch from m.retried_at) * 1000)::bigint, 0) as retried_at_ms";
 
 impl Store {
-    /// One statement for the whole batch. `None` for an item whose key another transaction was writing meanwhile.
-    async fn messages_insert(&self, batch: &[NewMessage]) -> Result<Vec<Option<Accepted>>> {
+    /// One statement for the whole batch.
+    async fn messages_insert(&self, batch: &[NewMessage]) -> Result<Vec<Inserted>> {
         let rows = sqlx::query(
             "with input as (
                  select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::text[], $6::text[],
-                                      $7::text[], $8::text[], $9::text[])
+                                      $7::text[], $8::text[], $9::text[], $10::bytea[])
                  with ordinality
-                 as t (id, user_id, channel_id, shard, direction, conversation, payload, media, key, n)),
+                 as t (id, user_id, channel_id, shard, direction, conversation, payload, media, key, digest, n)),
              fresh as (
-                 insert into message_keys (channel_id, key, message_id)
-                 select channel_id, key, id from input where key is not null order by channel_id, key
+                 insert into message_keys (channel_id, key, message_id, digest)
+                 select channel_id, key, id, digest from input where key is not null order by channel_id, key
                  on conflict do nothing returning message_id),
              stored as (
                  insert into messages
@@ -185,6 +209,7 @@ impl Store {
         .bind(batch.iter().map(|m| m.payload.get()).collect::<Vec<_>>())
         .bind(batch.iter().map(|m| m.media.as_ref().map(|r| r.get())).collect::<Vec<_>>())
         .bind(batch.iter().map(|m| m.key.as_deref()).collect::<Vec<_>>())
+        .bind(batch.iter().map(|m| m.digest.as_ref().map(<[u8; 32]>::as_slice)).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await?;
         let mut stored = HashMap::with_capacity(rows.len());
@@ -205,10 +230,10 @@ impl Store {
         &self,
         batch: &[NewMessage],
         stored: &HashMap<Uuid, (i64, i64)>,
-    ) -> Result<HashMap<(Uuid, String), Uuid>> {
+    ) -> Result<HashMap<(Uuid, String), Before>> {
         let again = || batch.iter().filter(|m| !stored.contains_key(&m.id.0));
         let rows = sqlx::query(
-            "select k.channel_id, k.key, k.message_id
+            "select k.channel_id, k.key, k.message_id, k.digest
              from unnest($1::uuid[], $2::text[]) as i (channel_id, key)
              join message_keys k on k.channel_id = i.channel_id and k.key = i.key",
         )
@@ -217,11 +242,15 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         rows.iter()
-            .map(|row| Ok(((row.try_get("channel_id")?, row.try_get("key")?), row.try_get("message_id")?)))
+            .map(|row| {
+                let before = Before { id: row.try_get("message_id")?, digest: row.try_get("digest")? };
+                Ok(((row.try_get("channel_id")?, row.try_get("key")?), before))
+            })
             .collect()
     }
 
-    /// One statement for the whole batch, fenced: a row whose shard has a newer epoch stays as it is.
+    /// One statement for the whole batch, fenced: a row whose shard has a newer epoch stays as it is, and so does one
+    /// that was set back to work since.
     async fn messages_settle(&self, batch: &[Settlement]) -> Result<Vec<bool>> {
         // A batch may hold writes from before and after this worker lost and regained a shard: the old ones are stale.
         let mut claims: BTreeMap<ShardId, Epoch> = BTreeMap::new();
@@ -251,9 +280,17 @@ impl Store {
                      platform_message_ids = i.parts::json,
                      error = i.error,
                      finished_at = case when i.state = 'pending' then null else now() end
-                 from unnest($3::uuid[], $4::int[], $5::text[], $6::float8[], $7::int[], $8::text[], $9::text[])
-                      as i (id, shard, state, due_in, attempts, parts, error)
-                 where m.id = i.id and m.state = 'pending' and i.shard = any ((select shards from held)::int[]))
+                 from unnest($3::uuid[], $4::int[], $5::text[], $6::float8[], $7::int[], $8::text[], $9::text[],
+                             $10::int[])
+                      as i (id, shard, state, due_in, attempts, parts, error, retries)
+                 where m.id = i.id and m.state = 'pending' and m.retries = i.retries
+                   and i.shard = any ((select shards from held)::int[])
+                 returning m.id, m.retries, m.attempts, m.user_id, m.state, m.error),
+             attempted as (
+                 insert into message_attempts (message_id, retry, n, user_id, outcome, error)
+                 select id, retries, attempts, user_id, state, error from settled where state <> 'done'
+                 -- Written again because nobody heard that it was.
+                 on conflict do nothing)
              select shard from fence",
         )
         .bind(claims.keys().map(|shard| shard.as_i32()).collect::<Vec<_>>())
@@ -265,6 +302,7 @@ impl Store {
         .bind(current.iter().map(|s| i32::try_from(s.attempts).unwrap_or(i32::MAX)).collect::<Vec<_>>())
         .bind(parts)
         .bind(current.iter().map(|s| s.error.as_deref()).collect::<Vec<_>>())
+        .bind(current.iter().map(|s| i32::try_from(s.retries).unwrap_or(i32::MAX)).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await?;
         Ok(batch.iter().map(|s| fresh(&s) && held.contains(&s.shard.as_i32())).collect())
@@ -340,7 +378,9 @@ impl Store {
     /// When the database fails.
     pub async fn message_status(&self, id: MessageId) -> Result<Option<MessageStatus>> {
         let row = sqlx::query(
-            "select state, platform_message_ids::text as parts, error from messages where id = $1",
+            "select state, platform_message_ids::text as parts,
+                    case state when 'discarded' then discard_reason else error end as error
+             from messages where id = $1",
         )
         .bind(id.0)
         .fetch_optional(&self.pool)
@@ -409,36 +449,71 @@ impl Store {
     }
 }
 
-/// `None`: its key belongs to a transaction that was not yet to be seen.
 fn accepted(
     message: &NewMessage,
     stored: &HashMap<Uuid, (i64, i64)>,
-    known: &HashMap<(Uuid, String), Uuid>,
-) -> Option<Accepted> {
+    known: &HashMap<(Uuid, String), Before>,
+) -> Inserted {
     if let Some(&(seq, accepted_at_ms)) = stored.get(&message.id.0) {
-        return Some(Accepted::New(Box::new(Work {
-            id: message.id,
-            seq,
-            shard: message.shard,
-            user_id: message.user_id.clone(),
-            channel_id: message.channel_id,
-            direction: message.direction,
-            conversation: message.conversation.clone(),
-            payload: message.payload.clone(),
-            media: message.media.clone(),
-            attempts: 0,
-            platform_message_ids: Vec::new(),
-            accepted_at_ms,
-        })));
+        return Inserted::Known(Accepted::New(Box::new(stored_work(message, seq, accepted_at_ms))));
     }
-    let key = (message.channel_id.0, message.key.clone()?);
-    known.get(&key).map(|id| Accepted::Duplicate(MessageId(*id)))
+    let key = message.key.clone().map(|key| (message.channel_id.0, key));
+    let Some(before) = key.and_then(|key| known.get(&key)) else { return Inserted::NotSeen };
+    match (&before.digest, &message.digest) {
+        (Some(before), Some(now)) if before != now => Inserted::KeyReused,
+        _ => Inserted::Known(Accepted::Duplicate(MessageId(before.id))),
+    }
 }
 
-fn work(row: &PgRow) -> Result<Work> {
+fn stored_work(message: &NewMessage, seq: i64, accepted_at_ms: i64) -> Work {
+    Work {
+        id: message.id,
+        seq,
+        shard: message.shard,
+        user_id: message.user_id.clone(),
+        channel_id: message.channel_id,
+        direction: message.direction,
+        conversation: message.conversation.clone(),
+        payload: message.payload.clone(),
+        media: message.media.clone(),
+        attempts: 0,
+        platform_message_ids: Vec::new(),
+        accepted_at_ms,
+        retries: 0,
+        retried_at_ms: 0,
+    }
+}
+
+impl Tenant {
+    /// Accepts a message as part of this transaction: it is safe once that is committed. Its key does not count; what
+    /// makes it the same one again is the transaction's to know ([`Tenant::once`]).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn message_accept(&mut self, message: &NewMessage) -> Result<Work> {
+        let (seq, accepted_at_ms): (i64, i64) = sqlx::query_as(
+            "insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, media)
+             values ($1, $2, $3, $4, $5, $6, $7::json, $8::json)
+             returning seq, (extract(epoch from accepted_at) * 1000)::bigint",
+        )
+        .bind(message.id.0)
+        .bind(message.user_id.as_str())
+        .bind(message.channel_id.0)
+        .bind(message.shard.as_i32())
+        .bind(message.direction.as_str())
+        .bind(&message.conversation)
+        .bind(message.payload.get())
+        .bind(message.media.as_ref().map(|media| media.get()))
+        .fetch_one(self.conn())
+        .await?;
+        Ok(stored_work(message, seq, accepted_at_ms))
+    }
+}
+
+pub(crate) fn work(row: &PgRow) -> Result<Work> {
     let id = MessageId(row.try_get("id")?);
-    let (user, shard, attempts): (String, i32, i32) =
-        (row.try_get("user_id")?, row.try_get("shard")?, row.try_get("attempts")?);
+    let (user, shard): (String, i32) = (row.try_get("user_id")?, row.try_get("shard")?);
+    let (attempts, retries): (i32, i32) = (row.try_get("attempts")?, row.try_get("retries")?);
     let media: Option<String> = row.try_get("media")?;
     Ok(Work {
         id,
@@ -453,6 +528,8 @@ fn work(row: &PgRow) -> Result<Work> {
         attempts: u32::try_from(attempts).unwrap_or(0),
         platform_message_ids: serde_json::from_str(row.try_get("platform_message_ids")?)?,
         accepted_at_ms: row.try_get("accepted_at_ms")?,
+        retries: u32::try_from(retries).unwrap_or(0),
+        retried_at_ms: row.try_get("retried_at_ms")?,
     })
 }
 
@@ -467,11 +544,11 @@ fn history(row: &PgRow) -> Result<HistoryRow> {
     })
 }
 
-fn bad(id: MessageId, column: &'static str, value: &str) -> Error {
+pub(crate) fn bad(id: MessageId, column: &'static str, value: &str) -> Error {
     Error::BadRow { table: "messages", id: id.to_string(), column, value: value.to_owned() }
 }
 
-fn direction(id: MessageId, text: &str) -> Result<Direction> {
+pub(crate) fn direction(id: MessageId, text: &str) -> Result<Direction> {
     match text {
         "in" => Ok(Direction::In),
         "out" => Ok(Direction::Out),
@@ -479,6 +556,6 @@ fn direction(id: MessageId, text: &str) -> Result<Direction> {
     }
 }
 
-fn state(id: MessageId, text: &str) -> Result<MessageState> {
+pub(crate) fn state(id: MessageId, text: &str) -> Result<MessageState> {
     MessageState::parse(text).ok_or_else(|| bad(id, "state", text))
 }

@@ -24,6 +24,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     3 "0003_messages",
     4 "0004_tenants",
     5 "0005_api_keys",
+    6 "0006_cron",
+    7 "0007_hooks",
+    8 "0008_message_details",
 ];
 
 /// Lets the role that superusers work as use the tables; see [`crate::pool`].

@@ -51,7 +51,8 @@ impl Store {
         let payload: String = row.try_get("payload")?;
         if direction == "in" {
             let body: WebhookBody = serde_json::from_str(&payload)?;
-            let reply_to = body.reply_to;
+            // An event that nobody wrote is nowhere on the platform.
+            let Some(reply_to) = body.reply_to else { return Ok(None) };
             return Ok(Some(OnPlatform {
                 recipient: reply_to.recipient,
                 thread_id: reply_to.thread_id,

@@ -1,9 +1,9 @@
-//! A channel's secret fields, sealed on the way in and opened on the way out.
+//! Channels' secret fields and hooks' secrets, sealed on the way in and opened on the way out.
 
 use std::sync::Arc;
 
 use claw_runtime::Random;
-use claw_secrets::{MasterKey, Purpose, Sealed, signature};
+use claw_secrets::{MasterKey, Purpose, SealError, Sealed, signature};
 use claw_types::ChannelId;
 use serde_json::{Map, Value};
 
@@ -35,6 +35,18 @@ impl Vault {
 
     pub(crate) fn open(&self, channel: ChannelId, sealed: &Sealed) -> Result<Map<String, Value>> {
         Ok(serde_json::from_slice(&sealed.open(&self.key, channel.0.as_bytes())?)?)
+    }
+
+    /// Seals a text for one place, e.g. `hook/<id>`. No channel's id is as long as such a name.
+    pub(crate) fn seal_text(&self, place: &str, text: &str) -> Result<Sealed> {
+        let mut nonce = [0; 12];
+        self.random.fill(&mut nonce);
+        Ok(Sealed::seal(&self.key, nonce, place.as_bytes(), text.as_bytes())?)
+    }
+
+    pub(crate) fn open_text(&self, place: &str, sealed: &Sealed) -> Result<String> {
+        let plain = sealed.open(&self.key, place.as_bytes())?;
+        String::from_utf8(plain).map_err(|_| SealError::Damaged.into())
     }
 
     /// Recognises a credential without telling it.

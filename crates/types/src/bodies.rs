@@ -50,8 +50,9 @@ pub struct WebhookBody {
     pub timestamp: DateTime<Utc>,
     /// Session keys (`chat_id`, ...; always strings) and what else the platform tells.
     pub metadata: Map<String, Value>,
-    /// Where an answer belongs; in a group, the group.
-    pub reply_to: ReplyTo,
+    /// Where an answer belongs; in a group, the group. Absent when nobody waits for one: the event came from no person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<ReplyTo>,
 }
 
 /// Who wrote.
@@ -112,7 +113,7 @@ impl MediaKind {
 pub struct Media {
     /// What it is.
     pub kind: MediaKind,
-    /// Where the platform fetches it.
+    /// Where it is fetched, by us or by the platform.
     pub url: String,
     /// Its name, for files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,6 +143,16 @@ pub fn conversation(recipient: &str, thread_id: Option<&str>) -> String {
     }
 }
 
+/// The keys of `metadata` that name a session, in the order in which the backend looks for them.
+pub const SESSION_KEYS: [&str; 4] = ["thread_id", "message_thread_id", "channel_id", "chat_id"];
+
+/// The session that the backend will put a message with this `metadata` into.
+pub fn session_key(metadata: &Map<String, Value>) -> Option<&str> {
+    SESSION_KEYS
+        .into_iter()
+        .find_map(|key| metadata.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,11 +175,27 @@ mod tests {
             thread_id: None,
             timestamp: DateTime::UNIX_EPOCH,
             metadata: Map::new(),
-            reply_to: ReplyTo { channel: "platform".into(), recipient: "1".into(), thread_id: None },
+            reply_to: Some(ReplyTo { channel: "platform".into(), recipient: "1".into(), thread_id: None }),
         };
-        assert_eq!(
-            serde_json::to_string(&body).unwrap(),
-            r#"{"user_id":"u","channel":"platform","instance_name":"platform_1","content_type":"text","text":"hi","is_group":false,"timestamp":"1970-01-01T00:00:00Z","metadata":{},"reply_to":{"channel":"platform","recipient":"1"}}"#
-        );
+        let stored = r#"{"user_id":"u","channel":"platform","instance_name":"platform_1","content_type":"text","text":"hi","is_group":false,"timestamp":"1970-01-01T00:00:00Z","metadata":{},"reply_to":{"channel":"platform","recipient":"1"}}"#;
+        assert_eq!(serde_json::to_string(&body).unwrap(), stored);
+        assert_eq!(serde_json::from_str::<WebhookBody>(stored).unwrap(), body);
+        let event = WebhookBody { reply_to: None, ..body };
+        let stored = stored.replace(r#","reply_to":{"channel":"platform","recipient":"1"}"#, "");
+        assert_eq!(serde_json::to_string(&event).unwrap(), stored);
+        assert_eq!(serde_json::from_str::<WebhookBody>(&stored).unwrap(), event);
+    }
+
+    #[test]
+    fn the_session_is_the_first_key_that_is_a_text() {
+        let metadata = |value: Value| value.as_object().unwrap().clone();
+        let table = [
+            (serde_json::json!({"chat_id": "c", "thread_id": "t"}), Some("t")),
+            (serde_json::json!({"chat_id": "c", "thread_id": "", "channel_id": 5}), Some("c")),
+            (serde_json::json!({"chat_title": "c"}), None),
+        ];
+        for (given, expected) in table {
+            assert_eq!(session_key(&metadata(given)), expected);
+        }
     }
 }

@@ -24,6 +24,9 @@ pub enum IdError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// Right characters, but not an id; the text says what to change.
+    #[error("{0}")]
+    Shape(&'static str),
     /// A character that the id may not have.
     #[error("{what} may not contain {character:?}; {allowed}")]
     Character {
@@ -118,11 +121,40 @@ text_id! {
 }
 
 impl InstanceId {
+    /// Stands where a channel's slug would, in an event that no channel has to do with.
+    pub fn hooks() -> Self {
+        Self("hooks".to_owned())
+    }
+
     fn validate(text: &str) -> Result<(), IdError> {
         let allowed = "use letters, digits, '_', '-' and '.'";
         check("the channel instance", text, 64, allowed, |c| {
             c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
         })
+    }
+}
+
+text_id! {
+    /// The name of an inbound hook: a part of its address, so no two users have the same. 3 to 64 bytes.
+    HookName
+}
+
+impl HookName {
+    fn validate(text: &str) -> Result<(), IdError> {
+        check("the hook's name", text, 64, "use a-z, 0-9, '_' and '-'", |c| {
+            c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-')
+        })?;
+        if text.len() < 3 || text.starts_with(['_', '-']) {
+            return Err(IdError::Shape(
+                "the hook's name must have 3 to 64 characters and begin with a letter or a digit",
+            ));
+        }
+        if matches!(text, "wake" | "agent") {
+            return Err(IdError::Shape(
+                "a hook can't be called \"wake\" or \"agent\": those are calls of their own",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -152,6 +184,11 @@ uuid_id! {
     ChannelId
 }
 
+impl ChannelId {
+    /// Of what no channel has to do with.
+    pub const NONE: Self = Self(Uuid::nil());
+}
+
 uuid_id! {
     /// A message, in either direction. `UUIDv7`: sorts roughly by time of acceptance.
     MessageId
@@ -168,6 +205,13 @@ mod tests {
         assert!("a/b".parse::<UserId>().is_err());
         assert!("x".repeat(129).parse::<UserId>().is_err());
         assert!("jörg@example.org".parse::<UserId>().is_ok());
+        assert_eq!(InstanceId::hooks().as_str().parse(), Ok(InstanceId::hooks()));
+        for bad in ["", "ab", "_ab", "-ab", "aBc", "a b", "wake", "agent", "a.b", &"x".repeat(65)] {
+            assert!(bad.parse::<HookName>().is_err(), "{bad}");
+        }
+        for good in ["abc", "0_-", "github", "agents", &"x".repeat(64)] {
+            assert!(good.parse::<HookName>().is_ok(), "{good}");
+        }
         let error = "my channel".parse::<InstanceId>().unwrap_err();
         assert_eq!(
             error.to_string(),

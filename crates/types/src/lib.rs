@@ -3,8 +3,10 @@
 //! No I/O, no clock and no randomness in here, so every other crate, and a simulation, can depend on it.
 
 pub mod bodies;
+pub mod heartbeat;
 pub mod ids;
 pub mod inbound;
+pub mod job;
 pub mod limits;
 pub mod outbound;
 pub mod placement;
@@ -12,8 +14,9 @@ pub mod shard;
 pub mod work;
 
 pub use bodies::{Media, MediaKind, MediaRef, ReplyTo, Sender, WebhookBody};
-pub use ids::{ChannelId, IdError, InstanceId, MessageId, UserId};
+pub use ids::{ChannelId, HookName, IdError, InstanceId, MessageId, UserId};
 pub use inbound::Inbound;
+pub use job::{Action, ActionType, AssistantTask, ChannelMessage, Delivery};
 pub use limits::Invalid;
 pub use outbound::{Act, Button, ButtonAction, Format, Location, Outbound, Poll};
 pub use placement::{Candidate, owner_of};

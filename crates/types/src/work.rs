@@ -39,9 +39,15 @@ pub enum MessageState {
     Uncertain,
     /// Every attempt of the schedule failed; kept for inspection and replay.
     Dead,
+    /// Somebody decided that it is not worth another attempt, and said why.
+    Discarded,
 }
 
 impl MessageState {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Done, Self::Failed, Self::Uncertain, Self::Dead, Self::Discarded];
+
     /// As stored.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,14 +56,18 @@ impl MessageState {
             Self::Failed => "failed",
             Self::Uncertain => "uncertain",
             Self::Dead => "dead",
+            Self::Discarded => "discarded",
         }
     }
 
     /// The state that [`Self::as_str`] names.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Pending, Self::Done, Self::Failed, Self::Uncertain, Self::Dead]
-            .into_iter()
-            .find(|state| state.as_str() == text)
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// Whether it ended without success and nobody has decided about it: a dead letter.
+    pub fn is_dead_letter(self) -> bool {
+        matches!(self, Self::Failed | Self::Uncertain | Self::Dead)
     }
 }
 
@@ -91,6 +101,19 @@ pub struct Work {
     pub platform_message_ids: Vec<String>,
     /// When it was accepted, in milliseconds since 1970, by the database's clock.
     pub accepted_at_ms: i64,
+    /// How often it was set back to work after it had ended.
+    #[serde(default)]
+    pub retries: u32,
+    /// When that was last, as [`Self::accepted_at_ms`]; 0 for never.
+    #[serde(default)]
+    pub retried_at_ms: i64,
+}
+
+impl Work {
+    /// From when on its time to live counts.
+    pub fn fresh_at_ms(&self) -> i64 {
+        self.accepted_at_ms.max(self.retried_at_ms)
+    }
 }
 
 #[cfg(test)]
@@ -99,13 +122,7 @@ mod tests {
 
     #[test]
     fn stored_states_read_back() {
-        for state in [
-            MessageState::Pending,
-            MessageState::Done,
-            MessageState::Failed,
-            MessageState::Uncertain,
-            MessageState::Dead,
-        ] {
+        for state in MessageState::ALL {
             assert_eq!(MessageState::parse(state.as_str()), Some(state));
         }
         assert_eq!(MessageState::parse("sent"), None);

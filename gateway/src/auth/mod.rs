@@ -1,7 +1,8 @@
 //! Who calls, and what they may.
 //!
 //! Every path under `/api` but health passes [`require`]: a bearer token that is the operator's key or one of the stored
-//! ones. A key of one user opens only paths that carry that user's id; a path without one is for keys of all users.
+//! ones. A key of one user opens only paths that carry that user's id; a path without one is for keys of all users, unless
+//! the body names the user.
 //! What a route needs beyond that, its scope, stands beside it in the router's list ([`scope`]).
 
 mod address;
@@ -35,7 +36,9 @@ pub async fn require(State(app): State<Shared>, request: Request, next: Next) ->
     let params = path::params(&mut parts, &()).await?;
     match params.iter().find(|(name, _)| *name == "user") {
         Some((_, user)) if !principal.may_act_for(user) => return Err(Problem::another_user()),
-        None if principal.user.is_some() && !open_to_all(&parts) => return Err(Problem::not_the_operator()),
+        None if principal.user.is_some() && !open_to_all(&parts) && !names_its_user(&parts) => {
+            return Err(Problem::not_the_operator());
+        }
         _ => {}
     }
     parts.extensions.insert(principal);
@@ -45,6 +48,11 @@ pub async fn require(State(app): State<Shared>, request: Request, next: Next) ->
 /// What no tenant's data is in: any key may look.
 fn open_to_all(parts: &axum::http::request::Parts) -> bool {
     parts.uri.path() == "/api/channels"
+}
+
+/// What names its user in the body, which only the handler reads: it refuses another user's key.
+fn names_its_user(parts: &axum::http::request::Parts) -> bool {
+    matches!(parts.uri.path(), "/hooks/wake" | "/hooks/agent")
 }
 
 /// Lets a request pass whose key has this scope.
@@ -81,7 +89,7 @@ pub async fn caller(
 }
 
 /// The one bearer token of a request.
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let mut given = headers.get_all(AUTHORIZATION).into_iter();
     let (Some(header), None) = (given.next(), given.next()) else { return None };
     // The scheme's case does not matter (RFC 9110, section 11.1), the key's does.

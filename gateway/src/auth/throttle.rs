@@ -38,18 +38,23 @@ impl Default for Throttle {
 impl Throttle {
     /// A call without a good key came from here: what to answer.
     pub fn failed(&self, app: &Shared, address: Option<IpAddr>) -> Problem {
-        let Some(address) = address else { return Problem::unauthorized() };
+        self.exceeded(app, address).unwrap_or_else(Problem::unauthorized)
+    }
+
+    /// A call that failed came from here: what to answer when there were too many.
+    pub fn exceeded(&self, app: &Shared, address: Option<IpAddr>) -> Option<Problem> {
+        let address = address?;
         let network = network(address);
         if self.failures.len() > ADDRESSES {
             self.failures.retain_recent();
             self.notes.retain_recent();
         }
         match self.failures.check_key(&network) {
-            Ok(()) => Problem::unauthorized(),
+            Ok(()) => None,
             Err(until) => {
                 let wait = until.wait_time_from(governor::clock::DefaultClock::default().now());
                 self.note(app, network);
-                Problem::too_many_failures(wait.as_secs() + 1)
+                Some(Problem::too_many_failures(wait.as_secs() + 1))
             }
         }
     }

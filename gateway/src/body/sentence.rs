@@ -20,6 +20,18 @@ pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
         .map_err(|error| refused(&error.path().to_string(), &error.inner().to_string()))
 }
 
+/// [`read`] for the value of a key of the body.
+///
+/// # Errors
+/// 400.
+pub fn read_in<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { key.to_owned() } else { format!("{key}.{path}") };
+        refused(&path, &error.inner().to_string())
+    })
+}
+
 /// The refusal for what serde said about the value at `path` (`.` for the whole).
 pub fn refused(path: &str, said: &str) -> Problem {
     Problem::bad_request(sentence(if path == "." { "" } else { path }, said))

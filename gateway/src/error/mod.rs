@@ -43,9 +43,18 @@ impl Problem {
     }
 
     /// The sentence.
-    #[cfg(test)]
     pub fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// Whether it is the caller's to change something, and not a fault of ours.
+    pub fn is_refusal(&self) -> bool {
+        self.status.is_client_error()
+    }
+
+    /// What the log should say.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
     }
 
     /// 400: the request itself is wrong.
@@ -69,6 +78,11 @@ impl Problem {
     /// 403: the key belongs to one user, the path to another.
     pub fn another_user() -> Self {
         Self::of(Kind::Forbidden, "this key is good for one user, and the path is another user's")
+    }
+
+    /// 403: the key belongs to one user, the body names another.
+    pub fn another_users_body() -> Self {
+        Self::of(Kind::Forbidden, "this key is good for one user, and \"user_id\" names another")
     }
 
     /// 403: the key belongs to one user, the path to all.
@@ -135,7 +149,12 @@ impl From<claw_store::Error> for Problem {
             }
             Error::NotFound(_) => Self::not_found(error.to_string()),
             Error::KeyReused => Self::of(Kind::KeyReused, error.to_string()),
-            Error::CredentialInUse(_) | Error::Conflict => Self::conflict(error.to_string()),
+            Error::CredentialInUse(_) | Error::Conflict | Error::TooMany { .. } => {
+                Self::conflict(error.to_string())
+            }
+            Error::Schedule(_) | Error::NoTarget(_) | Error::ManyTargets { .. } => {
+                Self::bad_request(error.to_string())
+            }
             Error::Database(_) | Error::NotCommitted(_) => Self::unavailable().caused_by(&error),
             _ => Self::internal().caused_by(&error),
         }

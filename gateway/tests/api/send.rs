@@ -48,6 +48,10 @@ async fn the_same_idempotency_key_is_the_same_message() {
     for key in ["", "a b", &"x".repeat(256)] {
         send(SEND, key).await.problem(400);
     }
+    let other = gateway.request("POST", SEND).bearer_auth(KEY).header("Idempotency-Key", "k-1");
+    let other = read(other.json(&json!({"recipient": "a", "message": "other"}))).await;
+    assert!(other.problem(422).contains("another body"));
+    assert_eq!(other.json()["type"], "/problems/idempotency-key-reused");
     assert_eq!(gateway.pending().await.len(), 3);
 }
 

@@ -129,6 +129,12 @@ leaseDatabaseUrl: II_CLAW_LEASE_DATABASE_URL
   value: {{ $value | int64 | quote }}
 {{ end -}}
 {{- end -}}
+{{- range $key, $value := dict "II_CLAW_MEDIA" .media "II_CLAW_TRUSTED_PROXIES" .trustedProxies -}}
+{{- if $value -}}
+- name: {{ $key }}
+  value: {{ $value | quote }}
+{{ end -}}
+{{- end -}}
 {{- if .allowPrivateUrls -}}
 - name: II_CLAW_ALLOW_PRIVATE_URLS
   value: "true"

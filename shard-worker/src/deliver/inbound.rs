@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use claw_channels::kit::media_link;
 use claw_store::{NewMessage, chain};
-use claw_types::{MediaRef, MessageState, Outbound, WebhookBody, Work};
-use tracing::warn;
+use claw_types::{ChannelId, MediaRef, MessageState, Outbound, WebhookBody, Work};
+use tracing::{debug, warn};
 
 use super::Attempt;
 use super::backend::Answer;
@@ -28,7 +28,9 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
             };
         }
     };
-    observe::inbound(core, shard, work.channel_id);
+    if work.channel_id != ChannelId::NONE {
+        observe::inbound(core, shard, work.channel_id);
+    }
     if !core.lease.holds() {
         return Attempt::NotOurs;
     }
@@ -82,9 +84,13 @@ async fn show(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work, answer: Answer)
             return Ok(());
         }
     };
+    let Some(to) = body.reply_to else {
+        debug!(message.id = %work.id, "message {} came from nobody, so nobody sees the immediate answer", work.id);
+        return Ok(());
+    };
     let answer = Outbound {
-        recipient: body.reply_to.recipient,
-        thread_id: body.reply_to.thread_id,
+        recipient: to.recipient,
+        thread_id: to.thread_id,
         text: Some(text),
         ..Outbound::default()
     };

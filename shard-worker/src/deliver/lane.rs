@@ -27,6 +27,10 @@ async fn run(core: &Arc<Core>, shard: &Arc<Shard>, key: &LaneKey) {
         match next {
             Next::Finished => return,
             Next::Attempt(work) => {
+                if work.retries > 0 {
+                    // Who asks from now on asks for what becomes of it this time.
+                    core.outcomes.forget(work.id);
+                }
                 if !attempt(core, shard, key, *work).await {
                     return;
                 }
@@ -157,6 +161,7 @@ fn settlement(
         epoch: shard.epoch,
         state,
         due_in: due_in.as_secs_f64(),
+        retries: work.retries,
         attempts: work.attempts,
         platform_message_ids: work.platform_message_ids.clone(),
         error,

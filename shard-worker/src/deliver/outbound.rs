@@ -12,7 +12,8 @@ use crate::channels::Lookup;
 use crate::core::Core;
 use crate::shard::Shard;
 
-/// An answer older than this is not sent any more: after an outage nobody wants yesterday's replies.
+/// An answer older than this is not sent any more: after an outage nobody wants yesterday's replies. A retry is
+/// somebody's word that this one is wanted all the same.
 const TIME_TO_LIVE_MS: i64 = 24 * 3600 * 1000;
 /// No platform call may take longer.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
@@ -26,7 +27,7 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &mut Wor
         Ok(body) => body,
         Err(error) => return failed(format!("unreadable: {error}")),
     };
-    if core.clock.now().timestamp_millis() - work.accepted_at_ms > TIME_TO_LIVE_MS {
+    if core.clock.now().timestamp_millis() - work.fresh_at_ms() > TIME_TO_LIVE_MS {
         return failed("not sent within 24 hours, so not sent at all".to_owned());
     }
     let channel = match shard.channels.lookup(work.channel_id) {

@@ -9,6 +9,9 @@
 //!   brings is left to the sweep, which reads the shard in order. Otherwise a new message could overtake an older
 //!   one of its conversation that is only in the database.
 //!
+//! A message that had ended may be set back to work. It comes with a new place, past the floor, and with a higher
+//! count of retries; by that it is told from a late word of the time before.
+//!
 //! Must hold: a pending message of the shard is in a lane, or its lane says that there is more in the database past
 //! a place before it, or it lies past the floor. Whatever is dropped here is still in the database.
 
@@ -94,25 +97,26 @@ pub struct ShardQueue {
     pass_began: Option<(Instant, i64)>,
 }
 
-/// Remembers ids for [`REMEMBER`] to twice that.
-#[derive(Debug)]
+/// Remembers ids, each with the retries it had, for [`REMEMBER`] to twice that.
+#[derive(Debug, Default)]
 struct Recent {
-    young: HashSet<MessageId>,
-    old: HashSet<MessageId>,
+    young: HashMap<MessageId, u32>,
+    old: HashMap<MessageId, u32>,
     turned: Option<Instant>,
 }
 
 impl Recent {
-    fn insert(&mut self, id: MessageId, now: Instant) {
+    fn insert(&mut self, work: &Work, now: Instant) {
         if self.turned.is_none_or(|turned| now.duration_since(turned) >= REMEMBER) {
             self.old = std::mem::take(&mut self.young);
             self.turned = Some(now);
         }
-        self.young.insert(id);
+        self.young.insert(work.id, work.retries);
     }
 
-    fn contains(&self, id: MessageId) -> bool {
-        self.young.contains(&id) || self.old.contains(&id)
+    /// Whether it is done, unless it was set back to work since.
+    fn contains(&self, work: &Work) -> bool {
+        [&self.young, &self.old].iter().any(|done| done.get(&work.id).is_some_and(|n| *n >= work.retries))
     }
 }
 
@@ -128,7 +132,7 @@ impl ShardQueue {
         Self {
             lanes: HashMap::new(),
             known: HashSet::new(),
-            done: Recent { young: HashSet::new(), old: HashSet::new(), turned: None },
+            done: Recent::default(),
             catching_up: true,
             left_since_page: false,
             floor: 0,
@@ -141,7 +145,7 @@ impl ShardQueue {
 
     /// A message that NATS or this process itself brought. Answers the lane to start a runner for, if any.
     pub fn offer(&mut self, work: Work) -> Option<LaneKey> {
-        if self.is_known(work.id) {
+        if self.is_known(&work) {
             return None;
         }
         if self.catching_up || self.known.len() >= SHARD_WINDOW {
@@ -190,7 +194,7 @@ impl ShardQueue {
         let last = works.last().map(|(work, _)| work.seq);
         let mut start = Vec::new();
         for (work, due_in) in works {
-            if !self.is_known(work.id) {
+            if !self.is_known(&work) {
                 start.extend(self.put(work, (!due_in.is_zero()).then(|| now + due_in)));
             }
         }
@@ -215,8 +219,8 @@ impl ShardQueue {
         }
     }
 
-    fn is_known(&self, id: MessageId) -> bool {
-        self.known.contains(&id) || self.done.contains(id)
+    fn is_known(&self, work: &Work) -> bool {
+        self.known.contains(&work.id) || self.done.contains(work)
     }
 
     /// Puts a message into its lane, or leaves it to the lane's next load.
@@ -266,7 +270,7 @@ impl ShardQueue {
         let more = full || lane.left_since_load;
         for work in works {
             lane.last_seq = lane.last_seq.max(work.seq);
-            if !self.done.contains(work.id) && self.known.insert(work.id) {
+            if !self.done.contains(&work) && self.known.insert(work.id) {
                 lane.works.push_back(work);
             }
         }
@@ -279,7 +283,7 @@ impl ShardQueue {
         let Some(lane) = self.lanes.get_mut(key) else { return };
         if let Some(work) = lane.works.pop_front() {
             self.known.remove(&work.id);
-            self.done.insert(work.id, now);
+            self.done.insert(&work, now);
         }
         lane.not_before = None;
     }

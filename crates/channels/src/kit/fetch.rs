@@ -37,7 +37,7 @@ pub struct Limits<'a> {
 /// What was fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
-    /// Its media type as its server says, or else as its first bytes say.
+    /// Its media type as its server says, or else as its first bytes say ([`essence`] is its first part).
     pub content_type: String,
     /// Its name, free of folders and odd characters.
     pub filename: Option<String>,
@@ -173,7 +173,7 @@ async fn read(mut response: Response, limits: Limits<'_>) -> Result<Bytes, Fetch
 }
 
 /// `type/subtype` of a header's value.
-fn essence(content_type: &str) -> &str {
+pub fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 

@@ -1,12 +1,15 @@
 //! The HTTP clients that all channels of a process share: a client of its own for each bot would cost 133 KiB and
 //! its own connections (measured), against 26 KiB for a long poll on a shared one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
+use tokio::sync::Semaphore;
 
 use super::guard::{self, PublicResolver, UrlError};
+use super::upload::AT_ONCE;
 use crate::ChannelError;
 
 /// Platform calls answer within this, or their outcome is unknown.
@@ -17,6 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Http {
     calls: Client,
     polls: Client,
+    places: Arc<Semaphore>,
     allow_private: bool,
 }
 
@@ -30,14 +34,16 @@ impl Http {
             let builder = if allow_private { builder } else { builder.dns_resolver(PublicResolver) };
             builder.build()
         };
-        Ok(Self { calls: build(base().timeout(TIMEOUT))?, polls: build(base())?, allow_private })
+        let (calls, polls) = (build(base().timeout(TIMEOUT))?, build(base())?);
+        Ok(Self { calls, polls, places: Arc::new(Semaphore::new(AT_ONCE)), allow_private })
     }
 
     /// Reaches public addresses only, and a server of the test by this name.
     #[cfg(test)]
     pub fn guarded_except(name: &str, address: std::net::SocketAddr) -> Self {
         let client = || base().dns_resolver(PublicResolver).resolve(name, address).build().unwrap();
-        Self { calls: client(), polls: client(), allow_private: false }
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        Self { calls: client(), polls: client(), places, allow_private: false }
     }
 
     /// For ordinary calls, which end within 30 s.
@@ -48,6 +54,11 @@ impl Http {
     /// For long polls; the caller sets the time-out of each request.
     pub fn polls(&self) -> &Client {
         &self.polls
+    }
+
+    /// Places for attachments in memory; see [`super::upload`].
+    pub(super) fn places(&self) -> &Arc<Semaphore> {
+        &self.places
     }
 
     /// Checks a user's URL before it is used: the resolver can't see a host that is an address already.

@@ -8,3 +8,4 @@ pub mod markdown;
 pub mod media_link;
 pub mod plan;
 pub mod split;
+pub mod upload;

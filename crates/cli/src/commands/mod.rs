@@ -1,6 +1,8 @@
 //! One command, one file.
 
+pub(crate) mod dead_letters;
 pub(crate) mod doctor;
+pub(crate) mod messages;
 pub(crate) mod migrate;
 pub(crate) mod roles;
 pub(crate) mod up;

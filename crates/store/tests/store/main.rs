@@ -2,9 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod channels;
+mod events;
+mod hooks;
+mod jobs;
 mod lease;
+mod message_log;
 mod messages;
 mod tenants;
+mod timers;
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-use claw_store::{Accepted, Lease, NewMessage, Settlement};
+use claw_store::{Accepted, Error, Lease, NewMessage, Settlement};
 use claw_types::{Direction, Epoch, MessageId, MessageState, ShardId, Work};
 use serde_json::value::RawValue;
 
@@ -17,6 +17,7 @@ fn message(bench: &Bench, conversation: &str, text: &str, key: Option<&str>) -> 
         payload: RawValue::from_string(serde_json::to_string(text).unwrap()).unwrap(),
         media: None,
         key: key.map(str::to_owned),
+        digest: None,
     }
 }
 
@@ -34,6 +35,7 @@ fn settlement(work: &Work, epoch: Epoch, state: MessageState) -> Settlement {
         epoch,
         state,
         due_in: 60.0,
+        retries: work.retries,
         attempts: 1,
         platform_message_ids: vec!["p1".to_owned()],
         error: Some("why".to_owned()),
@@ -78,6 +80,24 @@ async fn the_same_key_is_the_same_message() {
     assert_eq!(bench.store.messages_pending(&[(SHARD, 0)], 100).await.unwrap().len(), 2);
     assert_eq!(bench.store.message_keys_forget(7).await.unwrap(), 0);
     assert_eq!(bench.store.message_keys_forget(-1).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn another_body_under_the_same_key_is_refused_as_far_as_the_bodies_are_known() {
+    let bench = Bench::new().await;
+    let with = |key: &str, digest: Option<[u8; 32]>| {
+        bench.writer.accept(NewMessage { digest, ..message(&bench, "c", "x", Some(key)) })
+    };
+    let (a, b) = (Some([1; 32]), Some([2; 32]));
+    let first = with("out:1", a).await.unwrap().id();
+    assert_eq!(with("out:1", a).await.unwrap().id(), first);
+    assert!(matches!(with("out:1", b).await, Err(Error::KeyReused)));
+    assert_eq!(with("out:1", None).await.unwrap().id(), first);
+    let unknown = with("out:2", None).await.unwrap().id();
+    assert_eq!(with("out:2", b).await.unwrap().id(), unknown, "from before bodies were kept");
+    // In one batch.
+    let (one, two) = tokio::join!(with("out:3", a), with("out:3", b));
+    assert!(one.is_ok() && matches!(two, Err(Error::KeyReused)));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use crate::app::Shared;
 use crate::body::Body;
-use crate::dispatch::{self, Sent};
+use crate::dispatch::{self, Once, Sent};
 use crate::error::Problem;
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
 use crate::outbound::{self, SendBody};
@@ -26,8 +26,8 @@ use crate::path::{ChannelParams, ChannelPath};
         (status = 200, description = "The platform has it.", body = Sent),
         (status = 202, description = "It is stored and will be sent, or it was handed over without an answer.", body = Sent),
         (status = 404, description = "There is no such channel."),
-        (status = 409, description = "The channel is switched off."),
-        (status = 422, description = "The platform refused it for good; `id` is the message's."),
+        (status = 409, description = "The channel is switched off, or the message under this Idempotency-Key was discarded."),
+        (status = 422, description = "The platform refused it for good; `id` is the message's. Or the Idempotency-Key came with another body before."),
         (status = 502, description = "It was given up; `id` is the message's."),
     )
 )]
@@ -39,5 +39,6 @@ pub async fn handle(
 ) -> Result<Response, Problem> {
     let message = outbound::read(body.value, app.allow_private)?;
     let known = dispatch::channel(&app, &path).await?;
-    Ok(dispatch::dispatch(&app, &known, message, key.as_deref()).await?.answer())
+    let once = Once { key: key.as_deref(), digest: body.digest };
+    Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())
 }

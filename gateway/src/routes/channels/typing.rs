@@ -56,9 +56,7 @@ pub async fn handle(
     let recipient = outbound::recipient(body.value.recipient.as_ref())?;
     let thread_id = outbound::id("thread_id", body.value.thread_id.as_ref())?;
     let known = dispatch::channel(&app, &path).await?;
-    if !known.channel.enabled {
-        return Err(Problem::conflict("the channel is switched off: enable it first"));
-    }
+    dispatch::switched_on(&known.channel)?;
     let shown = known.adapter()?.typing(&recipient, thread_id.as_deref());
     let late = |_| Problem::of(Kind::PlatformFailed, "the platform did not answer in time");
     match tokio::time::timeout(PATIENCE, shown).await.map_err(late)? {

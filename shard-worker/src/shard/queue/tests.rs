@@ -18,6 +18,8 @@ fn work(seq: i64, conversation: &str) -> Work {
         attempts: 0,
         platform_message_ids: Vec::new(),
         accepted_at_ms: 0,
+        retries: 0,
+        retried_at_ms: 0,
     }
 }
 
@@ -68,6 +70,30 @@ async fn what_is_done_is_not_done_again_when_it_arrives_late() {
     queue.begin_page(1, now);
     assert!(queue.end_page(due(vec![work(1, "a")]), false, now).is_empty());
     assert!(queue.known.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_set_back_to_work_is_done_once_more() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    let lane = queue.offer(work(1, "a")).unwrap();
+    queue.offer(work(2, "a"));
+    let revived = |seq| Work { id: work(1, "a").id, retries: 1, ..work(seq, "a") };
+    assert!(queue.offer(revived(3)).is_none());
+    queue.finished(&lane, now);
+    assert_eq!(attempt(&mut queue, &lane, now), 2, "it came before it was known to have ended");
+    queue.begin_page(3, now);
+    assert!(
+        queue.end_page(due(vec![work(2, "a"), revived(3)]), false, now).is_empty(),
+        "the lane has a runner"
+    );
+    queue.finished(&lane, now);
+    assert_eq!(attempt(&mut queue, &lane, now), 3, "the pass found it, behind what was in flight");
+    queue.finished(&lane, now);
+    assert!(matches!(queue.next(&lane, now), Next::Finished));
+    assert!(queue.offer(revived(3)).is_none() && queue.offer(work(1, "a")).is_none(), "and only once");
+    let again = Work { retries: 2, ..revived(4) };
+    assert_eq!(queue.offer(again), Some(lane), "until somebody does so again");
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ mod clients;
 mod cluster;
 mod contract;
 mod crash;
+mod dead_letters;
+mod events;
 mod fuzz;
 mod nats_away;
 mod settings;

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::calls::Call;
+use super::files;
 use crate::kit::http::{Http, classify};
 use crate::{ChannelError, MediaStream};
 
@@ -88,7 +90,11 @@ impl Api {
 
     /// Makes a call and reads its answer.
     pub(super) async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<T, ChannelError> {
-        self.call(self.http.calls(), call.method, &call.body, CALL_LIMIT).await
+        let client = self.http.calls();
+        if call.files.is_empty() {
+            return self.call(client, call.method, &call.body, CALL_LIMIT).await;
+        }
+        answer(self.post(client, call.method)?.timeout(CALL_LIMIT).multipart(form(call))).await
     }
 
     /// Makes a call of which only matters that it worked.
@@ -129,21 +135,47 @@ impl Api {
         body: &impl Serialize,
         limit: Duration,
     ) -> Result<T, ChannelError> {
-        let url = self.url(&format!("{}/bot{}/{method}", self.base, self.token))?;
-        let sent = client.post(url).timeout(limit).json(body).send().await;
-        let response = sent.map_err(|e| classify(&e.without_url()))?;
-        let status = response.status();
-        let bytes = response.bytes().await.map_err(|e| classify(&e.without_url()))?;
-        match serde_json::from_slice::<Envelope<T>>(&bytes) {
-            Ok(Envelope { ok: true, result: Some(result), .. }) => Ok(result),
-            Ok(refused) => Err(meaning(status, &refused.description, refused.parameters)),
-            Err(_) if status.is_success() => {
-                // It said 200, so it probably happened; only the answer can't be read.
-                Err(ChannelError::Uncertain("the platform's answer can't be read".to_owned()))
-            }
-            Err(_) => Err(meaning(status, "no explanation", None)),
-        }
+        answer(self.post(client, method)?.timeout(limit).json(body)).await
     }
+
+    fn post(&self, client: &Client, method: &str) -> Result<RequestBuilder, ChannelError> {
+        Ok(client.post(self.url(&format!("{}/bot{}/{method}", self.base, self.token))?))
+    }
+}
+
+async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ChannelError> {
+    let response = request.send().await.map_err(|e| classify(&e.without_url()))?;
+    let status = response.status();
+    let bytes = response.bytes().await.map_err(|e| classify(&e.without_url()))?;
+    match serde_json::from_slice::<Envelope<T>>(&bytes) {
+        Ok(Envelope { ok: true, result: Some(result), .. }) => Ok(result),
+        Ok(refused) => Err(meaning(status, &refused.description, refused.parameters)),
+        Err(_) if status.is_success() => {
+            // It said 200, so it probably happened; only the answer can't be read.
+            Err(ChannelError::Uncertain("the platform's answer can't be read".to_owned()))
+        }
+        Err(_) => Err(meaning(status, "no explanation", None)),
+    }
+}
+
+/// A call with files: parameters that are no texts are written as JSON.
+fn form(call: &Call) -> Form {
+    let mut form = Form::new();
+    for (key, value) in &call.body {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        form = form.text(key.clone(), text);
+    }
+    for (name, file) in &call.files {
+        form = form.part(name.clone(), file_part(file));
+    }
+    form
+}
+
+fn file_part(file: &files::File) -> Part {
+    let length = u64::try_from(file.bytes.len()).unwrap_or(u64::MAX);
+    let part = || Part::stream_with_length(file.bytes.clone(), length).file_name(file.name.clone());
+    // A host may have told a type that is none; Telegram can do without.
+    part().mime_str(&file.content_type).unwrap_or_else(|_| part())
 }
 
 /// Errors: <https://core.telegram.org/bots/api#responseparameters> and, for the codes,

@@ -1,12 +1,13 @@
 //! Parts as calls of the Bot API (<https://core.telegram.org/bots/api#available-methods>). Pure, so that every call can be
 //! checked against the platform's own description.
 //!
-//! Attachments go by their address, which Telegram fetches itself (up to 5 MB for photos, 20 MB for the rest). Uploading
-//! them instead would only change [`file`].
+//! Attachments go along as [`File`]s: one under the name of its parameter, those of an album under names of their own, to
+//! which the album refers.
 
-use claw_types::{Button, ButtonAction, Location, Media, MediaKind, Poll};
+use claw_types::{Button, ButtonAction, Location, Poll};
 use serde_json::{Map, Value, json};
 
+use super::files::File;
 use crate::kit::plan::{Content, Text};
 use crate::{ChannelError, Part};
 
@@ -17,15 +18,26 @@ pub(super) struct Call {
     pub(super) method: &'static str,
     /// Its parameters.
     pub(super) body: Map<String, Value>,
+    /// What is uploaded with it, by name.
+    pub(super) files: Vec<(String, File)>,
 }
 
 impl Call {
+    fn new(method: &'static str) -> Self {
+        Self { method, body: Map::new(), files: Vec::new() }
+    }
+
     fn to(method: &'static str, recipient: &str) -> Self {
-        Self { method, body: Map::from_iter([("chat_id".to_owned(), json!(recipient))]) }
+        Self::new(method).with("chat_id", json!(recipient))
     }
 
     fn with(mut self, key: &str, value: Value) -> Self {
         self.body.insert(key.to_owned(), value);
+        self
+    }
+
+    fn with_file(mut self, name: &str, file: &File) -> Self {
+        self.files.push((name.to_owned(), file.clone()));
         self
     }
 
@@ -49,18 +61,14 @@ impl Call {
     }
 }
 
-/// The call that sends a part, with or without its formatting.
-pub(super) fn of_part(part: &Part<'_>, formatted: bool) -> Result<Call, ChannelError> {
+/// The call that sends a part with its attachments, with or without its formatting.
+pub(super) fn of_part(part: &Part<'_>, files: &[File], formatted: bool) -> Result<Call, ChannelError> {
     let to = |method| Call::to(method, part.recipient);
     let piece = part.piece;
     let call = match &piece.content {
         Content::Text(text) => to("sendMessage").with_text("text", Some(text), formatted),
-        Content::Media { media, caption } => {
-            let (method, key) = media_method(media.kind);
-            to(method).with(key, file(media)).with_text("caption", caption.as_ref(), formatted)
-        }
-        Content::Album { media, caption } => {
-            to("sendMediaGroup").with("media", album(media, caption.as_ref(), formatted))
+        Content::Media { caption, .. } | Content::Album { caption, .. } => {
+            with_files(files, caption.as_ref(), formatted, &to)
         }
         Content::Location(place) => location(place, &to),
         Content::Poll(poll) => with_poll(to("sendPoll"), poll),
@@ -96,8 +104,7 @@ pub(super) fn typing(recipient: &str, thread_id: Option<&str>) -> Result<Call, C
 
 /// Ends the waiting sign on a button that was pressed.
 pub(super) fn answer(callback_id: &str) -> Call {
-    let body = Map::from_iter([("callback_query_id".to_owned(), json!(callback_id))]);
-    Call { method: "answerCallbackQuery", body }
+    Call::new("answerCallbackQuery").with("callback_query_id", json!(callback_id))
 }
 
 /// Where a new message goes: the topic, the message that it answers, the buttons below it.
@@ -128,32 +135,30 @@ fn number(key: &str, id: &str) -> Result<Value, ChannelError> {
     })
 }
 
-fn media_method(kind: MediaKind) -> (&'static str, &'static str) {
-    match kind {
-        MediaKind::Image => ("sendPhoto", "photo"),
-        MediaKind::Video => ("sendVideo", "video"),
-        MediaKind::Audio => ("sendAudio", "audio"),
-        MediaKind::Voice => ("sendVoice", "voice"),
-        MediaKind::File => ("sendDocument", "document"),
+fn with_files(
+    files: &[File],
+    caption: Option<&Text>,
+    formatted: bool,
+    to: &dyn Fn(&'static str) -> Call,
+) -> Call {
+    if let [file] = files {
+        let call = to(file.form.method()).with_file(file.form.key(), file);
+        return call.with_text("caption", caption, formatted);
     }
-}
-
-/// How an attachment is handed over.
-fn file(media: &Media) -> Value {
-    json!(media.url)
-}
-
-fn album(media: &[Media], caption: Option<&Text>, formatted: bool) -> Value {
-    let items = media.iter().enumerate().map(|(i, media)| {
-        let mut item = Call { method: "", body: Map::new() }
-            .with("type", json!(media_method(media.kind).1))
-            .with("media", file(media));
+    let mut call = to("sendMediaGroup");
+    let mut items = Vec::with_capacity(files.len());
+    for (i, file) in files.iter().enumerate() {
+        let name = format!("file{i}");
+        let mut item = Call::new("")
+            .with("type", json!(file.form.key()))
+            .with("media", json!(format!("attach://{name}")));
         if i == 0 {
             item = item.with_text("caption", caption, formatted);
         }
-        Value::Object(item.body)
-    });
-    items.collect()
+        items.push(Value::Object(item.body));
+        call = call.with_file(&name, file);
+    }
+    call.with("media", Value::Array(items))
 }
 
 fn location(place: &Location, to: &dyn Fn(&'static str) -> Call) -> Call {

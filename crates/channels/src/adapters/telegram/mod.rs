@@ -2,7 +2,8 @@
 //!
 //! Types are teloxide's; the calls are our own, because a bot object for each channel would bring a client, an error
 //! type and a retry policy of its own. An update is confirmed (by asking for the next offset) only after it was
-//! committed; the offset is kept in the database, so another worker goes on where this one stopped.
+//! committed; the offset is kept in the database, so another worker goes on where this one stopped. Attachments are
+//! fetched here and uploaded; `files` says as what.
 //!
 //! Must hold: the token never leaves this folder (it is part of every URL, so errors and links are made without it),
 //! and only the owner polls: Telegram ends the older of two polls with a 409.
@@ -10,6 +11,7 @@
 mod api;
 mod callback;
 mod calls;
+mod files;
 mod poll;
 mod send;
 #[cfg(test)]
@@ -25,6 +27,7 @@ use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
 use self::api::Api;
+use crate::kit::upload::Uploads;
 use crate::{
     About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind,
     MediaStream, Part, Probe, Receipt, Sink, TextUnit,
@@ -71,6 +74,7 @@ pub struct Telegram {
     api: Api,
     allowed_users: Vec<String>,
     poll: Duration,
+    uploads: Uploads,
     deps: Deps,
 }
 
@@ -137,6 +141,7 @@ impl Adapter for Telegram {
             api: Api::new(base, token, deps.http.clone()),
             allowed_users: config.allowed_users,
             poll: Duration::from_secs(config.poll_interval_secs.unwrap_or(30).clamp(1, 50)),
+            uploads: Uploads::new(&deps),
             deps,
         })
     }
@@ -163,7 +168,7 @@ impl Channel for Telegram {
     }
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
-        send::send(&self.api, part).await
+        send::send(&self.api, &self.uploads, part).await
     }
 
     async fn probe(&self) -> Result<Probe, ChannelError> {

@@ -1,21 +1,51 @@
-//! Sending a part: its call, what to do when the call is refused for its form, and what the answer means.
+//! Sending a part: what it needs is fetched, its call made, what to do when the call is refused for its form, and what the
+//! answer means.
 
 use serde_json::Value;
 
 use super::api::Api;
 use super::calls::{self, Call};
+use super::files::{self, File, Form};
 use crate::kit::plan::Content;
+use crate::kit::upload::Uploads;
 use crate::{ChannelError, Part, Receipt};
 
-/// Sends a part. What the platform can't read as formatting is sent as plain text at once: an answer without its bold words
-/// is better than none.
-pub(super) async fn send(api: &Api, part: &Part<'_>) -> Result<Receipt, ChannelError> {
-    let result = match attempt(api, part, calls::of_part(part, true)?).await {
-        Err(error) if said(&error, "can't parse entities") => {
-            attempt(api, part, calls::of_part(part, false)?).await
-        }
-        other => other,
+/// Sends a part.
+pub(super) async fn send(api: &Api, uploads: &Uploads, part: &Part<'_>) -> Result<Receipt, ChannelError> {
+    let media = match &part.piece.content {
+        Content::Media { media, .. } => std::slice::from_ref(media),
+        Content::Album { media, .. } => media,
+        _ => return receipt(part, hand_over(api, part, Vec::new()).await),
     };
+    // Their place is theirs until the platform has answered.
+    let held = uploads.fetch(media, part.accepted_at, files::MAX_BYTES).await?;
+    receipt(part, hand_over(api, part, files::of(media, &held.files)).await)
+}
+
+/// Makes the call, and once more in a plainer way when the platform can't read it: an answer without its bold words, or a
+/// picture as a file, is better than none.
+async fn hand_over(api: &Api, part: &Part<'_>, mut files: Vec<File>) -> Result<Value, ChannelError> {
+    let mut formatted = true;
+    loop {
+        match attempt(api, part, calls::of_part(part, &files, formatted)?).await {
+            Err(error) if formatted && said(&error, "can't parse entities") => formatted = false,
+            // Too long and thin, for instance, or broken. Of an album, some may have been sent.
+            Err(error) if is_photo(&files) && NO_PHOTO.iter().any(|words| said(&error, words)) => {
+                files::as_documents(&mut files);
+            }
+            other => return other,
+        }
+    }
+}
+
+/// How Telegram says that a picture can't be a photo.
+const NO_PHOTO: [&str; 3] = ["PHOTO_INVALID_DIMENSIONS", "PHOTO_SAVE_FILE_INVALID", "IMAGE_PROCESS_FAILED"];
+
+fn is_photo(files: &[File]) -> bool {
+    matches!(files, [file] if file.form == Form::Photo)
+}
+
+fn receipt(part: &Part<'_>, result: Result<Value, ChannelError>) -> Result<Receipt, ChannelError> {
     let content = &part.piece.content;
     let platform_message_id = match (content.target(), result) {
         (Some(target), Ok(_)) => target.to_owned(),

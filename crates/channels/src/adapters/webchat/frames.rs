@@ -181,7 +181,7 @@ pub fn deleted(items: &[HistoryItem]) -> HashSet<String> {
 /// A stored message, as frames ready to be sent, without those of messages that are `gone`.
 pub fn of_history(item: &HistoryItem, gone: &HashSet<String>) -> Vec<String> {
     let read = match item.direction {
-        Direction::In => serde_json::from_str(item.payload.get()).map(|body| vec![of_visitor(item, &body)]),
+        Direction::In => serde_json::from_str(item.payload.get()).map(|body| of_visitor(item, &body)),
         Direction::Out => {
             serde_json::from_str(item.payload.get()).map(|message| of_outbound(item, &message, gone))
         }
@@ -192,11 +192,15 @@ pub fn of_history(item: &HistoryItem, gone: &HashSet<String>) -> Vec<String> {
     })
 }
 
-fn of_visitor(item: &HistoryItem, body: &WebhookBody) -> String {
+fn of_visitor(item: &HistoryItem, body: &WebhookBody) -> Vec<String> {
+    // An event for the backend that shares the conversation; the visitor did not write it.
+    if body.sender.is_none() {
+        return Vec::new();
+    }
     let platform_id = body.platform_message_id.as_deref();
     // What was on the button is what the visitor said; its data is between the backend and itself.
     let pressed = body.metadata.get("button_text").and_then(Value::as_str);
-    Frame::Message {
+    let frame = Frame::Message {
         id: item.id.to_string(),
         seq: item.seq,
         client_id: platform_id.and_then(|id| id.rsplit_once(':')).map(|(_, client_id)| client_id),
@@ -206,8 +210,8 @@ fn of_visitor(item: &HistoryItem, body: &WebhookBody) -> String {
         media: None,
         buttons: &[],
         at: item.accepted_at,
-    }
-    .json()
+    };
+    vec![frame.json()]
 }
 
 fn of_outbound(item: &HistoryItem, message: &Outbound, gone: &HashSet<String>) -> Vec<String> {

@@ -1,16 +1,13 @@
 //! What is posted to the channel: whether it is genuine, and what it says.
 
 use chrono::{DateTime, Utc};
-use claw_secrets::signature;
+use claw_secrets::signature::{self, NotGenuine, Standard};
 use claw_types::{Inbound, MediaKind, MediaRef, Sender};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{MAX_ID, Webhook, excerpt, header, is_id};
 use crate::RawRequest;
-
-/// How far a signed timestamp may be from our clock; the tolerance of the Standard Webhooks libraries.
-const TOLERANCE_SECS: u64 = 300;
 
 const UNSIGNED: &str = "the request is not signed; send \"X-Webhook-Signature: sha256=<hex HMAC-SHA256 of the body>\" \
                         or the headers of Standard Webhooks, made with the channel's secret_env";
@@ -38,20 +35,17 @@ impl Webhook {
         else {
             return Err(UNSIGNED);
         };
-        let time: i64 = time.parse().map_err(|_| "webhook-timestamp must be whole seconds since 1970")?;
-        let key = signature::standard_key(&self.secret);
-        let expected = signature::sign_standard(&key, id, time, &request.body);
-        // Several while the sender changes its secret: any of them will do.
-        if !signatures.split(' ').any(|given| signature::same(given.as_bytes(), expected.as_bytes())) {
-            return Err(
-                "webhook-signature is not that of this id, time and exact body with the channel's secret_env",
-            );
-        }
-        if self.deps.clock.now().timestamp().abs_diff(time) > TOLERANCE_SECS {
-            return Err(
-                "webhook-timestamp is more than 5 minutes away from our time; sign the request again",
-            );
-        }
+        let given = Standard { id, time, signatures };
+        let now = self.deps.clock.now().timestamp();
+        given.verify(&self.secret, &request.body, now).map_err(|reason| match reason {
+            NotGenuine::Time => "webhook-timestamp must be whole seconds since 1970",
+            NotGenuine::Signature => {
+                "webhook-signature is not that of this id, time and exact body with the channel's secret_env"
+            }
+            NotGenuine::Stale => {
+                "webhook-timestamp is more than 5 minutes away from our time; sign the request again"
+            }
+        })?;
         Ok(id.to_owned())
     }
 

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use super::target;
 use crate::app::Shared;
 use crate::body::lenient::Ident;
-use crate::dispatch::{self, Sent};
+use crate::dispatch::{self, Once, Sent};
 use crate::error::Problem;
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
 use crate::outbound;
@@ -58,5 +58,6 @@ pub async fn handle(
         act: Act::Delete { message_ids: target.message_ids },
         ..Outbound::default()
     })?;
-    Ok(dispatch::dispatch(&app, &known, message, key.as_deref()).await?.answer())
+    let once = Once { key: key.as_deref(), digest: path.digest(&[]) };
+    Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())
 }

@@ -11,7 +11,7 @@ use super::target;
 use crate::app::Shared;
 use crate::body::Body;
 use crate::body::lenient::Ident;
-use crate::dispatch::{self, Sent};
+use crate::dispatch::{self, Once, Sent};
 use crate::error::Problem;
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
 use crate::outbound;
@@ -70,5 +70,6 @@ pub async fn handle(
         act: Act::Edit { message_id },
         ..Outbound::default()
     })?;
-    Ok(dispatch::dispatch(&app, &known, message, key.as_deref()).await?.answer())
+    let once = Once { key: key.as_deref(), digest: path.digest(&body.digest) };
+    Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())
 }

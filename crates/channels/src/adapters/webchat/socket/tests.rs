@@ -101,11 +101,11 @@ impl Hub for Memory {
             thread_id: None,
             timestamp: message.timestamp.unwrap(),
             metadata: message.metadata,
-            reply_to: ReplyTo {
+            reply_to: Some(ReplyTo {
                 channel: "webchat".to_owned(),
                 recipient: message.recipient,
                 thread_id: None,
-            },
+            }),
         };
         let payload = to_raw_value(&body).unwrap();
         if let Some(known) = messages.iter().find(|item| item.payload.get() == payload.get()) {

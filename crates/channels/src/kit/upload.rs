@@ -1,0 +1,147 @@
+//! Attachments for platforms that take them as uploads: fetched from where the caller keeps them, by [`fetch`]'s rules.
+//!
+//! The attachments of a part are in memory together until the platform has them. So that this is bounded whatever people
+//! send, a process holds those of [`AT_ONCE`] parts at most, each with as many bytes as its platform allows. A channel
+//! gets [`OF_A_CHANNEL`] of these places, because whoever names a slow host must not keep everybody else's attachments
+//! waiting. Who gets no place tries again later.
+//!
+//! Must hold: waiting and fetching end within [`PLACE_LIMIT`] and [`FETCH_LIMIT`], which leaves half of the minute that
+//! a send may take for the upload; no address gets into an error, as its query may be a secret: the host must do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use claw_runtime::Clock;
+use claw_types::{Media, MediaKind};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+use url::Url;
+
+use super::fetch::{FetchError, Fetched, Limits, fetch};
+use super::http::Http;
+use crate::{ChannelError, Deps};
+
+/// Parts of a process whose attachments are in memory.
+pub const AT_ONCE: usize = 4;
+/// How many of them may be one channel's.
+const OF_A_CHANNEL: usize = 2;
+/// How long to wait for a place among them.
+const PLACE_LIMIT: Duration = Duration::from_secs(5);
+/// How long all the attachments of a part may take.
+const FETCH_LIMIT: Duration = Duration::from_secs(20);
+/// A host that does not answer is asked again for this long after the message was accepted; the messages behind it wait.
+const PATIENCE: TimeDelta = TimeDelta::minutes(15);
+
+/// Fetches the attachments of one channel.
+pub struct Uploads {
+    http: Http,
+    clock: Arc<dyn Clock>,
+    own: Arc<Semaphore>,
+}
+
+/// Attachments in memory; they have their place until this is dropped.
+pub struct Held {
+    /// In the order in which they were asked for.
+    pub files: Vec<Fetched>,
+    _places: [OwnedSemaphorePermit; 2],
+}
+
+impl Uploads {
+    /// For the channel of these.
+    pub fn new(deps: &Deps) -> Self {
+        let own = Arc::new(Semaphore::new(OF_A_CHANNEL));
+        Self { http: deps.http.clone(), clock: Arc::clone(&deps.clock), own }
+    }
+
+    /// Fetches attachments that go together, of at most `max_bytes` together.
+    ///
+    /// # Errors
+    /// [`ChannelError::Retryable`] when the same may work later, [`ChannelError::Permanent`] when it will not.
+    pub async fn fetch(
+        &self,
+        media: &[Media],
+        accepted_at: DateTime<Utc>,
+        max_bytes: usize,
+    ) -> Result<Held, ChannelError> {
+        let places = self.places().await?;
+        let until = Instant::now() + FETCH_LIMIT;
+        let mut files = Vec::with_capacity(media.len());
+        let mut left = max_bytes;
+        for media in media {
+            let limits = Limits {
+                max_bytes: left,
+                allowed: types(media.kind),
+                timeout: until.saturating_duration_since(Instant::now()),
+            };
+            let fetched = fetch(&self.http, &media.url, limits).await;
+            let fetched = fetched.map_err(|error| self.meaning(media, error, accepted_at, max_bytes))?;
+            left = left.saturating_sub(fetched.bytes.len());
+            files.push(fetched);
+        }
+        Ok(Held { files, _places: places })
+    }
+
+    async fn places(&self) -> Result<[OwnedSemaphorePermit; 2], ChannelError> {
+        let both = async {
+            let own = Arc::clone(&self.own).acquire_owned().await?;
+            Ok::<_, AcquireError>([own, Arc::clone(self.http.places()).acquire_owned().await?])
+        };
+        match timeout(PLACE_LIMIT, both).await {
+            Ok(Ok(places)) => Ok(places),
+            // Nobody closes them, so it was the time.
+            _ => Err(ChannelError::Retryable("too many attachments are on their way already".to_owned())),
+        }
+    }
+
+    fn meaning(
+        &self,
+        media: &Media,
+        error: FetchError,
+        accepted_at: DateTime<Utc>,
+        max_bytes: usize,
+    ) -> ChannelError {
+        let what = named(media);
+        let passing = error.is_passing();
+        let reason = match error {
+            FetchError::TooLarge(left) if left < max_bytes => format!(
+                "the attachments that are sent together, up to {what}, have more than the {max_bytes} bytes that are \
+                 allowed; send them in several messages"
+            ),
+            // Of several, one gets what time the others left: that is not what its sender can change.
+            FetchError::TimedOut(_) => format!("{what} {}", FetchError::TimedOut(FETCH_LIMIT)),
+            error => format!("{what} {error}"),
+        };
+        let late = self.clock.now() - accepted_at > PATIENCE;
+        if passing && !late { ChannelError::Retryable(reason) } else { ChannelError::Permanent(reason) }
+    }
+}
+
+/// What a page in place of a picture is told by.
+fn types(kind: MediaKind) -> Option<&'static [&'static str]> {
+    match kind {
+        MediaKind::Image => Some(&["image/*"]),
+        MediaKind::Video => Some(&["video/*", "image/gif", "application/mp4", "application/ogg"]),
+        // Sound in a file for films is often told as a film.
+        MediaKind::Audio | MediaKind::Voice => {
+            Some(&["audio/*", "video/*", "application/mp4", "application/ogg"])
+        }
+        MediaKind::File => None,
+    }
+}
+
+/// The attachment without its address.
+fn named(media: &Media) -> String {
+    let kind = match media.kind {
+        MediaKind::Voice => "voice note",
+        kind => kind.as_str(),
+    };
+    let url = Url::parse(&media.url).ok();
+    match url.as_ref().and_then(Url::host_str) {
+        Some(host) => format!("the {kind} at {host}"),
+        None => format!("the address of the {kind}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,353 @@
+//! Scheduled jobs: what a user wants done when. Their runs are in [`crate::runs`].
+//!
+//! Scheduled times are computed here, in the transaction that stores them and by the database's clock: gateways' clocks
+//! may disagree, and a job must neither skip its first time nor have it twice because of that. Must hold: `next_due_at`
+//! is null or a time that the stored schedule has, and null for whatever is switched off.
+
+use chrono::{DateTime, Utc};
+use claw_schedule::{Limits, Schedule};
+use claw_types::{Action, UserId};
+use serde_json::{Map, Value, json};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use crate::targets::target;
+use crate::{Actor, Change, Error, Result, Store, Tenant};
+
+/// Most jobs of one user; a list shows them all.
+pub const JOBS: i64 = 1_000;
+
+/// A stored job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose.
+    pub user_id: UserId,
+    /// The name to show.
+    pub name: String,
+    /// What it is grouped by.
+    pub label: Option<String>,
+    /// Whether it is to run.
+    pub enabled: bool,
+    /// When, as it was sent.
+    pub schedule: Map<String, Value>,
+    /// `every`, `cron` or `at`.
+    pub schedule_type: String,
+    /// What, as it was sent.
+    pub action: Map<String, Value>,
+    /// `channel_message` or `assistant_task`.
+    pub action_type: String,
+    /// Whether it is over after one run.
+    pub one_shot: bool,
+    /// The client's own note of the platform.
+    pub channel_type: Option<Map<String, Value>>,
+    /// The client's own.
+    pub metadata: Option<Map<String, Value>>,
+    /// From where the intervals of an `every` are counted.
+    pub anchor_at: DateTime<Utc>,
+    /// The next scheduled time, if there is one.
+    pub next_due_at: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A job as it is to be.
+#[derive(Debug, Clone)]
+pub struct SaveJob {
+    /// The name to show.
+    pub name: String,
+    /// What it is grouped by.
+    pub label: Option<String>,
+    /// Whether it is to run; `None` keeps what is there, and a new job runs.
+    pub enabled: Option<bool>,
+    /// When.
+    pub plan: Schedule,
+    /// When, as it was sent.
+    pub schedule: Map<String, Value>,
+    /// What.
+    pub does: Action,
+    /// What, as it was sent.
+    pub action: Map<String, Value>,
+    /// Whether it is over after one run; what runs `at` a time always is.
+    pub one_shot: bool,
+    /// The client's own note of the platform.
+    pub channel_type: Option<Map<String, Value>>,
+    /// The client's own.
+    pub metadata: Option<Map<String, Value>>,
+}
+
+const COLUMNS: &str = "id, user_id, name, label, enabled, schedule::text as schedule, schedule_type, \
+     action::text as action, action_type, one_shot, channel_type::text as channel_type, \
+     metadata::text as metadata, anchor_at, next_due_at, created_at, updated_at";
+
+impl Store {
+    /// Makes a job. `idempotency` is the caller's key and the digest of the body; answers the job that was made under it
+    /// before, if any, and whether it is new.
+    ///
+    /// # Errors
+    /// [`Error::Schedule`] when it would never run, [`Error::NoTarget`] and [`Error::ManyTargets`] when its channel is
+    /// not clear, [`Error::TooMany`], [`Error::KeyReused`], [`Error::NotFound`] when the job made under the key was
+    /// deleted since; then nothing was stored.
+    pub async fn job_create(
+        &self,
+        user: &UserId,
+        id: Uuid,
+        save: &SaveJob,
+        actor: &Actor,
+        idempotency: Option<(&str, [u8; 32])>,
+    ) -> Result<(Job, bool)> {
+        let mut tenant = self.tenant(user).await?;
+        if let Some((key, digest)) = idempotency
+            && let Some(before) = tenant.once("job", key, digest, id).await?
+        {
+            return Ok((find(&mut tenant, before, false).await?, false));
+        }
+        let now = room(&mut tenant).await?;
+        save.plan.check(now)?;
+        if let Some(channel) = save.does.channel() {
+            target(&mut tenant, channel).await?;
+        }
+        let enabled = save.enabled.unwrap_or(true);
+        let sql = format!(
+            "insert into cron_jobs (name, label, enabled, schedule, schedule_type, action, action_type, one_shot,
+                 channel_type, metadata, anchor_at, next_due_at, id, user_id)
+             values ($1, $2, $3, $4::json, $5, $6::json, $7, $8, $9::json, $10::json, $11, $12, $13, $14)
+             returning {COLUMNS}"
+        );
+        let row = bind(sqlx::query(sqlx::AssertSqlSafe(sql)), save, enabled)?
+            .bind(now)
+            .bind(due(&save.plan, enabled, now, now))
+            .bind(id)
+            .bind(user.as_str())
+            .fetch_one(tenant.conn())
+            .await?;
+        let made = job(&row)?;
+        note(&mut tenant, actor, "job.created", &made).await?;
+        tenant.commit().await?;
+        Ok((made, true))
+    }
+
+    /// A user's jobs, oldest first, optionally with one label.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn jobs(&self, user: &UserId, label: Option<&str>) -> Result<Vec<Job>> {
+        let sql = format!(
+            "select {COLUMNS} from cron_jobs where user_id = $1 and ($2::text is null or label = $2)
+             order by created_at, id"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(user.as_str())
+            .bind(label)
+            .fetch_all(self.tenant(user).await?.conn())
+            .await?;
+        rows.iter().map(job).collect()
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the user has none of that id.
+    pub async fn job(&self, user: &UserId, id: Uuid) -> Result<Job> {
+        find(&mut self.tenant(user).await?, id, false).await
+    }
+
+    /// Replaces everything of a job. The intervals of an unchanged `every` go on as they were.
+    ///
+    /// What is as it was is not checked again: the client writes whole jobs back, and must be able to rename one whose
+    /// channel or whose time is gone.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Schedule`] when it has a new schedule, or is switched on, and would never run;
+    /// [`Error::NoTarget`] and [`Error::ManyTargets`] when it names another channel, which is not clear. Then nothing was
+    /// changed.
+    pub async fn job_replace(&self, user: &UserId, id: Uuid, save: &SaveJob, actor: &Actor) -> Result<Job> {
+        let mut tenant = self.tenant(user).await?;
+        let before = find(&mut tenant, id, true).await?;
+        let now = now(&mut tenant).await?;
+        let enabled = save.enabled.unwrap_or(before.enabled);
+        let unchanged = before.schedule == save.schedule;
+        if !unchanged || (enabled && !before.enabled) {
+            save.plan.check(now)?;
+        }
+        let named = Action::read(&before.action).ok();
+        if let Some(channel) = save.does.channel()
+            && named.as_ref().and_then(Action::channel) != Some(channel)
+        {
+            target(&mut tenant, channel).await?;
+        }
+        let anchor = if unchanged { before.anchor_at } else { now };
+        let sql = format!(
+            "update cron_jobs set name = $1, label = $2, enabled = $3, schedule = $4::json, schedule_type = $5,
+                 action = $6::json, action_type = $7, one_shot = $8, channel_type = $9::json, metadata = $10::json,
+                 anchor_at = $11, next_due_at = $12, updated_at = now()
+             where id = $13 returning {COLUMNS}"
+        );
+        let row = bind(sqlx::query(sqlx::AssertSqlSafe(sql)), save, enabled)?
+            .bind(anchor)
+            .bind(due(&save.plan, enabled, now, anchor))
+            .bind(id)
+            .fetch_one(tenant.conn())
+            .await?;
+        let changed = job(&row)?;
+        note(&mut tenant, actor, "job.changed", &changed).await?;
+        tenant.commit().await?;
+        Ok(changed)
+    }
+
+    /// Switches a job on or off. Times that passed while it was off are not made up for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Schedule`] when it would never run again. Then nothing was changed.
+    pub async fn job_enable(&self, user: &UserId, id: Uuid, enabled: bool, actor: &Actor) -> Result<Job> {
+        let mut tenant = self.tenant(user).await?;
+        let before = find(&mut tenant, id, true).await?;
+        if before.enabled == enabled {
+            return Ok(before);
+        }
+        let now = now(&mut tenant).await?;
+        let plan = before.plan()?;
+        if enabled {
+            plan.check(now)?;
+        }
+        let sql = format!(
+            "update cron_jobs set enabled = $2, next_due_at = $3, updated_at = now() where id = $1 returning {COLUMNS}"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(id)
+            .bind(enabled)
+            .bind(due(&plan, enabled, now, before.anchor_at))
+            .fetch_one(tenant.conn())
+            .await?;
+        let changed = job(&row)?;
+        note(&mut tenant, actor, "job.changed", &changed).await?;
+        tenant.commit().await?;
+        Ok(changed)
+    }
+
+    /// Deletes a job; its runs stay known.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn job_delete(&self, user: &UserId, id: Uuid, actor: &Actor) -> Result<Job> {
+        let mut tenant = self.tenant(user).await?;
+        let sql = format!("delete from cron_jobs where id = $1 and user_id = $2 returning {COLUMNS}");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(id)
+            .bind(user.as_str())
+            .fetch_optional(tenant.conn())
+            .await?;
+        let gone = job(&row.ok_or(Error::NotFound("job"))?)?;
+        note(&mut tenant, actor, "job.deleted", &gone).await?;
+        tenant.commit().await?;
+        Ok(gone)
+    }
+}
+
+impl Job {
+    /// Its schedule, read. Limits are for new jobs: what was stored once goes on.
+    ///
+    /// # Errors
+    /// [`Error::BadRow`] when this version can't read it.
+    pub fn plan(&self) -> Result<Schedule> {
+        Schedule::parse(&self.schedule, Limits::default())
+            .map_err(|_| bad(self.id, "schedule", &Value::from(self.schedule.clone()).to_string()))
+    }
+}
+
+fn due(plan: &Schedule, enabled: bool, now: DateTime<Utc>, anchor: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if enabled { plan.next_after(now, anchor) } else { None }
+}
+
+pub(crate) async fn find(tenant: &mut Tenant, id: Uuid, lock: bool) -> Result<Job> {
+    let lock = if lock { " for update" } else { "" };
+    let sql = format!("select {COLUMNS} from cron_jobs where id = $1 and user_id = $2{lock}");
+    let user = tenant.user().clone();
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(id)
+        .bind(user.as_str())
+        .fetch_optional(tenant.conn())
+        .await?;
+    job(&row.ok_or(Error::NotFound("job"))?)
+}
+
+/// The transaction's time.
+async fn now(tenant: &mut Tenant) -> Result<DateTime<Utc>> {
+    Ok(sqlx::query_scalar("select now()").fetch_one(tenant.conn()).await?)
+}
+
+/// Whether the user may have one more, and the transaction's time. Until its end nobody else makes one for this user:
+/// two at once would both see the last place free.
+async fn room(tenant: &mut Tenant) -> Result<DateTime<Utc>> {
+    let user = tenant.user().clone();
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended('cron_jobs:' || $1, 0))")
+        .bind(user.as_str())
+        .execute(tenant.conn())
+        .await?;
+    let (count, now): (i64, DateTime<Utc>) =
+        sqlx::query_as("select count(*), now() from cron_jobs where user_id = $1")
+            .bind(user.as_str())
+            .fetch_one(tenant.conn())
+            .await?;
+    if count >= JOBS { Err(Error::TooMany { what: "jobs", limit: JOBS }) } else { Ok(now) }
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+/// The first ten values of an insert and of an update.
+fn bind<'q>(query: Query<'q>, save: &SaveJob, enabled: bool) -> Result<Query<'q>> {
+    let json = |map: &Option<Map<String, Value>>| map.as_ref().map(serde_json::to_string).transpose();
+    let once = save.one_shot || matches!(save.plan, Schedule::At { .. });
+    Ok(query
+        .bind(save.name.clone())
+        .bind(save.label.clone())
+        .bind(enabled)
+        .bind(serde_json::to_string(&save.schedule)?)
+        .bind(save.plan.schedule_type())
+        .bind(serde_json::to_string(&save.action)?)
+        .bind(save.does.action_type().as_str())
+        .bind(once)
+        .bind(json(&save.channel_type)?)
+        .bind(json(&save.metadata)?))
+}
+
+async fn note(tenant: &mut Tenant, actor: &Actor, action: &'static str, job: &Job) -> Result<()> {
+    let detail = json!({"name": job.name, "schedule": job.schedule, "action_type": job.action_type,
+                        "enabled": job.enabled});
+    tenant.audit(actor, &Change { action, subject: &job.id.to_string(), detail }).await
+}
+
+fn job(row: &PgRow) -> Result<Job> {
+    let id: Uuid = row.try_get("id")?;
+    let user: String = row.try_get("user_id")?;
+    let optional = |column: &str| -> Result<Option<Map<String, Value>>> {
+        let text: Option<String> = row.try_get(column)?;
+        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+    };
+    Ok(Job {
+        id,
+        user_id: user.parse().map_err(|_| bad(id, "user_id", &user))?,
+        name: row.try_get("name")?,
+        label: row.try_get("label")?,
+        enabled: row.try_get("enabled")?,
+        schedule: serde_json::from_str(row.try_get("schedule")?)?,
+        schedule_type: row.try_get("schedule_type")?,
+        action: serde_json::from_str(row.try_get("action")?)?,
+        action_type: row.try_get("action_type")?,
+        one_shot: row.try_get("one_shot")?,
+        channel_type: optional("channel_type")?,
+        metadata: optional("metadata")?,
+        anchor_at: row.try_get("anchor_at")?,
+        next_due_at: row.try_get("next_due_at")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}
+
+fn bad(id: Uuid, column: &'static str, value: &str) -> Error {
+    Error::BadRow { table: "cron_jobs", id: id.to_string(), column, value: value.to_owned() }
+}

@@ -1,0 +1,237 @@
+//! Runs of scheduled jobs: begun before anything is done, finished once.
+//!
+//! A process may die in between. So a run that is still `running` at its deadline is nobody's any more, and is shown as
+//! `timeout` by every reader at once, without anyone having to write that.
+
+use chrono::{DateTime, Utc};
+use claw_types::{MessageId, UserId};
+use serde_json::{Map, Value, json};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use crate::jobs::{Job, find};
+use crate::{Actor, Change, Error, Result, Store};
+
+/// Longest reason that is kept, in characters.
+const REASON_LIMIT: usize = 1_000;
+/// Forgotten at once, so that a statement stays short.
+const FORGET: i64 = 10_000;
+/// What a run without an end says.
+const OVERDUE: &str = "it did not finish in time: the process that ran it was stopped or lost its database";
+
+/// How a run went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunStatus {
+    /// Somebody is at it.
+    Running,
+    /// The message is sent, or safely on its way.
+    Ok,
+    /// It was refused.
+    Error,
+    /// Nobody finished it.
+    Timeout,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Its id.
+    pub id: Uuid,
+    /// Its place; also the cursor.
+    pub seq: i64,
+    /// Of which job; it may be gone.
+    pub job_id: Uuid,
+    /// What that job was called then.
+    pub job_name: String,
+    /// How it went.
+    pub status: RunStatus,
+    /// The scheduled time that it is for; `None` for one that somebody asked for.
+    pub scheduled_for: Option<DateTime<Utc>>,
+    /// When it was begun.
+    pub started_at: DateTime<Utc>,
+    /// When it was over.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// How long it took.
+    pub duration_ms: Option<i64>,
+    /// Why it failed.
+    pub error_message: Option<String>,
+    /// The kind of the job's action then.
+    pub action_type: String,
+    /// The kind of the job's schedule then.
+    pub schedule_type: String,
+    /// What is worth keeping of it.
+    pub metadata: Option<Map<String, Value>>,
+    /// The message that it made.
+    pub message_id: Option<MessageId>,
+}
+
+impl RunStatus {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Running, Self::Ok, Self::Error, Self::Timeout];
+
+    /// As stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    /// The status that [`Self::as_str`] names.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+impl Store {
+    /// Begins a run that somebody asked for; it has so many seconds. Answers the job as it is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the user has no such job.
+    pub async fn run_test(
+        &self,
+        user: &UserId,
+        job: Uuid,
+        run: Uuid,
+        seconds: f64,
+        actor: &Actor,
+    ) -> Result<Job> {
+        let mut tenant = self.tenant(user).await?;
+        let job = find(&mut tenant, job, false).await?;
+        sqlx::query(
+            "insert into cron_runs (id, user_id, job_id, job_name, status, deadline_at, action_type, schedule_type,
+                 metadata)
+             values ($1, $2, $3, $4, 'running', now() + make_interval(secs => $5), $6, $7, $8::json)",
+        )
+        .bind(run)
+        .bind(user.as_str())
+        .bind(job.id)
+        .bind(&job.name)
+        .bind(seconds)
+        .bind(&job.action_type)
+        .bind(&job.schedule_type)
+        .bind(json!({"test": true}).to_string())
+        .execute(tenant.conn())
+        .await?;
+        let detail = json!({"name": job.name, "run": run});
+        let change = Change { action: "job.tested", subject: &job.id.to_string(), detail };
+        tenant.audit(actor, &change).await?;
+        tenant.commit().await?;
+        Ok(job)
+    }
+
+    /// Finishes a run with the message it made or the reason why it failed. One that is finished stays as it is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn run_finish(
+        &self,
+        user: &UserId,
+        run: Uuid,
+        message: Option<MessageId>,
+        error: Option<&str>,
+    ) -> Result<()> {
+        let mut tenant = self.tenant(user).await?;
+        let status = if error.is_none() { RunStatus::Ok } else { RunStatus::Error };
+        // A reason may quote a platform, and PostgreSQL text can't hold NUL.
+        let reason =
+            error.map(|text| text.chars().filter(|c| !c.is_control()).take(REASON_LIMIT).collect::<String>());
+        sqlx::query(
+            "update cron_runs set status = $2, error_message = $3, message_id = $4, finished_at = clock_timestamp(),
+                 duration_ms = (extract(epoch from clock_timestamp() - started_at) * 1000)::bigint
+             where id = $1 and status = 'running'",
+        )
+        .bind(run)
+        .bind(status.as_str())
+        .bind(reason)
+        .bind(message.map(|message| message.0))
+        .execute(tenant.conn())
+        .await?;
+        tenant.commit().await
+    }
+
+    /// A user's runs, of one job or of all, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn runs(
+        &self,
+        user: &UserId,
+        job: Option<Uuid>,
+        before: Option<i64>,
+        limit: i64,
+    ) -> Result<Vec<Run>> {
+        // Two statements, so that each has its index.
+        let whose = if job.is_some() { "r.job_id = $2" } else { "$2::uuid is null" };
+        let sql = format!(
+            "select r.id, r.seq, r.job_id, r.job_name, r.status, r.scheduled_for, r.started_at, r.deadline_at,
+                 r.finished_at, r.duration_ms, r.error_message, r.action_type, r.schedule_type,
+                 r.metadata::text as metadata, r.message_id,
+                 r.status = 'running' and r.deadline_at <= now() as overdue
+             from cron_runs r
+             where r.user_id = $1 and {whose} and r.seq < $3
+             order by r.seq desc limit $4"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(user.as_str())
+            .bind(job)
+            .bind(before.unwrap_or(i64::MAX))
+            .bind(limit)
+            .fetch_all(self.tenant(user).await?.conn())
+            .await?;
+        rows.iter().map(run).collect()
+    }
+
+    /// Forgets runs older than `days`, some of them at a time. Tells how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn runs_forget(&self, days: i32) -> Result<u64> {
+        let done = sqlx::query(
+            "delete from cron_runs where id in (
+                 select id from cron_runs where started_at < now() - make_interval(days => $1)
+                 order by started_at limit $2)",
+        )
+        .bind(days)
+        .bind(FORGET)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+fn run(row: &PgRow) -> Result<Run> {
+    let id: Uuid = row.try_get("id")?;
+    let (status, overdue): (String, bool) = (row.try_get("status")?, row.try_get("overdue")?);
+    let bad =
+        || Error::BadRow { table: "cron_runs", id: id.to_string(), column: "status", value: status.clone() };
+    let metadata: Option<String> = row.try_get("metadata")?;
+    let message: Option<Uuid> = row.try_get("message_id")?;
+    let mut run = Run {
+        id,
+        seq: row.try_get("seq")?,
+        job_id: row.try_get("job_id")?,
+        job_name: row.try_get("job_name")?,
+        status: RunStatus::parse(&status).ok_or_else(bad)?,
+        scheduled_for: row.try_get("scheduled_for")?,
+        started_at: row.try_get("started_at")?,
+        finished_at: row.try_get("finished_at")?,
+        duration_ms: row.try_get("duration_ms")?,
+        error_message: row.try_get("error_message")?,
+        action_type: row.try_get("action_type")?,
+        schedule_type: row.try_get("schedule_type")?,
+        metadata: metadata.map(|text| serde_json::from_str(&text)).transpose()?,
+        message_id: message.map(MessageId),
+    };
+    if overdue {
+        let deadline: DateTime<Utc> = row.try_get("deadline_at")?;
+        run.status = RunStatus::Timeout;
+        run.finished_at = Some(deadline);
+        run.duration_ms = Some((deadline - run.started_at).num_milliseconds());
+        run.error_message = Some(OVERDUE.to_owned());
+    }
+    Ok(run)
+}

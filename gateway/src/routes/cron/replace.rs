@@ -1,0 +1,36 @@
+//! `PUT /api/users/{user}/cron/jobs/{id}`.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::body::JobBody;
+use super::view::JobView;
+use crate::app::Shared;
+use crate::auth::Principal;
+use crate::body::Body;
+use crate::error::Problem;
+use crate::path::{ItemParams, ItemPath};
+
+/// Replaces all of a job. A channel that the job did not name before must be there; a new schedule must have a time to
+/// come.
+///
+/// # Errors
+/// 400 for what makes no sense, 404 for a job that is not there; then nothing was changed.
+#[utoipa::path(
+    put, path = "/api/users/{user}/cron/jobs/{id}", tag = "cron", operation_id = "replace_job", params(ItemParams),
+    request_body = JobBody,
+    responses(
+        (status = 200, description = "The job as it is now.", body = JobView),
+        (status = 404, description = "There is no such job."),
+    )
+)]
+pub async fn handle(
+    State(app): State<Shared>,
+    principal: Principal,
+    path: ItemPath,
+    body: Body<JobBody>,
+) -> Result<Json<JobView>, Problem> {
+    let save = body.value.checked()?;
+    let job = app.store.job_replace(&path.user, path.id, &save, &principal.actor()).await?;
+    Ok(Json(job.into()))
+}

@@ -1,0 +1,94 @@
+//! `POST /api/users/{user}/cron/jobs/{id}/test`: runs a job now.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use claw_store::{Actor, Job};
+use serde::Serialize;
+use tokio::sync::oneshot;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::app::{App, Shared};
+use crate::auth::Principal;
+use crate::error::Problem;
+use crate::path::{ItemParams, ItemPath};
+use crate::perform::{self, Outcome};
+
+/// What a run may take beside the wait for its delivery, before nobody is believed to be at it any more.
+const SLACK_SECONDS: f64 = 30.0;
+
+/// What became of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CronTest)]
+pub struct Tested {
+    /// `ok`: the message is sent, or safely on its way. `error`: it was refused.
+    #[schema(example = "ok")]
+    status: &'static str,
+    /// The job's.
+    id: Uuid,
+    name: String,
+    action_type: String,
+    /// How far it got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Whether the job runs by itself, too.
+    enabled: bool,
+    /// The run in the history.
+    run_id: Uuid,
+    /// The message that it made; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<Uuid>,
+}
+
+/// Runs a job now, whether it is switched on or not, and tells what became of it: the message really goes to the
+/// person, the task to the agent. The run is in the history with `"metadata": {"test": true}`.
+///
+/// # Errors
+/// 404 for a job that is not there. A run that fails is no error of this call.
+#[utoipa::path(
+    post, path = "/api/users/{user}/cron/jobs/{id}/test", tag = "cron", operation_id = "test_job", params(ItemParams),
+    responses(
+        (status = 200, description = "It was run.", body = Tested),
+        (status = 404, description = "There is no such job."),
+    )
+)]
+pub async fn handle(
+    State(app): State<Shared>,
+    principal: Principal,
+    path: ItemPath,
+) -> Result<Json<Tested>, Problem> {
+    let (tell, told) = oneshot::channel();
+    let (this, actor) = (Arc::clone(&app), principal.actor());
+    // In a task of its own: a caller that goes away does not leave a run without its end.
+    app.lifecycle.spawn("test of a job", async move {
+        // Nobody listens when the caller is gone.
+        drop(tell.send(run(&this, &path, &actor).await));
+    });
+    // Not told: the process is being stopped the hard way.
+    told.await.map_err(|_| Problem::unavailable())?.map(Json)
+}
+
+async fn run(app: &App, path: &ItemPath, actor: &Actor) -> Result<Tested, Problem> {
+    let run = app.ids.next();
+    let seconds = app.send_wait.as_secs_f64() + SLACK_SECONDS;
+    let job = app.store.run_test(&path.user, path.id, run, seconds, actor).await?;
+    let outcome = perform::perform(app, &job, run).await;
+    let error = outcome.said.as_ref().err().map(String::as_str);
+    app.store.run_finish(&path.user, run, outcome.message, error).await?;
+    Ok(tested(job, run, outcome))
+}
+
+fn tested(job: Job, run_id: Uuid, outcome: Outcome) -> Tested {
+    let Job { id, name, action_type, enabled, .. } = job;
+    let message_id = outcome.message.map(|message| message.0);
+    let (status, message, error) = match outcome.said {
+        Ok(message) => ("ok", Some(message), None),
+        Err(error) => ("error", None, Some(error)),
+    };
+    Tested { status, id, name, action_type, message, error, enabled, run_id, message_id }
+}

@@ -1,0 +1,118 @@
+//! Jobs and runs as the API shows them. The keys are the client's (docs: the wire contract).
+
+use chrono::{DateTime, Utc};
+use claw_store::{Job, Run};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A job.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CronJob)]
+pub struct JobView {
+    id: Uuid,
+    name: String,
+    label: Option<String>,
+    /// Whether it is to run.
+    enabled: bool,
+    /// `every`, `cron` or `at`.
+    schedule_type: String,
+    /// As it was sent.
+    #[schema(value_type = Object)]
+    schedule: Map<String, Value>,
+    /// `channel_message` or `assistant_task`.
+    action_type: String,
+    /// As it was sent.
+    #[schema(value_type = Object)]
+    action: Map<String, Value>,
+    /// Whether it is over after one run.
+    one_shot: bool,
+    /// As it was sent.
+    #[schema(value_type = Option<Object>)]
+    channel_type: Option<Map<String, Value>>,
+    /// As it was sent.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    /// The next scheduled time; null when it is switched off or has none any more.
+    next_run_at: Option<DateTime<Utc>>,
+}
+
+/// A run of a job.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CronRun)]
+pub struct RunView {
+    id: Uuid,
+    /// Of which job; it may have been deleted since.
+    job_id: Uuid,
+    /// What the job was called then.
+    job_name: String,
+    /// `running`; `ok`: the message is sent or safely on its way; `error`: it was refused; `timeout`: nobody finished it.
+    status: &'static str,
+    /// The scheduled time that it is for; null for a test.
+    scheduled_for: Option<DateTime<Utc>>,
+    started_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+    duration_ms: Option<i64>,
+    /// Why it failed.
+    error_message: Option<String>,
+    action_type: String,
+    schedule_type: String,
+    /// `{"test": true}` for a test.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+    /// The message that it made.
+    message_id: Option<Uuid>,
+}
+
+/// Runs, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CronRuns)]
+pub struct Runs {
+    pub runs: Vec<RunView>,
+    /// The cursor of the next page; null on the last one.
+    pub next_cursor: Option<i64>,
+}
+
+impl From<Job> for JobView {
+    fn from(job: Job) -> Self {
+        Self {
+            id: job.id,
+            name: job.name,
+            label: job.label,
+            enabled: job.enabled,
+            schedule_type: job.schedule_type,
+            schedule: job.schedule,
+            action_type: job.action_type,
+            action: job.action,
+            one_shot: job.one_shot,
+            channel_type: job.channel_type,
+            metadata: job.metadata,
+            created_at: job.created_at,
+            updated_at: job.updated_at,
+            next_run_at: job.next_due_at,
+        }
+    }
+}
+
+impl From<Run> for RunView {
+    fn from(run: Run) -> Self {
+        Self {
+            id: run.id,
+            job_id: run.job_id,
+            job_name: run.job_name,
+            status: run.status.as_str(),
+            scheduled_for: run.scheduled_for,
+            started_at: run.started_at,
+            finished_at: run.finished_at,
+            duration_ms: run.duration_ms,
+            error_message: run.error_message,
+            action_type: run.action_type,
+            schedule_type: run.schedule_type,
+            metadata: run.metadata,
+            message_id: run.message_id.map(|message| message.0),
+        }
+    }
+}

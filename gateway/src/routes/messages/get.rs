@@ -1,0 +1,29 @@
+//! `GET /api/users/{user}/messages/{id}`.
+
+use axum::Json;
+use axum::extract::State;
+use claw_store::Error;
+use claw_types::MessageId;
+
+use super::view::DetailView;
+use crate::app::Shared;
+use crate::error::Problem;
+use crate::path::{ItemParams, ItemPath};
+
+/// Shows one message with its body, its attempts and what is known of its way.
+///
+/// # Errors
+/// 404 when the user has no such message.
+#[utoipa::path(
+    get, path = "/api/users/{user}/messages/{id}", tag = "messages", operation_id = "get_message",
+    params(ItemParams),
+    responses(
+        (status = 200, description = "The message.", body = DetailView),
+        (status = 404, description = "The user has no such message."),
+    )
+)]
+pub async fn handle(State(app): State<Shared>, path: ItemPath) -> Result<Json<DetailView>, Problem> {
+    let mut tenant = app.store.tenant(&path.user).await?;
+    let found = tenant.message(MessageId(path.id)).await?;
+    Ok(Json(found.ok_or(Error::NotFound("message"))?.into()))
+}
