@@ -10,6 +10,8 @@ CARGO ?= cargo
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # Arguments for the load generator, as in `make bench BENCH_ARGS="--help"`.
 BENCH_ARGS ?=
+# Arguments for the fuzzer, as in `make fuzz-api FUZZ_ARGS="--seed 7"`.
+FUZZ_ARGS ?=
 
 # A database and a broker for as long as a command runs.
 WITH_SERVICES := II_CLAW_BIN=$(TARGET)/debug/ii-claw $(TARGET)/debug/with-services
@@ -26,7 +28,7 @@ setup: ## Install what is missing to run: PostgreSQL and nats-server
 	@scripts/setup.sh run
 
 .PHONY: setup-test
-setup-test: ## Install what is missing to test, too: Python, Node and their packages
+setup-test: ## Install what is missing to test, too: nginx, Python, Node and their packages
 	@scripts/setup.sh test
 
 .PHONY: run
@@ -69,6 +71,11 @@ release: ## Build the optimised programs
 .PHONY: bench
 bench: setup release ## Measure under load, e.g. make bench BENCH_ARGS="--help"
 	II_CLAW_BIN=$(TARGET)/release/ii-claw $(CARGO) run --release --locked -p claw-bench -- $(BENCH_ARGS)
+
+.PHONY: fuzz-api
+fuzz-api: setup-test ## Fuzz the API by its own document: at least 5,000 requests
+	$(CARGO) build --locked -p ii-claw
+	II_CLAW_BIN=$(TARGET)/debug/ii-claw target/venv/bin/python tests/fuzz/run.py $(FUZZ_ARGS)
 
 # The list of known vulnerabilities is a git repository of its own, which is not
 # reachable from everywhere. All the rest is checked anywhere.

@@ -2,7 +2,7 @@
 # Installs what is missing on this machine, and nothing else.
 #
 #   scripts/setup.sh run    what `make run` needs: PostgreSQL, nats-server
-#   scripts/setup.sh test   and what `make test` needs: Python, Node and their packages
+#   scripts/setup.sh test   and what `make test` needs: nginx, Python, Node and their packages
 #
 # It is quick when everything is there. Packages come from apt; elsewhere it says
 # what to install. No system-wide server is left running that was not there before.
@@ -49,6 +49,8 @@ have_nats() {
     if [ -n "${II_CLAW_NATS_BIN:-}" ]; then return 0; fi
     have nats-server || [ -x /usr/sbin/nats-server ]
 }
+
+have_nginx() { have nginx || [ -x /usr/sbin/nginx ]; }
 
 have_python() { have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null; }
 
@@ -105,6 +107,22 @@ install_nats() {
     fi
 }
 
+# Debian's package starts a server on port 80; the tests run their own.
+install_nginx() {
+    local policy=/usr/sbin/policy-rc.d ours=no status=0
+    if [ ! -e "$policy" ]; then
+        ours=yes
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+        "${as_root[@]}" chmod 755 "$policy"
+    fi
+    apt_install nginx-light || status=$?
+    [ "$ours" = no ] || "${as_root[@]}" rm -f "$policy"
+    if [ "$status" -eq 0 ] && [ -d /run/systemd/system ]; then
+        "${as_root[@]}" systemctl disable --now nginx || say "setup: could not stop the nginx service"
+    fi
+    return "$status"
+}
+
 install_missing() {
     local missing=()
     have_postgres || missing+=(postgresql)
@@ -112,6 +130,7 @@ install_missing() {
     [ -z "${II_CLAW_POSTGRES_BIN:-}" ] || have_postgres ||
         die "II_CLAW_POSTGRES_BIN does not hold the programs of PostgreSQL $OLDEST_POSTGRES or newer"
     if [ "$1" = test ]; then
+        have_nginx || missing+=(nginx-light)
         have_python || missing+=(python3 python3-venv)
         have node || missing+=(nodejs npm)
         have curl || missing+=(curl)
@@ -124,6 +143,7 @@ install_missing() {
         case $package in
         postgresql) install_postgres ;;
         nats-server) install_nats ;;
+        nginx-light) install_nginx ;;
         *) others+=("$package") ;;
         esac
     done
@@ -136,6 +156,7 @@ check() {
 install it from PostgreSQL's own packages, or set II_CLAW_POSTGRES_BIN to the directory of its programs"
     have_nats || die "nats-server could not be installed: set II_CLAW_NATS_BIN to the program"
     [ "$1" = test ] || return 0
+    have_nginx || die "nginx is needed: install it, any version since 1.19.5"
     have_python || die "python3 with its venv module is needed"
     have npm || die "npm is needed beside node"
     local node
@@ -148,7 +169,7 @@ install it from PostgreSQL's own packages, or set II_CLAW_POSTGRES_BIN to the di
 
 # A copy of the lists that were installed tells whether there is anything to do.
 python_packages() {
-    local venv=target/venv wanted=(tests/contract/requirements.txt tests/peers/s3/requirements.txt)
+    local venv=target/venv wanted=({tests/contract,tests/fuzz,tests/peers/s3,clients/python/tests}/requirements.txt)
     if "$venv/bin/python" -c '' 2>/dev/null && cat "${wanted[@]}" | cmp -s - "$venv/installed.txt"; then return; fi
     say "setup: installing ${wanted[*]} in $venv"
     mkdir -p target

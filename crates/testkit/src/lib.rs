@@ -4,11 +4,13 @@
 //! `TEST_DATABASE_URL` and `TEST_NATS_URL`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't be set up must fail loudly")]
 
+pub mod balancer;
 pub mod database;
 pub mod eventually;
 pub mod process;
 pub mod receiver;
 
+pub use balancer::Balancer;
 pub use database::TestDatabase;
 pub use eventually::eventually;
 pub use process::{Claw, emulator, s3};

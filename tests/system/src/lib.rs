@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use claw_runtime::{Ids, OsRandom, SystemClock};
-use claw_testkit::{Claw, Receiver, TestDatabase, eventually};
+use claw_testkit::{Balancer, Claw, Receiver, TestDatabase, eventually};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::process::Command;
 
 /// The operator's key of every test cluster.
 pub const API_KEY: &str = "test-api-key-0123456789";
@@ -118,6 +120,14 @@ impl Cluster {
         cluster
     }
 
+    /// With another value of this setting in every process that is started from now on.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Starts a process with the cluster's settings and these.
     pub fn start(&self, args: &[&str], more: &[(&str, &str)]) -> Claw {
         let settings = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -129,6 +139,15 @@ impl Cluster {
         let mut gateway = self.start(&["gateway"], &[("II_CLAW_LISTEN", "127.0.0.1:0")]);
         let address = address_in(&gateway.wait_for_line("the gateway listens on").await);
         (gateway, Api::new(&format!("http://{address}")))
+    }
+
+    /// Starts two gateways behind a round robin; the last API is the round robin's.
+    pub async fn gateways(&self) -> ([(Claw, Api); 2], Balancer, Api) {
+        let gateways = [self.gateway().await, self.gateway().await];
+        let addresses = gateways.each_ref().map(|(_, api)| address_in(&api.base));
+        let balancer = Balancer::start(&addresses).await;
+        let api = Api::new(&balancer.url());
+        (gateways, balancer, api)
     }
 
     /// Starts a worker and waits until it has claimed something.
@@ -152,8 +171,29 @@ impl Cluster {
     }
 }
 
-/// The address that a line of the log names last but in a field.
+/// The address that a line of the log, or a URL without a path, names.
 pub fn address_in(line: &str) -> SocketAddr {
-    let named = line.split_whitespace().find_map(|word| word.parse().ok());
+    let words = line.split_whitespace().map(|word| word.trim_start_matches("http://"));
+    let named = words.into_iter().find_map(|word| word.parse().ok());
     named.unwrap_or_else(|| panic!("no address in {line:?}"))
+}
+
+/// A port that was free a moment ago, for a server that can't be handed an open one.
+pub async fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+}
+
+/// Runs the Python of the tests with these arguments and variables to its successful end; answers what it printed.
+pub async fn python(args: &[&str], environment: &[(&str, String)]) -> String {
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/venv/bin/python");
+    let output = Command::new(std::env::var("II_CLAW_TEST_PYTHON").unwrap_or_else(|_| python.to_owned()))
+        .args(args)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("Python runs (`scripts/setup.sh test` installs it)");
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{report}\n{}", String::from_utf8_lossy(&output.stderr));
+    report
 }

@@ -1,11 +1,14 @@
 //! Whole-system tests: everything here runs the real binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
+mod balanced;
+mod clients;
 mod cluster;
 mod contract;
 mod crash;
 mod dead_letters;
 mod events;
+mod fuzz;
 mod nats_away;
 mod settings;
 mod up;
