@@ -1,6 +1,6 @@
 //! Calls without a good key, counted by the address they come from.
 //!
-//! A right key always passes: behind a load balancer that was not named in II_CLAW_TRUSTED_PROXIES, all callers share
+//! A right key always passes: behind a load balancer that was not named in `II_CLAW_TRUSTED_PROXIES`, all callers share
 //! one address, and a stranger must not be able to lock out the backend. What is throttled are the failures; the keys
 //! themselves are too long to guess at any rate.
 

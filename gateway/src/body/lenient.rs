@@ -75,6 +75,7 @@ impl<'de> Deserialize<'de> for Flag {
 ///
 /// # Errors
 /// What the value's own reading refuses.
+#[expect(clippy::option_option, reason = "absent and null mean different things")]
 pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {

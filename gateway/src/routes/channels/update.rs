@@ -19,6 +19,7 @@ use crate::view::ChannelView;
 /// What to change; what is absent stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "absent and null mean different things")]
 pub struct Update {
     /// The name to show.
     #[schema(min_length = 1, max_length = 200)]
