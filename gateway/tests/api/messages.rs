@@ -305,7 +305,11 @@ async fn many_are_replayed_or_discarded_by_id_or_by_filter() {
     let failed = json!({"filter": {"channel": "hook", "direction": "out", "since": "2001-01-01T00:00:00Z"}});
     let rest = gateway.call("POST", &replay, failed).await.expect(200);
     assert_eq!((&rest["revived"], &rest["messages"][0]["id"]), (&json!(1), &json!(second)));
-    assert_eq!(list(&gateway, DEAD).await, std::slice::from_ref(&uncertain), "uncertain ones must be asked for");
+    assert_eq!(
+        list(&gateway, DEAD).await,
+        std::slice::from_ref(&uncertain),
+        "uncertain ones must be asked for"
+    );
 
     let discard = format!("{DEAD}/discard");
     let body = json!({"reason": "a test", "filter": {"state": "uncertain"}});
