@@ -43,7 +43,7 @@ impl Listener {
     async fn frame(&mut self) -> Option<Frame> {
         while !self.buffer.contains("\n\n") {
             let chunk = tokio::time::timeout(Duration::from_secs(25), self.response.chunk()).await;
-            let chunk = chunk.expect("a frame in time").unwrap()?;
+            let chunk = chunk.unwrap().unwrap()?;
             self.buffer.push_str(std::str::from_utf8(&chunk).unwrap());
         }
         let (block, rest) = self.buffer.split_once("\n\n").unwrap();
@@ -60,7 +60,7 @@ impl Listener {
                 other => panic!("{other}"),
             }
         }
-        self.buffer = rest.to_owned();
+        rest.clone_into(&mut self.buffer);
         if let Some(id) = &frame.id {
             self.last_id.clone_from(id);
         }

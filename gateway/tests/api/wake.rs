@@ -11,7 +11,8 @@ const PATHS: [&str; 2] = ["/hooks/wake", "/hooks/agent"];
 fn body(path: &str, more: Value) -> Value {
     let text = if path == "/hooks/wake" { "text" } else { "message" };
     let mut body = json!({text: "disk full", "user_id": "ada"});
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let Value::Object(more) = more else { panic!("{more} is no object") };
+    body.as_object_mut().unwrap().extend(more);
     body
 }
 

@@ -18,6 +18,7 @@ use crate::routes::messages::view::{DirectionView, Messages};
 #[serde(deny_unknown_fields)]
 pub struct Filter {
     /// Only this user's.
+    #[param(min_length = 1, max_length = 128, pattern = r"^[^\s/\x00-\x1f\x7f]+$", example = "ada")]
     user: Option<String>,
     /// Only those that go this way.
     #[param(inline)]
@@ -35,7 +36,7 @@ pub struct Filter {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
-    #[param(pattern = r"^[0-9]{1,18}\.[0-9]{1,18}$")]
+    #[param(pattern = r"^[0-9]{1,17}\.[0-9]{1,18}$")]
     cursor: Option<String>,
 }
 

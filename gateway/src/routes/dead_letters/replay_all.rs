@@ -19,7 +19,7 @@ use crate::routes::messages::retry::announce;
 #[serde(deny_unknown_fields)]
 pub struct ReplayAllDeadLetters {
     /// Only this user's.
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\s/\x00-\x1f\x7f]+$", example = "ada")]
     user_id: Option<String>,
     /// These; discarded ones, too.
     #[schema(min_items = 1, max_items = 500)]

@@ -22,7 +22,12 @@ const USUAL: i64 = 100;
 #[serde(deny_unknown_fields)]
 pub struct DeadLetterFilter {
     /// Only those of the channel of this name; of deleted channels of that name, too.
-    #[schema(max_length = 64, example = "webchat_1")]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+        example = "webchat_1"
+    )]
     channel: Option<String>,
     /// Only those that go this way.
     direction: Option<DirectionView>,

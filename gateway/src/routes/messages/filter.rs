@@ -85,7 +85,12 @@ impl From<DeadState> for MessageState {
 #[serde(deny_unknown_fields)]
 pub struct Filter {
     /// Only those of the channel of this name; of deleted channels of that name, too.
-    #[param(max_length = 64, example = "webchat_1")]
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+        example = "webchat_1"
+    )]
     channel: Option<String>,
     /// Only those of this conversation, as a message shows it.
     conversation: Option<String>,
@@ -105,7 +110,7 @@ pub struct Filter {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
-    #[param(pattern = r"^[0-9]{1,18}\.[0-9]{1,18}$")]
+    #[param(pattern = r"^[0-9]{1,17}\.[0-9]{1,18}$")]
     cursor: Option<String>,
 }
 
@@ -115,7 +120,12 @@ pub struct Filter {
 #[serde(deny_unknown_fields)]
 pub struct DeadFilter {
     /// Only those of the channel of this name; of deleted channels of that name, too.
-    #[param(max_length = 64, example = "webchat_1")]
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+        example = "webchat_1"
+    )]
     pub channel: Option<String>,
     /// Only those that go this way.
     #[param(inline)]
@@ -133,7 +143,7 @@ pub struct DeadFilter {
     #[param(minimum = 1, maximum = 200, default = 50)]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before.
-    #[param(pattern = r"^[0-9]{1,18}\.[0-9]{1,18}$")]
+    #[param(pattern = r"^[0-9]{1,17}\.[0-9]{1,18}$")]
     pub cursor: Option<String>,
 }
 
