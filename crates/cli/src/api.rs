@@ -64,7 +64,6 @@ impl Api {
     }
 
     /// `DELETE /api/...`
-    #[expect(dead_code, reason = "for the commands about keys")]
     pub(crate) async fn delete(&self, path: &[&str]) -> anyhow::Result<Value> {
         self.call(self.request(Method::DELETE, path)?).await
     }

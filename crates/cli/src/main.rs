@@ -10,6 +10,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use claw_config::{GatewaySettings, LogSettings, SchedulerSettings, WorkerSettings};
 
 use commands::dead_letters::DeadLetters;
+use commands::keys::Keys;
 use commands::messages::Messages;
 use commands::{doctor::DoctorSettings, migrate::MigrateSettings, up::UpSettings};
 
@@ -41,6 +42,8 @@ enum Command {
     Messages(Box<Messages>),
     /// List messages that ended without success, try them again, put them aside
     DeadLetters(Box<DeadLetters>),
+    /// Make, list and revoke keys to the API
+    Keys(Box<Keys>),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Doctor(settings) => commands::doctor::run(*settings).await,
         Command::Messages(command) => commands::messages::run(*command).await,
         Command::DeadLetters(command) => commands::dead_letters::run(*command).await,
+        Command::Keys(command) => commands::keys::run(*command).await,
     })
 }
 

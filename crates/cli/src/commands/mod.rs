@@ -2,6 +2,7 @@
 
 pub(crate) mod dead_letters;
 pub(crate) mod doctor;
+pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod migrate;
 pub(crate) mod roles;
