@@ -4,6 +4,7 @@
 mod cluster;
 mod contract;
 mod crash;
+mod destinations;
 mod nats_away;
 mod settings;
 mod up;
