@@ -46,9 +46,10 @@ impl Listener {
             let chunk = chunk.unwrap().unwrap()?;
             self.buffer.push_str(std::str::from_utf8(&chunk).unwrap());
         }
-        let (block, rest) = self.buffer.split_once("\n\n").unwrap();
+        let end = self.buffer.find("\n\n").unwrap();
+        let block: String = self.buffer.drain(..end + 2).collect();
         let mut frame = Frame::default();
-        for line in block.lines() {
+        for line in block.lines().filter(|line| !line.is_empty()) {
             let (field, value) = line.split_once(':').unwrap();
             let value = value.strip_prefix(' ').unwrap_or(value).to_owned();
             match field {
@@ -60,7 +61,6 @@ impl Listener {
                 other => panic!("{other}"),
             }
         }
-        rest.clone_into(&mut self.buffer);
         if let Some(id) = &frame.id {
             self.last_id.clone_from(id);
         }

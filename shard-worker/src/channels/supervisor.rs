@@ -25,6 +25,9 @@ use crate::shard::Shard;
 const REFUSED_PAUSE: Duration = Duration::from_secs(300);
 /// A listener that does not end within this is cut off.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// A channel that failed runs again once it has lasted for this long, which is more than any platform call may take:
+/// each attempt would look like a recovery otherwise, and its user would be told of one after another.
+const STEADY: Duration = Duration::from_secs(40);
 
 /// Runs for as long as the shard is ours.
 pub(crate) async fn run(core: Arc<Core>, shard: Arc<Shard>) {
@@ -176,10 +179,20 @@ async fn listen(
     let sink = ShardSink { core: Arc::clone(&core), shard: Arc::clone(&shard), channel };
     let mut failed = 0;
     while !stop.is_cancelled() && core.lease.holds() {
-        observe::soon(&core, &shard, id, Observation::Running { revision });
         let began = tokio::time::Instant::now();
         // The adapter is asked to stop and, when it does not, cut off by the shard's end.
-        let Err(error) = made.listen(&sink, stop.clone()).await else { return };
+        let mut listening = std::pin::pin!(made.listen(&sink, stop.clone()));
+        let mut early = None;
+        if failed > 0 {
+            early = tokio::time::timeout(STEADY, &mut listening).await.ok();
+        }
+        let ended = if let Some(ended) = early {
+            ended
+        } else {
+            observe::soon(&core, &shard, id, Observation::Running { revision });
+            listening.await
+        };
+        let Err(error) = ended else { return };
         warn!(channel = %id, "channel {id} stopped receiving: {error}");
         observe::soon(&core, &shard, id, Observation::Failed { revision, error: error.to_string() });
         failed = if began.elapsed() > Duration::from_secs(60) { 1 } else { failed + 1 };

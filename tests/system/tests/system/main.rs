@@ -7,6 +7,7 @@ mod cluster;
 mod contract;
 mod crash;
 mod dead_letters;
+mod destinations;
 mod events;
 mod fuzz;
 mod nats_away;
