@@ -43,6 +43,8 @@ def steer(case) -> None:
     if pick.random() < 0.3:
         return
     if case.path.startswith("/webhooks/") or case.path == "/hooks/{name}":
+        # As plain text it is sent as it is; the signature is over the bytes.
+        case.media_type = "text/plain"
         case.body, case.headers["X-Webhook-Signature"] = world.message(pick)
     elif (body := world.body(method, case.path, led, case.body, pick)) is not None:
         case.body, case.media_type = body, "application/json"

@@ -55,23 +55,21 @@ def main() -> int:
     with ExitStack() as open_until_the_end:
         third_party = open_until_the_end.enter_context(stack.third_party())
         if given.url:
-            url, key, media = given.url.rstrip("/"), given.key, None
+            url, key = given.url.rstrip("/"), given.key
         else:
             url, key = open_until_the_end.enter_context(stack.up(f"{third_party}/backend"))
-            media = third_party
         folder = open_until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="ii-claw-fuzz-counts-"))
         counts = Path(folder) / "counts"
         counts.touch()
         environment = os.environ | {
             "FUZZ_URL": url,
             "FUZZ_KEY": key,
-            "FUZZ_CALLBACK": f"{third_party}/callback",
+            "FUZZ_THIRD_PARTY": third_party,
+            "FUZZ_BACKEND": "no" if given.url else "yes",
             "FUZZ_COUNTS": str(counts),
             "SCHEMATHESIS_HOOKS": "hooks",
             "PYTHONPATH": str(HERE),
         }
-        if media:
-            environment["FUZZ_MEDIA"] = media
         failed = fuzz(given, url, key, environment, counts)
         summary(read(counts), failed, given, time.monotonic() - started)
     return 1 if failed else 0

@@ -86,19 +86,22 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path == "/backend":
-            self.server.links += filter(None, [json.loads(body).get("media_url")])
+            message = json.loads(body)
+            self.server.links[message.get("media_filename")] = message.get("media_url") or ""
             self._answer("application/json", b'{"async_processing": true}')
+        elif self.path == "/refuse":
+            self._answer("application/json", b"{}", 400)
         else:
             self._answer("application/json", json.dumps({"id": secrets.token_hex(8)}).encode())
 
     def do_GET(self):
-        if self.path == "/link":
-            self._answer("text/plain", self.server.links[-1].encode() if self.server.links else b"")
+        if self.path.startswith("/link/"):
+            self._answer("text/plain", self.server.links.get(self.path.removeprefix("/link/"), "").encode())
         else:
             self._answer("image/png", b"\x89PNG\r\n\x1a\n a picture")
 
-    def _answer(self, kind: str, body: bytes):
-        self.send_response(200)
+    def _answer(self, kind: str, body: bytes, status: int = 200):
+        self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -110,11 +113,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def third_party():
-    """The URL of a server that is the backend (`/backend`, and `/link` tells of the last attachment), takes callbacks
-    (`/callback`), and has a picture anywhere else."""
+    """The URL of a server that is the backend (`/backend`; `/link/{filename}` tells the link to an attachment that it
+    got), takes callbacks (`/callback`) or refuses them (`/refuse`), and has a picture anywhere else."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    server.links = []
+    server.links = {}
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

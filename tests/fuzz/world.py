@@ -14,36 +14,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import requests
 
-USER = "fuzz-user"
-HOOK, CHAT = "fuzz_hook", "fuzz_chat"
-SECRET = "fuzz-channel-secret"
+from bodies import HOOK, OF_USER, REFUSED, SECRET, USER, channels, good, seeds
 
-# What is made in a collection that has nothing (left). A collection without an entry is filled by the fuzzer's own
-# successful POSTs, if at all.
-SEEDS = {
-    "/api/keys": {"name": "fuzz", "scopes": ["read"]},
-    f"/api/users/{USER}/hooks": {"name": HOOK, "secret": SECRET, "channel": HOOK, "recipient": "ann"},
-    f"/api/users/{USER}/cron/jobs": {
-        "name": "fuzz",
-        "schedule": {"type": "cron", "expr": "0 9 * * 1-5"},
-        "action": {"type": "channel_message", "channel": HOOK, "recipient": "ann", "message": "Good morning"},
-        "one_shot": False,
-    },
-}
-# Bodies that are good, by method and the end of the path. The fuzzer's own are mixed into them: on its own it seldom hits
-# one that is good as a whole, and so would see little more than refusals.
-GOOD = {
-    ("POST", "/send"): {"recipient": "ann", "message": "hello"},
-    ("POST", "/typing"): {"recipient": "ann"},
-    ("PATCH", "/messages/{message}"): {"message": "changed"},
-    ("PUT", "/reaction"): {"emoji": "👍"},
-    ("PUT", "/cron/jobs/{id}"): SEEDS[f"/api/users/{USER}/cron/jobs"] | {"enabled": True},
-    ("PUT", "/enable"): {"enabled": True},
-    ("POST", "/cron/jobs"): SEEDS[f"/api/users/{USER}/cron/jobs"],
-    ("POST", "/api/keys"): SEEDS["/api/keys"],
-    ("POST", "/hooks/wake"): {"user_id": USER, "text": "The nightly backup failed."},
-    ("POST", "/hooks/agent"): {"user_id": USER, "message": "Summarise the tickets."},
-}
 # A list is read again after so many uses: calls of the fuzzer add to it.
 USES = 60
 
@@ -63,28 +35,32 @@ def streaming(document: dict) -> list[tuple[str, str]]:
 
 
 class World:
-    def __init__(self, url: str, key: str, callback: str, media: str | None = None):
-        self.url, self.callback = url, callback
+    """`is_backend` says that the gateway posts to the third party, which so learns of links to attachments."""
+
+    def __init__(self, url: str, key: str, third_party: str, is_backend: bool):
+        self.url, self.third_party, self.is_backend = url, third_party, is_backend
+        self._wanted, self._seeds, self._good = (make(third_party) for make in (channels, seeds, good))
         self.http = requests.Session()
         self.http.trust_env = False
         self.http.headers["Authorization"] = f"Bearer {key}"
         self.document = self._call("GET", "/openapi.json")
         self._lists: dict[str, tuple[int, list]] = {}
+        self._link: tuple[dict, dict] | None = None
+        self._links = 0
         self.sent: dict[str, list[str]] = {}
-        self.channels = {slug: self._restore(slug) for slug in (HOOK, CHAT)}
-        self._say({"sender": {"id": "ann", "name": "Ann"}, "text": "hello", "message_id": "fuzz-1"})
-        for path in SEEDS:
+        self.channels = {slug: self._restore(slug) for slug in self._wanted}
+        self._say({"sender": {"id": "ann", "name": "Ann"}, "text": "hello"})
+        for path in self._seeds:
             self._seed(path)
-        self.link = self._link(media) if media else None
 
     # --- leading a call here ---------------------------------------------------------------------------------------
 
     def lead(self, template: str, parameters: dict, pick: random.Random) -> tuple[dict, dict | None]:
         """The path's parameters with those replaced that stand for something that is there, and a query if one
         belongs to it."""
-        if template.startswith("/media/") and self.link:
-            path, query = self.link
-            return path, query
+        if template.startswith("/media/") and self.is_backend:
+            self._link = self._link or self._new_link()
+            return self._link
         led = dict(parameters)
         # What comes first in the path says where the rest is to be found.
         for name in sorted(parameters, key=lambda name: template.find("{%s}" % name)):
@@ -107,9 +83,9 @@ class World:
 
     def body(self, method: str, template: str, led: dict, given, pick: random.Random):
         """A good body with one key of the generated one; `None` where none is known."""
-        good = next((body for (m, end), body in GOOD.items() if m == method and template.endswith(end)), None)
+        good = next((body for (m, end), body in self._good.items() if m == method and template.endswith(end)), None)
         if template.endswith("/configure"):
-            good = self._fields(led["instance"])
+            good = self._wanted[led["instance"]]
         if good is None or not isinstance(given, dict):
             return good
         key = pick.choice([None, *sorted(given)])
@@ -122,7 +98,9 @@ class World:
 
     def _ids(self, template: str, name: str, known: dict) -> list[str]:
         """The ids in the list that the path before this parameter answers."""
-        collection = template.split("/{%s}" % name, 1)[0]
+        collection, _, act = template.partition("/{%s}" % name)
+        if collection.endswith("/messages") and act in ("/retry", "/discard"):
+            collection = collection.removesuffix("/messages") + "/dead-letters"
         if "get" not in self.document["paths"].get(collection, {}):
             return []
         path = collection
@@ -131,7 +109,7 @@ class World:
         uses, ids = self._lists.get(path, (0, []))
         if uses == 0:
             ids = self._list(path, name)
-            if not ids and path in SEEDS:
+            if not ids:
                 self._seed(path)
                 ids = self._list(path, name)
             uses = USES
@@ -139,9 +117,11 @@ class World:
         return ids
 
     def _seed(self, path: str) -> None:
-        if "post" not in self.document["paths"].get(path.replace(USER, "{user}"), {}):
+        if path == f"{OF_USER}/dead-letters":
+            self._send(REFUSED)
+        if path not in self._seeds or path.replace(USER, "{user}") not in self.document["paths"]:
             return
-        answer = self.http.post(self.url + path, json=SEEDS[path], timeout=30)
+        answer = self.http.post(self.url + path, json=self._seeds[path], timeout=30)
         # A gateway that was fuzzed before has it.
         if answer.status_code not in (201, 409):
             raise SystemExit(f"POST {path} answers {answer.status_code}: {answer.text[:500]}")
@@ -161,11 +141,14 @@ class World:
                 self.channels[slug] = self._restore(slug)
         elif template.endswith("/messages/{message}") and method == "DELETE" and slug in self.sent:
             self.sent[slug].append(self._send(slug))
+        elif template.startswith("/api/users/{user}/hooks/{name}") and parameters["name"] == HOOK:
+            self.http.delete(f"{self.url}{OF_USER}/hooks/{HOOK}", timeout=30)
+            self._seed(f"{OF_USER}/hooks")
         if method == "DELETE":
             self._lists.clear()
 
     def _restore(self, slug: str) -> dict:
-        path, wanted = self._channel(slug), self._fields(slug)
+        path, wanted = self._channel(slug), self._wanted[slug]
         change = {"enabled": True, "fields": wanted["fields"]}
         answer = self.http.put(self.url + path, json=change, timeout=30)
         if answer.status_code == 200 and answer.json()["channel_type"] == wanted["channel_type"]:
@@ -175,19 +158,15 @@ class World:
         if answer.status_code != 404:
             self._call("DELETE", path)
         made = self._call("POST", path + "/configure", wanted)
-        # What was sent through the one before is gone with it.
+        # What went through the one before is gone with it.
         self.sent[slug] = [self._send(slug)]
+        self._link = None
         return made
-
-    def _fields(self, slug: str) -> dict:
-        if slug == CHAT:
-            return {"channel_type": "webchat", "fields": {"greeting": "Hello!"}}
-        return {"channel_type": "webhook", "fields": {"secret_env": SECRET, "callback_url": self.callback}}
 
     # --- making it -------------------------------------------------------------------------------------------------
 
     def _channel(self, slug: str) -> str:
-        return f"/api/users/{USER}/channels/{slug}"
+        return f"{OF_USER}/channels/{slug}"
 
     def _call(self, method: str, path: str, body: dict | None = None) -> dict:
         answer = self.http.request(method, self.url + path, json=body, timeout=30)
@@ -196,7 +175,12 @@ class World:
         return answer.json()
 
     def _send(self, slug: str) -> str:
-        return self._call("POST", self._channel(slug) + "/send", {"recipient": "ann", "message": "hello"})["id"]
+        body = {"recipient": "ann", "message": "hello"}
+        answer = self.http.post(f"{self.url}{self._channel(slug)}/send", json=body, timeout=30)
+        # A platform that refuses is a 422, and the message a dead letter.
+        if answer.status_code not in (200, 202, 422):
+            raise SystemExit(f"a send to {slug} answers {answer.status_code}: {answer.text[:500]}")
+        return answer.json()["id"]
 
     def _signature(self, body: bytes) -> str:
         return "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
@@ -208,15 +192,15 @@ class World:
         if answer.status_code != 200:
             raise SystemExit(f"POST {path} answers {answer.status_code}: {answer.text[:500]}")
 
-    def _link(self, media: str) -> tuple[dict, dict]:
-        """A genuine link to an attachment, as the backend gets it."""
-        self._say({
-            "sender": {"id": "ann"}, "message_id": "fuzz-2",
-            "media": {"kind": "image", "url": f"{media}/picture.png", "filename": "picture.png"},
-        })
+    def _new_link(self) -> tuple[dict, dict]:
+        """A genuine link to an attachment, as the backend gets it: the parameters of its path and its query."""
+        self._links += 1
+        name = f"{self._links}.png"
+        media = {"kind": "image", "url": f"{self.third_party}/{name}", "filename": name}
+        self._say({"sender": {"id": "ann"}, "media": media})
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            if link := requests.get(f"{media}/link", timeout=30).text:
+            if link := requests.get(f"{self.third_party}/link/{name}", timeout=30).text:
                 parts = urlsplit(link)
                 _, _, message, filename = parts.path.split("/", 3)
                 query = {key: values[0] for key, values in parse_qs(parts.query).items()}
@@ -226,6 +210,7 @@ class World:
 
 
 def from_environment() -> World:
+    environment = os.environ
     return World(
-        os.environ["FUZZ_URL"], os.environ["FUZZ_KEY"], os.environ["FUZZ_CALLBACK"], os.environ.get("FUZZ_MEDIA")
+        environment["FUZZ_URL"], environment["FUZZ_KEY"], environment["FUZZ_THIRD_PARTY"], environment["FUZZ_BACKEND"] == "yes"
     )

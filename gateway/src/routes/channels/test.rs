@@ -15,6 +15,7 @@ use crate::path::{ChannelParams, ChannelPath};
 
 /// What the platform said.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChannelTest)]
 pub struct Tested {
     /// `ok` or `error`.
     #[schema(example = "ok")]

@@ -21,6 +21,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// What a destination made of a test.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DestinationTest)]
 pub struct Tested {
     /// Whether it took the event: answered 2xx.
     ok: bool,
