@@ -26,7 +26,7 @@ pub struct DeadLetterFilter {
         min_length = 1,
         max_length = 64,
         pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
-        example = "webchat_1"
+        example = "chat_1"
     )]
     channel: Option<String>,
     /// Only those that go this way.

@@ -89,7 +89,7 @@ pub struct Filter {
         min_length = 1,
         max_length = 64,
         pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
-        example = "webchat_1"
+        example = "chat_1"
     )]
     channel: Option<String>,
     /// Only those of this conversation, as a message shows it.
@@ -124,7 +124,7 @@ pub struct DeadFilter {
         min_length = 1,
         max_length = 64,
         pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
-        example = "webchat_1"
+        example = "chat_1"
     )]
     pub channel: Option<String>,
     /// Only those that go this way.
