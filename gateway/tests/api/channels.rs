@@ -95,7 +95,10 @@ async fn an_update_changes_what_it_names_and_nothing_else() {
     gateway.post(&made, br#"{"sender":{"id":"ada"},"text":"hi"}"#).await.expect(200);
 
     put(json!({"enabled": "false"})).await.expect(200);
-    gateway.post(&made, br#"{"sender":{"id":"ada"},"text":"hi"}"#).await.problem(404);
+    // The other gateway hears of the change over NATS.
+    gateway
+        .everywhere(404, async || gateway.post(&made, br#"{"sender":{"id":"ada"},"text":"hi"}"#).await)
+        .await;
     gateway.call("PUT", "/api/users/u/channels/nobody", json!({})).await.problem(404);
     gateway.call("PUT", "/api/users/stranger/channels/hook", json!({"enabled": true})).await.problem(404);
 }

@@ -104,6 +104,16 @@ impl TestGateway {
         Answer { status, headers, text: text(response).await }
     }
 
+    /// Asks until both gateways refuse with this status: one of them may hear of a change a moment later.
+    pub async fn everywhere(&self, status: u16, ask: impl AsyncFn() -> Answer) {
+        let both = async || {
+            let (one, other) = (ask().await, ask().await);
+            let refused = one.status == status && other.status == status;
+            refused.then(|| (one.problem(status), other.problem(status)))
+        };
+        claw_testkit::eventually("both gateways refuse it", Duration::from_secs(10), both).await;
+    }
+
     /// A new key with these scopes, for one user or all.
     pub async fn key(&self, user: Option<&str>, scopes: &[&str]) -> String {
         let body = json!({"name": "of a test", "user_id": user, "scopes": scopes});

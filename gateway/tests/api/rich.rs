@@ -206,7 +206,8 @@ async fn a_probe_really_asks_the_platform() {
     assert_eq!(shown["status"], "ok");
     gateway.call("POST", "/api/users/u/channels/bot/typing", json!({})).await.problem(400);
     gateway.call("PUT", "/api/users/u/channels/bot", json!({"enabled": false})).await.expect(200);
-    gateway.call("POST", "/api/users/u/channels/bot/typing", typing).await.problem(409);
+    let typing = async || gateway.call("POST", "/api/users/u/channels/bot/typing", typing.clone()).await;
+    gateway.everywhere(409, typing).await;
 }
 
 #[tokio::test]

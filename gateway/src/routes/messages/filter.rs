@@ -85,12 +85,7 @@ impl From<DeadState> for MessageState {
 #[serde(deny_unknown_fields)]
 pub struct Filter {
     /// Only those of the channel of this name; of deleted channels of that name, too.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
-        example = "chat_1"
-    )]
+    #[param(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", example = "chat_1")]
     channel: Option<String>,
     /// Only those of this conversation, as a message shows it.
     conversation: Option<String>,
@@ -120,12 +115,7 @@ pub struct Filter {
 #[serde(deny_unknown_fields)]
 pub struct DeadFilter {
     /// Only those of the channel of this name; of deleted channels of that name, too.
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
-        example = "chat_1"
-    )]
+    #[param(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", example = "chat_1")]
     pub channel: Option<String>,
     /// Only those that go this way.
     #[param(inline)]
