@@ -4,7 +4,7 @@
 //! tenant, `tenants` sees nothing until a transaction has named its tenant ([`crate::Tenant`]).
 //!
 //! Superusers are not subject to row-level security. Where we are given one (the private server of `ii-claw up`, many
-//! test set-ups), connections work as the role [`APP_ROLE`] instead, which is made for that and can't log in.
+//! test set-ups), connections work as the role `APP_ROLE` instead, which is made for that and can't log in.
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -2,10 +2,10 @@
 //!
 //! The attachments of a part are in memory together until the platform has them. So that this is bounded whatever people
 //! send, a process holds those of [`AT_ONCE`] parts at most, each with as many bytes as its platform allows. A channel
-//! gets [`OF_A_CHANNEL`] of these places, because whoever names a slow host must not keep everybody else's attachments
+//! gets `OF_A_CHANNEL` of these places, because whoever names a slow host must not keep everybody else's attachments
 //! waiting. Who gets no place tries again later.
 //!
-//! Must hold: waiting and fetching end within [`PLACE_LIMIT`] and [`FETCH_LIMIT`], which leaves half of the minute that
+//! Must hold: waiting and fetching end within `PLACE_LIMIT` and `FETCH_LIMIT`, which leaves half of the minute that
 //! a send may take for the upload; no address gets into an error, as its query may be a secret: the host must do.
 
 use std::sync::Arc;
