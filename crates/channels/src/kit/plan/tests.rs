@@ -225,7 +225,7 @@ fn squeeze(text: &str) -> String {
 proptest! {
     #[test]
     fn plain_parts_fit_and_lose_nothing(
-        text in "[a-z \n\u{1F600}é.*_`]{0,300}", kinds in proptest::collection::vec(0_usize..3, 0..5), limit in 20_usize..80,
+        text in "([a-z \n\u{1F600}é.*_`]{0,60}|\n```\n){0,6}", kinds in proptest::collection::vec(0_usize..3, 0..5), limit in 20_usize..80,
     ) {
         let kinds: Vec<_> = kinds.iter().map(|i| [MediaKind::Image, MediaKind::File, MediaKind::Voice][*i]).collect();
         let native = kinds.iter().filter(|kind| RICH.media.contains(kind)).count();

@@ -72,7 +72,7 @@ pub(super) fn split(source: &str, format: Format, caps: &Caps) -> Vec<Text> {
 }
 
 fn cut(source: &str, format: Format, caps: &Caps, limit: usize, into: &mut Vec<Text>) {
-    for piece in split::split(source, limit, caps.unit) {
+    for piece in split::split(source, format, limit, caps.unit) {
         match Text::fitting(&piece, format, caps.markdown, caps.unit, caps.max_text) {
             Some(text) => into.push(text),
             // A table that was aligned, or addresses that came out from behind their words.
