@@ -42,7 +42,17 @@ pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
 /// An advisory lock, held until dropped or until the process ends.
 #[derive(Debug)]
 pub(crate) struct DirLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirLock {
+    /// Closing the file is not enough: a process that is just being started has a copy of it until it runs its own
+    /// program, and the lock would last as long as the last copy.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "the lock of a directory goes a moment late: {error}");
+        }
+    }
 }
 
 impl DirLock {
@@ -64,7 +74,7 @@ impl DirLock {
         }
         file.set_len(0).map_err(failed())?;
         write!(file, "{}", std::process::id()).map_err(failed())?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 

@@ -30,6 +30,10 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     9 "0009_events",
 ];
 
+/// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and
+/// two that grant at the same moment get "tuple concurrently updated".
+const MIGRATING: i64 = 0x0C1A_0000;
+
 /// Lets the role that superusers work as use the tables; see [`crate::pool`].
 async fn grant(conn: &mut PgConnection) -> Result<()> {
     let exists: bool =
@@ -63,9 +67,10 @@ impl Store {
         let mut conn = self.pool.acquire().await?;
         // A migration may rewrite a table; only this connection may take that long. It owns what it makes.
         sqlx::raw_sql("set statement_timeout = 0; reset role").execute(&mut *conn).await?;
+        sqlx::query("select pg_advisory_lock($1)").bind(MIGRATING).execute(&mut *conn).await?;
         let migrated = migrator().run(&mut *conn).await;
         let granted = grant(&mut conn).await;
-        // Not back into the pool with its time-out off.
+        // Not back into the pool with its time-out off; the lock ends with it.
         drop(conn.detach());
         match migrated {
             Err(sqlx::migrate::MigrateError::VersionMissing(version)) => {
@@ -162,8 +167,10 @@ mod tests {
     async fn migrating_twice_and_at_once_is_harmless() {
         let db = TestDatabase::create().await;
         let store = Store::connect(db.url(), "test", 4).await.unwrap();
-        let (a, b) = tokio::join!(store.migrate(None), store.migrate(None));
-        assert_eq!((a.unwrap(), b.unwrap()), (ShardCount::DEFAULT, ShardCount::DEFAULT));
+        for _ in 0..5 {
+            let (a, b, c) = tokio::join!(store.migrate(None), store.migrate(None), store.migrate(None));
+            assert_eq!([a.unwrap(), b.unwrap(), c.unwrap()], [ShardCount::DEFAULT; 3]);
+        }
         let shards: i64 =
             sqlx::query_scalar("select count(*) from shards").fetch_one(&store.pool).await.unwrap();
         assert_eq!(shards, 256);
