@@ -1,4 +1,4 @@
-"""A backend in one file: takes a person's message, says so at once, and answers when it is done.
+"""A backend in one file: takes what the gateway posts, says so at once, and answers when it is done.
 
     export II_CLAW_URL=http://localhost:4200 II_CLAW_API_KEY=... AI_WEBHOOK_SECRET=...
     uvicorn receiver:app --port 8000
@@ -60,13 +60,18 @@ async def inbound(request: Request, background: BackgroundTasks):
     if not taken.is_new(message.webhook_id):
         return {"async_processing": True}
     background.add_task(answer, message)
+    if message.reply_to is None:
+        return {"async_processing": True}
     return {"immediate_reply": "Processing...", "async_processing": True}
 
 
 async def answer(message: InboundMessage) -> None:
     """Runs after the gateway has its 200, however long it takes."""
     try:
-        await gateway.reply(message, await think(message))
+        thought = await think(message)
+        # Nobody waits for an answer to a wake-up without a chat, say: what the agent did is all.
+        if message.reply_to is not None:
+            await gateway.reply(message, thought)
     except IIClawError:
         logging.exception("no answer to %s", message.webhook_id)
 

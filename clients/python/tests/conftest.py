@@ -94,9 +94,9 @@ def third_party():
 def new_person(settings, client, user, third_party):
     """Somebody at a new channel of type `webhook` named `hook`, which runs."""
 
-    def make(slug: str = "hook") -> Person:
+    def make(slug: str = "hook", callback: str = "/callback") -> Person:
         secret = unique("secret")
-        fields = {"secret_env": secret, "callback_url": f"{third_party.url}/callback"}
+        fields = {"secret_env": secret, "callback_url": third_party.url + callback}
         channel = client.configure_channel(user, slug, "webhook", fields)
 
         def runs() -> bool:
@@ -106,15 +106,3 @@ def new_person(settings, client, user, third_party):
         return Person(settings.url, channel, secret, third_party)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def needs(settings):
-    """Skips, loudly, what this gateway does not have."""
-    paths = httpx.get(f"{settings.url}/openapi.json", trust_env=False).json()["paths"]
-
-    def check(path: str) -> None:
-        if path not in paths:
-            pytest.skip(f"SKIPPED LOUDLY: this gateway has no {path} yet")
-
-    return check

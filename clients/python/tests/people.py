@@ -27,6 +27,13 @@ def eventually(ask, timeout: float = 20.0, what: str = "the expected event"):
     return answer
 
 
+def assert_fits(answer: dict, model: type) -> None:
+    """An answer has the keys that its type says, and the type has all of them."""
+    assert model.__required_keys__ <= answer.keys(), f"{model.__name__} promises more than {answer}"
+    unknown = answer.keys() - model.__required_keys__ - model.__optional_keys__
+    assert not unknown, f"{model.__name__} lacks {unknown}"
+
+
 class Server:
     """Listens on 127.0.0.1 from construction to `stop`; `handle` answers with status, headers, body."""
 
@@ -72,7 +79,7 @@ class Server:
 
 
 class ThirdParty(Server):
-    """Takes callbacks and has a picture to fetch."""
+    """Takes callbacks, but at `/refuse`, and has a picture to fetch."""
 
     def __init__(self):
         self.callbacks: list[dict] = []
@@ -81,6 +88,9 @@ class ThirdParty(Server):
     def handle(self, request, body):
         if request.command == "GET":
             request.reply(200, PICTURE, "image/png")
+            return
+        if request.path == "/refuse":
+            request.reply(400, b"{}")
             return
         self.callbacks.append(json.loads(body))
         request.reply(200, b"{}")

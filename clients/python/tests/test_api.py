@@ -1,12 +1,10 @@
-"""The calls, at a real gateway."""
+"""The calls about channels and sends, at a real gateway, and how calls are repeated."""
 
 import asyncio
 
 import pytest
-from ii_claw_client import AsyncClient, BadRequest, Client, ConnectionFailed, Forbidden, NotFound, Unauthorized
-from people import Flaky, eventually, unique
-
-CRON = {"type": "cron", "expr": "0 9 * * 1-5", "tz": "Europe/Berlin"}
+from ii_claw_client import AsyncClient, BadRequest, Client, ConnectionFailed, NotFound, Unauthorized, models
+from people import Flaky, assert_fits, unique
 
 
 # --- channels ------------------------------------------------------------------------------------------------------
@@ -14,6 +12,7 @@ CRON = {"type": "cron", "expr": "0 9 * * 1-5", "tz": "Europe/Berlin"}
 
 def test_a_channel_from_its_making_to_its_end(client, user):
     made = client.configure_channel(user, "chat", "webchat", {"greeting": "Hello!"}, agent_id="research")
+    assert_fits(made, models.Channel)
     assert (made["instance_name_id"], made["channel_type"], made["agent_id"]) == ("chat", "webchat", "research")
     changed = client.update_channel(user, "chat", instance_name="Our chat", fields={"title": "Ask us"})
     assert changed["instance_name"] == "Our chat"
@@ -24,6 +23,8 @@ def test_a_channel_from_its_making_to_its_end(client, user):
     assert [channel["id"] for channel in client.channels(user, "webchat")] == [made["id"]]
     assert client.channels(user, "telegram") == []
     assert client.reload_channels(user)["channels"] == 1
+    assert "webchat" in [kind["name"] for kind in client.channel_types()["channels"]]
+    assert_fits(client.test_channel(user, "chat"), models.Tested)
     assert client.delete_channel(user, "chat")["id"] == made["id"]
     assert client.channels(user) == []
 
@@ -116,70 +117,10 @@ def test_it_gives_up(settings, user):
     assert len(flaky.keys) == 3
 
 
-# --- keys ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_key_for_one_user(settings, client, user):
-    made = client.create_key("for a test", user_id=user, scopes=["read"])
-    with Client(settings.url, made["key"], retries=0) as reader:
-        assert reader.channels(user) == []
-        with pytest.raises(Forbidden):
-            reader.channels(unique("other"))
-        with pytest.raises(Forbidden):
-            reader.configure_channel(user, "chat", "webchat", {})
-        assert client.key(made["id"])["name"] == "for a test"
-        assert made["id"] in [key["id"] for key in client.keys(limit=200)["keys"]]
-        assert client.revoke_key(made["id"])["revoked_at"]
-
-        def refused() -> bool:
-            try:
-                reader.channels(user)
-            except Unauthorized:
-                return True
-            return False
-
-        # Another gateway hears of it a moment later.
-        eventually(refused, what="the revoked key to be refused")
-
-
-# --- what comes with newer gateways --------------------------------------------------------------------------------
-
-
-def test_jobs(client, user, needs, new_person):
-    needs("/api/users/{user}/cron/jobs")
-    person = new_person()
-    action = {"type": "channel_message", "channel": "hook", "recipient": person.id, "message": "Good morning"}
-    made = client.create_job(user, "mornings", CRON, action, label="daily")
-    assert [job["id"] for job in client.jobs(user, label="daily")] == [made["id"]]
-    assert client.enable_job(user, made["id"], False)["enabled"] is False
-    replaced = client.replace_job(user, made["id"], "later", CRON, action, enabled=True)
-    assert (replaced["name"], replaced["label"], replaced["enabled"]) == ("later", None, True)
-    assert client.run_job(user, made["id"])["status"] == "ok"
-    eventually(lambda: person.sees() == ["Good morning"], what="the job's message")
-    assert client.job_history(user, made["id"])[0]["job_id"] == made["id"]
-    assert client.history(user)[0]["job_id"] == made["id"]
-    client.delete_job(user, made["id"])
-    assert client.jobs(user) == []
-
-
-def test_messages(client, user, needs, new_person):
-    needs("/api/users/{user}/messages")
-    person = new_person()
-    ids = [client.send(user, "hook", person.id, f"message {n}")["id"] for n in range(5)]
-    found = [message["id"] for message in client.all_messages(user, direction="out", limit=2)]
-    assert found == ids[::-1]
-    assert client.message(user, ids[0])["id"] == ids[0]
-
-
-def test_wake(client, user, needs, receiver):
-    needs("/hooks/wake")
-    assert client.wake(user, "The nightly backup failed.")
-
-
-def test_a_sent_message_is_changed_and_taken_back(client, user, needs):
-    needs("/api/users/{user}/channels/{instance}/messages/{message}")
+def test_a_sent_message_is_changed_and_taken_back(client, user):
     client.configure_channel(user, "chat", "webchat", {})
     sent = client.send(user, "chat", "visitor", "hello")
+    assert_fits(sent, models.Sent)
     assert client.edit_message(user, "chat", sent["id"], "good evening")["status"] in ("sent", "queued")
     assert client.react(user, "chat", sent["id"], "👍")["status"] in ("sent", "queued")
     assert client.delete_message(user, "chat", sent["id"])["status"] in ("sent", "queued")

@@ -29,6 +29,27 @@ def test_an_answer_goes_to_the_thread_of_the_question(receiver, new_person, thir
     assert (answer["recipient"], answer["thread_id"]) == ("room", "topic")
 
 
+def is_done(client, user, woken) -> bool:
+    return client.message(user, woken["id"])["state"] == "done"
+
+
+def test_what_nobody_waits_for_is_taken_and_not_answered(receiver, client, user, new_person):
+    person = new_person()
+    to = {"channel": "hook", "recipient": person.id}
+    silent = [
+        client.wake(user, "The nightly backup failed."),
+        client.run_agent(user, "Summarise the tickets."),
+        client.run_agent(user, "Look, but do not tell.", deliver=False, **to),
+    ]
+    for woken in silent:
+        eventually(lambda woken=woken: is_done(client, user, woken), what="the backend to take it")
+    # The same chat's next message comes behind them, so an answer to them would have been seen by now.
+    heard = client.wake(user, "Good morning.", **to)
+    eventually(lambda: "You said: Good morning." in person.sees(), what="the answer to a wake-up with a chat")
+    assert is_done(client, user, heard)
+    assert sorted(person.sees()) == ["Processing...", "You said: Good morning."]
+
+
 def test_a_forger_is_refused(receiver):
     body = b'{"user_id": "ada"}'
     assert httpx.post(receiver, content=body, trust_env=False).status_code == 401

@@ -7,7 +7,7 @@ import json
 from datetime import datetime, timezone
 
 import pytest
-from ii_claw_client import WebhookError, verify_webhook
+from ii_claw_client import Client, NobodyToAnswer, WebhookError, verify_webhook
 
 SECRET = "a secret"
 NOW = 1_795_420_074
@@ -135,6 +135,27 @@ def test_without_reply_to_the_answer_goes_to_the_person():
     message = verify(simple(body), body)
     assert (message.reply_to.recipient, message.reply_to.thread_id) == ("42", "9")
     assert message.timestamp is None and message.session_key is None
+
+
+WAKE = {
+    "user_id": "ada",
+    "channel": "hook",
+    "instance_name": "hooks",
+    "content_type": "text",
+    "text": "The nightly backup failed.",
+    "is_group": False,
+    "timestamp": "2026-11-23T01:47:54Z",
+    "metadata": {"source": "wake", "chat_id": "hook:wake:ada"},
+}
+
+
+def test_what_no_person_wrote_has_nobody_to_answer():
+    body = json.dumps(WAKE).encode()
+    message = verify(standard(body), body)
+    assert message.reply_to is message.sender is None
+    assert (message.text, message.session_key) == (WAKE["text"], "hook:wake:ada")
+    with Client("http://127.0.0.1:1", "key") as client, pytest.raises(NobodyToAnswer, match="m-1"):
+        client.reply(message, "Thanks.")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"{}", b'{"user_id": "ada"}', b"\xff"], ids=repr)

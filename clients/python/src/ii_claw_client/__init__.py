@@ -1,6 +1,6 @@
 """Talks to an ii-claw gateway: its REST API, its events, and the webhooks that it posts."""
 
-from ._calls import UNSET
+from ._calls.call import UNSET
 from .async_client import AsyncClient
 from .client import Client
 from .errors import (
@@ -10,6 +10,7 @@ from .errors import (
     ConnectionFailed,
     Forbidden,
     IIClawError,
+    NobodyToAnswer,
     NotFound,
     Refused,
     ServerError,
@@ -33,6 +34,7 @@ __all__ = [
     "Forbidden",
     "IIClawError",
     "InboundMessage",
+    "NobodyToAnswer",
     "NotFound",
     "Refused",
     "ReplyTo",

@@ -7,27 +7,36 @@ from typing import Any
 
 import httpx
 
-from ._calls import Call
+from ._calls.call import Call
 from .errors import retry_after
 
 #: Longest wait that the gateway may ask for; a longer one is for the caller to decide.
 LONGEST = 30.0
 
 
-def after_error(call: Call[Any], error: httpx.TransportError, attempt: int, retries: int) -> float | None:
-    """The seconds to wait after no answer came, `None` to give up. What never reached a gateway can always be
-    repeated, anything else only if it does no harm to do it twice."""
-    unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-    hopeless = isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError))
-    if attempt >= retries or hopeless or not (call.repeatable or unsent):
-        return None
-    return _backoff(attempt)
-
-
-def after_answer(call: Call[Any], response: httpx.Response, attempt: int, retries: int) -> float | None:
-    """The seconds to wait after this answer, `None` when it stands."""
+def wait(
+    call: Call[Any], outcome: httpx.Response | httpx.TransportError, attempt: int, retries: int
+) -> float | None:
+    """The seconds until the call is made again, `None` when this is what came of it."""
     if attempt >= retries:
         return None
+    if isinstance(outcome, httpx.TransportError):
+        return backoff(attempt) if _after_error(call, outcome) else None
+    return _after_answer(call, outcome, attempt)
+
+
+def hopeless(error: httpx.TransportError) -> bool:
+    """Whether it would fail the same way each time."""
+    return isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError))
+
+
+def _after_error(call: Call[Any], error: httpx.TransportError) -> bool:
+    """What never reached a gateway can always be repeated, anything else only if it does no harm to do it twice."""
+    unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+    return not hopeless(error) and (call.repeatable or unsent)
+
+
+def _after_answer(call: Call[Any], response: httpx.Response, attempt: int) -> float | None:
     # 502 and 504 come from a proxy that has lost its gateway; a send that the platform did not take is a 502 of the
     # gateway itself, and stays one.
     proxy = response.status_code in (502, 504) and "problem+json" not in response.headers.get("content-type", "")
@@ -37,9 +46,10 @@ def after_answer(call: Call[Any], response: httpx.Response, attempt: int, retrie
     asked = retry_after(response)
     if asked is not None and asked > LONGEST:
         return None
-    return max(asked or 0.0, _backoff(attempt))
+    return max(asked or 0.0, backoff(attempt))
 
 
-def _backoff(attempt: int) -> float:
-    """0.25 s doubling to 8 s, up to a half taken off: those who failed together must not come back together."""
-    return min(0.25 * 2.0**attempt, 8.0) * random.uniform(0.5, 1.0)
+def backoff(attempt: int, first: float = 0.25, longest: float = 8.0) -> float:
+    """`first` doubling to `longest`, up to a half taken off: those who failed together must not come back together."""
+    # Beyond some doublings it is the longest anyway, and 2.0**1024 is not a number any more.
+    return min(first * 2.0 ** min(attempt, 60), longest) * random.uniform(0.5, 1.0)

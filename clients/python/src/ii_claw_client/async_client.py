@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
 
-from . import _calls as calls
-from . import _retry, models
-from ._base import Base, stream_request
-from ._calls import Call
-from ._methods import async_method
-from .errors import ConnectionFailed, from_response
-from .events import Event, Reader
+from . import _retry
+from ._api import Api, entries
+from ._calls.call import Call
+from .errors import ApiError, ConnectionFailed
+from .events import Event, Stream
 
 T = TypeVar("T")
 
 
-class AsyncClient(Base):
+class AsyncClient(Api):
     """One gateway, or a load balancer before several. May be used by several tasks; close it at the end.
 
     `retries` is how often a call is made again when it does no harm: after 503, 429 and lost connections.
@@ -30,98 +28,52 @@ class AsyncClient(Base):
         super().__init__(url, key, timeout, retries)
         self._http = httpx.AsyncClient(**self._options(httpx_options))
 
-    health = async_method(calls.health)
-    channel_types = async_method(calls.channel_types)
-    channels = async_method(calls.channels)
-    configure_channel = async_method(calls.configure_channel)
-    update_channel = async_method(calls.update_channel)
-    delete_channel = async_method(calls.delete_channel)
-    reload_channels = async_method(calls.reload_channels)
-    test_channel = async_method(calls.test_channel)
-
-    send = async_method(calls.send)
-    reply = async_method(calls.reply)
-    typing = async_method(calls.typing)
-    edit_message = async_method(calls.edit_message)
-    delete_message = async_method(calls.delete_message)
-    react = async_method(calls.react)
-
-    messages = async_method(calls.messages)
-    message = async_method(calls.message)
-    retry_message = async_method(calls.retry_message)
-
-    create_job = async_method(calls.create_job)
-    jobs = async_method(calls.jobs)
-    replace_job = async_method(calls.replace_job)
-    enable_job = async_method(calls.enable_job)
-    delete_job = async_method(calls.delete_job)
-    run_job = async_method(calls.run_job)
-    job_history = async_method(calls.job_history)
-    history = async_method(calls.history)
-
-    wake = async_method(calls.wake)
-    run_agent = async_method(calls.run_agent)
-
-    create_key = async_method(calls.create_key)
-    keys = async_method(calls.keys)
-    key = async_method(calls.key)
-    revoke_key = async_method(calls.revoke_key)
-
     async def run(self, call: Call[T]) -> T:
-        """Makes a call, again where that is safe."""
+        """As `Client.run`."""
         attempt = 0
         while True:
+            outcome: httpx.Response | httpx.TransportError
             try:
-                response = await self._http.request(**self._request(call))
+                outcome = await self._http.request(**self._request(call))
             except httpx.TransportError as error:
-                wait = _retry.after_error(call, error, attempt, self.retries)
-                if wait is None:
-                    raise ConnectionFailed(f"{call.method} {call.path}: {error!r}") from error
-            else:
-                wait = _retry.after_answer(call, response, attempt, self.retries)
-                if wait is None:
-                    return self._read(call, response)
+                outcome = error
+            wait = _retry.wait(call, outcome, attempt, self.retries)
+            if wait is None:
+                return self._read(call, outcome)
             await asyncio.sleep(wait)
             attempt += 1
 
-    async def all_messages(self, user: str, **filters: Any) -> AsyncIterator[models.Message]:
-        """Every message that fits, page after page; the filters are those of `messages`."""
+    async def every(self, pages: Callable[..., Any], *args: Any, **filters: Any) -> AsyncIterator[Any]:
+        """As `Client.every`."""
         while True:
-            page = await self.messages(user, **filters)
-            for message in page["messages"]:
-                yield message
-            if not (cursor := page["next_cursor"]):
+            page = await pages(*args, **filters)
+            for entry in entries(page):
+                yield entry
+            if page["next_cursor"] is None:
                 return
-            filters["cursor"] = cursor
+            filters["cursor"] = page["next_cursor"]
 
     async def events(
         self, user: str | None = None, *, last_event_id: str | None = None, params: Mapping[str, Any] | None = None
     ) -> AsyncIterator[Event]:
-        """A user's events as they happen (everybody's without a user), without end.
-
-        Goes on by itself behind the last event when the connection breaks. To go on after a restart of yours, keep
-        the `id` of the last one. `params` are further keys of the query, such as `types`.
-        """
-        reader, failures = Reader(last_event_id), 0
+        """As `Client.events`."""
+        stream = Stream(user, last_event_id, params)
         while True:
+            broken: ApiError | httpx.TransportError | None = None
             try:
-                async with self._http.stream(**stream_request(user, reader.last_event_id, params)) as response:
-                    if response.status_code >= 400:
+                async with self._http.stream(**stream.request()) as response:
+                    if response.is_error:
                         await response.aread()
-                        raise from_response(response)
-                    failures = 0
-                    async for line in response.aiter_lines():
-                        if (event := reader.feed(line)) is not None:
+                    stream.opened(response)
+                    async for chunk in response.aiter_bytes():
+                        for event in stream.feed(chunk):
                             yield event
-                wait = reader.pause
-            except Exception as error:
-                wait = self._resume_after(error, reader, failures)
-                failures += 1
-            reader.reset()
-            await asyncio.sleep(wait)
+            except (ApiError, httpx.TransportError) as error:
+                broken = error
+            await asyncio.sleep(stream.wait(broken))
 
     async def download(self, media_url: str) -> bytes:
-        """An attachment, by the `media_url` of a message. Its link is its own key, so ours is not sent along."""
+        """As `Client.download`."""
         try:
             response = await self._http.send(self._media_request(self._http, media_url))
         except httpx.TransportError as error:
@@ -129,7 +81,7 @@ class AsyncClient(Base):
         return self._attachment(response)
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """As `Client.close`."""
         await self._http.aclose()
 
     async def __aenter__(self) -> AsyncClient:

@@ -20,6 +20,10 @@ class WebhookError(IIClawError):
     """A request that did not come from the gateway, or is too old. Answer it with 401."""
 
 
+class NobodyToAnswer(IIClawError):
+    """A reply to a message whose `reply_to` is `None`: a wake-up, say, or a task whose answer is not for a chat."""
+
+
 class ApiError(IIClawError):
     """The gateway refused. The attributes are the problem's (RFC 9457)."""
 

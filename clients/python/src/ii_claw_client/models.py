@@ -9,6 +9,11 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 
+class Repeated(TypedDict, total=False):
+    #: Whether the call repeats an earlier one.
+    duplicate: bool
+
+
 class Channel(TypedDict):
     """A user's connection to a platform."""
 
@@ -95,15 +100,26 @@ class CronJob(TypedDict):
     one_shot: bool
     channel_type: dict[str, Any] | None
     metadata: dict[str, Any] | None
+    #: `None` when it is switched off or has no time to come.
+    next_run_at: str | None
     created_at: str
     updated_at: str
 
 
+class CreatedJob(CronJob, Repeated):
+    """A new job."""
+
+
 class CronRun(TypedDict):
     id: str
+    #: Of which job; it may have been deleted since.
     job_id: str
+    #: What the job was called then.
+    job_name: str
     #: `running`, `ok`, `error` or `timeout`.
     status: str
+    #: `None` for a test.
+    scheduled_for: str | None
     started_at: str
     finished_at: str | None
     duration_ms: int | None
@@ -111,11 +127,22 @@ class CronRun(TypedDict):
     action_type: str
     schedule_type: str
     metadata: dict[str, Any] | None
+    #: The message that it made.
+    message_id: str | None
+
+
+class CronRuns(TypedDict):
+    runs: list[CronRun]
+    next_cursor: int | None
 
 
 class RunNowExtra(TypedDict, total=False):
-    message: str | None
-    error: str | None
+    #: How far it got.
+    message: str
+    #: Why it was refused.
+    error: str
+    #: The message that it made.
+    message_id: str
 
 
 class RunNow(RunNowExtra):
@@ -127,6 +154,19 @@ class RunNow(RunNowExtra):
     name: str
     action_type: str
     enabled: bool
+    #: The run in the history.
+    run_id: str
+
+
+class PreviewedExtra(TypedDict, total=False):
+    #: What the schedule says in English, where that can be said.
+    description: str
+
+
+class Previewed(PreviewedExtra):
+    """When a schedule would run."""
+
+    runs: list[str]
 
 
 class ApiKey(TypedDict):
@@ -146,10 +186,9 @@ class ApiKey(TypedDict):
 class CreatedKeyExtra(TypedDict, total=False):
     #: The key itself, shown this once. Absent when the call repeats an earlier one.
     key: str
-    duplicate: bool
 
 
-class CreatedKey(ApiKey, CreatedKeyExtra):
+class CreatedKey(ApiKey, CreatedKeyExtra, Repeated):
     """A new key."""
 
 
@@ -158,7 +197,7 @@ class Keys(TypedDict):
     next_cursor: str | None
 
 
-class Message(TypedDict, total=False):
+class Message(TypedDict):
     """What became of a message, in either direction."""
 
     id: str
@@ -168,14 +207,38 @@ class Message(TypedDict, total=False):
     channel: dict[str, Any]
     conversation: str
     recipient: str | None
+    #: The first 200 characters.
     text: str | None
     content_type: str | None
+    #: `pending`, `done`, `failed`, `uncertain`, `dead` or `discarded`.
     state: str
+    #: Since it was accepted or last set back to work.
     attempts: int
+    #: How often it was set back to work.
+    retries: int
     error: str | None
+    discard_reason: str | None
     platform_message_ids: list[str]
     accepted_at: str
+    retried_at: str | None
     finished_at: str | None
+    next_attempt_at: str | None
+
+
+class MessageDetail(Message):
+    #: Its body.
+    payload: dict[str, Any]
+    #: The attempts that are over, in order.
+    attempt_log: list[dict[str, Any]]
+    #: The steps of its way, in order.
+    receipts: list[dict[str, Any]]
+
+
+class Retried(Message):
+    #: The state that it had.
+    was: str
+    #: What to expect, where that is not plain.
+    note: str | None
 
 
 class Messages(TypedDict):
@@ -183,8 +246,160 @@ class Messages(TypedDict):
     next_cursor: str | None
 
 
-class Woken(TypedDict, total=False):
+class Replayed(TypedDict):
+    #: How many are back at work.
+    revived: int
+    #: Those: `id`, `user_id`, `was`, `note`.
+    messages: list[dict[str, Any]]
+    #: Of `ids`, those that are not: `id`, `reason`.
+    refused: list[dict[str, Any]]
+
+
+class Discarded(TypedDict):
+    #: How many were put aside.
+    discarded: int
+    ids: list[str]
+    #: Of `ids`, those that were not: `id`, `reason`.
+    refused: list[dict[str, Any]]
+
+
+class WokenExtra(Repeated, total=False):
+    #: The heartbeat that it waits for.
+    due_at: str
+
+
+class Woken(WokenExtra):
     """Something that the backend will hear of."""
 
+    #: The `webhook-id` under which it does.
     id: str
+    #: `accepted`.
     status: str
+    #: `now` or `next_heartbeat`.
+    mode: str
+
+
+class UserSettings(TypedDict):
+    #: `None` for the default.
+    heartbeat_every_secs: int | None
+    next_heartbeat_at: str
+
+
+class Hook(TypedDict):
+    """Where another system posts its own webhooks."""
+
+    id: str
+    name: str
+    #: Put the gateway's public address before it.
+    path: str
+    enabled: bool
+    #: `hmac` or `bearer`.
+    auth: str
+    #: Empty when none.
+    agent_id: str
+    channel: str | None
+    recipient: str | None
+    thread_id: str | None
+    text_template: str | None
+    fields: dict[str, str]
+    created_at: str
+    updated_at: str
+
+
+class Hooks(TypedDict):
+    hooks: list[Hook]
+    next_cursor: str | None
+
+
+class SecretExtra(TypedDict, total=False):
+    #: Shown this once. Absent when the call repeats an earlier one, or the caller brought it.
+    secret: str
+
+
+class CreatedHook(Hook, SecretExtra, Repeated):
+    """A hook with its new secret."""
+
+
+class TestedHook(TypedDict):
+    """What a hook makes of a body."""
+
+    text: str
+    fields: dict[str, str]
+    sent: bool
+    id: str | None
+
+
+class HookDelivery(TypedDict):
+    id: int
+    received_at: str
+    #: Whether the caller knew the secret.
+    genuine: bool
+    #: `accepted`, `duplicate`, `skipped` or `refused`.
+    status: str
+    message_id: str | None
+    body: str | None
+    error: str | None
+
+
+class HookDeliveries(TypedDict):
+    deliveries: list[HookDelivery]
+    next_cursor: int | None
+
+
+class Destination(TypedDict):
+    """Where events are posted to."""
+
+    id: str
+    #: `None`: everybody's events.
+    user_id: str | None
+    name: str
+    url: str
+    #: Empty for all.
+    types: list[str]
+    channel: str | None
+    enabled: bool
+    attempts: int
+    #: Everything up to this event is delivered, or was not wanted.
+    cursor: str
+    failing_since: str | None
+    next_attempt_at: str | None
+    last_error: str | None
+    last_delivered_at: str | None
+    created_at: str
+    updated_at: str
+
+
+class CreatedDestination(Destination, SecretExtra, Repeated):
+    """A destination with its new secret."""
+
+
+class Destinations(TypedDict):
+    destinations: list[Destination]
+    next_cursor: str | None
+
+
+class DestinationTest(TypedDict):
+    #: Whether it took the event.
+    ok: bool
+    status: int | None
+    duration_ms: int
+    error: str | None
+
+
+class AuditEntry(TypedDict):
+    """Who changed what."""
+
+    id: int
+    at: str
+    #: `operator`, `key <name>`, `stranger`, or a process such as `ii-claw up`.
+    actor: str
+    address: str | None
+    action: str
+    user_id: str | None
+    subject: str
+    detail: dict[str, Any] | None
+
+
+class Audit(TypedDict):
+    entries: list[AuditEntry]
+    next_cursor: int | None

@@ -104,19 +104,20 @@ class ReplyTo:
 
 @dataclass(frozen=True)
 class InboundMessage:
-    """A person's message, as the gateway posts it."""
+    """What the gateway posts: a person's message, or a wake-up, a hook's event or a task, which no person wrote."""
 
     #: The message's id, the same at every attempt: remember it, a message may come twice.
     webhook_id: str
     user_id: str
-    #: The channel's type.
+    #: The channel's type; `hook` for what belongs to no chat.
     channel: str
     #: The channel's `instance`: the answer is sent there.
     instance_name: str
     #: `text`, `image`, ...; take one that you do not know as `other`.
     content_type: str
     is_group: bool
-    reply_to: ReplyTo
+    #: Where the answer belongs; `None` when nobody waits for one.
+    reply_to: ReplyTo | None = None
     sender: Sender | None = None
     agent_id: str | None = None
     platform_message_id: str | None = None
@@ -171,12 +172,14 @@ def _sender(given: Mapping[str, Any]) -> Sender:
     return Sender(given["platform_id"], given.get("display_name") or "", given.get("internal_user"))
 
 
-def _reply_to(raw: Mapping[str, Any], given: Mapping[str, Any] | None, sender: Mapping[str, Any] | None) -> ReplyTo:
+def _reply_to(
+    raw: Mapping[str, Any], given: Mapping[str, Any] | None, sender: Mapping[str, Any] | None
+) -> ReplyTo | None:
     if given:
         return ReplyTo(given.get("channel") or raw["channel"], given["recipient"], given.get("thread_id"))
     if sender:
         return ReplyTo(raw["channel"], sender["platform_id"], raw.get("thread_id"))
-    raise ValueError("it says neither where an answer belongs nor who wrote")
+    return None
 
 
 def _time(text: str | None) -> datetime | None:

@@ -1,0 +1,5 @@
+"""Every call of the API, described once; `_api` makes methods of them for both clients."""
+
+from . import agents, channels, jobs, messages, operator
+
+__all__ = ["agents", "channels", "jobs", "messages", "operator"]
