@@ -6,6 +6,7 @@ Usage: check_rendered.py MANIFEST...
 import re
 import sys
 import tomllib
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import yaml
@@ -51,6 +52,20 @@ def check_container(where: str, container: dict, settings: set[str], given: set[
             expect(used in before, f"{where}: {entry['name']} uses {used}, which is not set before it")
 
 
+def check_volumes(where: str, role: str, spec: dict) -> None:
+    """Only gateways write: attachments, to a /tmp of their own that has an end."""
+    volumes = spec.get("volumes", [])
+    containers = [*spec.get("initContainers", []), *spec["containers"]]
+    mounts = [mount for each in containers for mount in each.get("volumeMounts", [])]
+    if role != "gateway":
+        expect(not volumes and not mounts, f"{where}: has volumes")
+        return
+    limit = volumes[0].get("emptyDir", {}).get("sizeLimit") if volumes else None
+    expect(limit, f"{where}: its /tmp has no end")
+    expect(volumes == [{"name": "tmp", "emptyDir": {"sizeLimit": limit}}], f"{where}: has the volumes {volumes}")
+    expect(mounts == [{"name": "tmp", "mountPath": "/tmp"}], f"{where}: mounts {mounts}")
+
+
 def check_deployment(where: str, deployment: dict, settings: set[str], given: set[str]) -> str:
     spec = deployment["spec"]["template"]["spec"]
     labels = deployment["spec"]["template"]["metadata"]["labels"]
@@ -60,8 +75,9 @@ def check_deployment(where: str, deployment: dict, settings: set[str], given: se
     pod = spec["securityContext"]
     expect(pod.get("runAsNonRoot") is True and pod.get("runAsUser", 0) > 0, f"{where}: may run as root")
     expect(pod.get("seccompProfile") == {"type": "RuntimeDefault"}, f"{where}: no seccomp profile")
-    for key in ("hostNetwork", "hostPID", "hostIPC", "volumes"):
+    for key in ("hostNetwork", "hostPID", "hostIPC"):
         expect(not spec.get(key), f"{where}: has {key}")
+    check_volumes(where, role, spec)
     expect(spec.get("automountServiceAccountToken") is False, f"{where}: gets a token of Kubernetes")
     expect(spec.get("enableServiceLinks") is False, f"{where}: other Services may set II_CLAW_ variables")
     (container,) = spec["containers"]
@@ -183,6 +199,12 @@ def check_compose(settings: set[str]) -> None:
         expect(service["deploy"]["replicas"] == 2, f"compose {role}: is not there twice")
         expect(NEEDED_BY[role] <= service["environment"].keys(), f"compose {role}: lacks settings")
         expect(f"/127.0.0.1/{port} " in service["healthcheck"]["test"][-1], f"compose {role}: asks at another port")
+    (network,) = compose["networks"]["default"]["ipam"]["config"]
+    nginx = ip_address(compose["services"]["nginx"]["networks"]["default"]["ipv4_address"])
+    free = nginx in ip_network(network["subnet"]) and nginx not in ip_network(network["ip_range"])
+    expect(free, f"compose nginx: another container may have {nginx}")
+    trusted = compose["services"]["gateway"]["environment"]["II_CLAW_TRUSTED_PROXIES"]
+    expect(trusted.endswith(f":-{nginx}/32}}"), f"compose gateway: believes {trusted} and not nginx at {nginx}")
 
 
 def main() -> None:
