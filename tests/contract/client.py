@@ -62,6 +62,9 @@ class IIClawClient:
     def send(self, user: str, slug: str, **body) -> dict:
         return self._call("POST", channel_path(user, slug, "send"), json=body)
 
+    def wake(self, **body) -> dict:
+        return self._call("POST", "/hooks/wake", json=body)
+
     def reload(self, user: str) -> dict:
         return self._call("POST", channels_path(user) + "/reload")
 
@@ -93,6 +96,10 @@ class IIClawClient:
 
     def history(self, user: str) -> list[dict]:
         return self._call("GET", f"{user_path(user)}/cron/history")["runs"]
+
+    def preview(self, user: str, schedule: dict, count: int) -> list[str]:
+        body = {"schedule": schedule, "count": count}
+        return self._call("POST", f"{user_path(user)}/cron/preview", json=body)["runs"]
 
 
 def user_path(user: str) -> str:

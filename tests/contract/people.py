@@ -89,6 +89,13 @@ class TelegramEmulator:
         response = self._http.post(f"/control/{action}", json=body)
         assert response.status_code < 300, response.text
 
+    def drop_next(self, token: str, method: str) -> None:
+        """Carried out, but its answer never comes."""
+        self.control("drop", token=token, method=method, times=1)
+
+    def revoke(self, token: str, revoked: bool = True) -> None:
+        self.control("revoke", token=token, revoked=revoked)
+
     def sent(self, token: str, chat_id: int) -> list[dict]:
         response = self._http.get("/control/sent", params={"token": token, "chat_id": chat_id})
         assert response.status_code == 200, response.text

@@ -9,6 +9,7 @@ import hmac
 import json
 import threading
 from collections import defaultdict, deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -56,10 +57,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self):
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, self.path, headers, self._read_body())
-        status, content_type, content = self.server.owner.answer(request)
+        status, content_type, content, *more = self.server.owner.answer(request)
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(content)))
+        for name, value in more[0].items() if more else ():
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
@@ -105,7 +108,8 @@ class _Server:
         with self._lock:
             return list(self._requests)
 
-    def answer(self, request: Request) -> tuple[int, str, bytes]:
+    def answer(self, request: Request) -> tuple[int, str, bytes] | tuple[int, str, bytes, dict[str, str]]:
+        """Status, content type, content, and further headers if any."""
         raise NotImplementedError
 
 
@@ -155,6 +159,8 @@ class ThirdParty(_Server):
 
     def __init__(self):
         self._files: dict[str, tuple[str, bytes]] = {}
+        self._refusals: dict[str, deque] = defaultdict(deque)
+        self._held: dict[str, threading.Event] = {}
         super().__init__(0)
 
     def callback_url(self, name: str) -> str:
@@ -162,6 +168,21 @@ class ThirdParty(_Server):
 
     def callbacks(self, name: str) -> list[Request]:
         return [r for r in self.requests() if r.path == f"/callback/{name}"]
+
+    def refuse_next(self, name: str, status: int, **headers: str) -> None:
+        """The next callback of this name; calls add up."""
+        with self._lock:
+            self._refusals[f"/callback/{name}"].append((status, headers))
+
+    @contextmanager
+    def holding(self, name: str):
+        """Callbacks of this name are not answered before the block ends."""
+        with self._lock:
+            end = self._held[f"/callback/{name}"] = threading.Event()
+        try:
+            yield
+        finally:
+            end.set()
 
     def serve(self, name: str, content_type: str, content: bytes) -> str:
         with self._lock:
@@ -171,7 +192,13 @@ class ThirdParty(_Server):
     def answer(self, request):
         with self._lock:
             self._requests.append(request)
-            file = self._files.get(request.path)
+            file, held = self._files.get(request.path), self._held.get(request.path)
+            refusal = self._refusals[request.path].popleft() if self._refusals.get(request.path) else None
+        if held:
+            held.wait(30)
+        if refusal:
+            status, headers = refusal
+            return *_json(status, {"ok": False}), {name.replace("_", "-"): value for name, value in headers.items()}
         if file:
             return 200, *file
         if request.method == "POST" and request.path.startswith("/callback/"):

@@ -1,7 +1,6 @@
 """Input no gateway should take: refused with 4xx and a reason, and nothing is stored, changed or sent."""
 
 import json
-import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -498,8 +497,6 @@ def test_a_lone_surrogate(client, user, new_webhook):
 
 # --- private addresses, on a gateway that does not allow them -------------------------------------------------
 
-STRICT_URL = os.environ.get("II_CLAW_STRICT_URL")
-strict = pytest.mark.skipif(not STRICT_URL, reason="II_CLAW_STRICT_URL (a gateway without private URLs) is not set")
 PRIVATE = [
     "http://127.0.0.1:1",
     "http://10.0.0.1",
@@ -513,12 +510,11 @@ PRIVATE = [
 
 @pytest.fixture
 def strict_client(settings, client):
-    strict_client = IIClawClient(STRICT_URL, settings.api_key, client.answers)
+    strict_client = IIClawClient(settings.strict_url, settings.api_key, client.answers)
     yield strict_client
     strict_client.close()
 
 
-@strict
 @pytest.mark.parametrize("url", PRIVATE)
 @pytest.mark.parametrize("channel_type, field", [("telegram", "api_url"), ("webhook", "callback_url")])
 def test_a_private_address_is_refused(strict_client, user, valid_body, channel_type, field, url):

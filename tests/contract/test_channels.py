@@ -1,4 +1,4 @@
-"""CONTRACT.md section 1: the channel calls, as the backend and its front end make them."""
+"""The channel calls, as the backend and its front end make them."""
 
 import json
 import uuid
@@ -204,6 +204,24 @@ def test_a_channel_can_be_stopped_and_started(client, user, valid_body, channel_
     wait_for_status(client, user, slug, "running")
 
 
+@pytest.mark.parametrize("no, yes", [("false", "true"), (False, True)], ids=repr)
+def test_enabled_as_a_string_and_natively(client, user, new_webhook, no, yes):
+    slug = new_webhook().slug
+    for given, expected in ((no, False), (yes, True)):
+        client.update(user, slug, enabled=given)
+        assert client.channel(user, slug)["enabled"] is expected
+
+
+def test_a_channel_that_is_meant_to_run_and_does_not_is_configured(client, user, emulator, new_telegram):
+    bot = new_telegram()
+    emulator.revoke(bot.token)
+    wait_for_status(client, user, bot.slug, "configured")
+    assert client.channel(user, bot.slug)["enabled"] is True
+    emulator.revoke(bot.token, False)
+    client.reload(user)
+    wait_for_status(client, user, bot.slug, "running")
+
+
 def test_fields_are_merged_not_replaced(client, user, new_telegram):
     bot = new_telegram(allowed_users="7, 8", poll_interval_secs="1")
     client.update(user, bot.slug, fields={"poll_interval_secs": "2"})
@@ -345,6 +363,34 @@ def test_an_accepted_message_outlives_a_stop(client, user, new_webhook):
     client.update(user, hook.slug, enabled=True)
     if accepted:
         wait_for_text(hook, "ada", "for later")
+
+
+def test_a_queued_message_is_safe_and_arrives_once(client, user, new_webhook, world):
+    """A platform that asks for more time than a send waits: 202, and no need to send it again."""
+    hook, text = new_webhook(), unique("later")
+    world.refuse_next(hook.name, 503, Retry_After="11")
+    path, body = channel_path(user, hook.slug, "send"), {"recipient": "ada", "message": text}
+    answers = [client.request("POST", path, json=body, headers={"Idempotency-Key": text}) for _ in range(2)]
+    assert [answer.status_code for answer in answers[:1]] == [202]
+    assert answers[0].json()["status"] == "queued" and answers[0].json()["id"] == answers[1].json()["id"]
+    eventually(lambda: len(hook.callbacks()) >= 2, 30, what="the second attempt")
+    client.send(user, hook.slug, recipient="ada", message="behind it")
+    wait_for_text(hook, "ada", "behind it")
+    refused, taken, _ = hook.callbacks()
+    assert refused.body == taken.body and taken.body["text"] == text
+    assert refused.headers["webhook-id"] == taken.headers["webhook-id"] == answers[0].json()["id"]
+
+
+def test_an_uncertain_message_is_not_sent_again(client, user, emulator, new_telegram):
+    """The platform took it and its answer was lost: 202, because sending it again would show it twice."""
+    bot, text = new_telegram(), unique("maybe")
+    emulator.drop_next(bot.token, "sendMessage")
+    body = {"recipient": str(bot.person), "message": text}
+    answer = client.request("POST", channel_path(user, bot.slug, "send"), json=body)
+    assert (answer.status_code, answer.json()["status"]) == (202, "uncertain")
+    client.send(user, bot.slug, recipient=str(bot.person), message="behind it")
+    wait_for_text(bot, bot.person, "behind it")
+    assert bot.seen_by(bot.person) == [text, "behind it"]
 
 
 def test_many_sends_at_once_arrive_once_each(client, user, new_webhook):

@@ -1,6 +1,7 @@
-"""CONTRACT.md section 1: scheduled jobs, as the backend and its front end make and run them."""
+"""Scheduled jobs, as the backend and its front end make and run them."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -99,11 +100,31 @@ def test_every_kind_of_schedule(client, user, hook, make):
     assert client.job(user, job["id"]) == job
 
 
+def previewed(client, user, expr: str, count: int) -> list[datetime]:
+    return [datetime.fromisoformat(at) for at in client.preview(user, {"type": "cron", "expr": expr}, count)]
+
+
 def test_weekdays_are_monday_to_friday(client, user, hook):
-    """1-5 begins on Monday: the next time is never on a weekend. `next_run_at` is an addition to the contract."""
+    days = previewed(client, user, "0 9 * * 1-5", 10)
+    first = days[0]
+    weekdays = [first + timedelta(days=n) for n in range(14) if (first + timedelta(days=n)).weekday() < 5]
+    assert days == weekdays[:10]
     job = client.create_job(user, message(hook, schedule={"type": "cron", "expr": "0 9 * * 1-5"}))
-    if job.get("next_run_at"):
-        assert datetime.fromisoformat(job["next_run_at"]).weekday() < 5
+    assert datetime.fromisoformat(job["next_run_at"]) == first
+
+
+def test_5_l_is_the_last_friday_of_each_month(client, user):
+    days = previewed(client, user, "0 17 * * 5#L", 12)
+    for day in days:
+        assert (day.weekday(), day.hour, day.minute) == (4, 17, 0)
+        assert (day + timedelta(days=7)).month != day.month
+    assert len({(day.year, day.month) for day in days}) == 12
+    assert days[-1] - days[0] < timedelta(days=340)
+
+
+def test_a_week_begins_and_ends_with_sunday(client, user):
+    assert previewed(client, user, "0 9 * * 0", 3) == previewed(client, user, "0 9 * * 7", 3)
+    assert {day.weekday() for day in previewed(client, user, "0 9 * * 0", 3)} == {6}
 
 
 def test_a_task_is_kept_with_and_without_a_delivery(client, user, hook):
@@ -168,6 +189,14 @@ def test_a_job_whose_channel_is_gone_can_still_be_saved(client, user, hook):
     assert client.job(user, job["id"])["enabled"] is False
 
 
+@pytest.mark.parametrize("yes, no", [("true", "false"), (True, False)], ids=repr)
+def test_switches_as_strings_and_natively(client, user, hook, yes, no):
+    job = client.create_job(user, message(hook, one_shot=yes, enabled=no))
+    assert (job["one_shot"], job["enabled"]) == (True, False)
+    client.enable_job(user, job["id"], yes)
+    assert client.job(user, job["id"])["enabled"] is True
+
+
 def test_a_job_is_switched_off_and_on(client, user, hook):
     job = client.create_job(user, message(hook))
     for enabled in (False, True, True):
@@ -197,6 +226,7 @@ def test_a_test_sends_the_message(client, user, hook, enabled):
     assert (tested["status"], tested["id"], tested["name"]) == ("ok", job["id"], job["name"])
     assert (tested["action_type"], tested["enabled"]) == ("channel_message", enabled)
     assert not tested.get("error")
+    assert isinstance(tested["message"], str) and tested["message"]
     eventually(lambda: text in hook.seen_by("ada"), what="the message")
     assert hook.seen_by("ada") == [text]
 
@@ -253,6 +283,20 @@ def test_each_test_is_a_run(client, user, hook):
     assert client.job_history(user, job["id"]) == [runs[0], runs[2]]
 
 
+def test_a_run_under_way_is_running(client, user, hook, world):
+    job = client.create_job(user, message(hook))
+    with ThreadPoolExecutor(1) as pool:
+        with world.holding(hook.name):
+            tested = pool.submit(client.test_job, user, job["id"])
+            (run,) = eventually(lambda: hook.callbacks() and client.job_history(user, job["id"]), what="the run")
+            assert_run(run)
+            assert (run["status"], run["finished_at"], run["duration_ms"]) == ("running", None, None)
+        assert tested.result()["status"] == "ok"
+    (ended,) = client.job_history(user, job["id"])
+    assert_run(ended)
+    assert (ended["id"], ended["status"], ended["started_at"]) == (run["id"], "ok", run["started_at"])
+
+
 def test_a_test_that_fails_says_why(client, user, hook):
     job = client.create_job(user, message(hook))
     client.delete(user, hook.slug)
@@ -260,6 +304,7 @@ def test_a_test_that_fails_says_why(client, user, hook):
     assert response.status_code == 200
     tested = response.json()
     assert (tested["status"], tested["id"], tested["enabled"]) == ("error", job["id"], True)
+    assert not tested.get("message")
     assert hook.slug in tested["error"]
     (run,) = client.job_history(user, job["id"])
     assert_run(run)
@@ -439,6 +484,11 @@ def test_a_job_id_that_cannot_be_one(client, user, job_id):
     ("POST", f"jobs/{uuid.uuid4()}/test"),
     ("GET", f"jobs/{uuid.uuid4()}/history"),
     ("GET", "history"),
+    ("POST", "preview"),
 ])
-def test_no_call_without_the_key(anonymous, user, method, path):
-    assert_problem(anonymous.request(method, f"{user_path(user)}/cron/{path}"), 401)
+@pytest.mark.parametrize("header", [None, "Bearer not-the-key"], ids=["none", "wrong"])
+def test_no_call_without_the_key(anonymous, user, method, path, header):
+    headers = {"Authorization": header} if header else {}
+    refused = anonymous.request(method, f"{user_path(user)}/cron/{path}", headers=headers, json={})
+    # Whoever comes with many wrong keys is told to wait, from some point on.
+    assert_problem(refused, 429 if refused.headers.get("retry-after") else 401)

@@ -1,4 +1,4 @@
-"""CONTRACT.md section 2: what the gateway posts to the backend, and how the answer finds its way back."""
+"""What the gateway posts to the backend, and how the answer finds its way back."""
 
 import hashlib
 import hmac
