@@ -38,7 +38,7 @@ run: setup ## Build, then run everything on this machine: database, broker and a
 
 # The system tests come last and see real processes; nothing may follow them.
 .PHONY: test
-test: setup-test fmt-check lint doc deploy-check ## Check everything, as continuous integration does
+test: setup-test fmt-check lint doc deploy-check ## Check all that continuous integration checks
 	$(CARGO) build --locked -p ii-claw -p claw-testkit
 	$(WITH_SERVICES) $(CARGO) test --workspace --exclude claw-system-tests --locked --lib --bins --tests
 	$(WITH_SERVICES) $(CARGO) test -p claw-system-tests --locked --tests
