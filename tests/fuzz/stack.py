@@ -13,11 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# Where private servers are found (II_CLAW_POSTGRES_BIN, II_CLAW_NATS_BIN) stays.
-NOT_INHERITED = (
-    "AI_WEBHOOK_", "DATABASE_URL", "NATS_URL", "II_CLAW_A", "II_CLAW_D", "II_CLAW_L", "II_CLAW_M", "II_CLAW_PU",
-    "II_CLAW_S", "II_CLAW_T", "II_CLAW_W",
-)
+# Nothing that was set for another gateway, but for where private servers are found.
+NOT_INHERITED = ("AI_WEBHOOK_", "AWS_", "DATABASE_URL", "II_CLAW_", "NATS_URL")
+INHERITED = {"II_CLAW_NATS_BIN", "II_CLAW_POSTGRES_BIN"}
+
 
 
 def binary() -> str:
@@ -43,8 +42,7 @@ def up(backend: str):
             "II_CLAW_LOG": os.environ.get("II_CLAW_LOG", "warn,claw_gateway=info"),
         }
         log = open(f"{folder}/log", "w+b")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
-        process = subprocess.Popen([binary(), "up"], env=inherited | ours, stdout=log, stderr=log)
+        process = subprocess.Popen([binary(), "up"], env=_inherited() | ours, stdout=log, stderr=log)
         try:
             yield f"http://{_address(process, Path(log.name))}", key
             if process.poll() is not None:
@@ -58,6 +56,11 @@ def up(backend: str):
                 process.kill()
                 process.wait()
             log.close()
+
+
+def _inherited() -> dict[str, str]:
+    taken = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
+    return taken | {name: os.environ[name] for name in INHERITED & os.environ.keys()}
 
 
 def _address(process: subprocess.Popen, log: Path) -> str:

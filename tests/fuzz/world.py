@@ -144,7 +144,8 @@ class World:
         elif template.startswith("/api/users/{user}/hooks/{name}") and parameters["name"] == HOOK:
             self.http.delete(f"{self.url}{OF_USER}/hooks/{HOOK}", timeout=30)
             self._seed(f"{OF_USER}/hooks")
-        if method == "DELETE":
+        # What was in a list is not any more.
+        if method == "DELETE" or template.endswith(("/retry", "/replay", "/discard")):
             self._lists.clear()
 
     def _restore(self, slug: str) -> dict:
