@@ -12,7 +12,7 @@ use claw_config::{GatewaySettings, Keys, MediaSettings};
 use claw_media::{Limits, MediaStore};
 use claw_rpc::{ClusterToken, Owners, WorkerClients};
 use claw_runtime::{Clock, Ids, Lifecycle, OsRandom, Random, SystemClock};
-use claw_secrets::Purpose;
+use claw_secrets::{Purpose, signature};
 use claw_store::{MessageWriter, Store, Vault};
 use claw_types::{ChannelId, ShardCount};
 use uuid::Uuid;
@@ -84,6 +84,13 @@ pub struct App {
 pub type Shared = Arc<App>;
 
 impl App {
+    /// A new secret for signatures, as Standard Webhooks writes it; the other schemes take it as it is.
+    pub fn new_secret(&self) -> String {
+        let mut bytes = [0; 32];
+        self.deps.random.fill(&mut bytes);
+        signature::standard_secret(&bytes)
+    }
+
     /// Connects everything.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! Without it, every webhook and every send would cost a query and a decryption. Must hold: a change made through
 //! this gateway is seen by its next request; one made through another as soon as NATS tells; and if NATS does not, after
-//! [`TTL`].
+//! [`TTL`]. (How: [`Fresh`].)
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use claw_types::{ChannelId, InstanceId, UserId};
 use moka::Expiry;
 use moka::future::Cache;
 use serde_json::{Map, Value};
-use tokio::sync::Mutex;
 use tracing::warn;
 
 use crate::error::Problem;
+use crate::fresh::Fresh;
 
 /// The longest that a missed change goes unnoticed.
 const TTL: Duration = Duration::from_secs(5);
@@ -50,12 +50,10 @@ pub struct ChannelCache {
     store: Store,
     vault: Vault,
     deps: Deps,
-    known: Cache<ChannelId, Option<Arc<Known>>>,
+    known: Fresh<ChannelId, Option<Arc<Known>>>,
     // An id belongs to one user and slug for ever, so this can only point to a channel that was deleted since; then
     // `known` has nothing, and the database is asked.
     slugs: Cache<(UserId, InstanceId), ChannelId>,
-    // Counts what may have changed. Held while `known` is written, so that nothing old is kept after a change.
-    changes: Mutex<u64>,
 }
 
 struct ByOutcome;
@@ -78,9 +76,8 @@ impl ChannelCache {
             store,
             vault,
             deps,
-            known: Cache::builder().max_capacity(CAPACITY).expire_after(ByOutcome).build(),
+            known: Fresh::new(Cache::builder().max_capacity(CAPACITY).expire_after(ByOutcome).build()),
             slugs: Cache::new(CAPACITY),
-            changes: Mutex::default(),
         }
     }
 
@@ -89,17 +86,8 @@ impl ChannelCache {
     /// # Errors
     /// When the database fails.
     pub async fn get(&self, id: ChannelId) -> Result<Option<Arc<Known>>, Problem> {
-        if let Some(found) = self.known.get(&id).await {
-            return Ok(found);
-        }
-        let before = *self.changes.lock().await;
-        let found = self.load(id).await?;
-        let changes = self.changes.lock().await;
-        // What was read while something changed may be the old state: used once, not kept.
-        if *changes == before {
-            self.known.insert(id, found.clone()).await;
-        }
-        Ok(found)
+        let found = self.known.get_or_load(&id, async || self.load(id).await.map(Some)).await?;
+        Ok(found.flatten())
     }
 
     async fn load(&self, id: ChannelId) -> claw_store::Result<Option<Arc<Known>>> {
@@ -141,16 +129,7 @@ impl ChannelCache {
 
     /// Reads the channel anew when it is next asked for.
     pub async fn forget(&self, id: ChannelId) {
-        let mut changes = self.changes.lock().await;
-        *changes += 1;
-        self.known.invalidate(&id).await;
-    }
-
-    /// Reads every channel anew.
-    async fn forget_all(&self) {
-        let mut changes = self.changes.lock().await;
-        *changes += 1;
-        self.known.invalidate_all();
+        self.known.forget(&id).await;
     }
 
     /// Forgets what NATS says has changed, until the shutdown.
@@ -173,7 +152,7 @@ impl ChannelCache {
             Err(error) => return warn!(%error, "changes of channels are seen late: {error}"),
         };
         // Something may have changed unheard.
-        self.forget_all().await;
+        self.known.forget_all().await;
         while let Some(frame) = frames.next().await {
             if let Some(id) = changed_channel(&frame) {
                 self.forget(id).await;

@@ -21,6 +21,7 @@ mod dispatch;
 mod edit;
 mod error;
 mod events;
+mod fresh;
 mod hub;
 mod idempotency;
 mod intake;
@@ -99,6 +100,7 @@ impl Gateway {
         home: Option<ChannelId>,
         lifecycle: &Lifecycle,
     ) -> Result<SocketAddr, Error> {
+        claw_telemetry::metrics::begin();
         let app = app::App::connect(&settings, home, lifecycle).await?;
         let failed = |source| Error::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;

@@ -10,7 +10,8 @@ use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, Ref, ResponseBuilder, ServerBuilder,
+    ContentBuilder, HeaderBuilder, InfoBuilder, LicenseBuilder, Object, ObjectBuilder, OpenApi, Ref, RefOr,
+    ResponseBuilder, ServerBuilder, Type,
 };
 use utoipa::{PartialSchema as _, ToSchema};
 use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
@@ -39,7 +40,7 @@ const TAGS: &[(&str, &str)] = &[
 #[schema(as = Problem)]
 pub struct ProblemSchema {
     /// What kind of problem; leads to its description.
-    #[schema(example = "/problems/not-found")]
+    #[schema(schema_with = kinds)]
     r#type: String,
     /// The status in words.
     title: String,
@@ -49,6 +50,16 @@ pub struct ProblemSchema {
     detail: String,
     /// The same sentence.
     error: String,
+}
+
+/// Every kind of problem there is.
+fn kinds() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("What kind of problem; leads to its description."))
+        .enum_values(Some(Kind::ALL.iter().map(|kind| kind.uri())))
+        .examples([Kind::NotFound.uri()])
+        .build()
 }
 
 /// Routes whose callers need this scope; the document says so, too.
@@ -115,12 +126,24 @@ fn add_problems(operation: &mut Operation) {
         operation.responses.responses.entry(status).or_insert_with(|| response.build().into());
     }
     for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
         let refused = status.parse::<StatusCode>().is_ok_and(|s| s.is_client_error() || s.is_server_error());
-        if let (true, utoipa::openapi::RefOr::T(response)) = (refused, response)
-            && response.content.is_empty()
-        {
+        if refused && response.content.is_empty() {
             let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
             response.content.insert("application/problem+json".to_owned(), problem.into());
         }
+        if let Some((name, text)) = header(status) {
+            let header = HeaderBuilder::new().description(Some(text)).build();
+            response.headers.insert(name.to_owned(), header.into());
+        }
+    }
+}
+
+/// The header that comes with every answer of this status.
+fn header(status: &str) -> Option<(&'static str, &'static str)> {
+    match status {
+        "401" => Some(("WWW-Authenticate", "`Bearer`")),
+        "429" | "503" => Some(("Retry-After", "After how many seconds the call may be repeated.")),
+        _ => None,
     }
 }

@@ -16,7 +16,7 @@ use crate::hub::GatewayHub;
 use crate::openapi::{self, needs};
 use crate::routes::{
     audit, channels, cron, dead_letters, destinations, document, events, health, hooks, keys, media,
-    messages, problems, settings, webhooks,
+    messages, metrics, problems, settings, webhooks,
 };
 use crate::{answers, auth, body};
 
@@ -59,6 +59,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(needs(Read, routes!(keys::get::handle)))
         .routes(needs(Manage, routes!(keys::revoke::handle)))
         .routes(needs(Read, routes!(audit::handle)))
+        .routes(needs(Read, routes!(metrics::handle)))
         .routes(needs(Send, routes!(hooks::wake::handle)))
         .routes(needs(Send, routes!(hooks::agent::handle)))
         .routes(needs(Read, routes!(hooks::list::handle)))

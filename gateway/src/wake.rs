@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use claw_store::{AgentEvent, Chat, NewMessage, Once, When};
+use claw_store::{AgentEvent, Chat, Error, NewMessage, Once, When};
 use claw_types::bodies::SESSION_KEYS;
 use claw_types::{InstanceId, MessageId, UserId};
 use serde::{Deserialize, Serialize};
@@ -147,6 +147,13 @@ pub async fn accept(
     let text = text(call.text_key, call.text)?;
     check_metadata(&call.metadata)?;
     let key = idempotency_key(header_key, call.idempotency_key)?;
+    let once = key.as_deref().map(|key| Once { kind: call.source, key, digest });
+    // Before anything that may have changed since: what was stored then is stored.
+    if let Some(once) = once
+        && let Some(before) = app.store.woken(&user, once).await?
+    {
+        return Ok(answer(call.mode, before));
+    }
     let found = find(app, &user, &call.place).await?;
     if call.deliver == Some(true) && found.is_none() {
         return Err(Problem::bad_request(
@@ -164,14 +171,16 @@ pub async fn accept(
         key: None,
     };
     let event = NewMessage::event(event, app.shards, &app.ids, &*app.clock)?;
-    let once = key.as_deref().map(|key| Once { kind: call.source, key, digest });
     let woken = app.store.wake(&event, call.mode.into(), once).await?;
     if let Some(work) = &woken.work {
         app.bus.publish_work(work).await;
     }
+    Ok(answer(call.mode, woken))
+}
+
+fn answer(mode: Mode, woken: claw_store::Woken) -> (StatusCode, Json<Woken>) {
     let claw_store::Woken { id, due_at, duplicate, .. } = woken;
-    let answer = Woken { status: "accepted", mode: call.mode, id, due_at, duplicate };
-    Ok((StatusCode::ACCEPTED, Json(answer)))
+    (StatusCode::ACCEPTED, Json(Woken { status: "accepted", mode, id, due_at, duplicate }))
 }
 
 /// The text, which must say something.
@@ -253,25 +262,8 @@ async fn resolve(app: &App, user: &UserId, channel: &str) -> Result<Arc<Known>, 
     {
         return Ok(known);
     }
-    let of_type = app.store.channels_of(user, Some(channel)).await?;
-    match of_type.as_slice() {
-        [one] => {
-            let known = app.channels.of_user(user, &one.channel.instance).await?;
-            // Deleted in between.
-            known.ok_or_else(|| unknown(channel))
-        }
-        [] => Err(unknown(channel)),
-        [one, two, ..] => Err(Problem::bad_request(format!(
-            "\"channel\": the user has several channels of type {channel:?}, such as {:?} and {:?}: name one of them",
-            one.channel.instance.as_str(),
-            two.channel.instance.as_str()
-        ))),
-    }
-}
-
-fn unknown(channel: &str) -> Problem {
-    Problem::bad_request(format!(
-        "\"channel\": the user has no channel {:?}; list the user's channels to see them",
-        body::shown(channel)
-    ))
+    let named = app.store.channel_named(user, channel).await?;
+    let known = app.channels.of_user(user, &named.instance).await?;
+    // Deleted in between.
+    known.ok_or_else(|| Error::NoTarget(channel.to_owned()).into())
 }

@@ -62,12 +62,16 @@ pub enum Error {
     #[error("the user has no channel {0:?}: name one by its instance_name_id")]
     NoTarget(String),
     /// A job names a type of channel, of which there are several.
-    #[error("the user has {count} channels of type {channel_type:?}: name one by its instance_name_id")]
+    #[error(
+        "the user has several channels of type {channel_type:?}, such as {one:?} and {two:?}: name one of them"
+    )]
     ManyTargets {
         /// The type.
         channel_type: String,
-        /// How many.
-        count: usize,
+        /// One of them.
+        one: String,
+        /// Another one.
+        two: String,
     },
     /// There is no such channel.
     #[error("there is no such channel")]

@@ -14,6 +14,8 @@ use crate::{Actor, Change, Error, Result, Store, Tenant, Vault};
 
 /// Genuine calls of each hook that are kept.
 const KEPT: i64 = 100;
+/// Hooks that a user may have. Their names are everybody's, so nobody can take all the good ones.
+pub const HOOKS: i64 = 200;
 /// Strangers' calls of each hook that are kept.
 const KEPT_OF_STRANGERS: i64 = 20;
 
@@ -154,7 +156,8 @@ impl Store {
     /// under it before, if any, and whether this call made it.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when the name is taken, by whomever, or [`Error::KeyReused`]; then nothing was made.
+    /// [`Error::Conflict`] when the name is taken, by whomever, [`Error::TooMany`] or [`Error::KeyReused`]; then nothing
+    /// was made.
     #[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
     pub async fn hook_create(
         &self,
@@ -173,6 +176,7 @@ impl Store {
         {
             return Ok((tenant.hook_by_id(before).await?, false));
         }
+        tenant.room("hooks", "hooks", HOOKS).await?;
         let sealed = vault.seal_text(&place(id), secret)?;
         let sql = format!(
             "insert into hooks (id, user_id, name, enabled, auth, agent_id, channel, recipient, thread_id,
@@ -192,6 +196,18 @@ impl Store {
         tenant.audit(actor, &change("hook.created", &made)).await?;
         tenant.commit().await?;
         Ok((made, true))
+    }
+
+    /// The hook that an earlier call made, if this is that call again.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it was deleted since, [`Error::KeyReused`], or when the database fails.
+    pub async fn hook_made(&self, user: &UserId, key: &str, digest: [u8; 32]) -> Result<Option<Hook>> {
+        let mut tenant = self.tenant(user).await?;
+        match tenant.made_before("hook", key, digest).await? {
+            Some(before) => Ok(Some(tenant.hook_by_id(before).await?)),
+            None => Ok(None),
+        }
     }
 
     /// A user's hooks by name, past `after`.
@@ -274,6 +290,7 @@ impl Store {
         let saved = row.as_ref().map_or(Err(Error::Conflict), hook)?;
         let mut change = change("hook.changed", &saved);
         change.detail["new_secret"] = secret.is_some().into();
+        change.detail["changed"] = changed(&read.spec, &saved.spec).into();
         tenant.audit(actor, &change).await?;
         tenant.commit().await?;
         Ok(saved)
@@ -304,6 +321,13 @@ impl Store {
     /// When the database fails.
     pub async fn hook_delivered(&self, hook: &Hook, delivery: &NewHookDelivery<'_>) -> Result<()> {
         let mut txn = self.pool.begin().await?;
+        if !delivery.genuine {
+            // One after another, or those at the same moment would not see one another when they count.
+            sqlx::query("select pg_advisory_xact_lock(hashtextextended('hook_deliveries:' || $1, 0))")
+                .bind(hook.id)
+                .execute(&mut *txn)
+                .await?;
+        }
         // Deleted meanwhile: there is nobody to tell.
         sqlx::query(
             "insert into hook_deliveries (hook_id, user_id, genuine, status, message_id, excerpt, error)
@@ -317,11 +341,14 @@ impl Store {
         .bind(delivery.error)
         .execute(&mut *txn)
         .await?;
-        // Skipping what another call is just deleting keeps the two from waiting for one another.
+        // Skipping what another call is just deleting keeps the two from waiting for one another. The newest that is too
+        // many is looked for apart: those that are passed over on the way to it would be locked, too.
         sqlx::query(
             "delete from hook_deliveries where id in (
                  select id from hook_deliveries where hook_id = $1 and genuine = $2
-                 order by id desc offset $3 for update skip locked)",
+                     and id <= (select id from hook_deliveries where hook_id = $1 and genuine = $2
+                                order by id desc offset $3 limit 1)
+                 for update skip locked)",
         )
         .bind(hook.id)
         .bind(delivery.genuine)
@@ -386,8 +413,27 @@ fn bind<'q>(
         .bind(serde_json::to_string(&spec.fields)?))
 }
 
+/// What is not the same any more.
+fn changed(before: &HookSpec, now: &HookSpec) -> Vec<&'static str> {
+    let all = [
+        ("enabled", before.enabled != now.enabled),
+        ("auth", before.auth != now.auth),
+        ("agent_id", before.agent_id != now.agent_id),
+        ("channel", before.channel != now.channel),
+        ("recipient", before.recipient != now.recipient),
+        ("thread_id", before.thread_id != now.thread_id),
+        ("text_template", before.text_template != now.text_template),
+        ("fields", before.fields != now.fields),
+    ];
+    all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
+
 fn change<'a>(action: &'static str, hook: &'a Hook) -> Change<'a> {
-    let detail = json!({"id": hook.id, "enabled": hook.spec.enabled, "auth": hook.spec.auth.as_str()});
+    let spec = &hook.spec;
+    let detail = json!({
+        "id": hook.id, "enabled": spec.enabled, "auth": spec.auth.as_str(), "agent_id": spec.agent_id,
+        "channel": spec.channel, "recipient": spec.recipient, "thread_id": spec.thread_id,
+    });
     Change { action, subject: hook.name.as_str(), detail }
 }
 

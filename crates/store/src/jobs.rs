@@ -106,7 +106,8 @@ impl Store {
         {
             return Ok((find(&mut tenant, before, false).await?, false));
         }
-        let now = room(&mut tenant).await?;
+        tenant.room("cron_jobs", "jobs", JOBS).await?;
+        let now = now(&mut tenant).await?;
         save.plan.check(now)?;
         if let Some(channel) = save.does.channel() {
             target(&mut tenant, channel).await?;
@@ -278,22 +279,6 @@ pub(crate) async fn find(tenant: &mut Tenant, id: Uuid, lock: bool) -> Result<Jo
 /// The transaction's time.
 async fn now(tenant: &mut Tenant) -> Result<DateTime<Utc>> {
     Ok(sqlx::query_scalar("select now()").fetch_one(tenant.conn()).await?)
-}
-
-/// Whether the user may have one more, and the transaction's time. Until its end nobody else makes one for this user:
-/// two at once would both see the last place free.
-async fn room(tenant: &mut Tenant) -> Result<DateTime<Utc>> {
-    let user = tenant.user().clone();
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended('cron_jobs:' || $1, 0))")
-        .bind(user.as_str())
-        .execute(tenant.conn())
-        .await?;
-    let (count, now): (i64, DateTime<Utc>) =
-        sqlx::query_as("select count(*), now() from cron_jobs where user_id = $1")
-            .bind(user.as_str())
-            .fetch_one(tenant.conn())
-            .await?;
-    if count >= JOBS { Err(Error::TooMany { what: "jobs", limit: JOBS }) } else { Ok(now) }
 }
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;

@@ -34,7 +34,7 @@ pub use dead_letters::{Revived, Selection, Unchanged};
 pub use destinations::{Destination, DestinationSettings, NewDestination, Refusal};
 pub use error::{Error, chain};
 pub use events::{Event, EventChannel, EventFilter, EventPage, News, Place};
-pub use hooks::{Hook, HookAuth, HookDelivery, HookOutcome, HookSpec, NewHookDelivery};
+pub use hooks::{HOOKS, Hook, HookAuth, HookDelivery, HookOutcome, HookSpec, NewHookDelivery};
 pub use intake::{AgentEvent, Chat};
 pub use jobs::{Job, SaveJob};
 pub use keys::{ApiKey, NewApiKey, Scope};

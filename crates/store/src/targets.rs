@@ -5,9 +5,6 @@ use claw_types::UserId;
 use crate::channels::{COLUMNS, channel};
 use crate::{Channel, Error, Result, Store, Tenant};
 
-/// More channels of one type than anybody has; only their number is told.
-const MOST: i64 = 1_000;
-
 impl Store {
     /// The user's channel of this name; or the only one of this type, as older jobs name it.
     ///
@@ -27,18 +24,17 @@ pub(crate) async fn target(tenant: &mut Tenant, name: &str) -> Result<Channel> {
     let sql = format!(
         "select {COLUMNS} from channels c
          where c.user_id = $1 and c.deleted_at is null and (c.instance = $2 or c.channel_type = $2)
-         order by c.instance = $2 desc, c.created_at limit $3"
+         order by c.instance = $2 desc, c.created_at limit 2"
     );
     let user = tenant.user().clone();
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(user.as_str())
-        .bind(name)
-        .bind(MOST)
-        .fetch_all(tenant.conn())
-        .await?;
+    let rows =
+        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(user.as_str()).bind(name).fetch_all(tenant.conn()).await?;
     let first = channel(rows.first().ok_or_else(|| Error::NoTarget(name.to_owned()))?)?;
-    if first.instance.as_str() != name && rows.len() > 1 {
-        return Err(Error::ManyTargets { channel_type: name.to_owned(), count: rows.len() });
+    if first.instance.as_str() != name
+        && let Some(second) = rows.get(1)
+    {
+        let (one, two) = (first.instance.to_string(), channel(second)?.instance.to_string());
+        return Err(Error::ManyTargets { channel_type: name.to_owned(), one, two });
     }
     Ok(first)
 }

@@ -106,6 +106,32 @@ impl Tenant {
         let user = self.user.clone();
         once(&mut self.txn, user.as_str(), kind, key, digest, subject).await
     }
+
+    /// What an earlier call with this idempotency key made, if any.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`] when the key came with another body before.
+    pub async fn made_before(&mut self, kind: &str, key: &str, digest: [u8; 32]) -> Result<Option<Uuid>> {
+        let user = self.user.clone();
+        made_before(&mut self.txn, user.as_str(), kind, key, digest).await
+    }
+
+    /// Makes sure that this tenant may have one more row in `table`. Until the transaction ends nobody else makes one
+    /// for it: two at once would both see the last place free.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`].
+    pub(crate) async fn room(&mut self, table: &'static str, what: &'static str, limit: i64) -> Result<()> {
+        let user = self.user.clone();
+        sqlx::query("select pg_advisory_xact_lock(hashtextextended($1 || ':' || $2, 0))")
+            .bind(table)
+            .bind(user.as_str())
+            .execute(self.conn())
+            .await?;
+        let count = sqlx::AssertSqlSafe(format!("select count(*) from {table} where user_id = $1"));
+        let count: i64 = sqlx::query_scalar(count).bind(user.as_str()).fetch_one(self.conn()).await?;
+        if count >= limit { Err(Error::TooMany { what, limit }) } else { Ok(()) }
+    }
 }
 
 /// [`Tenant::once`] for what belongs to no tenant: `user` is empty then.
@@ -128,18 +154,28 @@ pub(crate) async fn once(
     .bind(subject)
     .execute(&mut *conn)
     .await?;
-    if claimed.rows_affected() == 1 {
-        return Ok(None);
-    }
-    let (before, subject): (Vec<u8>, Uuid) = sqlx::query_as(
+    if claimed.rows_affected() == 1 { Ok(None) } else { made_before(conn, user, kind, key, digest).await }
+}
+
+async fn made_before(
+    conn: &mut PgConnection,
+    user: &str,
+    kind: &str,
+    key: &str,
+    digest: [u8; 32],
+) -> Result<Option<Uuid>> {
+    let before: Option<(Vec<u8>, Uuid)> = sqlx::query_as(
         "select digest, subject from idempotency_keys where user_id = $1 and kind = $2 and key = $3",
     )
     .bind(user)
     .bind(kind)
     .bind(key)
-    .fetch_one(&mut *conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    if before == digest { Ok(Some(subject)) } else { Err(Error::KeyReused) }
+    match before {
+        Some((before, _)) if before != digest => Err(Error::KeyReused),
+        before => Ok(before.map(|(_, subject)| subject)),
+    }
 }
 
 /// Writes to the audit log within a transaction.
@@ -162,4 +198,26 @@ pub(crate) async fn write(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_testkit::TestDatabase;
+
+    use crate::Store;
+
+    #[tokio::test]
+    async fn the_tenants_connections_see_nothing_before_they_name_one() {
+        let db = TestDatabase::create().await;
+        let store = Store::connect(db.url(), "test", 2).await.unwrap();
+        store.migrate(None).await.unwrap();
+        let user = "ada".parse().unwrap();
+        let mut tenant = store.tenant(&user).await.unwrap();
+        tenant.once("a kind", "a key", [0; 32], uuid::Uuid::nil()).await.unwrap();
+        tenant.commit().await.unwrap();
+        let count = "select count(*) from idempotency_keys";
+        let seen: i64 = sqlx::query_scalar(count).fetch_one(&store.tenants).await.unwrap();
+        let all: i64 = sqlx::query_scalar(count).fetch_one(&store.pool).await.unwrap();
+        assert_eq!((seen, all), (0, 1), "also on a connection that had a tenant before");
+    }
 }

@@ -1,9 +1,9 @@
 //! Waking an agent: an event that is a message at once, or a timer until the user's next heartbeat.
 
 use chrono::{DateTime, Utc};
-use claw_types::{MessageId, Work};
+use claw_types::{MessageId, UserId, Work};
 
-use crate::{NewMessage, Result, Store};
+use crate::{NewMessage, Result, Store, Tenant};
 
 /// When an event goes to the backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,18 @@ pub struct Woken {
 }
 
 impl Store {
+    /// What an earlier call stored, if this is that call again.
+    ///
+    /// # Errors
+    /// [`crate::Error::KeyReused`], or when the database fails.
+    pub async fn woken(&self, user: &UserId, once: Once<'_>) -> Result<Option<Woken>> {
+        let mut tenant = self.tenant(user).await?;
+        match tenant.made_before(once.kind, once.key, once.digest).await? {
+            Some(before) => Ok(Some(tenant.woken_before(MessageId(before)).await?)),
+            None => Ok(None),
+        }
+    }
+
     /// Stores an event, which will not be lost then.
     ///
     /// # Errors
@@ -48,9 +60,7 @@ impl Store {
         if let Some(once) = once
             && let Some(before) = tenant.once(once.kind, once.key, once.digest, event.id.0).await?
         {
-            let id = MessageId(before);
-            let due_at = tenant.timer_due(id).await?;
-            return Ok(Woken { id, work: None, due_at, duplicate: true });
+            return tenant.woken_before(MessageId(before)).await;
         }
         let (work, due_at) = match when {
             When::Now => (Some(tenant.message_accept(event).await?), None),
@@ -58,5 +68,11 @@ impl Store {
         };
         tenant.commit().await?;
         Ok(Woken { id: event.id, work, due_at, duplicate: false })
+    }
+}
+
+impl Tenant {
+    async fn woken_before(&mut self, id: MessageId) -> Result<Woken> {
+        Ok(Woken { id, work: None, due_at: self.timer_due(id).await?, duplicate: true })
     }
 }

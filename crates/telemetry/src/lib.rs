@@ -1,4 +1,8 @@
-//! Logging: one set-up for every role. Lines go to standard error; each reads alone and carries its ids as fields.
+//! What a process tells of itself: log lines and [`metrics`], set up in one way for every role.
+//!
+//! Lines go to standard error; each reads alone and carries its ids as fields.
+
+pub mod metrics;
 
 use std::io::IsTerminal as _;
 

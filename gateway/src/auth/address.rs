@@ -30,11 +30,12 @@ impl Proxies {
             return Some(peer);
         }
         let lines = headers.get_all("x-forwarded-for").into_iter();
-        let named: Vec<&str> =
-            lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).collect();
+        let named: Vec<&[u8]> = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).collect();
         let mut nearest = peer;
         for text in named.into_iter().rev() {
-            let Ok(address) = text.trim().parse::<IpAddr>() else { break };
+            // What is no address was not written by a proxy of ours, and neither was anything before it.
+            let text = std::str::from_utf8(text).unwrap_or_default().trim();
+            let Ok(address) = text.parse::<IpAddr>() else { break };
             nearest = address.to_canonical();
             if !self.trusts(nearest) {
                 break;
@@ -46,12 +47,14 @@ impl Proxies {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn client(trusted: &[&str], peer: &str, forwarded: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append("x-forwarded-for", line.parse().unwrap());
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         let mut extensions = Extensions::new();
         extensions.insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)));
@@ -67,6 +70,8 @@ mod tests {
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", &["8.8.8.8", "9.9.9.9, 10.1.1.1"]), "9.9.9.9");
         assert_eq!(client(&["10.0.0.0/8"], "::ffff:10.0.0.1", &["9.9.9.9"]), "9.9.9.9");
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", &["9.9.9.9, junk"]), "10.0.0.1");
+        assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", &["9.9.9.9", "\u{e9}, 8.8.8.8"]), "8.8.8.8");
+        assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", &["9.9.9.9", "\u{e9}, 10.0.0.2"]), "10.0.0.2");
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", &[]), "10.0.0.1");
     }
 }

@@ -1,6 +1,6 @@
 //! Who calls, and what they may.
 //!
-//! Every path under `/api` but health passes [`require`]: a bearer token that is the operator's key or one of the stored
+//! Every path under `/api` but health, and some others, passes [`require`]: a bearer token that is the operator's key or one of the stored
 //! ones. A key of one user opens only paths that carry that user's id; a path without one is for keys of all users, unless
 //! the body names the user.
 //! What a route needs beyond that, its scope, stands beside it in the router's list ([`scope`]).
@@ -79,7 +79,7 @@ pub async fn caller(
 ) -> Result<Principal, Problem> {
     let address = app.proxies.client(headers, extensions);
     let found = match bearer(headers) {
-        Some(token) => app.verifier.verify(app, token).await?,
+        Some(token) => app.verifier.verify(app, token, address).await?,
         None => None,
     };
     match found {
@@ -91,7 +91,7 @@ pub async fn caller(
 /// Whether the key of a request that goes on for long is still good for the same. While the database can't tell, it is.
 pub async fn still_good(app: &Shared, headers: &HeaderMap, before: &Principal) -> bool {
     let Some(token) = bearer(headers) else { return false };
-    match app.verifier.verify(app, token).await {
+    match app.verifier.verify(app, token, before.address).await {
         Ok(now) => now.is_some_and(|now| now.user == before.user && now.has(Scope::Read)),
         Err(_) => true,
     }

@@ -1,9 +1,12 @@
 //! Whether a token is a key: the operator's, or a stored one that is in force.
 //!
 //! A stored key looks like `iic_<id>_<secret>`; the id finds the row, SHA-256 of the whole is compared in constant time.
-//! Good keys are remembered for some seconds, so that a call costs no query; a change of keys is told over NATS.
+//! Good keys are remembered for some seconds, so that a call costs no query; a change of keys is told over NATS. A wrong
+//! secret for a remembered id costs none either.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use claw_bus::Bus;
@@ -17,6 +20,7 @@ use uuid::Uuid;
 use super::Principal;
 use crate::app::App;
 use crate::error::Problem;
+use crate::fresh::Fresh;
 
 /// How long a revoked key may still be taken by a gateway that NATS did not reach.
 const TTL: Duration = Duration::from_secs(5);
@@ -25,19 +29,21 @@ const PREFIX: &str = "iic_";
 /// Random bytes of a key.
 const SECRET: usize = 24;
 
-/// Remembers good keys by their digest.
+/// Remembers good keys by their id.
 pub struct Verifier {
-    good: Cache<[u8; 32], Arc<Known>>,
+    good: Fresh<Uuid, Arc<Known>>,
 }
 
 struct Known {
-    id: Uuid,
+    digest: [u8; 32],
     principal: Principal,
+    /// Whether its use was noted since it was read.
+    used: AtomicBool,
 }
 
 impl Default for Verifier {
     fn default() -> Self {
-        Self { good: Cache::builder().max_capacity(10_000).time_to_live(TTL).build() }
+        Self { good: Fresh::new(Cache::builder().max_capacity(10_000).time_to_live(TTL).build()) }
     }
 }
 
@@ -57,51 +63,40 @@ fn id_of(token: &[u8]) -> Option<Uuid> {
 }
 
 impl Verifier {
-    /// Whose key this is, if it is one.
+    /// Whose key this is, if it is one, as somebody at this address says it.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn verify(&self, app: &App, token: &[u8]) -> Result<Option<Principal>, Problem> {
+    pub async fn verify(
+        &self,
+        app: &App,
+        token: &[u8],
+        address: Option<IpAddr>,
+    ) -> Result<Option<Principal>, Problem> {
         if signature::same(token, app.keys.api_key.expose_secret().as_bytes()) {
             return Ok(Some(Principal::operator()));
         }
         let Some(id) = id_of(token) else { return Ok(None) };
-        let digest = digest(token);
-        let known = match self.good.get(&digest).await {
-            Some(known) => known,
-            None => match self.load(app, id, digest).await? {
-                Some(known) => known,
-                None => return Ok(None),
-            },
+        let read = async || {
+            let _turn = app.throttle.turn(address).await?;
+            load(app, id).await
         };
-        let in_force = known.principal.expires_at.is_none_or(|end| app.clock.now() < end);
-        Ok(in_force.then(|| known.principal.clone()))
-    }
-
-    async fn load(&self, app: &App, id: Uuid, digest: [u8; 32]) -> Result<Option<Arc<Known>>, Problem> {
-        let Some((key, hash)) = app.store.key_in_force(id).await? else { return Ok(None) };
-        if !signature::same(&hash, &digest) {
+        let Some(known) = self.good.get_or_load(&id, read).await? else { return Ok(None) };
+        if !signature::same(&known.digest, &digest(token)) {
             return Ok(None);
         }
-        if let Err(error) = app.store.key_used(id).await {
+        if !known.used.swap(true, Ordering::Relaxed)
+            && let Err(error) = app.store.key_used(id).await
+        {
             warn!(key = %id, %error, "the use of key {id} was not noted: {error}");
         }
-        let principal = Principal {
-            name: format!("key {}", key.name),
-            user: key.user_id,
-            scopes: key.scopes,
-            expires_at: key.expires_at,
-            address: None,
-        };
-        let known = Arc::new(Known { id, principal });
-        self.good.insert(digest, Arc::clone(&known)).await;
-        Ok(Some(known))
+        let in_force = known.principal.expires_at.is_none_or(|end| app.clock.now() < end);
+        Ok(in_force.then(|| Principal { address, ..known.principal.clone() }))
     }
 
     /// Asks the database when this key is next used.
-    pub fn forget(&self, id: Uuid) {
-        // Refused only where the cache was built without support for it, which this one is not.
-        drop(self.good.invalidate_entries_if(move |_, known| known.id == id));
+    pub async fn forget(&self, id: Uuid) {
+        self.good.forget(&id).await;
     }
 
     /// Forgets all keys whenever NATS says that some changed, until the shutdown.
@@ -113,18 +108,32 @@ impl Verifier {
                     match bus.subscribe_keys().await {
                         Ok(mut frames) => {
                             while frames.next().await.is_some() {
-                                this.good.invalidate_all();
+                                this.good.forget_all().await;
                             }
                         }
                         Err(error) => warn!(%error, "changes of keys are seen {TTL:?} late: {error}"),
                     }
-                    this.good.invalidate_all();
+                    this.good.forget_all().await;
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             });
             until_stopped.await;
         });
     }
+}
+
+/// A key that is in force.
+async fn load(app: &App, id: Uuid) -> Result<Option<Arc<Known>>, Problem> {
+    let Some((key, hash)) = app.store.key_in_force(id).await? else { return Ok(None) };
+    let digest = hash.try_into().map_err(|_| Problem::internal())?;
+    let principal = Principal {
+        name: format!("key {} ({id})", key.name),
+        user: key.user_id,
+        scopes: key.scopes,
+        expires_at: key.expires_at,
+        address: None,
+    };
+    Ok(Some(Arc::new(Known { digest, principal, used: AtomicBool::new(false) })))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod hooks;
 pub mod keys;
 pub mod media;
 pub mod messages;
+pub mod metrics;
 pub mod problems;
 pub mod settings;
 pub mod webhooks;

@@ -1,8 +1,9 @@
 //! `GET /problems/{kind}`: what a problem's `type` leads to.
 
-use axum::extract::Path;
+use axum::extract::Request;
 
 use crate::error::{Kind, Problem};
+use crate::path;
 
 /// Describes a kind of problem, for people.
 ///
@@ -14,8 +15,10 @@ use crate::error::{Kind, Problem};
     responses((status = 200, description = "Its description.", body = String, content_type = "text/plain"),
         (status = 404, description = "There is no such kind."))
 )]
-pub async fn handle(Path(kind): Path<String>) -> Result<String, Problem> {
-    let kind = Kind::named(&kind).ok_or_else(|| {
+pub async fn handle(request: Request) -> Result<String, Problem> {
+    let (mut parts, _) = request.into_parts();
+    let params = path::params(&mut parts, &()).await?;
+    let kind = Kind::named(path::segment(&params, "kind")).ok_or_else(|| {
         let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.slug()).collect();
         Problem::not_found(format!("there is no such kind of problem; there are: {}", known.join(", ")))
     })?;

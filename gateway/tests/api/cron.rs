@@ -339,7 +339,7 @@ async fn a_test_that_is_refused_says_why_and_is_in_the_history() {
     let many = test(&gateway, &by_type).await;
     assert_eq!(
         many["error"],
-        "the user has 2 channels of type \"webhook\": name one by its instance_name_id"
+        "the user has several channels of type \"webhook\", such as \"hook\" and \"other\": name one of them"
     );
     let off = test(&gateway, &by_name).await;
     assert_eq!((&off["status"], off.get("message")), (&json!("error"), None));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::TestGateway;
+use crate::common::{Answer, KEY, TestGateway, read};
 
 const HOUR_AGO: &str = "2020-01-01T00:00:00Z";
 
@@ -26,8 +26,9 @@ async fn a_key_is_shown_once_and_works_until_it_is_revoked() {
     gateway.call_as(key, "GET", "/api/users/ada/channels", Value::Null).await.expect(200);
     let used = gateway.call("GET", &path, Value::Null).await.expect(200);
     assert!(used["last_used_at"].is_string(), "{used}");
-    let revoked = gateway.call("DELETE", &path, Value::Null).await.expect(200);
-    assert!(revoked["revoked_at"].is_string());
+    let (revoked, after) = at_one_gateway(&gateway, &path, key).await;
+    assert!(revoked.expect(200)["revoked_at"].is_string());
+    after.problem(401);
     // The other gateway hears of it over NATS.
     let refused = async || {
         let answer = gateway.call_as(key, "GET", "/api/users/ada/channels", Value::Null).await;
@@ -40,6 +41,37 @@ async fn a_key_is_shown_once_and_works_until_it_is_revoked() {
     let actions: Vec<_> = audit["entries"].as_array().unwrap().iter().map(|e| e["action"].clone()).collect();
     assert_eq!(actions, [json!("key.revoked"), json!("key.created")], "once each, newest first");
     assert!(!audit.to_string().contains(key));
+}
+
+/// Revokes a key that this gateway remembers, and uses it there right after.
+async fn at_one_gateway(gateway: &TestGateway, path: &str, key: &str) -> (Answer, Answer) {
+    let url = gateway.url().to_owned();
+    let list = || gateway.client.get(format!("{url}/api/users/ada/channels")).bearer_auth(key);
+    read(list()).await.expect(200);
+    let revoked = read(gateway.client.delete(format!("{url}{path}")).bearer_auth(KEY)).await;
+    (revoked, read(list()).await)
+}
+
+#[tokio::test]
+async fn no_key_makes_one_that_may_more_than_itself() {
+    let gateway = TestGateway::start().await;
+    let wanted = json!({"name": "maker", "scopes": ["manage"], "expires_at": "2999-01-01T00:00:00Z"});
+    let maker = gateway.call("POST", "/api/keys", wanted).await.expect(201);
+    let maker = maker["key"].as_str().unwrap();
+    let make = async |more: Value| {
+        let mut body = json!({"name": "made"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        gateway.call_as(maker, "POST", "/api/keys", body).await
+    };
+    let said = make(json!({"scopes": ["manage", "read"]})).await.problem(403);
+    assert!(said.contains("lacks the scope \"read\""), "{said}");
+    let said = make(json!({"expires_at": "2999-01-01T00:00:01Z"})).await.problem(403);
+    assert!(said.contains("\"expires_at\" is later than the end"), "{said}");
+    let made = make(json!({"user_id": "ada"})).await.expect(201);
+    assert_eq!((&made["scopes"], &made["expires_at"]), (&json!(["manage"]), &json!("2999-01-01T00:00:00Z")));
+    assert!(made["created_by"].as_str().unwrap().starts_with("key maker ("), "{made}");
+    let keys = gateway.call("GET", "/api/keys", Value::Null).await.expect(200);
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 2, "nothing was made of what was refused");
 }
 
 #[tokio::test]
@@ -57,8 +89,8 @@ async fn an_expired_key_is_no_key() {
 async fn the_same_idempotency_key_makes_one_key() {
     let gateway = TestGateway::start().await;
     let call = async |name: &str| {
-        let request = gateway.request("POST", "/api/keys").bearer_auth(crate::common::KEY);
-        crate::common::read(request.header("idempotency-key", "k-1").json(&json!({"name": name}))).await
+        let request = gateway.request("POST", "/api/keys").bearer_auth(KEY);
+        read(request.header("idempotency-key", "k-1").json(&json!({"name": name}))).await
     };
     let first = call("a").await.expect(201);
     let again = call("a").await.expect(200);

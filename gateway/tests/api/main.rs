@@ -16,5 +16,6 @@ mod media;
 mod messages;
 mod rich;
 mod send;
+mod tenants;
 mod wake;
 mod webhooks;

@@ -120,6 +120,21 @@ async fn the_same_call_is_the_same_wake_up() {
 }
 
 #[tokio::test]
+async fn a_stored_wake_up_is_answered_whatever_became_of_its_chat() {
+    let gateway = TestGateway::start().await;
+    gateway.webhook("ada", "hook_1").await;
+    for (n, path) in PATHS.into_iter().enumerate() {
+        let chat = json!({"channel": "hook_1", "recipient": "42", "idempotency_key": "k"});
+        gateway.call("PUT", "/api/users/ada/channels/hook_1", json!({"enabled": true})).await.expect(200);
+        let first = post(&gateway, path, chat.clone()).await.expect(202);
+        gateway.call("PUT", "/api/users/ada/channels/hook_1", json!({"enabled": false})).await.expect(200);
+        let again = post(&gateway, path, chat).await.expect(202);
+        assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &json!(true)));
+        assert_eq!(gateway.pending().await.len(), n + 1);
+    }
+}
+
+#[tokio::test]
 async fn a_users_key_wakes_that_users_agents_only() {
     let gateway = TestGateway::start().await;
     let mallory = gateway.key(Some("mallory"), &["send"]).await;

@@ -274,7 +274,8 @@ async fn a_channel_is_found_by_its_name_or_as_the_only_one_of_its_type() {
         assert!(named(name).await.starts_with("the user has no channel"), "{name:?}");
     }
     save("ada", "two").await;
-    let several = "the user has 2 channels of type \"kind\": name one by its instance_name_id";
+    let several =
+        "the user has several channels of type \"kind\", such as \"one\" and \"two\": name one of them";
     assert_eq!((named("two").await.as_str(), named("kind").await.as_str()), ("two", several));
     save("ada", "kind").await;
     assert_eq!(named("kind").await, "kind", "a name goes before a type");

@@ -105,7 +105,7 @@ async fn create(
     let enabled = given.enabled.unwrap_or(true);
     let wanted = DestinationSettings { name: given.name, url: given.url, filter, enabled };
     let settings = settings::check(app, wanted).await?;
-    let (id, secret) = (app.ids.next(), settings::new_secret(app));
+    let (id, secret) = (app.ids.next(), app.new_secret());
     let shard = app.shards.shard_of_item(user_id.as_ref(), id);
     let new = NewDestination { id, user_id, shard, settings, secret };
     let once = once.as_deref().map(|key| (key, digest));

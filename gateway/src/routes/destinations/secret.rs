@@ -5,7 +5,6 @@ use axum::extract::State;
 use claw_types::UserId;
 use uuid::Uuid;
 
-use super::settings;
 use super::view::DestinationWithSecret;
 use crate::app::Shared;
 use crate::auth::Principal;
@@ -54,7 +53,7 @@ async fn rotate(
     owner: Option<&UserId>,
     id: Uuid,
 ) -> Result<Json<DestinationWithSecret>, Problem> {
-    let secret = settings::new_secret(app);
+    let secret = app.new_secret();
     let changed = app.store.destination_rekey(&app.vault, owner, id, &secret, &principal.actor()).await?;
     Ok(Json(DestinationWithSecret::new(changed, Some(secret))))
 }

@@ -1,7 +1,6 @@
 //! A destination's settings from a body, checked.
 
 use claw_channels::kit::guard;
-use claw_secrets::signature;
 use claw_store::DestinationSettings;
 
 use crate::app::App;
@@ -13,13 +12,6 @@ use crate::events::filter::filter;
 const NAME_LIMIT: usize = 100;
 /// Longest URL, in characters.
 const URL_LIMIT: usize = 2_000;
-
-/// A new secret.
-pub fn new_secret(app: &App) -> String {
-    let mut bytes = [0; 32];
-    app.deps.random.fill(&mut bytes);
-    signature::standard_secret(&bytes)
-}
 
 /// A name without the spaces around it.
 ///

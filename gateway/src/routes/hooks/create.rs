@@ -68,7 +68,7 @@ pub struct CreateHook {
     responses(
         (status = 201, description = "Made.", body = HookWithSecret),
         (status = 200, description = "Made before, under the same Idempotency-Key.", body = HookWithSecret),
-        (status = 409, description = "The name is taken, or the channel is switched off."),
+        (status = 409, description = "The name is taken, the user has as many as may be, or the channel is switched off."),
         (status = 404, description = "Made before under the same Idempotency-Key, and deleted since."),
         (status = 422, description = "The Idempotency-Key came with another body before."),
     )
@@ -81,6 +81,12 @@ pub async fn handle(
     body: Body<CreateHook>,
 ) -> Result<(StatusCode, Json<HookWithSecret>), Problem> {
     let (digest, given) = (body.digest, body.value);
+    // Before anything that may have changed since: what was made then is made.
+    if let Some(key) = &once
+        && let Some(hook) = app.store.hook_made(&user, key, digest).await?
+    {
+        return Ok((StatusCode::OK, Json(HookWithSecret::new(hook, None, true))));
+    }
     let name: HookName =
         given.name.parse().map_err(|error| Problem::bad_request(format!("\"name\": {error}")))?;
     if let Some(secret) = &given.secret {
@@ -101,7 +107,7 @@ pub async fn handle(
         text_template,
         fields,
     };
-    let made = given.secret.is_none().then(|| spec::new_secret(&app));
+    let made = given.secret.is_none().then(|| app.new_secret());
     let secret = given.secret.as_ref().or(made.as_ref()).map(String::as_str).unwrap_or_default();
     let once = once.as_deref().map(|key| (key, digest));
     let created = app

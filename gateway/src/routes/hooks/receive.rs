@@ -1,11 +1,14 @@
 //! `POST /hooks/{name}`: what other systems post. The hook's own secret is all the authentication there is.
 //!
-//! A name that nobody has is answered as a wrong secret is, so that names can't be found out. Why a call was refused is
+//! A name that nobody has is answered as a wrong secret is, after the same work, so that names can't be found out here. Why a call was refused is
 //! noted for the hook's owner; what the caller hears tells nothing of the inside.
+
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use bytes::Bytes;
 use claw_store::{Accepted, Hook, HookAuth, HookOutcome, NewHookDelivery, chain};
 use claw_types::{HookName, MessageId};
@@ -16,12 +19,13 @@ use utoipa::ToSchema;
 use super::genuine;
 use super::render::{self, Posted};
 use crate::app::{App, Shared};
+use crate::auth::Throttle;
 use crate::error::{Kind, Problem};
 use crate::{body, intake, path};
 
 /// As much of a body as is kept for the owner to look at, in characters.
 const EXCERPT: usize = 500;
-/// Verified in place of the secret of a hook that is not there, so that both take as long.
+/// Verified in place of the secret of a hook that is not there, so that both are the same work.
 const NOBODYS: &str = "whsec_bm9ib2R5";
 
 /// What became of a call.
@@ -64,8 +68,12 @@ pub async fn handle(
     let params = path::params(&mut parts, &()).await?;
     let name = path::segment(&params, "name").parse::<HookName>().ok();
     let body = body::read(body).await?;
+    let address = app.proxies.client(&parts.headers, &parts.extensions);
     let found = match &name {
-        Some(name) => app.store.hook_open(&app.vault, name).await?,
+        Some(name) => {
+            let _turn = app.throttle.turn(address).await?;
+            app.store.hook_open(&app.vault, name).await?
+        }
         None => None,
     };
     let hook = found.as_ref().map(|(hook, _)| hook);
@@ -79,27 +87,22 @@ pub async fn handle(
         }
         (hook, checked) => {
             let reason = checked.err().unwrap_or_default();
-            Err(stranger(&app, hook, &parts.headers, &parts.extensions, &reason).await)
+            Err(stranger(&app, hook, address, reason))
         }
     }
 }
 
-/// A call without the secret.
-async fn stranger(
-    app: &Shared,
-    hook: Option<&Hook>,
-    headers: &HeaderMap,
-    extensions: &axum::http::Extensions,
-    reason: &str,
-) -> Problem {
-    let address = app.proxies.client(headers, extensions);
-    if let Some(throttled) = app.throttle.exceeded(app, address) {
+/// A call without the secret. Noting it is left to a task: a name that is there must not take longer than another.
+fn stranger(app: &Shared, hook: Option<&Hook>, address: Option<IpAddr>, reason: String) -> Problem {
+    if let Some(throttled) = app.throttle.exceeded(app, address, "hook") {
         return throttled;
     }
-    if let Some(hook) = hook {
-        let outcome = HookOutcome::Refused;
-        note(app, hook, &NewHookDelivery { genuine: false, outcome, excerpt: None, error: Some(reason) })
-            .await;
+    if let Some(hook) = hook.cloned() {
+        let of = Arc::clone(app);
+        Throttle::note_later(app, async move {
+            let (outcome, error) = (HookOutcome::Refused, Some(reason.as_str()));
+            note(&of, &hook, &NewHookDelivery { genuine: false, outcome, excerpt: None, error }).await;
+        });
     }
     Problem::of(
         Kind::Unauthorized,

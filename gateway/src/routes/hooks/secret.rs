@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use claw_store::Error;
 
-use super::spec;
 use super::view::HookWithSecret;
 use crate::app::Shared;
 use crate::auth::Principal;
@@ -30,7 +29,7 @@ pub async fn handle(
     path: HookPath,
 ) -> Result<Json<HookWithSecret>, Problem> {
     let hook = app.store.hook(&path.user, &path.name).await?;
-    let secret = spec::new_secret(&app);
+    let secret = app.new_secret();
     let actor = principal.actor();
     let saved = match app.store.hook_update(&app.vault, &hook, &hook.spec, Some(&secret), &actor).await {
         Err(Error::Conflict) => {

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use claw_template::{FieldMap, TemplateError};
 use claw_types::UserId;
 
@@ -17,16 +15,6 @@ use crate::wake::{self, Found, Place};
 const SECRET_MIN: usize = 16;
 /// Longest one.
 const SECRET_MAX: usize = 256;
-/// Random bytes of a secret that we make.
-const SECRET_BYTES: usize = 32;
-
-/// A secret in the form of Standard Webhooks, which serves for the other schemes as it is.
-pub fn new_secret(app: &App) -> String {
-    let mut bytes = [0; SECRET_BYTES];
-    app.deps.random.fill(&mut bytes);
-    format!("whsec_{}", STANDARD.encode(bytes))
-}
-
 /// A secret of the user's own.
 ///
 /// # Errors
@@ -54,11 +42,19 @@ pub fn template(given: Option<String>) -> Option<String> {
     given.filter(|template| !template.trim().is_empty())
 }
 
+/// Names of metadata that say where an event came from.
+const OURS: [&str; 2] = ["hook", "source"];
+
 /// Reads the templates.
 ///
 /// # Errors
 /// 400 naming the key and the line.
 pub fn compile(text: Option<&str>, fields: &BTreeMap<String, String>) -> Result<FieldMap, Problem> {
+    if let Some(name) = OURS.into_iter().find(|name| fields.contains_key(*name)) {
+        return Err(Problem::bad_request(format!(
+            "\"fields\": {name:?} says where the event came from: choose another name"
+        )));
+    }
     if text.is_some_and(|text| text.contains('\0')) {
         return Err(Problem::bad_request("\"text_template\" may not contain the control character '\\0'"));
     }

@@ -13,7 +13,7 @@ use super::view::{KeyView, ScopeView};
 use crate::app::Shared;
 use crate::auth::{self, Principal};
 use crate::body::{self, Body};
-use crate::error::Problem;
+use crate::error::{Kind, Problem};
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
 
 /// Longest name, in characters.
@@ -29,10 +29,10 @@ pub struct CreateKey {
     /// The one user it is to be good for; absent for all.
     #[schema(max_length = 128)]
     user_id: Option<String>,
-    /// What it opens; everything when absent.
+    /// What it opens; when absent, all that the key that makes it does. More than that is refused.
     #[schema(min_items = 1, max_items = 3)]
     scopes: Option<Vec<ScopeView>>,
-    /// Until when it is good; absent for always.
+    /// Until when it is good; when absent, as long as the key that makes it. Longer than that is refused.
     expires_at: Option<DateTime<Utc>>,
 }
 
@@ -49,10 +49,11 @@ pub struct CreatedKey {
     duplicate: bool,
 }
 
-/// Makes a key. The answer is the only place where the key itself is ever shown.
+/// Makes a key. The answer is the only place where the key itself is ever shown. No key makes one that may do more, or is
+/// good for longer, than itself.
 ///
 /// # Errors
-/// 400 for what makes no sense; then nothing was made.
+/// 400 for what makes no sense, 403 for more than the caller may do; then nothing was made.
 #[utoipa::path(
     post, path = "/api/keys", tag = "keys", operation_id = "create_key", params(IdempotencyParams),
     request_body = CreateKey,
@@ -69,7 +70,7 @@ pub async fn handle(
     body: Body<CreateKey>,
 ) -> Result<(StatusCode, Json<CreatedKey>), Problem> {
     let digest = body.digest;
-    let wanted = check(&app, body.value)?;
+    let wanted = check(&app, &principal, body.value)?;
     let id = app.ids.next();
     let token = auth::token(id, &app.ids);
     let new = NewApiKey {
@@ -93,7 +94,7 @@ struct Wanted {
     expires_at: Option<DateTime<Utc>>,
 }
 
-fn check(app: &Shared, given: CreateKey) -> Result<Wanted, Problem> {
+fn check(app: &Shared, maker: &Principal, given: CreateKey) -> Result<Wanted, Problem> {
     let name = given.name.trim().to_owned();
     body::printable("name", &name, NAME_LIMIT)?;
     if name.is_empty() {
@@ -103,7 +104,7 @@ fn check(app: &Shared, given: CreateKey) -> Result<Wanted, Problem> {
     let user_id = user_id.map_err(|error| Problem::bad_request(format!("\"user_id\": {error}")))?;
     let mut scopes: Vec<Scope> = given
         .scopes
-        .map_or_else(|| Scope::ALL.to_vec(), |given| given.into_iter().map(Scope::from).collect());
+        .map_or_else(|| maker.scopes.clone(), |given| given.into_iter().map(Scope::from).collect());
     scopes.sort_by_key(|scope| scope.as_str());
     scopes.dedup();
     if scopes.is_empty() {
@@ -116,5 +117,15 @@ fn check(app: &Shared, given: CreateKey) -> Result<Wanted, Problem> {
     if given.expires_at.is_some_and(|end| end.timestamp() > 253_402_300_799) {
         return Err(Problem::bad_request("\"expires_at\" must be before the year 10000"));
     }
-    Ok(Wanted { name, user_id, scopes, expires_at: given.expires_at })
+    if let Some(beyond) = scopes.iter().find(|scope| !maker.has(**scope)) {
+        return Err(Problem::out_of_scope(*beyond));
+    }
+    let expires_at = given.expires_at.or(maker.expires_at);
+    if maker.expires_at.is_some_and(|end| expires_at.is_none_or(|wanted| wanted > end)) {
+        return Err(Problem::of(
+            Kind::Forbidden,
+            "\"expires_at\" is later than the end of the key that makes this one: choose an earlier time",
+        ));
+    }
+    Ok(Wanted { name, user_id, scopes, expires_at })
 }

@@ -24,7 +24,7 @@ pub async fn handle(
     IdPath(id): IdPath,
 ) -> Result<Json<KeyView>, Problem> {
     let key = app.store.key_revoke(id, &principal.actor()).await?;
-    app.verifier.forget(id);
+    app.verifier.forget(id).await;
     app.bus.publish_keys_changed().await;
     Ok(Json(key.into()))
 }
