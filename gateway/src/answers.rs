@@ -2,20 +2,28 @@
 //! line for each server error.
 
 use std::any::Any;
+use std::sync::atomic::Ordering;
 
 use axum::extract::Request;
-use axum::http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CONNECTION, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tracing::error;
 
+use crate::body;
 use crate::error::{Cause, Problem};
 
 /// Finishes an answer on its way out.
 pub async fn finish(request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    let (request, read) = body::watched(request);
     let mut response = next.run(request).await;
+    if !read.load(Ordering::Relaxed) {
+        // The server can't go on behind a body that nobody read: it closes the connection, and the caller has to know, or
+        // its next call on it fails (RFC 9112, section 9.6).
+        response.headers_mut().entry(CONNECTION).or_insert(HeaderValue::from_static("close"));
+    }
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().entry(X_CONTENT_TYPE_OPTIONS).or_insert(nosniff);
     log(&method, &uri, &response);

@@ -4,14 +4,17 @@
 pub mod lenient;
 pub mod sentence;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::Body as Stream;
+use axum::body::{Body as Stream, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use bytes::{Bytes, BytesMut};
 use claw_secrets::signature;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -54,6 +57,20 @@ async fn collect(body: Stream) -> Result<Bytes, Problem> {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
     Ok(kept.freeze())
+}
+
+/// The same request, and whether its body was read to its end.
+pub fn watched(request: Request) -> (Request, Arc<AtomicBool>) {
+    let read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
+    if read.load(Ordering::Relaxed) {
+        return (request, read);
+    }
+    let mark = Arc::clone(&read);
+    let end = stream::poll_fn(move |_| {
+        mark.store(true, Ordering::Relaxed);
+        Poll::Ready(None)
+    });
+    (request.map(|body| Stream::from_stream(body.into_data_stream().chain(end))), read)
 }
 
 /// A JSON object from a request's body, whatever its content type says, read as a `T`.

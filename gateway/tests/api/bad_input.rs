@@ -1,6 +1,8 @@
 //! What must be refused: a 4xx with a sentence that says what to change, and nothing stored.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 
 use crate::common::{KEY, TestGateway, read, webhook_body};
 
@@ -213,4 +215,28 @@ async fn a_body_that_is_too_large_is_answered_not_cut_off() {
     }
     gateway.post(&hook, &vec![b'x'; (2 << 20) + 1]).await.problem(413);
     assert!(gateway.pending().await.is_empty());
+}
+
+/// The answer's head to a request whose head says that a body follows.
+async fn raw(url: &str, head: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
+    let length = format!("{head}host: x\r\ncontent-length: 17\r\n\r\n{body}");
+    stream.write_all(length.as_bytes()).await.unwrap();
+    let (mut answer, mut lines) = (String::new(), BufReader::new(stream).lines());
+    while let Some(line) = lines.next_line().await.unwrap().filter(|line| !line.is_empty()) {
+        answer.push_str(&line.to_lowercase());
+        answer.push('\n');
+    }
+    answer
+}
+
+#[tokio::test]
+async fn a_caller_hears_that_the_connection_ends_when_its_body_was_not_read() {
+    let gateway = TestGateway::start().await;
+    let path = "/api/users/u/channels/c/configure";
+    let refused = raw(gateway.url(), &format!("POST {path} HTTP/1.1\r\n"), "").await;
+    assert!(refused.starts_with("http/1.1 401") && refused.contains("connection: close"), "{refused}");
+    let keyed = format!("POST {path} HTTP/1.1\r\nauthorization: bearer {KEY}\r\n");
+    let refused = raw(gateway.url(), &keyed, r#"{"any": "object"}"#).await;
+    assert!(refused.starts_with("http/1.1 400") && !refused.contains("connection: close"), "{refused}");
 }
