@@ -5,7 +5,7 @@ use std::any::Any;
 use std::sync::atomic::Ordering;
 
 use axum::extract::Request;
-use axum::http::header::{CONNECTION, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -19,6 +19,9 @@ pub async fn finish(request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let (request, read) = body::watched(request);
     let mut response = next.run(request).await;
+    if response.status().is_client_error() && is_plain(&response) {
+        response = problem(response).await;
+    }
     if !read.load(Ordering::Relaxed) {
         // The server can't go on behind a body that nobody read: it closes the connection, and the caller has to know, or
         // its next call on it fails (RFC 9112, section 9.6).
@@ -28,6 +31,26 @@ pub async fn finish(request: Request, next: Next) -> Response {
     response.headers_mut().entry(X_CONTENT_TYPE_OPTIONS).or_insert(nosniff);
     log(&method, &uri, &response);
     response
+}
+
+fn is_plain(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/plain"))
+}
+
+/// What an extractor of the framework says in a bare text.
+async fn problem(response: Response) -> Response {
+    let (parts, said) = response.into_parts();
+    let mut problem = match body::read(said).await {
+        Ok(said) => Problem::new(parts.status, String::from_utf8_lossy(&said)).into_response(),
+        Err(problem) => problem.into_response(),
+    };
+    for (name, value) in &parts.headers {
+        if ![CONTENT_TYPE, CONTENT_LENGTH].contains(name) {
+            problem.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+    }
+    problem
 }
 
 fn log(method: &Method, uri: &Uri, response: &Response) {

@@ -32,7 +32,8 @@ pub fn client() -> Client {
 pub struct Api {
     /// `http://host:port`
     pub base: String,
-    client: Client,
+    /// Makes other calls.
+    pub client: Client,
 }
 
 impl Api {
@@ -132,6 +133,16 @@ impl Cluster {
     pub fn start(&self, args: &[&str], more: &[(&str, &str)]) -> Claw {
         let settings = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         Claw::start(args, &settings.chain(more.iter().copied()).collect::<Vec<_>>())
+    }
+
+    /// Runs a command against a gateway to its end, which must have this code; answers what it printed.
+    pub async fn command(&self, api: &Api, args: &[&str], code: i32) -> String {
+        let mut command = self.start(args, &[("II_CLAW_URL", &api.base)]);
+        let ended = command.wait().await;
+        let output = command.all_output().await;
+        assert_eq!(ended, Some(code), "{args:?}: {output}");
+        assert!(!output.contains(API_KEY));
+        output
     }
 
     /// Starts a gateway on a free port.

@@ -151,14 +151,7 @@ async fn the_command_line_lists_shows_retries_and_discards() {
     let _worker = cluster.worker("one", &api.base).await;
     let chat = Chat::new(api).await;
     let (first, second) = (chat.refused("one").await, chat.refused("two").await);
-    let run = async |args: &[&str], code: i32| -> String {
-        let mut command = cluster.start(args, &[("II_CLAW_URL", &chat.api.base)]);
-        let ended = command.wait().await;
-        let output = command.all_output().await;
-        assert_eq!(ended, Some(code), "{args:?}: {output}");
-        assert!(!output.contains(API_KEY));
-        output
-    };
+    let run = async |args: &[&str], code: i32| cluster.command(&chat.api, args, code).await;
     let listed = run(&["messages", "list", "--user", "ada", "--state", "failed"], 0).await;
     assert!(
         listed.contains(&first) && listed.contains(&second) && listed.contains("400 Bad Request"),

@@ -10,6 +10,7 @@ mod dead_letters;
 mod destinations;
 mod events;
 mod fuzz;
+mod keys;
 mod nats_away;
 mod settings;
 mod up;
