@@ -215,6 +215,16 @@ async fn a_joining_worker_takes_its_share_over_without_a_second_poll() {
     }
 }
 
+async fn wait_until_all_are_done(cluster: &Cluster) {
+    eventually("all messages to be done", Duration::from_secs(30), async || {
+        let mut database = cluster.database.connect().await;
+        let pending = sqlx::query_scalar("select count(*) from messages where finished_at is null");
+        let pending: i64 = pending.fetch_one(&mut database).await.unwrap();
+        (pending == 0).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_worker_is_replaced_and_joins_again() {
     let cluster = Cluster::prepare().await;
@@ -236,6 +246,8 @@ async fn a_frozen_worker_is_replaced_and_joins_again() {
     };
     push_to_all("before").await;
     cluster.receiver.wait_for(12).await;
+    // One whose delivery it had not noted would rightly come again.
+    wait_until_all_are_done(&cluster).await;
 
     one.signal("STOP").await;
     push_to_all("frozen").await;
