@@ -1,5 +1,6 @@
 //! What adapters share; each thing once.
 
+pub mod fence;
 pub mod fetch;
 pub mod filename;
 pub mod guard;
