@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use claw_bus::Bus;
 use claw_channels::kit::http::Http;
+use claw_channels::kit::transfer;
 use claw_channels::{Deps, Live};
 use claw_config::{GatewaySettings, Keys, MediaSettings};
 use claw_media::{Limits, MediaStore};
@@ -27,8 +28,6 @@ use crate::events::slots::Slots;
 const NAME: &str = "ii-claw-gateway";
 /// How long a gateway that starts beside `ii-claw migrate` waits for it.
 const SCHEMA_WAIT: Duration = Duration::from_secs(30);
-/// How long a platform may take to hand out an attachment.
-const FETCH_LIMIT: Duration = Duration::from_mins(5);
 
 /// The parts of a gateway.
 pub struct App {
@@ -136,7 +135,7 @@ impl App {
             media_key: keys.master.derive(Purpose::MediaUrl),
             send_wait: Duration::from_millis(settings.send_wait_ms),
             lifecycle: lifecycle.clone(),
-            media_limits: Limits { max_bytes: settings.media.max_mib << 20, timeout: FETCH_LIMIT },
+            media_limits: media_limits(settings.media.max_mib),
             media,
             throttle: Throttle::default(),
             proxies: Proxies::new(settings.trusted_proxies.clone()),
@@ -167,6 +166,12 @@ async fn media(settings: &MediaSettings, lifecycle: &Lifecycle) -> claw_media::R
     let store = MediaStore::open(&settings.location(), settings.keys(), lifecycle.clone())?;
     store.check().await?;
     Ok(store)
+}
+
+/// Within this, the adapter's own limits tell a slow source from one that stands still.
+fn media_limits(max_mib: u64) -> Limits {
+    let max_bytes = max_mib << 20;
+    Limits { max_bytes, timeout: transfer::limit(max_bytes) }
 }
 
 /// Reaches the sockets that any gateway holds.

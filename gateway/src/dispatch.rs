@@ -70,29 +70,50 @@ pub async fn channel(app: &App, path: &ChannelPath) -> Result<Arc<Known>, Proble
     Ok(known.ok_or(claw_store::Error::NoChannel)?)
 }
 
-/// Commits a message and waits for its delivery, but not for ever.
+/// Commits a message and waits for its delivery, but not for ever. What refuses the message, here or while it was made,
+/// counts for the first call under its key only: a repeated one hears what became of the message that is stored.
 ///
 /// # Errors
-/// 409 for a channel that is switched off, 422 for what its platform can't do at all, 503 when it was not committed;
-/// then nothing was stored.
+/// Why there is no `message`; 409 for a channel that is switched off, 422 for what its platform can't do at all, 503 when
+/// it was not committed; then nothing was stored.
 pub async fn dispatch(
+    app: &App,
+    known: &Known,
+    message: Result<Outbound, Problem>,
+    once: Once<'_>,
+) -> Result<Dispatched, Problem> {
+    let (accepted, degraded) = match message.and_then(|message| prepared(app, known, message, once)) {
+        Ok((message, degraded)) => (intake::accept_one(app, message).await?, degraded),
+        Err(refused) => (before(app, known, once).await?.ok_or(refused)?, Vec::new()),
+    };
+    let status = outcome(app, known.channel.shard, &accepted).await;
+    Ok(Dispatched { accepted, status, degraded })
+}
+
+/// A message that may be stored, and what its platform does not have.
+fn prepared(
     app: &App,
     known: &Known,
     mut message: Outbound,
     once: Once<'_>,
-) -> Result<Dispatched, Problem> {
+) -> Result<(NewMessage, Vec<Degraded>), Problem> {
     switched_on(&known.channel)?;
     let caps = known.adapter()?.caps();
+    let planned = plan(&message, caps).map_err(|error| Problem::of(Kind::Refused, error.to_string()))?;
     // Without threads, a chat is one conversation: its history must have the message.
     if !caps.threads {
         message.thread_id = None;
     }
-    let planned = plan(&message, caps).map_err(|error| Problem::of(Kind::Refused, error.to_string()))?;
     let message = NewMessage::outbound(&known.channel, &message, &app.ids, once.key)?;
-    let message = NewMessage { digest: once.key.is_some().then_some(once.digest), ..message };
-    let accepted = intake::accept_one(app, message).await?;
-    let status = outcome(app, known.channel.shard, &accepted).await;
-    Ok(Dispatched { accepted, status, degraded: planned.degraded })
+    let digest = once.key.is_some().then_some(once.digest);
+    Ok((NewMessage { digest, ..message }, planned.degraded))
+}
+
+/// The message that an earlier call stored under this key.
+async fn before(app: &App, known: &Known, once: Once<'_>) -> Result<Option<Accepted>, Problem> {
+    let Some(key) = once.key else { return Ok(None) };
+    let id = app.store.message_of_key(known.channel.id, key, once.digest).await?;
+    Ok(id.map(Accepted::Duplicate))
 }
 
 impl Dispatched {

@@ -146,15 +146,39 @@ pub fn entry(channel_type: &str) -> Result<&'static Entry, Problem> {
     })
 }
 
-/// `given` over `base`, complete.
+/// What becomes of the stored open fields that a body leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// They stay.
+    Stay,
+    /// They are taken away.
+    Go,
+}
+
+/// `given` over what is `stored`, complete.
 ///
 /// # Errors
 /// 400 naming the field that is wrong or missing.
-pub fn fields(entry: &'static Entry, base: Fields, given: Map<String, Value>) -> Result<Fields, Problem> {
+pub fn fields(
+    entry: &'static Entry,
+    stored: Option<&Stored>,
+    given: Map<String, Value>,
+    others: Others,
+) -> Result<Fields, Problem> {
     if let Some(key) = given.keys().find(|key| key.chars().count() > 100) {
         return Err(Problem::bad_request(format!("the field {:?} does not exist", body::shown(key))));
     }
-    Ok(base.merge(entry.name, entry.fields, given)?.complete(entry.name, entry.fields)?)
+    let stored = stored.map(kept).unwrap_or_default();
+    let fields = match others {
+        Others::Stay => stored.merge(entry.name, entry.fields, given)?,
+        Others::Go => stored.replace(entry.name, entry.fields, given)?,
+    };
+    Ok(fields.complete(entry.name, entry.fields)?)
+}
+
+/// The fields of a stored channel.
+pub fn kept((channel, secrets): &Stored) -> Fields {
+    Fields { config: channel.config.clone(), secrets: secrets.clone() }
 }
 
 /// A display name or an agent id, without the spaces around it.

@@ -35,5 +35,8 @@ pub async fn accept_one(app: &App, message: NewMessage) -> Result<Accepted, Prob
 async fn announce(app: &App, accepted: &Accepted) {
     if let Accepted::New(work) = accepted {
         app.bus.publish_work(work).await;
+        if work.media.is_some() {
+            app.bus.publish_media(work.id).await;
+        }
     }
 }

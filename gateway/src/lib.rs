@@ -25,6 +25,7 @@ mod fresh;
 mod hub;
 mod idempotency;
 mod intake;
+mod media_ahead;
 mod media_expiry;
 mod openapi;
 mod outbound;
@@ -106,6 +107,7 @@ impl Gateway {
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         lifecycle.spawn("media expiry", media_expiry::run(Arc::clone(&app), settings.media.days));
+        lifecycle.spawn("media ahead", media_ahead::run(Arc::clone(&app)));
         let router = router::router(&app).map_err(Error::Document)?;
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let (soft, on_failure) = (lifecycle.soft(), lifecycle.clone());

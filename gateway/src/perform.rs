@@ -3,9 +3,9 @@
 //! The message carries the run's id as its key, so doing the same run twice makes one message.
 
 use claw_secrets::signature;
-use claw_store::{AgentEvent, Channel, Chat, Job, MessageStatus, NewMessage};
+use claw_store::{AgentEvent, Channel, Chat, Job, MessageStatus, NewMessage, Run, RunStatus};
 use claw_types::{
-    Action, AssistantTask, ChannelMessage, Direction, MessageId, MessageState, Outbound, UserId,
+    Action, ActionType, AssistantTask, ChannelMessage, Direction, MessageId, MessageState, Outbound, UserId,
 };
 use serde_json::{Map, Value, json};
 use tracing::warn;
@@ -44,6 +44,28 @@ pub async fn perform(app: &App, job: &Job, run: Uuid) -> Outcome {
     }
 }
 
+/// What became of a run that is over; `None` when it is not, as far as anybody knows.
+///
+/// # Errors
+/// When the database fails.
+pub async fn finished(app: &App, run: Run) -> Result<Option<Outcome>, Problem> {
+    let Run { status, message_id: message, error_message, .. } = run;
+    let said = match (status, message) {
+        (RunStatus::Running | RunStatus::Timeout, _) => return Ok(None),
+        (RunStatus::Error, _) | (RunStatus::Ok, None) => Err(error_message.unwrap_or_default()),
+        (RunStatus::Ok, Some(id)) => {
+            let sends = run.action_type == ActionType::ChannelMessage.as_str();
+            let direction = if sends { Direction::Out } else { Direction::In };
+            let status = app.store.message_status(id).await?;
+            // Forgotten by now, so it was done with.
+            let (state, error) =
+                status.map_or((MessageState::Done, None), |status| (status.state, status.error));
+            verdict(direction, state, error)
+        }
+    };
+    Ok(Some(Outcome { message, said }))
+}
+
 /// A message that is safe, and where it stands.
 struct Made {
     message: MessageId,
@@ -58,7 +80,7 @@ async fn to_person(app: &App, job: &Job, run: Uuid, message: ChannelMessage) -> 
     let key = format!("run:{run}");
     // A run is one message, whatever else its job says by the time it is tried again.
     let once = Once { key: Some(&key), digest: signature::sha256(key.as_bytes()) };
-    let Dispatched { accepted, status, .. } = dispatch::dispatch(app, &known, body, once).await?;
+    let Dispatched { accepted, status, .. } = dispatch::dispatch(app, &known, Ok(body), once).await?;
     Ok(Made { message: accepted.id(), direction: Direction::Out, status })
 }
 

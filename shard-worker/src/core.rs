@@ -135,7 +135,12 @@ impl Core {
         message: NewMessage,
     ) -> claw_store::Result<()> {
         match self.writer.accept(message).await? {
-            Accepted::New(work) => self.offer(shard, *work),
+            Accepted::New(work) => {
+                if work.media.is_some() {
+                    self.bus.publish_media(work.id).await;
+                }
+                self.offer(shard, *work);
+            }
             Accepted::Duplicate(_) => {}
         }
         Ok(())

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use bytes::Bytes;
-use claw_types::{ChannelId, ShardId, Work};
+use claw_types::{ChannelId, MessageId, ShardId, Work};
 use futures::StreamExt as _;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -143,6 +143,22 @@ impl Bus {
         self.frames(self.subjects.keys()).await
     }
 
+    /// Tells gateways that a message with an attachment was accepted.
+    pub async fn publish_media(&self, message: MessageId) {
+        self.publish(self.subjects.media(), Bytes::copy_from_slice(message.0.as_bytes())).await;
+    }
+
+    /// Messages with attachments, from now on: those that fall to this subscriber, for each goes to one of them.
+    ///
+    /// # Errors
+    /// When the client is closed.
+    pub async fn subscribe_media(&self) -> Result<Frames, Error> {
+        let (subject, losses) = (self.subjects.media(), self.losses.subscribe());
+        let subscribed = self.client.queue_subscribe(subject.clone(), "gateways".to_owned()).await;
+        let subscriber = subscribed.map_err(|source| Error::Subscribe { subject, source })?;
+        Ok(Frames { subscriber, losses })
+    }
+
     /// Reaches the gateways that hold the conversation's sockets.
     pub async fn publish_live(&self, channel: ChannelId, conversation: &str, frame: Bytes) {
         self.publish(self.subjects.live(channel, conversation), frame).await;
@@ -234,6 +250,11 @@ impl Frames {
             message = self.subscriber.next() => Some(message?.payload),
         }
     }
+}
+
+/// The message that [`Bus::publish_media`] named.
+pub fn media_message(frame: &[u8]) -> Option<MessageId> {
+    Uuid::from_slice(frame).ok().map(MessageId)
 }
 
 /// The channel that [`Bus::publish_channel_changed`] named.

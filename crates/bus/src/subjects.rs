@@ -41,6 +41,11 @@ impl Subjects {
         format!("{}.keys", self.prefix)
     }
 
+    /// A message with an attachment was accepted: a gateway fetches it ahead.
+    pub fn media(&self) -> String {
+        format!("{}.media", self.prefix)
+    }
+
     /// To the gateways that hold a person's socket. The conversation is hashed: it may hold characters that a subject
     /// can't.
     pub fn live(&self, channel: ChannelId, conversation: &str) -> String {

@@ -71,6 +71,15 @@ pub enum TextUnit {
 }
 
 impl TextUnit {
+    /// What it is called in a sentence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Utf16 => "UTF-16 code units",
+            Self::Bytes => "bytes",
+            Self::Chars => "characters",
+        }
+    }
+
     /// The length of `text` in this unit.
     pub fn count(self, text: &str) -> usize {
         match self {

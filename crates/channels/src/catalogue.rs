@@ -60,6 +60,8 @@ pub struct FieldInfo {
     pub placeholder: Option<&'static str>,
     /// Whether most people can leave it alone.
     pub advanced: bool,
+    /// Of an address: the secret fields that are sent to it. When its scheme, host or port changes, they have to be sent again.
+    pub receives: &'static [&'static str],
     /// One sentence on what it is.
     pub help: &'static str,
 }
@@ -121,7 +123,7 @@ impl TypeInfo {
 
 impl FieldInfo {
     fn of(field: &Field) -> Self {
-        let Field { key, label, kind, required, advanced, placeholder, help } = *field;
+        let Field { key, label, kind, required, advanced, placeholder, receives, help } = *field;
         let r#type = match kind {
             FieldKind::Text => "text",
             FieldKind::Secret => "secret",
@@ -130,7 +132,17 @@ impl FieldInfo {
             FieldKind::Bool => "boolean",
             FieldKind::List => "list",
         };
-        Self { key, label, r#type, required, secret: kind == FieldKind::Secret, placeholder, advanced, help }
+        Self {
+            key,
+            label,
+            r#type,
+            required,
+            secret: kind == FieldKind::Secret,
+            placeholder,
+            advanced,
+            receives,
+            help,
+        }
     }
 }
 
@@ -178,7 +190,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use crate::adapters::webhook::testing::{Recorder, deps};
-    use crate::fields::Fields;
+    use crate::fields::{FieldError, Fields};
     use crate::registry::{ALL, catalogue};
     use crate::{Entry, FieldKind};
 
@@ -253,6 +265,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_required_is_enough_and_each_of_it_is_needed() {
+        let make = |entry: &Entry, fields: &Fields| {
+            entry.make(&fields.config, &fields.secrets, deps(std::sync::Arc::new(Recorder::default())))
+        };
+        for entry in ALL {
+            let required: Vec<_> = entry.fields.iter().filter(|field| field.required).collect();
+            let mut given = sample(entry);
+            given.retain(|key, _| required.iter().any(|field| field.key == key));
+            let of =
+                |given: Map<String, Value>| Fields::default().merge(entry.name, entry.fields, given).unwrap();
+            let enough = of(given.clone()).complete(entry.name, entry.fields).unwrap();
+            assert!(make(entry, &enough).is_ok(), "{}", entry.name);
+            for field in required {
+                let mut given = given.clone();
+                given.remove(field.key);
+                let lacking = of(given);
+                // The adapter itself can't do without it.
+                let told = make(entry, &lacking).err().map(|error| error.to_string());
+                assert!(told.is_some_and(|told| told.contains(field.key)), "{} {}", entry.name, field.key);
+                let refused = lacking.complete(entry.name, entry.fields).unwrap_err();
+                assert!(
+                    matches!(refused, FieldError::Missing { key, .. } if key == field.key),
+                    "{} {}: {refused}",
+                    entry.name,
+                    field.key
+                );
+            }
+        }
+    }
+
+    #[test]
     fn what_is_shown_says_something() {
         for info in catalogue() {
             assert!(["chat", "web", "integration"].contains(&info.category), "{}", info.name);
@@ -262,6 +305,9 @@ mod tests {
                 assert!(!field.help.is_empty() && !field.label.is_empty(), "{} {}", info.name, field.key);
                 assert!(!(field.required && field.advanced), "{} {}", info.name, field.key);
                 assert_eq!(field.secret, field.r#type == "secret");
+                let secret = |key: &&str| info.fields.iter().any(|field| field.secret && field.key == *key);
+                assert!(field.receives.iter().all(secret), "{} {}", info.name, field.key);
+                assert!(field.receives.is_empty() || field.r#type == "url", "{} {}", info.name, field.key);
             }
         }
     }

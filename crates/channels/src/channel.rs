@@ -204,8 +204,6 @@ pub struct Probe {
 pub struct MediaStream {
     /// Its media type, where known.
     pub content_type: Option<String>,
-    /// Its size in bytes, where known.
-    pub length: Option<u64>,
     /// Its bytes.
     pub bytes: BoxStream<'static, Result<Bytes, ChannelError>>,
 }

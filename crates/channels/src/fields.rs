@@ -4,6 +4,7 @@
 //! send native JSON; both end up the same here, before an adapter sees them.
 
 use serde_json::{Map, Number, Value};
+use url::{Origin, Url};
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,9 @@ pub struct Field {
     pub advanced: bool,
     /// An example of what to put in.
     pub placeholder: Option<&'static str>,
+    /// Of an address: the secret fields that are sent to it. When it leads elsewhere they must be given again, or whoever may
+    /// change the address could have a stored secret sent to a server of their own.
+    pub receives: &'static [&'static str],
     /// One sentence on what it is.
     pub help: &'static str,
 }
@@ -44,7 +48,7 @@ pub struct Field {
 impl Field {
     /// An optional field, with the sentence that tells what it is; what is not so is said behind it.
     pub const fn new(key: &'static str, label: &'static str, kind: FieldKind, help: &'static str) -> Self {
-        Self { key, label, kind, required: false, advanced: false, placeholder: None, help }
+        Self { key, label, kind, required: false, advanced: false, placeholder: None, receives: &[], help }
     }
 
     /// A channel needs it.
@@ -57,6 +61,12 @@ impl Field {
     #[must_use]
     pub const fn advanced(self) -> Self {
         Self { advanced: true, ..self }
+    }
+
+    /// The address is sent these secrets.
+    #[must_use]
+    pub const fn receives(self, secrets: &'static [&'static str]) -> Self {
+        Self { receives: secrets, ..self }
     }
 
     /// What to put in looks like this.
@@ -99,6 +109,16 @@ pub enum FieldError {
         /// What it was.
         given: &'static str,
     },
+    /// A stored secret would go to another server.
+    #[error(
+        "the field {key:?} leads to another server, which would be sent the stored {secret:?}: send {secret:?} again with it"
+    )]
+    Elsewhere {
+        /// The key of the address.
+        key: &'static str,
+        /// The key of the secret.
+        secret: &'static str,
+    },
 }
 
 /// Fields split by where they are kept.
@@ -115,26 +135,59 @@ impl Fields {
     /// because the client's form sends back empty what it was never shown.
     ///
     /// # Errors
-    /// When a key is unknown or a value has the wrong type; nothing is changed then.
+    /// When a key is unknown, a value has the wrong type, or a secret of `self` would go to another server.
     pub fn merge(
-        mut self,
+        self,
         channel_type: &'static str,
         fields: &[Field],
         given: Map<String, Value>,
     ) -> Result<Self, FieldError> {
+        let config = self.config.clone();
+        self.laid(config, channel_type, fields, given)
+    }
+
+    /// Puts `given` in the place of the open fields and lays it over the secrets, as [`Self::merge`] does.
+    ///
+    /// # Errors
+    /// As [`Self::merge`].
+    pub fn replace(
+        self,
+        channel_type: &'static str,
+        fields: &[Field],
+        given: Map<String, Value>,
+    ) -> Result<Self, FieldError> {
+        self.laid(Map::new(), channel_type, fields, given)
+    }
+
+    fn laid(
+        self,
+        mut config: Map<String, Value>,
+        channel_type: &'static str,
+        fields: &[Field],
+        given: Map<String, Value>,
+    ) -> Result<Self, FieldError> {
+        let mut fresh = Map::new();
         for (key, value) in given {
             let Some(field) = fields.iter().find(|f| f.key == key) else {
                 let known = fields.iter().map(|f| f.key).collect::<Vec<_>>().join(", ");
                 return Err(FieldError::Unknown { key, channel_type, known });
             };
             match (coerce(field, value)?, field.kind) {
-                (Some(value), FieldKind::Secret) => drop(self.secrets.insert(key, value)),
+                (Some(value), FieldKind::Secret) => drop(fresh.insert(key, value)),
                 (None, FieldKind::Secret) => {}
-                (Some(value), _) => drop(self.config.insert(key, value)),
-                (None, _) => drop(self.config.remove(&key)),
+                (Some(value), _) => drop(config.insert(key, value)),
+                (None, _) => drop(config.remove(&key)),
             }
         }
-        Ok(self)
+        for field in fields.iter().filter(|field| server(&self.config, field) != server(&config, field)) {
+            let kept = |secret: &&&str| self.secrets.contains_key(**secret) && !fresh.contains_key(**secret);
+            if let Some(secret) = field.receives.iter().find(kept) {
+                return Err(FieldError::Elsewhere { key: field.key, secret });
+            }
+        }
+        let mut secrets = self.secrets;
+        secrets.extend(fresh);
+        Ok(Self { config, secrets })
     }
 
     /// Checks that everything required is there.
@@ -148,6 +201,13 @@ impl Fields {
             None => Ok(self),
         }
     }
+}
+
+/// The server that an address leads to. None given is the adapter's own, which is not the same as any that is given.
+fn server(config: &Map<String, Value>, field: &Field) -> Option<Origin> {
+    let url = config.get(field.key)?.as_str()?;
+    // What is no URL is refused elsewhere; until then it is nobody else's.
+    Some(Url::parse(url).map_or_else(|_| Origin::new_opaque(), |url| url.origin()))
 }
 
 fn coerce(field: &Field, value: Value) -> Result<Option<Value>, FieldError> {
@@ -229,6 +289,7 @@ mod tests {
         Field::new("users", "Users", FieldKind::List, ""),
         Field::new("secs", "Seconds", FieldKind::Number, ""),
         Field::new("loud", "Loud", FieldKind::Bool, ""),
+        Field::new("server", "Server", FieldKind::Url, "").receives(&["token"]),
     ];
 
     fn merge(on: Fields, given: Value) -> Result<Fields, FieldError> {
@@ -257,11 +318,40 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_secret_stays_with_its_server() {
+        let at = |server: Value| merge(Fields::default(), json!({"token": "t", "server": server})).unwrap();
+        let elsewhere = Err(FieldError::Elsewhere { key: "server", secret: "token" });
+        for (before, after) in [
+            (json!("https://a.org/x"), json!("https://b.org/x")),
+            (json!("https://a.org"), json!("http://a.org")),
+            (json!("https://a.org"), json!("https://a.org:444")),
+            (json!("https://a.org"), json!("")),
+            (Value::Null, json!("https://a.org")),
+            (json!("https://a.org"), json!("nonsense")),
+        ] {
+            assert_eq!(merge(at(before.clone()), json!({"server": after})), elsewhere, "{before} {after}");
+            let empty = json!({"server": after, "token": ""});
+            assert_eq!(merge(at(before.clone()), empty), elsewhere, "{before} {after}");
+            let again = merge(at(before.clone()), json!({"server": after, "token": "t2"})).unwrap();
+            assert_eq!(again.secrets["token"], "t2", "{before} {after}");
+        }
+        let same =
+            merge(at(json!("https://a.org/x")), json!({"server": "https://A.org:443/y", "loud": true}));
+        assert_eq!(same.unwrap().config["server"], "https://A.org:443/y");
+        let replaced = |given: Value| {
+            let Value::Object(given) = given else { panic!("an object") };
+            at(json!("https://a.org")).replace("test", FIELDS, given)
+        };
+        assert_eq!(replaced(json!({"loud": true})), elsewhere, "what is left out is taken away");
+        assert!(replaced(json!({"server": "https://a.org/y"})).is_ok());
+    }
+
+    #[test]
     fn errors_say_what_to_change() {
         let error = |given| merge(Fields::default(), given).unwrap_err().to_string();
         assert_eq!(
             error(json!({"tokn": "t"})),
-            "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud"
+            "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud, server"
         );
         assert_eq!(error(json!({"secs": "abc"})), "the field \"secs\" must be a whole number, not this text");
         assert_eq!(error(json!({"loud": {}})), "the field \"loud\" must be true or false, not an object");

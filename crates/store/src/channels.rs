@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
+use crate::error::reason;
 use crate::{Actor, Change, Error, News, Result, Store, Vault};
 
 /// A stored channel without its secrets.
@@ -426,11 +427,13 @@ impl Store {
 
 async fn observe(txn: &mut sqlx::PgConnection, sighting: &Sighting) -> Result<bool> {
     let (state, revision, error, cursor, inbound) = match &sighting.seen {
-        Observation::Running { revision } => (Some("running"), Some(*revision), Some(""), None, false),
-        Observation::Failed { revision, error } => {
-            (Some("failed"), Some(*revision), Some(error.as_str()), None, false)
+        Observation::Running { revision } => {
+            (Some("running"), Some(*revision), Some(String::new()), None, false)
         }
-        Observation::Trouble(error) => (None, None, Some(error.as_str()), None, false),
+        Observation::Failed { revision, error } => {
+            (Some("failed"), Some(*revision), Some(reason(error)), None, false)
+        }
+        Observation::Trouble(error) => (None, None, Some(reason(error)), None, false),
         Observation::Cursor(cursor) => (None, None, None, Some(cursor.as_str()), false),
         Observation::Inbound => (None, None, None, None, true),
     };

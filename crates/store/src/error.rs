@@ -119,3 +119,12 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     }
     line
 }
+
+/// Longest reason that is kept, in characters.
+const REASON_LIMIT: usize = 1_000;
+
+/// Why something failed, as it is stored: it may quote a platform, and PostgreSQL's text can't hold NUL.
+pub(crate) fn reason(text: &str) -> String {
+    let kept = text.chars().filter(|c| *c != '\0').take(REASON_LIMIT);
+    kept.map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

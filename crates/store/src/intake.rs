@@ -176,7 +176,7 @@ impl NewMessage {
     /// When it can't be written as JSON.
     pub fn outbound(channel: &Channel, body: &Outbound, ids: &Ids, key: Option<&str>) -> Result<Self> {
         let conversation = indexable(&body.conversation()).into_owned();
-        let key = key.map(|key| format!("out:{}", indexable(key)));
+        let key = key.map(outbound_key);
         Ok(Self::new(channel, ids, Direction::Out, conversation, to_raw_value(body)?, None, key))
     }
 
@@ -222,6 +222,11 @@ impl NewMessage {
             digest: None,
         }
     }
+}
+
+/// A caller's key of a message to a person, beside the keys of a channel's other messages.
+pub(crate) fn outbound_key(key: &str) -> String {
+    format!("out:{}", indexable(key))
 }
 
 /// `text` in a form that can be stored in an indexed column; equal texts stay equal, different ones different.

@@ -43,7 +43,7 @@ pub use lease::{Claimed, Lease, Member, Peer};
 pub use message_log::{AttemptRow, MessageDetail, MessageFilter, MessagePlace, MessageRow};
 pub use messages::{Accepted, HistoryRow, MessageStatus, MessageWriter, NewMessage, Settlement};
 pub use pool::Store;
-pub use runs::{Run, RunStatus};
+pub use runs::{Begun, Run, RunStatus};
 pub use sent::OnPlatform;
 pub use settings::UserSettings;
 pub use shards::Owner;

@@ -10,6 +10,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use crate::error::reason;
 use crate::{Error, Result, Store, Tenant};
 
 /// A message to accept.
@@ -319,7 +320,7 @@ impl Store {
         .bind(current.iter().map(|s| s.due_in).collect::<Vec<_>>())
         .bind(current.iter().map(|s| i32::try_from(s.attempts).unwrap_or(i32::MAX)).collect::<Vec<_>>())
         .bind(parts)
-        .bind(current.iter().map(|s| s.error.as_deref()).collect::<Vec<_>>())
+        .bind(current.iter().map(|s| s.error.as_deref().map(reason)).collect::<Vec<_>>())
         .bind(current.iter().map(|s| i32::try_from(s.retries).unwrap_or(i32::MAX)).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await?;

@@ -10,15 +10,30 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use crate::error::reason;
 use crate::jobs::{Job, find};
-use crate::{Actor, Change, Error, Result, Store};
+use crate::{Actor, Change, Error, Once, Result, Store};
 
-/// Longest reason that is kept, in characters.
-const REASON_LIMIT: usize = 1_000;
 /// Forgotten at once, so that a statement stays short.
 const FORGET: i64 = 10_000;
 /// What a run without an end says.
 const OVERDUE: &str = "it did not finish in time: the process that ran it was stopped or lost its database";
+
+/// Of a run, `cron_runs r`.
+const COLUMNS: &str = "r.id, r.seq, r.job_id, r.job_name, r.status, r.scheduled_for, r.started_at, r.deadline_at, \
+     r.finished_at, r.duration_ms, r.error_message, r.action_type, r.schedule_type, r.metadata::text as metadata, \
+     r.message_id, r.status = 'running' and r.deadline_at <= now() as overdue";
+
+/// A run that somebody asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Begun {
+    /// The job as it is.
+    pub job: Job,
+    /// The run's id.
+    pub run: Uuid,
+    /// Whether an earlier call began it.
+    pub duplicate: bool,
+}
 
 /// How a run went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,10 +102,10 @@ impl RunStatus {
 }
 
 impl Store {
-    /// Begins a run that somebody asked for; it has so many seconds. Answers the job as it is.
+    /// Begins a run that somebody asked for; it has so many seconds. A repeated call begins none.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the user has no such job.
+    /// [`Error::NotFound`] when the user has no such job, [`Error::KeyReused`] when the key came with another one.
     pub async fn run_test(
         &self,
         user: &UserId,
@@ -98,9 +113,15 @@ impl Store {
         run: Uuid,
         seconds: f64,
         actor: &Actor,
-    ) -> Result<Job> {
+        once: Option<Once<'_>>,
+    ) -> Result<Begun> {
         let mut tenant = self.tenant(user).await?;
         let job = find(&mut tenant, job, false).await?;
+        if let Some(once) = once
+            && let Some(before) = tenant.once(once.kind, once.key, once.digest, run).await?
+        {
+            return Ok(Begun { job, run: before, duplicate: true });
+        }
         sqlx::query(
             "insert into cron_runs (id, user_id, job_id, job_name, status, deadline_at, action_type, schedule_type,
                  metadata)
@@ -120,7 +141,21 @@ impl Store {
         let change = Change { action: "job.tested", subject: &job.id.to_string(), detail };
         tenant.audit(actor, &change).await?;
         tenant.commit().await?;
-        Ok(job)
+        Ok(Begun { job, run, duplicate: false })
+    }
+
+    /// One of a user's runs; `None` when it is not there, or not any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn run(&self, user: &UserId, id: Uuid) -> Result<Option<Run>> {
+        let sql = format!("select {COLUMNS} from cron_runs r where r.user_id = $1 and r.id = $2");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(user.as_str())
+            .bind(id)
+            .fetch_optional(self.tenant(user).await?.conn())
+            .await?;
+        row.as_ref().map(run).transpose()
     }
 
     /// Finishes a run with the message it made or the reason why it failed. One that is finished stays as it is.
@@ -136,9 +171,6 @@ impl Store {
     ) -> Result<()> {
         let mut tenant = self.tenant(user).await?;
         let status = if error.is_none() { RunStatus::Ok } else { RunStatus::Error };
-        // A reason may quote a platform, and PostgreSQL text can't hold NUL.
-        let reason =
-            error.map(|text| text.chars().filter(|c| !c.is_control()).take(REASON_LIMIT).collect::<String>());
         sqlx::query(
             "update cron_runs set status = $2, error_message = $3, message_id = $4, finished_at = clock_timestamp(),
                  duration_ms = (extract(epoch from clock_timestamp() - started_at) * 1000)::bigint
@@ -146,7 +178,7 @@ impl Store {
         )
         .bind(run)
         .bind(status.as_str())
-        .bind(reason)
+        .bind(error.map(reason))
         .bind(message.map(|message| message.0))
         .execute(tenant.conn())
         .await?;
@@ -167,11 +199,7 @@ impl Store {
         // Two statements, so that each has its index.
         let whose = if job.is_some() { "r.job_id = $2" } else { "$2::uuid is null" };
         let sql = format!(
-            "select r.id, r.seq, r.job_id, r.job_name, r.status, r.scheduled_for, r.started_at, r.deadline_at,
-                 r.finished_at, r.duration_ms, r.error_message, r.action_type, r.schedule_type,
-                 r.metadata::text as metadata, r.message_id,
-                 r.status = 'running' and r.deadline_at <= now() as overdue
-             from cron_runs r
+            "select {COLUMNS} from cron_runs r
              where r.user_id = $1 and {whose} and r.seq < $3
              order by r.seq desc limit $4"
         );

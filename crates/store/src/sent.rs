@@ -2,7 +2,9 @@
 
 use claw_types::{ChannelId, MessageId, MessageState, Outbound, UserId, WebhookBody};
 use sqlx::Row as _;
+use uuid::Uuid;
 
+use crate::intake::outbound_key;
 use crate::{Error, Result, Store};
 
 /// Where a message is on its platform.
@@ -21,6 +23,28 @@ pub struct OnPlatform {
 }
 
 impl Store {
+    /// The message to a person that a channel accepted under a caller's key; `None` when there was none.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`] when the key came with another body.
+    pub async fn message_of_key(
+        &self,
+        channel: ChannelId,
+        key: &str,
+        digest: [u8; 32],
+    ) -> Result<Option<MessageId>> {
+        let before: Option<(Uuid, Option<Vec<u8>>)> =
+            sqlx::query_as("select message_id, digest from message_keys where channel_id = $1 and key = $2")
+                .bind(channel.0)
+                .bind(outbound_key(key))
+                .fetch_optional(&self.pool)
+                .await?;
+        match before {
+            Some((_, Some(other))) if other != digest => Err(Error::KeyReused),
+            before => Ok(before.map(|(id, _)| MessageId(id))),
+        }
+    }
+
     /// A user's message of this channel, by our id of it; `None` when there is none.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! `GET /media/{message_id}/{filename}?expires=&signature=`: a person's attachment.
 //!
-//! It is fetched from its platform when it is first asked for, and served from our own store afterwards, in whole or in
-//! part (RFC 9110, section 14). The link is ours, signed and short-lived, because the platform's own may carry the bot's token. What comes from a
+//! It is fetched from its platform once, ahead ([`crate::media_ahead`]) or when it is first asked for, and served from our own
+//! store afterwards, in whole or in part (RFC 9110, section 14). The link is ours, signed and short-lived, because the platform's own may carry the bot's token. What comes from a
 //! stranger is never shown by a browser in our name: it is a download, of a type that runs nothing.
 
 use std::fmt::Write as _;
@@ -25,7 +25,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use crate::app::Shared;
+use crate::app::{App, Shared};
 use crate::error::{Kind, Problem};
 use crate::path;
 use crate::query::Query;
@@ -80,7 +80,7 @@ pub async fn handle(
     }
     // Replaced between finding and reading: found again once more.
     for _ in 0..2 {
-        let (stored, media) = find(&app, id).await?;
+        let (stored, media) = fetched(&app, id).await?;
         match respond(&app, id, &stored, &media, &filename, &parts.headers).await {
             Err(claw_media::Error::Changed) => {}
             other => return Ok(other?),
@@ -90,7 +90,10 @@ pub async fn handle(
 }
 
 /// The attachment in our store, fetched from its platform when it is not there yet.
-async fn find(app: &Shared, id: MessageId) -> Result<(Stored, MediaRef), Problem> {
+///
+/// # Errors
+/// 404 when it is gone, 413 when it is too large, 502 when the platform does not hand it out.
+pub async fn fetched(app: &App, id: MessageId) -> Result<(Stored, MediaRef), Problem> {
     let gone = || Problem::not_found("this attachment does not exist any more");
     let (channel, media) = app.store.message_media(id).await?.ok_or_else(gone)?;
     let media: MediaRef = serde_json::from_str(&media)?;

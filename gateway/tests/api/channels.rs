@@ -192,3 +192,42 @@ async fn a_token_in_use_is_refused_without_naming_a_stranger() {
         read(gateway.request("GET", "/api/users/u/channels").bearer_auth(crate::common::KEY)).await.text;
     assert!(!text.contains(token));
 }
+
+#[tokio::test]
+async fn a_stored_secret_is_not_sent_to_another_server() {
+    const TOKEN: &str = "7:AAEabcdefghijklmnopqrstuvwxyz_-01234";
+    let gateway = TestGateway::start().await;
+    let mine = "http://127.0.0.1:9/mine";
+    let fields = |fields: Value| json!({"channel_type": "telegram", "fields": fields});
+    configure(&gateway, "bot", fields(json!({"bot_token_env": TOKEN}))).await.expect(201);
+    let path = "/api/users/u/channels/bot";
+    let change = async |fields: Value| gateway.call("PUT", path, json!({"fields": fields})).await;
+    for refused in [
+        change(json!({"api_url": mine})).await,
+        change(json!({"api_url": mine, "bot_token_env": ""})).await,
+        configure(&gateway, "bot", fields(json!({"api_url": mine}))).await,
+        configure(&gateway, "bot", fields(json!({"api_url": mine, "bot_token_env": null}))).await,
+    ] {
+        let said = refused.problem(400);
+        assert!(said.contains("\"api_url\"") && said.contains("send \"bot_token_env\" again"), "{said}");
+    }
+    assert_eq!(gateway.channels("u").await[0]["config_json"], json!({}), "nothing was changed");
+    change(json!({"api_url": mine, "bot_token_env": TOKEN})).await.expect(200);
+    change(json!({"api_url": "http://127.0.0.1:9/other"})).await.expect(200);
+    change(json!({"api_url": "http://127.0.0.1:10/other"})).await.problem(400);
+    // Where only signatures go, no secret is given away.
+    gateway.webhook("u", "hook").await;
+    let moved = json!({"fields": {"callback_url": "http://127.0.0.1:10/elsewhere"}});
+    gateway.call("PUT", "/api/users/u/channels/hook", moved).await.expect(200);
+    let types = gateway.call("GET", "/api/channels", Value::Null).await.expect(200);
+    let receiving: Vec<_> = types["channels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|channel| {
+            let fields = channel["fields"].as_array().unwrap().iter();
+            fields.filter(|field| field["receives"] != json!([])).map(|field| field["key"].clone())
+        })
+        .collect();
+    assert_eq!(receiving, ["api_url"]);
+}

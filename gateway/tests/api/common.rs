@@ -35,7 +35,7 @@ pub struct TestGateway {
     pub store: Store,
     pub lifecycle: Lifecycle,
     pub client: Client,
-    _media: TempDir,
+    pub media: TempDir,
 }
 
 /// An answer, read.
@@ -74,7 +74,7 @@ impl TestGateway {
         };
         let urls = [start().await, start().await];
         let client = Http::new(true).unwrap().calls().clone();
-        Self { urls, turn: AtomicUsize::new(0), database, store, lifecycle, client, _media: media }
+        Self { urls, turn: AtomicUsize::new(0), database, store, lifecycle, client, media }
     }
 
     /// The next gateway's address.

@@ -438,3 +438,38 @@ async fn a_schedule_can_be_looked_at_before() {
         preview(wrong).await.problem(400);
     }
 }
+
+#[tokio::test]
+async fn a_test_that_is_repeated_under_its_key_is_the_same_run() {
+    let gateway = started().await;
+    let (made, other) = (create(&gateway, json!({})).await, create(&gateway, json!({"name": "Other"})).await);
+    let run = |job: &Value, key: &str| {
+        let request = gateway.request("POST", &path(job, "/test")).bearer_auth(KEY);
+        read(request.header("Idempotency-Key", key))
+    };
+    let first = run(&made, "k-1").await.expect(200);
+    assert!(first.get("duplicate").is_none(), "{first}");
+    let again = run(&made, "k-1").await.expect(200);
+    for key in ["status", "message", "run_id", "message_id"] {
+        assert_eq!(again[key], first[key], "{key}");
+    }
+    assert_eq!(again["duplicate"], true);
+    assert_eq!(run(&other, "k-1").await.json()["type"], "/problems/idempotency-key-reused");
+    // As a process leaves it that dies on the way.
+    let mut database = gateway.database.connect().await;
+    let begun = "update cron_runs set status = 'running', finished_at = null, message_id = null";
+    sqlx::query(begun).execute(&mut database).await.unwrap();
+    let resumed = run(&made, "k-1").await.expect(200);
+    assert_eq!((&resumed["message_id"], &resumed["status"]), (&first["message_id"], &json!("ok")));
+    let history = runs(&gateway, HISTORY).await;
+    assert_eq!((history.len(), &history[0]["status"]), (1, &json!("ok")));
+    assert_eq!(gateway.pending().await.len(), 1);
+    gateway.call("PUT", "/api/users/ada/channels/hook", json!({"enabled": false})).await.expect(200);
+    let refused = async || {
+        let told = run(&other, &format!("k-{}", uuid::Uuid::new_v4())).await.expect(200);
+        (told["status"] == "error").then_some(())
+    };
+    claw_testkit::eventually("it is refused", Duration::from_secs(10), refused).await;
+    assert_eq!(run(&made, "k-1").await.expect(200)["status"], "ok", "as it was");
+    assert_ne!(run(&made, "k-2").await.expect(200)["run_id"], first["run_id"]);
+}

@@ -212,6 +212,27 @@ async fn a_secret_is_shown_once_and_replaced_at_once() {
 }
 
 #[tokio::test]
+async fn a_test_that_sends_does_so_once_under_its_key() {
+    let gateway = TestGateway::start().await;
+    create(&gateway, json!({})).await;
+    let test = |body: Value| {
+        let request = gateway.request("POST", &format!("{HOOKS}/git-hub/test")).bearer_auth(KEY);
+        read(request.header("Idempotency-Key", "k-1").json(&body))
+    };
+    let shown = test(json!({"body": "a"})).await.expect(200);
+    assert_eq!((&shown["sent"], shown.get("duplicate")), (&json!(false), None), "a look uses no key up");
+    let first = test(json!({"body": "a", "send": true})).await.expect(200);
+    assert!(first.get("duplicate").is_none(), "{first}");
+    let again = test(json!({"body": "a", "send": true})).await.expect(200);
+    assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &json!(true)));
+    let other = test(json!({"body": "b", "send": true})).await;
+    assert_eq!(other.json()["type"], "/problems/idempotency-key-reused");
+    assert_eq!(gateway.pending().await.len(), 1);
+    let noted: Vec<_> = deliveries(&gateway, "git-hub").await.iter().map(|d| d["status"].clone()).collect();
+    assert_eq!(noted, ["duplicate", "accepted"]);
+}
+
+#[tokio::test]
 async fn a_test_shows_what_a_hook_makes_of_a_body() {
     let gateway = TestGateway::start().await;
     let fields = json!({"who": "{{ query.who }}", "what": "{{ headers['x-event'] }}"});

@@ -1,15 +1,18 @@
 //! Links to attachments: ours, signed, short-lived, and never run by a browser.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use claw_channels::kit::media_link;
+use claw_media::MediaKey;
 use claw_runtime::{Clock as _, SystemClock};
 use claw_secrets::Purpose;
 use claw_types::MessageId;
+use reqwest::StatusCode;
 use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -44,6 +47,53 @@ async fn sent(gateway: &TestGateway, kind: &str, url: &str) -> MessageId {
 fn link(id: MessageId, expires_in: i64) -> String {
     let expires = SystemClock.now().timestamp() + expires_in;
     media_link::path(&master_key().derive(Purpose::MediaUrl), id, "a b.png", expires)
+}
+
+/// Waits until the attachment is in the store.
+async fn stored(gateway: &TestGateway, id: MessageId) {
+    let file = gateway.media.path().join(MediaKey::new(id.0).to_string());
+    let there = async || file.exists().then_some(());
+    claw_testkit::eventually("the attachment is stored", Duration::from_secs(20), there).await;
+}
+
+#[tokio::test]
+async fn an_attachment_is_there_when_its_platform_and_its_channel_are_gone() {
+    let gateway = TestGateway::start().await;
+    gateway.webhook("u", "hook").await;
+    let up = Arc::new(AtomicBool::new(true));
+    let alive = Arc::clone(&up);
+    let file = move || {
+        let status = if alive.load(Ordering::SeqCst) { StatusCode::OK } else { StatusCode::GONE };
+        async move { (status, [(CONTENT_TYPE, "image/png")], "PNG") }
+    };
+    let base = serve(&gateway, Router::new().route("/picture", get(file))).await;
+    let id = sent(&gateway, "image", &format!("{base}/picture")).await;
+    stored(&gateway, id).await;
+    up.store(false, Ordering::SeqCst);
+    gateway.call("DELETE", "/api/users/u/channels/hook", serde_json::Value::Null).await.expect(200);
+    for _ in 0..2 {
+        let answer = read(gateway.request("GET", &link(id, 60))).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "PNG"));
+        assert_eq!(answer.headers["content-type"], "image/png");
+    }
+}
+
+#[tokio::test]
+async fn the_operator_says_how_large_an_attachment_may_be() {
+    let gateway =
+        TestGateway::start_with(&["--allow-private-urls", "--send-wait-ms=0", "--media-max-mib=51"]).await;
+    gateway.webhook("u", "hook").await;
+    let of = |size: usize| get(move || async move { vec![0_u8; size] });
+    let router = Router::new().route("/fits", of(51 << 20)).route("/larger", of((51 << 20) + 1));
+    let base = serve(&gateway, router).await;
+    let fits = sent(&gateway, "file", &format!("{base}/fits")).await;
+    let head = read(gateway.request("HEAD", &link(fits, 60))).await;
+    assert_eq!(
+        (head.status.as_u16(), &head.headers["content-length"]),
+        (200, &(51 << 20).to_string().parse().unwrap())
+    );
+    let larger = sent(&gateway, "file", &format!("{base}/larger")).await;
+    read(gateway.request("GET", &link(larger, 60))).await.problem(413);
 }
 
 #[tokio::test]
@@ -97,8 +147,11 @@ async fn only_our_own_fresh_links_open() {
     }
     read(gateway.request("GET", &link(id, -1))).await.problem(410);
     read(gateway.request("GET", &link(MessageId(Uuid::from_u128(1)), 60))).await.problem(404);
+    // Nobody could fetch this one, and now nobody can any more.
+    let away = link(sent(&gateway, "image", "http://127.0.0.1:9/x").await, 60);
+    read(gateway.request("GET", &away)).await.problem(502);
     gateway.call("DELETE", "/api/users/u/channels/hook", serde_json::Value::Null).await.expect(200);
-    gateway.everywhere(404, async || read(gateway.request("GET", &good)).await).await;
+    gateway.everywhere(404, async || read(gateway.request("GET", &away)).await).await;
 }
 
 #[tokio::test]
@@ -113,6 +166,7 @@ async fn it_is_fetched_once_and_served_in_parts_afterwards() {
     };
     let base = serve(&gateway, Router::new().route("/voice", get(numbers))).await;
     let id = sent(&gateway, "voice", &format!("{base}/voice")).await;
+    stored(&gateway, id).await;
     let asking = async |name: &'static str, value: &str| {
         read(gateway.request("GET", &link(id, 60)).header(name, value)).await
     };

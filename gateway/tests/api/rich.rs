@@ -119,6 +119,78 @@ async fn a_sent_message_is_edited_taken_back_and_reacted_to() {
 }
 
 #[tokio::test]
+async fn a_thread_that_the_platform_does_not_have_is_said() {
+    let gateway = gateway().await;
+    let body = json!({"recipient": "a", "message": "hi", "thread_id": "7"});
+    let sent = gateway.call("POST", &format!("{CHAT}/send"), body).await.expect(202);
+    assert_eq!(sent["degraded"][0]["feature"], "thread_id", "{sent}");
+    assert_eq!(stored(&gateway).await[0].thread_id, None, "or the chat's history would lack it");
+}
+
+#[tokio::test]
+async fn nothing_is_done_to_a_message_of_which_only_some_parts_are_sent() {
+    let gateway = gateway().await;
+    let body = json!({"recipient": "a", "message": "x".repeat(70_000)});
+    let sent = gateway.call("POST", &format!("{CHAT}/send"), body).await.expect(202);
+    let ours = format!("{CHAT}/messages/{}", sent["id"].as_str().unwrap());
+    let mut conn = gateway.database.connect().await;
+    sqlx::query("update messages set platform_message_ids = '[\"p-1\"]'").execute(&mut conn).await.unwrap();
+    for (method, path, body) in [
+        ("PATCH", ours.clone(), json!({"message": "bye"})),
+        ("DELETE", ours.clone(), Value::Null),
+        ("PUT", format!("{ours}/reaction"), json!({"emoji": "\u{1f44d}"})),
+    ] {
+        let said = gateway.call(method, &path, body).await.problem(409);
+        assert!(said.contains("not all of it"), "{method}: {said}");
+    }
+    assert_eq!(stored(&gateway).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_message_is_done_once_under_its_key() {
+    let gateway = gateway().await;
+    let sent = gateway
+        .call("POST", &format!("{CHAT}/send"), json!({"recipient": "a", "message": "hi"}))
+        .await
+        .expect(202);
+    let ours = format!("{CHAT}/messages/{}", sent["id"].as_str().unwrap());
+    let mut conn = gateway.database.connect().await;
+    let done = "update messages set state = 'done', finished_at = now(), platform_message_ids = '[\"p-1\"]'";
+    sqlx::query(done).execute(&mut conn).await.unwrap();
+    let call = |method: &str, path: &str, key: &str, body: &Value| {
+        let request = gateway.request(method, path).bearer_auth(KEY).header("Idempotency-Key", key);
+        read(if body.is_null() { request } else { request.json(body) })
+    };
+    let calls = [
+        ("PATCH", ours.clone(), json!({"message": "bye"})),
+        ("DELETE", ours.clone(), Value::Null),
+        ("PUT", format!("{ours}/reaction"), json!({"emoji": "\u{1f44d}"})),
+    ];
+    let mut ids = Vec::new();
+    for (method, path, body) in &calls {
+        let first = call(method, path, method, body).await.expect(202);
+        let again = call(method, path, method, body).await.expect(202);
+        assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &json!(true)), "{method}");
+        assert!(first.get("duplicate").is_none(), "{method}: {first}");
+        ids.push(first["id"].clone());
+    }
+    assert_eq!(stored(&gateway).await.len(), 3);
+    let other = call("PATCH", &ours, "PATCH", &json!({"message": "other"})).await;
+    assert_eq!((other.problem(422), stored(&gateway).await.len()), (other.problem(422), 3));
+    // What is in the way now was not when the first call was stored.
+    let retried = "update messages set state = 'pending', finished_at = null where direction = 'out'";
+    sqlx::query(retried).execute(&mut conn).await.unwrap();
+    gateway.call("PUT", CHAT, json!({"enabled": false})).await.expect(200);
+    gateway.everywhere(409, async || call("DELETE", &ours, "new", &Value::Null).await).await;
+    for ((method, path, body), id) in calls.iter().zip(&ids) {
+        let again = call(method, path, method, body).await.expect(202);
+        assert_eq!((&again["id"], &again["duplicate"]), (id, &json!(true)), "{method}");
+    }
+    let other = call("PATCH", &ours, "PATCH", &json!({"message": "other"})).await;
+    assert_eq!(other.json()["type"], "/problems/idempotency-key-reused");
+}
+
+#[tokio::test]
 async fn what_can_not_be_done_to_a_message_is_refused_before_anything_is_stored() {
     let gateway = gateway().await;
     let unknown = format!("{CHAT}/messages/01a20614-c22d-76db-8d63-8dd1bf95251b");

@@ -56,6 +56,25 @@ async fn the_same_idempotency_key_is_the_same_message() {
 }
 
 #[tokio::test]
+async fn a_repeated_send_hears_of_the_first_one_whatever_is_in_the_way_now() {
+    let gateway = TestGateway::start().await;
+    gateway.webhook("u", "hook").await;
+    let send = |key: &str, text: &str| {
+        let request = gateway.request("POST", SEND).bearer_auth(KEY).header("Idempotency-Key", key);
+        read(request.json(&json!({"recipient": "a", "message": text})))
+    };
+    let first = send("k-1", "hi").await.expect(202);
+    gateway.call("PUT", "/api/users/u/channels/hook", json!({"enabled": false})).await.expect(200);
+    gateway.everywhere(409, async || send("k-2", "hi").await).await;
+    for _ in 0..2 {
+        let again = send("k-1", "hi").await.expect(202);
+        assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &json!(true)));
+    }
+    assert_eq!(send("k-1", "other").await.json()["type"], "/problems/idempotency-key-reused");
+    assert_eq!(gateway.pending().await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_channel_that_is_not_there_or_switched_off_stores_nothing() {
     let gateway = TestGateway::start().await;
     gateway.webhook("u", "hook").await;

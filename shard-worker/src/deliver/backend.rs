@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use claw_channels::kit::{answer, signed_post};
 use claw_runtime::Clock;
-use claw_secrets::signature;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -21,8 +20,7 @@ const MAX_ANSWER: usize = 256 * 1024;
 pub(crate) struct Backend {
     client: Client,
     url: Url,
-    secret: Vec<u8>,
-    standard_key: Vec<u8>,
+    secret: String,
     clock: Arc<dyn Clock>,
     in_flight: Semaphore,
 }
@@ -46,14 +44,7 @@ pub(crate) struct Refused {
 
 impl Backend {
     pub(crate) fn new(client: Client, url: Url, secret: &str, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            client,
-            url,
-            secret: secret.as_bytes().to_vec(),
-            standard_key: signature::standard_key(secret),
-            clock,
-            in_flight: Semaphore::new(IN_FLIGHT),
-        }
+        Self { client, url, secret: secret.to_owned(), clock, in_flight: Semaphore::new(IN_FLIGHT) }
     }
 
     /// One attempt to hand over `body` under the message's `id`.
@@ -61,20 +52,13 @@ impl Backend {
         // The semaphore is never closed.
         let _permit = self.in_flight.acquire().await;
         let timestamp = self.clock.now().timestamp();
-        let request = self
-            .client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header(signature::HEADER, signature::sign(&self.secret, &body))
-            .header("webhook-id", id)
-            .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", signature::sign_standard(&self.standard_key, id, timestamp, &body))
-            .body(body);
+        let request = self.client.post(self.url.clone());
+        let request = signed_post::sign(request, &self.secret, id, timestamp, body);
         let response = request.send().await.map_err(|error| broken(&error))?;
         if !response.status().is_success() {
             return Err(refused(&response));
         }
-        Ok(answer(response).await)
+        Ok(read(response).await)
     }
 }
 
@@ -91,23 +75,13 @@ fn broken(error: &reqwest::Error) -> Refused {
 
 fn refused(response: &Response) -> Refused {
     let status = response.status();
-    let header = response.headers().get(reqwest::header::RETRY_AFTER);
-    let seconds = header.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
-    let retry_after = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-        .then_some(seconds)
-        .flatten()
-        .map(|seconds| Duration::from_secs(seconds.clamp(1, 3600)));
+    let asks = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let retry_after = answer::retry_after(response.headers()).filter(|_| asks);
     Refused { reason: format!("the backend answered {}", status.as_u16()), retry_after }
 }
 
 /// The message was taken, whatever the body says; a body that can't be read only shows nothing at once.
-async fn answer(mut response: Response) -> Answer {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Answer::default();
-        }
-        body.extend_from_slice(&chunk);
-    }
+async fn read(response: Response) -> Answer {
+    let body = answer::read(response, MAX_ANSWER).await.unwrap_or_default();
     serde_json::from_slice(&body).unwrap_or_default()
 }

@@ -15,8 +15,9 @@ use crate::shard::Shard;
 /// An answer older than this is not sent any more: after an outage nobody wants yesterday's replies. A retry is
 /// somebody's word that this one is wanted all the same.
 const TIME_TO_LIVE_MS: i64 = 24 * 3600 * 1000;
-/// No platform call may take longer.
-const CALL_LIMIT: Duration = Duration::from_secs(60);
+/// No part may take longer. Adapters end their calls sooner, uploads by their size (`kit/transfer.rs`): this is for one that
+/// does not.
+const PART_LIMIT: Duration = Duration::from_mins(10);
 /// How soon to look again for a channel that is about to run.
 const STARTING: Duration = Duration::from_millis(200);
 /// How soon to look again for a channel that is switched off or broken.
@@ -70,7 +71,7 @@ async fn send_parts(core: &Core, channel: &dyn Channel, work: &mut Work, body: &
             piece,
             accepted_at,
         };
-        let sent = tokio::time::timeout(CALL_LIMIT, channel.send(&part)).await;
+        let sent = tokio::time::timeout(PART_LIMIT, channel.send(&part)).await;
         let sent =
             sent.unwrap_or_else(|_| Err(ChannelError::Uncertain("the platform did not answer".to_owned())));
         match sent {

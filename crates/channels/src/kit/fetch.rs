@@ -4,18 +4,18 @@
 //! redirects are followed by hand so that every one of them is checked, and size and time are counted here, whatever the
 //! headers say. Nothing is decompressed. Errors are worded to follow the name of the field that holds the URL.
 
-use std::error::Error as _;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION,
 };
 use reqwest::{Response, StatusCode};
 use url::Url;
 
+use super::answer::{self, ReadError};
 use super::filename;
-use super::guard::UrlError;
+use super::guard::{self, UrlError};
 use super::http::Http;
 
 /// Redirects followed at most.
@@ -32,6 +32,17 @@ pub struct Limits<'a> {
     pub allowed: Option<&'a [&'a str]>,
     /// For everything, redirects included.
     pub timeout: Duration,
+}
+
+/// What answered, before its bytes.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its media type, where its server tells one.
+    pub content_type: Option<String>,
+    /// Its name, free of folders and odd characters.
+    pub filename: Option<String>,
+    /// With the bytes.
+    pub response: Response,
 }
 
 /// What was fetched.
@@ -106,18 +117,25 @@ impl FetchError {
 /// # Errors
 /// Says why not; nothing is kept.
 pub async fn fetch(http: &Http, url: &str, limits: Limits<'_>) -> Result<Fetched, FetchError> {
-    let fetched = tokio::time::timeout(limits.timeout, follow(http, url, limits)).await;
-    fetched.unwrap_or(Err(FetchError::TimedOut(limits.timeout)))
+    let fetched = tokio::time::timeout(limits.timeout, async {
+        let opened = open(http, url, limits).await?;
+        take(opened, limits).await
+    });
+    fetched.await.unwrap_or(Err(FetchError::TimedOut(limits.timeout)))
 }
 
-async fn follow(http: &Http, url: &str, limits: Limits<'_>) -> Result<Fetched, FetchError> {
+/// Opens it, for who reads it piece by piece and counts what comes: `max_bytes` is not looked at.
+///
+/// # Errors
+/// Says why not.
+pub async fn open(http: &Http, url: &str, limits: Limits<'_>) -> Result<Opened, FetchError> {
     let mut target = url.to_owned();
     let mut blame: fn(UrlError) -> FetchError = FetchError::Url;
     for _ in 0..=REDIRECTS {
         let url = http.check(&target).map_err(blame)?;
         let request = http.calls().get(url).timeout(limits.timeout).header(ACCEPT_ENCODING, "identity");
         let response = request.send().await.map_err(|error| not_sent(&error, limits, blame))?;
-        let Some(next) = next_hop(&response)? else { return take(response, limits).await };
+        let Some(next) = next_hop(&response)? else { return checked(response, limits) };
         target = next.into();
         blame = FetchError::Redirect;
     }
@@ -135,7 +153,8 @@ fn next_hop(response: &Response) -> Result<Option<Url>, FetchError> {
     Ok(Some(next))
 }
 
-async fn take(response: Response, limits: Limits<'_>) -> Result<Fetched, FetchError> {
+/// The head of an answer that is a file.
+fn checked(response: Response, limits: Limits<'_>) -> Result<Opened, FetchError> {
     if response.status() != StatusCode::OK {
         return Err(FetchError::Status(response.status().as_u16()));
     }
@@ -143,33 +162,29 @@ async fn take(response: Response, limits: Limits<'_>) -> Result<Fetched, FetchEr
     if text(headers, CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         return Err(FetchError::Encoded);
     }
-    let declared = text(headers, CONTENT_TYPE).filter(|declared| is_told(declared)).map(str::to_owned);
+    let content_type = text(headers, CONTENT_TYPE).filter(|declared| is_told(declared)).map(str::to_owned);
     // Before the body is read: most mistakes are pages in place of pictures.
-    declared.as_deref().map_or(Ok(()), |declared| allow(declared, limits))?;
+    content_type.as_deref().map_or(Ok(()), |declared| allow(declared, limits))?;
     let named = headers.get(CONTENT_DISPOSITION).and_then(|value| filename::of_disposition(value.as_bytes()));
     let filename = named.or_else(|| filename::of_url(response.url()));
-    let bytes = read(response, limits).await?;
-    if let Some(content_type) = declared {
+    Ok(Opened { content_type, filename, response })
+}
+
+async fn take(opened: Opened, limits: Limits<'_>) -> Result<Fetched, FetchError> {
+    let Opened { content_type, filename, response } = opened;
+    let bytes = answer::read(response, limits.max_bytes).await.map_err(|error| match error {
+        ReadError::TooLarge => FetchError::TooLarge(limits.max_bytes),
+        ReadError::Broken(error) => broken(&error, limits),
+    })?;
+    if bytes.is_empty() {
+        return Err(FetchError::Empty);
+    }
+    if let Some(content_type) = content_type {
         return Ok(Fetched { content_type, filename, bytes });
     }
     let content_type = infer::get(&bytes).map_or(UNKNOWN, |kind| kind.mime_type()).to_owned();
     allow(&content_type, limits)?;
     Ok(Fetched { content_type, filename, bytes })
-}
-
-async fn read(mut response: Response, limits: Limits<'_>) -> Result<Bytes, FetchError> {
-    let too_large = |length: usize| length > limits.max_bytes;
-    if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, too_large)) {
-        return Err(FetchError::TooLarge(limits.max_bytes));
-    }
-    let mut bytes = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error, limits))? {
-        if too_large(bytes.len().saturating_add(chunk.len())) {
-            return Err(FetchError::TooLarge(limits.max_bytes));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    if bytes.is_empty() { Err(FetchError::Empty) } else { Ok(bytes.freeze()) }
 }
 
 /// `type/subtype` of a header's value.
@@ -201,14 +216,9 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// The resolver's refusal comes as the cause of a connection that was not made.
 fn not_sent(error: &reqwest::Error, limits: Limits<'_>, blame: fn(UrlError) -> FetchError) -> FetchError {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(refused) = inner.downcast_ref::<UrlError>() {
-            return blame(refused.clone());
-        }
-        cause = inner.source();
+    if let Some(refused) = guard::refusal(error) {
+        return blame(refused);
     }
     if error.is_connect() { FetchError::Unreachable } else { broken(error, limits) }
 }

@@ -1,10 +1,12 @@
 //! Which addresses may be called on a user's behalf.
 //!
 //! A URL from a user must not reach the operator's own network (server-side request forgery: OWASP SSRF prevention
-//! cheat sheet). Three checks, because a name can change its address between them: when a URL is configured, when a
-//! connection resolves its name (the connection goes to exactly the addresses that passed), and no redirect is
-//! followed. Addresses that are not globally reachable are those of the IANA special-purpose registries.
+//! cheat sheet). Checked twice, because a name can change its address in between: when a URL is configured, and when a
+//! connection resolves its name (the connection goes to exactly the addresses that passed). No client follows a redirect by
+//! itself; where redirects are followed ([`super::fetch`]), each goes through both checks like the first URL. Addresses that
+//! are not globally reachable are those of the IANA special-purpose registries.
 
+use std::error::Error as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -129,6 +131,18 @@ impl Resolve for PublicResolver {
             Ok(Box::new(public.into_iter()) as Addrs)
         })
     }
+}
+
+/// The resolver's refusal, which comes as a cause of a request that could not connect.
+pub fn refusal(error: &reqwest::Error) -> Option<UrlError> {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(refused) = inner.downcast_ref::<UrlError>() {
+            return Some(refused.clone());
+        }
+        cause = inner.source();
+    }
+    None
 }
 
 #[cfg(test)]

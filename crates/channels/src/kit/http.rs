@@ -82,6 +82,14 @@ fn base() -> ClientBuilder {
         .no_proxy()
 }
 
+/// As [`classify`], for a call that may just be made again: the other side knows a repeated one, or it changes nothing.
+pub fn repeatable(error: &reqwest::Error) -> ChannelError {
+    match classify(error) {
+        ChannelError::Uncertain(reason) => ChannelError::Retryable(reason),
+        other => other,
+    }
+}
+
 /// A client for addresses that the operator chose: the backend. No address is refused.
 ///
 /// # Errors
@@ -90,8 +98,12 @@ pub fn operator_client(timeout: Duration) -> Result<Client, reqwest::Error> {
     base().timeout(timeout).pool_max_idle_per_host(256).build()
 }
 
-/// What a failed request means: before the connection stood nothing was sent; after that, nobody knows.
+/// What a failed request means: before the connection stood nothing was sent; after that, nobody knows. A name that leads
+/// to where we may not call is no matter of time.
 pub fn classify(error: &reqwest::Error) -> ChannelError {
+    if let Some(refused) = guard::refusal(error) {
+        return ChannelError::Config(format!("the platform's address {refused}"));
+    }
     // `without_url`: a platform's URL may carry the bot's token.
     let reason = if error.is_connect() {
         "can't connect to the platform"

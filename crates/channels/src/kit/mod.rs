@@ -1,5 +1,7 @@
 //! What adapters share; each thing once.
 
+pub mod answer;
+pub mod fence;
 pub mod fetch;
 pub mod filename;
 pub mod guard;
@@ -9,4 +11,5 @@ pub mod media_link;
 pub mod plan;
 pub mod signed_post;
 pub mod split;
+pub mod transfer;
 pub mod upload;

@@ -1,20 +1,34 @@
-//! A signed POST to a URL that a user chose: what an event destination gets. One attempt, and nothing of the answer but
-//! its status.
+//! Signed POSTs. Every request that is signed is signed here, twice: by Standard Webhooks and by `X-Webhook-Signature`; the
+//! secret is good for both.
 //!
-//! Signed twice, as the backend's webhook is: Standard Webhooks and `X-Webhook-Signature`. The secret is good for both.
+//! [`SignedPost`] is one to a URL that a user chose: what an event destination gets. One attempt, and nothing of the answer
+//! but its status.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use claw_secrets::signature;
-use reqwest::Response;
-use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::RequestBuilder;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 
-use super::guard::UrlError;
+use super::answer;
+use super::guard::{self, UrlError};
 use super::http::Http;
 
 /// As much of an answer's body is read as lets the connection be used again.
 const MAX_ANSWER: usize = 64 * 1024;
+
+/// Puts in a JSON body and its signatures: `id` is the `webhook-id`, `timestamp` seconds since 1970.
+pub fn sign(request: RequestBuilder, secret: &str, id: &str, timestamp: i64, body: Bytes) -> RequestBuilder {
+    let standard = signature::sign_standard(&signature::standard_key(secret), id, timestamp, &body);
+    request
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        .header(signature::HEADER, signature::sign(secret.as_bytes(), &body))
+        .header("webhook-id", id)
+        .header("webhook-timestamp", timestamp)
+        .header("webhook-signature", standard)
+        .body(body)
+}
 
 /// What to post.
 #[derive(Debug, Clone)]
@@ -73,25 +87,19 @@ impl SignedPost<'_> {
     /// When there is no answer.
     pub async fn send(&self, http: &Http) -> Result<Posted, PostError> {
         let url = http.check(self.url)?;
-        let key = signature::standard_key(self.secret);
-        let request = http
-            .calls()
-            .post(url)
-            .timeout(self.limit)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header(signature::HEADER, signature::sign(self.secret.as_bytes(), &self.body))
-            .header("webhook-id", self.id)
-            .header("webhook-timestamp", self.timestamp)
-            .header("webhook-signature", signature::sign_standard(&key, self.id, self.timestamp, &self.body))
-            .body(self.body.clone());
+        let request = http.calls().post(url).timeout(self.limit);
+        let request = sign(request, self.secret, self.id, self.timestamp, self.body.clone());
         let response = request.send().await.map_err(|error| self.broken(&error))?;
-        let posted = Posted { status: response.status().as_u16(), retry_after: retry_after(&response) };
-        skim(response).await;
+        let retry_after = answer::retry_after(response.headers());
+        let posted = Posted { status: response.status().as_u16(), retry_after };
+        drop(answer::beginning(response, MAX_ANSWER).await);
         Ok(posted)
     }
 
     fn broken(&self, error: &reqwest::Error) -> PostError {
-        if error.is_connect() {
+        if let Some(refused) = guard::refusal(error) {
+            PostError::Url(refused)
+        } else if error.is_connect() {
             PostError::Connect
         } else if error.is_timeout() {
             PostError::Timeout(self.limit.as_secs())
@@ -101,17 +109,26 @@ impl SignedPost<'_> {
     }
 }
 
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    Some(Duration::from_secs(text.parse::<u64>().ok()?.clamp(1, 3600)))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn skim(mut response: Response) {
-    let mut seen = 0;
-    while let Ok(Some(chunk)) = response.chunk().await {
-        seen += chunk.len();
-        if seen > MAX_ANSWER {
-            return;
-        }
+    #[tokio::test]
+    async fn a_name_that_leads_home_is_told_from_a_host_that_is_away() {
+        // Another test may have been first.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let sent = async |url: &str, allow_private: bool| {
+            let post = SignedPost {
+                url,
+                secret: "whsec_",
+                id: "1",
+                timestamp: 0,
+                body: Bytes::new(),
+                limit: Duration::from_secs(20),
+            };
+            post.send(&Http::new(allow_private).unwrap()).await.unwrap_err()
+        };
+        assert_eq!(sent("http://localhost:1/", false).await, PostError::Url(UrlError::Private));
+        assert_eq!(sent("http://localhost:1/", true).await, PostError::Connect);
     }
 }

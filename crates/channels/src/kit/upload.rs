@@ -5,8 +5,8 @@
 //! gets `OF_A_CHANNEL` of these places, because whoever names a slow host must not keep everybody else's attachments
 //! waiting. Who gets no place tries again later.
 //!
-//! Must hold: waiting and fetching end within `PLACE_LIMIT` and `FETCH_LIMIT`, which leaves half of the minute that
-//! a send may take for the upload; no address gets into an error, as its query may be a secret: the host must do.
+//! Must hold: waiting and fetching end within `PLACE_LIMIT` and `FETCH_LIMIT`, as the messages behind it wait; how long the
+//! upload may take, [`super::transfer`] says; no address gets into an error, as its query may be a secret: the host must do.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -99,14 +99,15 @@ async fn only_the_present_owner_is_believed() {
         see(epoch, running.clone()),
         see(epoch, Observation::Cursor("42".into())),
         see(epoch, Observation::Inbound),
-        see(epoch, Observation::Trouble("hiccup".into())),
+        see(epoch, Observation::Trouble(format!("hic\0cup{}", "p".repeat(2_000)))),
         see(Epoch(epoch.0 - 1), Observation::Cursor("41".into())),
     ];
     assert_eq!(bench.store.channels_observe(&seen).await.unwrap(), [true, true, true, true, false]);
     assert_eq!(bench.store.channel_cursor(save.id).await.unwrap().as_deref(), Some("42"));
     let status = bench.store.channel_status(&save.user_id, &save.instance).await.unwrap();
     assert_eq!((status.state.as_str(), status.owner.as_deref()), ("running", Some("one")));
-    assert_eq!(status.last_error.as_deref(), Some("hiccup"));
+    let error = status.last_error.unwrap();
+    assert!(error.starts_with("hiccupp") && error.len() == 1_000, "{error}");
     assert!(status.last_inbound_at.is_some());
     bench.store.channels_observe(&[see(epoch, running)]).await.unwrap();
     let status = bench.store.channel_status(&save.user_id, &save.instance).await.unwrap();

@@ -1,7 +1,7 @@
 //! Jobs and their runs.
 
 use claw_schedule::{Limits, Schedule};
-use claw_store::{Actor, Error, Job, RunStatus, SaveJob};
+use claw_store::{Actor, Begun, Error, Job, RunStatus, SaveJob};
 use claw_types::{Action, MessageId, UserId};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -183,9 +183,10 @@ async fn runs_outlive_their_job_and_their_process() {
     let [good, bad, lost, fresh]: [Uuid; 4] = std::array::from_fn(|_| bench.ids.next());
     let message = MessageId(bench.ids.next());
     for (run, seconds) in [(good, 60.0), (bad, 60.0), (lost, 0.0)] {
-        assert_eq!(store.run_test(&ada(), job.id, run, seconds, &actor()).await.unwrap(), job);
+        let begun = store.run_test(&ada(), job.id, run, seconds, &actor(), None).await.unwrap();
+        assert_eq!(begun, Begun { job: job.clone(), run, duplicate: false });
     }
-    store.run_test(&ada(), other.id, fresh, 60.0, &actor()).await.unwrap();
+    store.run_test(&ada(), other.id, fresh, 60.0, &actor(), None).await.unwrap();
     store.run_finish(&ada(), good, Some(message), None).await.unwrap();
     store.run_finish(&ada(), good, None, Some("too late")).await.unwrap();
     store.run_finish(&ada(), bad, None, Some("no\0 way")).await.unwrap();
@@ -248,7 +249,7 @@ async fn nobody_else_sees_or_changes_a_job() {
         store.job_replace(&bob, job.id, &saved("his", &every(60)), &actor()).await.unwrap_err(),
         store.job_enable(&bob, job.id, false, &actor()).await.unwrap_err(),
         store.job_delete(&bob, job.id, &actor()).await.unwrap_err(),
-        store.run_test(&bob, job.id, bench.ids.next(), 60.0, &actor()).await.unwrap_err(),
+        store.run_test(&bob, job.id, bench.ids.next(), 60.0, &actor(), None).await.unwrap_err(),
     ];
     for error in refused {
         assert!(matches!(error, Error::NotFound("job")), "{error:?}");

@@ -113,6 +113,31 @@ async fn a_row_that_can_not_be_stored_fails_alone() {
 }
 
 #[tokio::test]
+async fn a_reason_is_stored_whatever_the_platform_said() {
+    let bench = Bench::new().await;
+    let (_lease, epoch) = claim(&bench, "one").await;
+    let work = accept(&bench, message(&bench, "c", "one", None)).await;
+    let said = format!("no\0 way\n{}", "x".repeat(100_000));
+    let settlement = Settlement { error: Some(said), ..settlement(&work, epoch, MessageState::Failed) };
+    assert!(bench.writer.settle(settlement).await.unwrap());
+    let error = bench.store.message_status(work.id).await.unwrap().unwrap().error.unwrap();
+    assert!(error.starts_with("no way x") && error.len() == 1_000, "{error}");
+}
+
+#[tokio::test]
+async fn the_message_of_a_key_is_found() {
+    let bench = Bench::new().await;
+    let stored = NewMessage { digest: Some([1; 32]), ..message(&bench, "c", "one", Some("out:k")) };
+    let id = accept(&bench, stored.clone()).await.id;
+    let of = |key: &'static str, digest| bench.store.message_of_key(stored.channel_id, key, digest);
+    assert_eq!(of("k", [1; 32]).await.unwrap(), Some(id));
+    assert_eq!(of("other", [1; 32]).await.unwrap(), None);
+    assert!(matches!(of("k", [2; 32]).await, Err(Error::KeyReused)));
+    let elsewhere = bench.store.message_of_key(uuid::Uuid::from_u128(2).into(), "k", [1; 32]).await;
+    assert_eq!(elsewhere.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_settled_message_is_done_and_a_failed_one_waits() {
     let bench = Bench::new().await;
     let (_lease, epoch) = claim(&bench, "one").await;

@@ -6,7 +6,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use claw_channels::fields::Fields;
 use claw_types::InstanceId;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -15,7 +14,7 @@ use utoipa::ToSchema;
 use crate::app::Shared;
 use crate::auth::Principal;
 use crate::body::Body;
-use crate::edit::{self, Draft, Stored};
+use crate::edit::{self, Draft, Others, Stored};
 use crate::error::Problem;
 use crate::path::{ChannelParams, ChannelPath};
 use crate::view::ChannelView;
@@ -96,13 +95,11 @@ fn draft(wanted: &Wanted, instance: &InstanceId, stored: Option<&Stored>) -> Res
         }
         Some(_) => {}
     }
-    let secrets = stored.map(|(_, secrets)| secrets.clone()).unwrap_or_default();
-    let base = Fields { config: Map::new(), secrets };
     let kept_name = || channel.map_or_else(|| instance.to_string(), |channel| channel.instance_name.clone());
     let kept_agent = || channel.map(|channel| channel.agent_id.clone()).unwrap_or_default();
     Ok(Draft {
         entry: wanted.entry,
-        fields: edit::fields(wanted.entry, base, wanted.fields.clone())?,
+        fields: edit::fields(wanted.entry, stored, wanted.fields.clone(), Others::Go)?,
         new_fields: true,
         instance_name: wanted.instance_name.clone().unwrap_or_else(kept_name),
         agent_id: wanted.agent_id.clone().unwrap_or_else(kept_agent),

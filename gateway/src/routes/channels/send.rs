@@ -40,5 +40,5 @@ pub async fn handle(
     let message = outbound::read(body.value, app.allow_private)?;
     let known = dispatch::channel(&app, &path).await?;
     let once = Once { key: key.as_deref(), digest: body.digest };
-    Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())
+    Ok(dispatch::dispatch(&app, &known, Ok(message), once).await?.answer())
 }

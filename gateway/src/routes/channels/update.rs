@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use claw_channels::fields::Fields;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -11,7 +10,7 @@ use crate::app::Shared;
 use crate::auth::Principal;
 use crate::body::Body;
 use crate::body::lenient::{Flag, present};
-use crate::edit::{self, Draft, Stored};
+use crate::edit::{self, Draft, Others, Stored};
 use crate::error::Problem;
 use crate::path::{ChannelParams, ChannelPath};
 use crate::view::ChannelView;
@@ -78,12 +77,12 @@ fn read(body: Update) -> Result<Changes, Problem> {
 }
 
 fn draft(changes: &Changes, stored: Option<&Stored>) -> Result<Draft, Problem> {
-    let (channel, secrets) = stored.ok_or(claw_store::Error::NoChannel)?;
+    let stored = stored.ok_or(claw_store::Error::NoChannel)?;
+    let (channel, _) = stored;
     let entry = edit::entry(&channel.channel_type)?;
-    let kept = Fields { config: channel.config.clone(), secrets: secrets.clone() };
     let fields = match &changes.fields {
-        Some(given) => edit::fields(entry, kept, given.clone())?,
-        None => kept,
+        Some(given) => edit::fields(entry, Some(stored), given.clone(), Others::Stay)?,
+        None => edit::kept(stored),
     };
     Ok(Draft {
         entry,

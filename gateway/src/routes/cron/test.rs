@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use claw_store::{Actor, Job};
+use claw_secrets::signature::sha256;
+use claw_store::{Actor, Begun, Job, Once};
 use serde::Serialize;
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use crate::app::{App, Shared};
 use crate::auth::Principal;
 use crate::error::Problem;
+use crate::idempotency::{IdempotencyKey, IdempotencyParams};
 use crate::path::{ItemParams, ItemPath};
 use crate::perform::{self, Outcome};
 
@@ -43,52 +45,68 @@ pub struct Tested {
     /// The message that it made; absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<Uuid>,
+    /// Whether the call repeats an earlier one, whose run this is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
 }
 
 /// Runs a job now, whether it is switched on or not, and tells what became of it: the message really goes to the
-/// person, the task to the agent. The run is in the history with `"metadata": {"test": true}`.
+/// person, the task to the agent. The run is in the history with `"metadata": {"test": true}`. A call that is repeated with its
+/// `Idempotency-Key` is the same run.
 ///
 /// # Errors
 /// 404 for a job that is not there. A run that fails is no error of this call.
 #[utoipa::path(
-    post, path = "/api/users/{user}/cron/jobs/{id}/test", tag = "cron", operation_id = "test_job", params(ItemParams),
+    post, path = "/api/users/{user}/cron/jobs/{id}/test", tag = "cron", operation_id = "test_job",
+    params(ItemParams, IdempotencyParams),
     responses(
-        (status = 200, description = "It was run.", body = Tested),
+        (status = 200, description = "It was run, now or by an earlier call with the same Idempotency-Key.", body = Tested),
         (status = 404, description = "There is no such job."),
+        (status = 422, description = "The Idempotency-Key came with another job before."),
     )
 )]
 pub async fn handle(
     State(app): State<Shared>,
     principal: Principal,
     path: ItemPath,
+    IdempotencyKey(once): IdempotencyKey,
 ) -> Result<Json<Tested>, Problem> {
     let (tell, told) = oneshot::channel();
     let (this, actor) = (Arc::clone(&app), principal.actor());
     // In a task of its own: a caller that goes away does not leave a run without its end.
     app.lifecycle.spawn("test of a job", async move {
         // Nobody listens when the caller is gone.
-        drop(tell.send(run(&this, &path, &actor).await));
+        drop(tell.send(run(&this, &path, &actor, once.as_deref()).await));
     });
     // Not told: the process is being stopped the hard way.
     told.await.map_err(|_| Problem::unavailable())?.map(Json)
 }
 
-async fn run(app: &App, path: &ItemPath, actor: &Actor) -> Result<Tested, Problem> {
-    let run = app.ids.next();
+async fn run(app: &App, path: &ItemPath, actor: &Actor, key: Option<&str>) -> Result<Tested, Problem> {
     let seconds = app.send_wait.as_secs_f64() + SLACK_SECONDS;
-    let job = app.store.run_test(&path.user, path.id, run, seconds, actor).await?;
-    let outcome = perform::perform(app, &job, run).await;
+    // There is no body: what is asked for is in the path.
+    let once = key.map(|key| Once { kind: "job.test", key, digest: sha256(path.id.as_bytes()) });
+    let begun = app.store.run_test(&path.user, path.id, app.ids.next(), seconds, actor, once).await?;
+    let before = if begun.duplicate { app.store.run(&path.user, begun.run).await? } else { None };
+    if let Some(before) = before
+        && let Some(outcome) = perform::finished(app, before).await?
+    {
+        return Ok(tested(begun, outcome));
+    }
+    // Also when an earlier call is still at it, or died on the way: the same run makes one message.
+    let outcome = perform::perform(app, &begun.job, begun.run).await;
     let error = outcome.said.as_ref().err().map(String::as_str);
-    app.store.run_finish(&path.user, run, outcome.message, error).await?;
-    Ok(tested(job, run, outcome))
+    app.store.run_finish(&path.user, begun.run, outcome.message, error).await?;
+    Ok(tested(begun, outcome))
 }
 
-fn tested(job: Job, run_id: Uuid, outcome: Outcome) -> Tested {
+fn tested(begun: Begun, outcome: Outcome) -> Tested {
+    let Begun { job, run: run_id, duplicate } = begun;
     let Job { id, name, action_type, enabled, .. } = job;
     let message_id = outcome.message.map(|message| message.0);
     let (status, message, error) = match outcome.said {
         Ok(message) => ("ok", Some(message), None),
         Err(error) => ("error", None, Some(error)),
     };
-    Tested { status, id, name, action_type, message, error, enabled, run_id, message_id }
+    Tested { status, id, name, action_type, message, error, enabled, run_id, message_id, duplicate }
 }

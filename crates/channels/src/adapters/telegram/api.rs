@@ -2,22 +2,31 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use bytes::Bytes;
 use reqwest::multipart::{Form, Part};
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 
 use super::calls::Call;
 use super::files;
+use crate::kit::answer::{ReadError, excerpt, read, waiting};
 use crate::kit::http::{Http, classify};
+use crate::kit::transfer::{self, LONGEST, STALL, Upload, download};
 use crate::{ChannelError, MediaStream};
 
 /// Beyond what the server holds a long poll.
 const POLL_MARGIN: Duration = Duration::from_secs(10);
 const CALL_LIMIT: Duration = Duration::from_secs(30);
+/// Bytes of an answer: who chose `api_url` may have chosen a server that never stops.
+const MAX_ANSWER: usize = 1024 * 1024;
+/// Of an answer with a hundred updates.
+const MAX_UPDATES: usize = 16 * 1024 * 1024;
+/// Characters of what the platform says that are quoted.
+const MAX_QUOTE: usize = 300;
 
 /// One bot's calls.
 pub(super) struct Api {
@@ -76,8 +85,8 @@ impl Api {
         let body = json!({
             "offset": offset, "timeout": hold.as_secs(), "limit": 100, "allowed_updates": ["message", "callback_query"],
         });
-        let updates: Vec<Box<RawValue>> =
-            self.call(self.http.polls(), "getUpdates", &body, hold + POLL_MARGIN).await?;
+        let request = self.post(self.http.polls(), "getUpdates")?.timeout(hold + POLL_MARGIN).json(&body);
+        let updates: Vec<Box<RawValue>> = answer(request, MAX_UPDATES).await?;
         updates
             .into_iter()
             .map(|json| {
@@ -90,11 +99,17 @@ impl Api {
 
     /// Makes a call and reads its answer.
     pub(super) async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<T, ChannelError> {
-        let client = self.http.calls();
         if call.files.is_empty() {
-            return self.call(client, call.method, &call.body, CALL_LIMIT).await;
+            return self.call(call.method, &call.body).await;
         }
-        answer(self.post(client, call.method)?.timeout(CALL_LIMIT).multipart(form(call))).await
+        let upload = Upload::default();
+        let length = call.files.iter().map(|(_, file)| file.bytes.len() as u64).sum();
+        let request = self.post(self.http.calls(), call.method)?.timeout(transfer::limit(length));
+        let answered = upload.watch(answer(request.multipart(form(call, &upload)), MAX_ANSWER)).await;
+        answered.unwrap_or_else(|| {
+            let stalled = format!("the platform took nothing of the upload for {} s", STALL.as_secs());
+            Err(ChannelError::Uncertain(stalled))
+        })
     }
 
     /// Makes a call of which only matters that it worked.
@@ -103,25 +118,30 @@ impl Api {
     }
 
     pub(super) async fn me(&self) -> Result<Bot, ChannelError> {
-        self.call(self.http.calls(), "getMe", &json!({}), CALL_LIMIT).await
+        self.call("getMe", &json!({})).await
     }
 
     /// Opens a file by its id (<https://core.telegram.org/bots/api#getfile>: up to 20 MB).
     pub(super) async fn open(&self, file_id: &str) -> Result<MediaStream, ChannelError> {
         let body = json!({"file_id": file_id});
-        let file: File = self.call(self.http.calls(), "getFile", &body, CALL_LIMIT).await?;
+        let file: File = self.call("getFile", &body).await?;
         let path = file.file_path.ok_or_else(|| {
             ChannelError::Permanent("the platform does not hand this file out (more than 20 MB?)".to_owned())
         })?;
         let url = self.url(&format!("{}/file/bot{}/{path}", self.base, self.token))?;
-        let response = self.http.calls().get(url).send().await.map_err(|e| classify(&e.without_url()))?;
+        let request = self.http.calls().get(url).timeout(LONGEST).send();
+        let late = || ChannelError::Retryable("the platform did not answer in time".to_owned());
+        let response = timeout(STALL, request).await.map_err(|_| late())?;
+        let response = response.map_err(|e| classify(&e.without_url()))?;
         if !response.status().is_success() {
             return Err(ChannelError::Retryable(format!(
                 "the platform answered {}",
                 response.status().as_u16()
             )));
         }
-        Ok(stream(response))
+        let header = response.headers().get(http::header::CONTENT_TYPE);
+        let content_type = header.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(MediaStream { content_type, bytes: download(response) })
     }
 
     fn url(&self, url: &str) -> Result<url::Url, ChannelError> {
@@ -130,12 +150,10 @@ impl Api {
 
     async fn call<T: DeserializeOwned>(
         &self,
-        client: &Client,
         method: &str,
         body: &impl Serialize,
-        limit: Duration,
     ) -> Result<T, ChannelError> {
-        answer(self.post(client, method)?.timeout(limit).json(body)).await
+        answer(self.post(self.http.calls(), method)?.timeout(CALL_LIMIT).json(body), MAX_ANSWER).await
     }
 
     fn post(&self, client: &Client, method: &str) -> Result<RequestBuilder, ChannelError> {
@@ -143,10 +161,15 @@ impl Api {
     }
 }
 
-async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ChannelError> {
+async fn answer<T: DeserializeOwned>(request: RequestBuilder, limit: usize) -> Result<T, ChannelError> {
     let response = request.send().await.map_err(|e| classify(&e.without_url()))?;
     let status = response.status();
-    let bytes = response.bytes().await.map_err(|e| classify(&e.without_url()))?;
+    let bytes = match read(response, limit).await {
+        Ok(bytes) => bytes,
+        Err(ReadError::Broken(error)) => return Err(classify(&error.without_url())),
+        // Read on as what is no JSON.
+        Err(ReadError::TooLarge) => Bytes::new(),
+    };
     match serde_json::from_slice::<Envelope<T>>(&bytes) {
         Ok(Envelope { ok: true, result: Some(result), .. }) => Ok(result),
         Ok(refused) => Err(meaning(status, &refused.description, refused.parameters)),
@@ -159,21 +182,22 @@ async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Chann
 }
 
 /// A call with files: parameters that are no texts are written as JSON.
-fn form(call: &Call) -> Form {
+fn form(call: &Call, upload: &Upload) -> Form {
     let mut form = Form::new();
     for (key, value) in &call.body {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         form = form.text(key.clone(), text);
     }
     for (name, file) in &call.files {
-        form = form.part(name.clone(), file_part(file));
+        form = form.part(name.clone(), file_part(file, upload));
     }
     form
 }
 
-fn file_part(file: &files::File) -> Part {
+fn file_part(file: &files::File, upload: &Upload) -> Part {
     let length = u64::try_from(file.bytes.len()).unwrap_or(u64::MAX);
-    let part = || Part::stream_with_length(file.bytes.clone(), length).file_name(file.name.clone());
+    let bytes = || upload.body(file.bytes.clone());
+    let part = || Part::stream_with_length(bytes(), length).file_name(file.name.clone());
     // A host may have told a type that is none; Telegram can do without.
     part().mime_str(&file.content_type).unwrap_or_else(|_| part())
 }
@@ -181,12 +205,9 @@ fn file_part(file: &files::File) -> Part {
 /// Errors: <https://core.telegram.org/bots/api#responseparameters> and, for the codes,
 /// <https://core.telegram.org/api/errors>.
 fn meaning(status: StatusCode, description: &str, parameters: Option<Parameters>) -> ChannelError {
-    let text = format!("Telegram answered {}: {description}", status.as_u16());
+    let text = format!("Telegram answered {}: {}", status.as_u16(), excerpt(description, MAX_QUOTE));
     match status.as_u16() {
-        429 => {
-            let wait = parameters.and_then(|p| p.retry_after).unwrap_or(1).clamp(1, 3600);
-            ChannelError::RateLimited(Duration::from_secs(wait))
-        }
+        429 => ChannelError::RateLimited(waiting(parameters.and_then(|p| p.retry_after).unwrap_or(1))),
         // A token that does not exist is a path that does not exist.
         401 | 404 => ChannelError::BadCredentials(text),
         409 => ChannelError::Retryable(
@@ -194,15 +215,6 @@ fn meaning(status: StatusCode, description: &str, parameters: Option<Parameters>
         ),
         400..=499 => ChannelError::Permanent(text),
         _ => ChannelError::Retryable(text),
-    }
-}
-
-fn stream(response: Response) -> MediaStream {
-    let header = response.headers().get(http::header::CONTENT_TYPE);
-    MediaStream {
-        content_type: header.and_then(|value| value.to_str().ok()).map(str::to_owned),
-        length: response.content_length(),
-        bytes: response.bytes_stream().map_err(|e| classify(&e.without_url())).boxed(),
     }
 }
 

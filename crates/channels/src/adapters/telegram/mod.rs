@@ -124,6 +124,7 @@ impl Adapter for Telegram {
             "your own Bot API server; default https://api.telegram.org",
         )
         .advanced()
+        .receives(&["bot_token_env"])
         .like(CLOUD),
     ];
     type Config = Config;

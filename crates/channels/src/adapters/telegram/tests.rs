@@ -9,7 +9,8 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use bytes::Bytes;
 use chrono::DateTime;
-use claw_types::{Act, Inbound, MessageId, Outbound};
+use claw_types::{Inbound, MessageId, Outbound};
+use futures::StreamExt as _;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -20,6 +21,7 @@ use super::*;
 use crate::SinkError;
 use crate::adapters::webhook::testing::{Recorder, deps, serve};
 use crate::kit::fetch::Fetched;
+use crate::kit::http::Http;
 use crate::kit::plan::{Content, Piece, plan};
 
 mod uploads;
@@ -523,10 +525,48 @@ async fn a_press_below_an_old_message_counts_and_one_without_a_chat_does_no_harm
     assert!(!messages[0].is_group && messages[0].thread_id.is_none());
 }
 
-#[test]
-fn an_edit_does_not_go_out_as_a_new_message() {
-    // The plan of an act is one call that names the message.
-    let edit = message(json!({"act": {"type": "edit", "message_id": "5"}, "text": "a"}));
-    assert_eq!(edit.act, Act::Edit { message_id: "5".into() });
-    assert!(parts(&edit).iter().all(|piece| piece.content.target() == Some("5")));
+#[tokio::test]
+async fn an_edit_does_not_go_out_as_a_new_message() {
+    let (server, bot) = Server::start().await;
+    server.will(json!({"message_id": 5}));
+    let edit = json!({"act": {"type": "edit", "message_id": "5"}, "text": "a", "thread_id": "9"});
+    assert_eq!(send(&bot, edit).await, [Ok(sent("5"))]);
+    let body = json!({"chat_id": "-100123", "message_id": 5, "text": "a", "parse_mode": "HTML"});
+    assert_eq!(server.asked(), [("editMessageText".to_owned(), body)], "one call, which names the message");
+}
+
+#[tokio::test]
+async fn what_the_platform_says_is_quoted_short_and_clean() {
+    let (server, bot) = Server::start().await;
+    server.will_refuse(400, &format!("no\0{}", "x".repeat(100_000)));
+    let said = format!("Telegram answered 400: no {}", "x".repeat(297));
+    assert_eq!(send(&bot, json!({"text": "a"})).await, [Err(ChannelError::Permanent(said))]);
+}
+
+/// A server that answers everything without an end.
+async fn endless(status: StatusCode) -> Telegram {
+    let body = async move || {
+        let start = futures::stream::iter([Bytes::from_static(b"{\"ok\":true,\"result\":[\"")]);
+        let chunk = Bytes::from(vec![b'x'; 1 << 20]);
+        let body = start.chain(futures::stream::repeat(chunk)).map(Ok::<_, std::io::Error>);
+        (status, axum::body::Body::from_stream(body))
+    };
+    bot(&serve(Router::new().fallback(body)).await, deps(Arc::new(Recorder::default())))
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_given_up() {
+    let bad = endless(StatusCode::BAD_REQUEST).await;
+    assert!(matches!(bad.probe().await, Err(ChannelError::Permanent(_))));
+    let good = endless(StatusCode::OK).await;
+    assert!(matches!(send(&good, json!({"text": "a"})).await[0], Err(ChannelError::Uncertain(_))));
+    assert!(matches!(good.poll_once(&Kept::default(), 0).await, Err(ChannelError::Uncertain(_))));
+}
+
+#[tokio::test]
+async fn a_name_that_leads_home_is_a_matter_of_the_configuration() {
+    let http = Http::new(false).unwrap();
+    let bot = bot("http://localhost:1", Deps { http, ..deps(Arc::new(Recorder::default())) });
+    let told = send(&bot, json!({"text": "a"})).await.remove(0);
+    assert!(matches!(&told, Err(ChannelError::Config(why)) if why.contains("private")), "{told:?}");
 }

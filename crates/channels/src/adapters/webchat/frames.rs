@@ -15,7 +15,7 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::CAPS;
-use crate::kit::plan::{Content, Text, plan};
+use crate::kit::plan::{Content, Text, part_id, plan};
 use crate::{HistoryItem, Part};
 
 /// A frame to the page.
@@ -120,14 +120,6 @@ impl Frame<'_> {
     pub fn json(&self) -> String {
         // Can't fail: no map has keys other than strings. The page ignores what is no frame.
         serde_json::to_string(self).unwrap_or_default()
-    }
-}
-
-/// The id of a message's part.
-pub fn part_id(message: MessageId, index: usize) -> String {
-    match index {
-        0 => message.to_string(),
-        _ => format!("{message}:{index}"),
     }
 }
 

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use claw_types::MediaKind;
 use serde::Deserialize;
 
+use crate::kit::plan::part_id;
 use crate::{
     About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Hosted, Hub,
     Part, Probe, Receipt, TextUnit,
@@ -131,7 +132,7 @@ impl Channel for Webchat {
         let frame = frame.ok_or(ChannelError::Unsupported("the chat page can't show this"))?.json().into();
         self.deps.live.publish(self.deps.channel_id, part.recipient, frame).await;
         let id = part.piece.content.target().map(str::to_owned);
-        let id = id.unwrap_or_else(|| frames::part_id(part.message_id, part.index));
+        let id = id.unwrap_or_else(|| part_id(part.message_id, part.index));
         Ok(Receipt { platform_message_id: id })
     }
 

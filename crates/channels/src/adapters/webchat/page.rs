@@ -18,6 +18,7 @@ use http::header::{
 use uuid::Uuid;
 
 use super::{Config, Webchat};
+use crate::kit::markdown::escape;
 use crate::{Adapter as _, Hosted, Hub, HubError};
 
 const PAGE: &str = include_str!("../../../assets/webchat/page.html");
@@ -149,20 +150,6 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
         };
     }
     filled + rest
-}
-
-/// As text or as a quoted attribute of HTML.
-fn escape(text: &str, into: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => into.push_str("&amp;"),
-            '<' => into.push_str("&lt;"),
-            '>' => into.push_str("&gt;"),
-            '"' => into.push_str("&quot;"),
-            '\'' => into.push_str("&#39;"),
-            c => into.push(c),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use claw_types::{Inbound, MediaKind, MediaRef, Sender};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{MAX_ID, Webhook, excerpt, header, is_id};
+use super::{MAX_ID, Webhook, header, is_id};
 use crate::RawRequest;
+use crate::kit::answer::excerpt;
 
 const UNSIGNED: &str = "the request is not signed; send \"X-Webhook-Signature: sha256=<hex HMAC-SHA256 of the body>\" \
                         or the headers of Standard Webhooks, made with the channel's secret_env";

@@ -19,8 +19,8 @@ use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::outgoing::{Outgoing, part_id};
-use crate::kit::http::classify;
+use self::outgoing::Outgoing;
+use crate::kit::plan::part_id;
 use crate::{
     About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, MediaStream,
     Part, Probe, RawRequest, Receipt, TextUnit,
@@ -87,6 +87,7 @@ impl Adapter for Webhook {
             "the secret that signs requests in both directions, as you like it or \"whsec_\" and base64.",
         )
         .required(),
+        // It is sent signatures and never the secret, which no number of them gives away: it may move.
         Field::new(
             "callback_url",
             "Callback address",
@@ -121,7 +122,7 @@ impl Channel for Webhook {
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
         let callback = self.callback()?;
-        let id = part_id(part);
+        let id = part_id(part.message_id, part.index);
         let answered = self.post(callback, &id, &Outgoing::of(part, &id)).await?;
         // What is done to a message leaves it its id.
         let known = part.piece.content.target().map(str::to_owned);
@@ -161,18 +162,4 @@ fn is_id(text: &str) -> bool {
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
-}
-
-/// The first `limit` characters, fit for a log line and for the database, which takes no NUL.
-fn excerpt(text: &str, limit: usize) -> String {
-    text.chars().take(limit).map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// Where elsewhere nobody knows whether a broken call happened, here it may just be made again: receivers know a
-/// repeated message by its id, and fetching an attachment twice changes nothing.
-fn repeatable(error: &reqwest::Error) -> ChannelError {
-    match classify(error) {
-        ChannelError::Uncertain(reason) => ChannelError::Retryable(reason),
-        other => other,
-    }
 }

@@ -1,22 +1,19 @@
 //! What the channel posts: the request, and what its answer means.
 
-use std::time::Duration;
-
 use chrono::{DateTime, SubsecRound as _, Utc};
-use claw_secrets::signature;
 use claw_types::{Button, Format, Location, Media, Poll};
-use http::HeaderMap;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::Response;
 use serde::{Deserialize, Serialize};
 
-use super::{Webhook, excerpt, header, is_id, repeatable};
+use super::{Webhook, is_id};
+use crate::kit::answer::{beginning, excerpt, retry_after};
+use crate::kit::http::repeatable;
 use crate::kit::plan::{Content, Text};
+use crate::kit::signed_post::sign;
 use crate::{ChannelError, Part};
 
 /// All that is read of a callback's answer.
 const MAX_ANSWER: usize = 64 * 1024;
-const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 impl Webhook {
     /// Posts something to the callback under `id`; the id that the other side gave it, if any.
@@ -31,15 +28,9 @@ impl Webhook {
         let body = serde_json::to_vec(outgoing).map_err(|e| ChannelError::Permanent(e.to_string()))?;
         // The time of this attempt: by the time of acceptance, receivers would take a late retry for a replay.
         let now = self.deps.clock.now().timestamp();
-        let key = signature::standard_key(&self.secret);
-        let request = self.deps.http.calls().post(url);
-        let request = request
-            .header(CONTENT_TYPE, "application/json")
-            .header(signature::HEADER, signature::sign(self.secret.as_bytes(), &body))
-            .header("webhook-id", id)
-            .header("webhook-timestamp", now)
-            .header("webhook-signature", signature::sign_standard(&key, id, now, &body));
-        let response = request.body(body).send().await.map_err(|e| repeatable(&e))?;
+        let request = sign(self.deps.http.calls().post(url), &self.secret, id, now, body.into());
+        // Receivers know a repeated message by its id.
+        let response = request.send().await.map_err(|e| repeatable(&e))?;
         answered(response).await
     }
 
@@ -58,14 +49,6 @@ impl Webhook {
             ..Outgoing::bare(&id, act, self.deps.clock.now().trunc_subsecs(3))
         };
         self.post(callback, &id, &outgoing).await.map(drop)
-    }
-}
-
-/// The id of a part: of the first one the message's own.
-pub(super) fn part_id(part: &Part<'_>) -> String {
-    match part.index {
-        0 => part.message_id.to_string(),
-        index => format!("{}:{index}", part.message_id),
     }
 }
 
@@ -157,7 +140,8 @@ impl<'a> Outgoing<'a> {
 /// What the callback's answer means.
 async fn answered(response: Response) -> Result<Option<String>, ChannelError> {
     let (status, wait) = (response.status(), retry_after(response.headers()));
-    let body = beginning(response).await;
+    // Where it breaks off does not matter: the status said it all.
+    let body = beginning(response, MAX_ANSWER).await;
     let refused = format!("the callback answered {status}");
     match status.as_u16() {
         200..=299 => Ok(answered_id(&body)),
@@ -172,24 +156,6 @@ async fn answered(response: Response) -> Result<Option<String>, ChannelError> {
             Err(ChannelError::Permanent(format!("{refused}: {said}")))
         }
     }
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = header(headers, RETRY_AFTER.as_str())?.trim().parse().ok()?;
-    // Zero would have us call again without a pause.
-    Some(Duration::from_secs(seconds.max(1)).min(MAX_RETRY_AFTER))
-}
-
-/// As much of the answer as we are willing to read. Where it breaks off does not matter: the status said it all.
-async fn beginning(mut response: Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_ANSWER {
-            break;
-        }
-    }
-    body
 }
 
 fn answered_id(body: &[u8]) -> Option<String> {

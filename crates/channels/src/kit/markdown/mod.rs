@@ -5,7 +5,8 @@
 //! knows and flattens the rest: headings become bold, lists get bullets and numbers, tables become aligned text, pictures
 //! become links. HTML in the source is text like any other.
 //!
-//! Must hold: any input, however hostile, gives balanced output, without panic; no word of the source is lost.
+//! Must hold: any input, however hostile, gives balanced output, without panic and in time and memory that go by the size
+//! of the source; no word of the source is lost.
 
 mod inline;
 mod out;
@@ -18,6 +19,9 @@ use self::out::{Mark, Out};
 use self::table::Table;
 use crate::caps::Dialect;
 
+/// Quotes and lists that one line may open before a text is taken as it is: the parser looks at each level for each line.
+const NESTING: usize = 64;
+
 /// A text in a platform's formatting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
@@ -27,16 +31,23 @@ pub struct Rendered {
     pub shown: String,
 }
 
-/// Brings Markdown into `dialect`.
-pub fn render(source: &str, dialect: Dialect) -> Rendered {
+/// Brings Markdown into `dialect`; `None` when it has more than `at_most` bytes there, which is found out on the way.
+pub fn render(source: &str, dialect: Dialect, at_most: usize) -> Option<Rendered> {
+    let fits = |rendered: Rendered| (rendered.body.len() <= at_most).then_some(rendered);
     if dialect == Dialect::Markdown {
-        return Rendered { body: source.to_owned(), shown: source.to_owned() };
+        return fits(Rendered { body: source.to_owned(), shown: source.to_owned() });
+    }
+    if nesting(source) > NESTING {
+        return fits(verbatim(source, dialect));
     }
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut parser = Parser::new_ext(source, options);
     let mut writer = Writer::new(dialect == Dialect::Html);
     for event in parser.by_ref() {
         writer.event(event);
+        if writer.out.body.len() > at_most {
+            return None;
+        }
     }
     let unused = parser.reference_definitions().iter().filter(|(name, _)| !writer.used.contains(*name));
     let mut unused: Vec<_> = unused.map(|(_, definition)| definition.span.clone()).collect();
@@ -48,9 +59,29 @@ pub fn render(source: &str, dialect: Dialect) -> Rendered {
     }
     let Out { body, shown, .. } = writer.out;
     if shown.trim().is_empty() {
-        return verbatim(source, dialect);
+        return fits(verbatim(source, dialect));
     }
-    Rendered { body, shown }
+    fits(Rendered { body, shown })
+}
+
+/// How many quotes and lists one line opens at most, give or take what only looks like it.
+fn nesting(source: &str) -> usize {
+    let markers = |line: &str| {
+        let (mut rest, mut found) = (line.trim_start(), 0);
+        loop {
+            let number = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+            let bullet = rest.strip_prefix(['-', '*', '+']).or_else(|| {
+                let numbered = number.len() < rest.len();
+                number.strip_prefix(['.', ')']).filter(|_| numbered)
+            });
+            let item = bullet.filter(|behind| behind.starts_with([' ', '\t']));
+            match rest.strip_prefix('>').or(item) {
+                Some(behind) => (rest, found) = (behind.trim_start(), found + 1),
+                None => return found,
+            }
+        }
+    };
+    source.split(['\n', '\r']).map(markers).max().unwrap_or(0)
 }
 
 /// `text` as it is, in `dialect`.
@@ -76,13 +107,14 @@ pub fn literal(text: &str) -> String {
 }
 
 /// As text or as a quoted attribute of HTML.
-fn escape(text: &str, into: &mut String) {
+pub(crate) fn escape(text: &str, into: &mut String) {
     for c in text.chars() {
         match c {
             '&' => into.push_str("&amp;"),
             '<' => into.push_str("&lt;"),
             '>' => into.push_str("&gt;"),
             '"' => into.push_str("&quot;"),
+            '\'' => into.push_str("&#39;"),
             c => into.push(c),
         }
     }
@@ -93,7 +125,7 @@ struct Writer {
     out: Out,
     /// The next number of each open list; none for bullets.
     lists: Vec<Option<u64>>,
-    /// How wide the marker of each open item is.
+    /// Those that are open.
     links: Vec<Link>,
     table: Option<Table>,
     /// The language and the text of an open code block.

@@ -1,7 +1,8 @@
 //! What is written: blocks at their distance, lines with their indentation, tags in pairs.
 //!
 //! Must hold: a tag is opened only where none of its kind is open, because platforms do not nest them; so whatever is nested
-//! in the source, the output is balanced.
+//! in the source, the output is balanced. And lines are indented for so many levels only, or a few thousand of them before
+//! as many short lines would make hundreds of megabytes.
 
 use super::escape;
 
@@ -23,6 +24,9 @@ impl Mark {
     }
 }
 
+/// Levels of lists and quotes for which lines are indented; what is deeper stands below these.
+pub(super) const DEEPEST: usize = 8;
+
 /// The output so far.
 pub(super) struct Out {
     pub(super) html: bool,
@@ -32,6 +36,8 @@ pub(super) struct Out {
     gap: usize,
     /// What every line begins with, by the lists and quotes that are open.
     prefixes: Vec<String>,
+    /// Levels that are open beyond those.
+    deeper: usize,
     /// Whether the next text begins a line, and so needs the prefixes.
     line_start: bool,
     /// Whether a block begins right here: at the start, behind a list's marker, in a quote.
@@ -49,6 +55,7 @@ impl Out {
             shown: String::new(),
             gap: 0,
             prefixes: Vec::new(),
+            deeper: 0,
             line_start: true,
             fresh: true,
             open: [0; 3],
@@ -149,8 +156,7 @@ impl Out {
             self.raw("<blockquote>");
         } else {
             self.settle();
-            self.write("> ");
-            self.prefixes.push("> ".to_owned());
+            self.indent("> ", "> ".to_owned());
         }
         self.quotes += 1;
         self.fresh = true;
@@ -161,7 +167,7 @@ impl Out {
         if self.html && self.quotes == 0 {
             self.raw("</blockquote>");
         } else {
-            self.prefixes.pop();
+            self.outdent();
         }
         self.fresh = false;
     }
@@ -169,15 +175,32 @@ impl Out {
     pub(super) fn start_item(&mut self, marker: &str) {
         self.block();
         self.settle();
-        self.write(marker);
-        self.prefixes.push(" ".repeat(marker.chars().count()));
+        self.indent(marker, " ".repeat(marker.chars().count()));
         self.fresh = true;
     }
 
     pub(super) fn end_item(&mut self) {
-        self.prefixes.pop();
+        self.outdent();
         self.fresh = false;
         self.gap(1);
+    }
+
+    /// A level begins with `marker`; its other lines begin with `prefix`.
+    fn indent(&mut self, marker: &str, prefix: String) {
+        self.write(marker);
+        if self.prefixes.len() < DEEPEST {
+            self.prefixes.push(prefix);
+        } else {
+            self.deeper += 1;
+        }
+    }
+
+    fn outdent(&mut self) {
+        if self.deeper > 0 {
+            self.deeper -= 1;
+        } else {
+            self.prefixes.pop();
+        }
     }
 
     /// Pays the line breaks that are owed, and begins the line.

@@ -1,5 +1,9 @@
 //! Tables, as text whose columns stand below one another.
 
+/// Characters of a table with its columns below one another. One long cell before many short ones takes far more than was
+/// written, and on no platform would it look like a table.
+const WIDEST: usize = 64 * 1024;
+
 /// A table that is being read.
 #[derive(Default)]
 pub(super) struct Table {
@@ -22,17 +26,21 @@ impl Table {
         self.rows.push(std::mem::take(&mut self.row));
     }
 
+    /// Its lines, the columns below one another unless that takes too many spaces.
     pub(super) fn aligned(&self) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
-        };
-        let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+        let mut widths: Vec<usize> = Vec::new();
+        for row in &self.rows {
+            widths.resize(widths.len().max(row.len()), 0);
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let padded = widths.iter().sum::<usize>().saturating_mul(self.rows.len());
+        if padded > WIDEST {
+            widths.fill(0);
+        }
         let line = |row: &Vec<String>| {
-            let cells = widths.iter().enumerate().map(|(column, width)| {
-                let cell = row.get(column).map_or("", String::as_str);
-                format!("{cell:width$}", width = *width)
-            });
+            let cells = widths.iter().zip(row).map(|(width, cell)| format!("{cell:width$}", width = *width));
             cells.collect::<Vec<_>>().join(" | ").trim_end().to_owned()
         };
         let mut lines: Vec<_> = self.rows.iter().map(line).collect();

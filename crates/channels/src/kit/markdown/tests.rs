@@ -2,12 +2,16 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn whole(source: &str, dialect: Dialect) -> Rendered {
+    render(source, dialect, usize::MAX).unwrap()
+}
+
 fn html(source: &str) -> String {
-    render(source, Dialect::Html).body
+    whole(source, Dialect::Html).body
 }
 
 fn plain(source: &str) -> String {
-    render(source, Dialect::Plain).body
+    whole(source, Dialect::Plain).body
 }
 
 /// Whether every tag is one that the platform knows and is closed in order.
@@ -110,11 +114,64 @@ fn literal_text_comes_back_as_it_was() {
     assert_eq!(plain(&literal(text)), text);
 }
 
+/// Texts of nearly the largest size that a send may have, made to come out as much more.
+fn hostile() -> Vec<String> {
+    let lines =
+        |first: &str, times: usize, line: &str| format!("{}{}", first.repeat(times), line.repeat(30_000));
+    vec![
+        lines(">", 16_384, "x\n"),
+        lines("> ", 8_192, ">\nx\n"),
+        lines("- ", 8_192, "x\n"),
+        lines("999999999. ", 2_000, "x\n"),
+        lines("- > ", 4_000, "\n"),
+        lines(">", NESTING, "x\n"),
+        lines("999999999. ", NESTING, "x\n"),
+        format!("{}```\n{}", "> ".repeat(500), "> x\n".repeat(20_000)),
+        // One wide cell before many narrow ones; many columns before many rows.
+        format!("| {} | b |\n|-|-|\n{}", "w".repeat(40_000), "|x|y|\n".repeat(10_000)),
+        format!("{0}\n{1}\n{2}", "|a".repeat(10_000), "|-".repeat(10_000), "|\n".repeat(20_000)),
+        format!("[r]: https://x.org/{}\n\n{}", "y".repeat(30_000), "[r] ".repeat(10_000)),
+        format!("{}{}", "[".repeat(40_000), "](x)".repeat(10_000)),
+        "**_~~".repeat(20_000),
+        "![".repeat(30_000) + &"](https://x)".repeat(3_000),
+        "\"&<'".repeat(25_000),
+    ]
+}
+
+#[test]
+fn no_text_comes_out_much_larger_than_it_is() {
+    for source in hostile() {
+        let start: String = source.chars().take(30).collect();
+        for dialect in [Dialect::Html, Dialect::Plain] {
+            let rendered = whole(&source, dialect);
+            assert!(
+                rendered.body.len() <= 64 * source.len(),
+                "{start:?}: {} become {}",
+                source.len(),
+                rendered.body.len()
+            );
+            let limit = rendered.body.len();
+            assert_eq!(render(&source, dialect, limit), Some(rendered), "{start:?}");
+            assert_eq!(render(&source, dialect, limit - 1), None, "{start:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_nested_too_deep_is_still_there() {
+    assert_eq!(plain(&format!("{}x\ny", ">".repeat(NESTING))).matches("> ").count(), NESTING + out::DEEPEST);
+    let deep = format!("{}x", "- ".repeat(NESTING));
+    assert_eq!(plain(&deep), format!("{}x", "• ".repeat(NESTING)));
+    for too_deep in ["> - + 12) * 1. ".repeat(11) + "**x**", ">".repeat(NESTING + 1) + "**x**"] {
+        assert_eq!(plain(&too_deep), too_deep, "as it is");
+    }
+}
+
 proptest! {
     #[test]
     fn hostile_input_gives_balanced_output(source in "([*_~`>#|\\[\\]()!<>&\"\\\\ \n:=.+-]|[a-z0-9é]|```|https://x|  ){0,120}") {
         for dialect in [Dialect::Html, Dialect::Plain] {
-            let rendered = render(&source, dialect);
+            let rendered = whole(&source, dialect);
             prop_assert_eq!(rendered.shown.trim().is_empty(), source.trim().is_empty());
             if dialect == Dialect::Html {
                 prop_assert_eq!(check_balance(&rendered.body), Ok(()));
@@ -135,7 +192,7 @@ proptest! {
     )) {
         let source: String = parts.iter().flat_map(|(a, word, b)| [a.as_str(), word.as_str(), b.as_str(), " "]).collect();
         for dialect in [Dialect::Html, Dialect::Plain] {
-            let shown = render(&source, dialect).shown;
+            let shown = whole(&source, dialect).shown;
             let mut rest = shown.as_str();
             for (_, word, _) in &parts {
                 let at = rest.find(word.as_str());

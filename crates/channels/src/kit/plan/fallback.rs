@@ -4,17 +4,18 @@
 use claw_types::{Button, ButtonAction, Format, Location, Media, Poll};
 
 use crate::caps::ButtonCaps;
+use crate::kit::fence;
 use crate::kit::markdown::literal;
-use crate::kit::split::{FENCE, open_fence};
 
 /// Puts a block behind the text.
 pub(super) fn append(source: &mut Option<String>, format: Format, block: &str) {
     let text = source.get_or_insert_default();
     if !text.is_empty() {
-        if format == Format::Markdown && open_fence(text).is_some() {
+        let open = fence::open(text).filter(|_| format == Format::Markdown);
+        if let Some(closing) = open.map(|fence| fence.closing()) {
             // Or the block would be code.
             text.push('\n');
-            text.push_str(FENCE);
+            text.push_str(&closing);
         }
         text.push_str("\n\n");
     }

@@ -10,7 +10,7 @@
 mod fallback;
 mod text;
 
-use claw_types::{Act, Button, Location, Media, MediaKind, Outbound, Poll};
+use claw_types::{Act, Button, Location, Media, MediaKind, MessageId, Outbound, Poll};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -128,6 +128,14 @@ pub fn plan(message: &Outbound, caps: &Caps) -> Result<Plan, Unsupported> {
         }
     };
     Ok(Plan { parts, degraded: planner.degraded })
+}
+
+/// The id of a message's part: of the first one the message's own.
+pub fn part_id(message: MessageId, index: usize) -> String {
+    match index {
+        0 => message.to_string(),
+        _ => format!("{message}:{index}"),
+    }
 }
 
 fn supported(has: bool, what: &str) -> Result<(), Unsupported> {
@@ -264,9 +272,9 @@ impl Planner<'_> {
             let fitting = Text::fitting(&source, format, caps.markdown, caps.unit, caps.max_text);
             fitting.ok_or_else(|| {
                 Unsupported(format!(
-                    "the text has {} characters, more than the {} of one message: an edit can't be cut into parts",
-                    source.chars().count(),
-                    caps.max_text
+                    "the text is longer than one message may be, {} {}: an edit can't be cut into parts",
+                    caps.max_text,
+                    caps.unit.name()
                 ))
             })
         });

@@ -131,10 +131,15 @@ fn a_plain_text_stays_as_it_is() {
 
 #[test]
 fn what_is_added_is_not_swallowed_by_an_open_fence() {
-    let mut message = message("```\ncode", &[MediaKind::Voice]);
-    message.buttons = vec![vec![data("Go")]];
-    let plan = plan(&message, &POOR).unwrap();
-    assert_eq!(texts(&plan), ["code\n\nhttps://x/y_z\n\n1. Go"]);
+    for open in ["```", "~~~ rust", "````"] {
+        let mut message = message(&format!("{open}\ncode"), &[MediaKind::Voice]);
+        message.buttons = vec![vec![data("Go")]];
+        let plan = plan(&message, &POOR).unwrap();
+        assert_eq!(texts(&plan), ["code\n\nhttps://x/y_z\n\n1. Go"], "{open}");
+    }
+    // Code within a line, which opens nothing.
+    let plan = plan(&message("```x```", &[MediaKind::Voice]), &POOR).unwrap();
+    assert_eq!(texts(&plan), ["x\n\nhttps://x/y_z"]);
 }
 
 #[test]
@@ -200,7 +205,7 @@ fn an_act_that_the_platform_does_not_have_is_refused() {
     assert_eq!(texts(&of(&edit, "*a*", &RICH).unwrap()), ["<i>a</i>"]);
     assert_eq!(
         of(&edit, &"a ".repeat(11), &RICH).unwrap_err().0,
-        "the text has 22 characters, more than the 20 of one message: an edit can't be cut into parts"
+        "the text is longer than one message may be, 20 UTF-16 code units: an edit can't be cut into parts"
     );
     assert_eq!(of(&delete, "", &RICH).unwrap().parts.len(), 2);
     assert_eq!(of(&react, "", &RICH).unwrap().parts[0].content.target(), Some("5"));

@@ -38,19 +38,18 @@ impl Text {
             // Reading all of a long text only to find that it is no caption is not worth it.
             return None;
         }
-        let rendered = markdown::render(source, dialect);
-        let fits =
-            unit.count(&rendered.shown) <= limit && rendered.body.len() <= MARKUP_LIMIT * limit.max(SHORTEST);
-        if !fits {
+        let rendered = markdown::render(source, dialect, MARKUP_LIMIT * limit.max(SHORTEST))?;
+        if unit.count(&rendered.shown) > limit {
             return None;
         }
         let plain = match dialect {
             Dialect::Plain => return Some(Self::verbatim(&rendered.body)),
-            Dialect::Html => markdown::render(source, Dialect::Plain).body,
-            Dialect::Markdown => source.to_owned(),
+            // No character takes more bytes.
+            Dialect::Html => markdown::render(source, Dialect::Plain, 4 * limit).map(|plain| plain.body),
+            Dialect::Markdown => Some(source.to_owned()),
         };
         // Addresses that were behind their words stand in the text now.
-        let plain = if unit.count(&plain) <= limit { plain } else { rendered.shown };
+        let plain = plain.filter(|plain| unit.count(plain) <= limit).unwrap_or(rendered.shown);
         Some(Self { body: rendered.body, formatted: true, plain })
     }
 
@@ -61,7 +60,8 @@ impl Text {
 
 /// Whether the text has formatting that a platform without any loses.
 pub(super) fn is_formatted(text: &str, format: Format) -> bool {
-    format == Format::Markdown && markdown::render(text, Dialect::Plain).body != text.trim()
+    let shown = || markdown::render(text, Dialect::Plain, text.len());
+    format == Format::Markdown && shown().is_none_or(|plain| plain.body != text.trim())
 }
 
 /// The pieces of a text. Cut as Markdown, before it is formatted, so that each piece is formatted by itself.

@@ -6,7 +6,7 @@ use claw_types::{Act, Outbound};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::target;
+use super::{Target, target};
 use crate::app::Shared;
 use crate::body::lenient::Ident;
 use crate::dispatch::{self, Once, Sent};
@@ -51,13 +51,15 @@ pub async fn handle(
 ) -> Result<Response, Problem> {
     let known = dispatch::channel(&app, &path.channel).await?;
     let (recipient, thread_id) = (place.recipient.map(Ident), place.thread_id.map(Ident));
-    let target = target(&app, &known, &path, recipient.as_ref(), thread_id.as_ref()).await?.ours()?;
-    let message = outbound::checked(Outbound {
-        recipient: target.recipient,
-        thread_id: target.thread_id,
-        act: Act::Delete { message_ids: target.message_ids },
-        ..Outbound::default()
-    })?;
+    let target = target(&app, &known, &path, recipient.as_ref(), thread_id.as_ref()).await;
+    let message = target.and_then(Target::ours).and_then(|target| {
+        outbound::checked(Outbound {
+            recipient: target.recipient,
+            thread_id: target.thread_id,
+            act: Act::Delete { message_ids: target.message_ids },
+            ..Outbound::default()
+        })
+    });
     let once = Once { key: key.as_deref(), digest: path.digest(&[]) };
     Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())
 }

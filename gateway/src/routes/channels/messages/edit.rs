@@ -7,7 +7,7 @@ use claw_types::{Act, Outbound};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::target;
+use super::{Target, target};
 use crate::app::Shared;
 use crate::body::Body;
 use crate::body::lenient::Ident;
@@ -59,17 +59,19 @@ pub async fn handle(
     let EditMessage { message, format, buttons, recipient, thread_id } = body.value;
     let text = outbound::text("message", message.as_deref())?;
     let known = dispatch::channel(&app, &path.channel).await?;
-    let target = target(&app, &known, &path, recipient.as_ref(), thread_id.as_ref()).await?.ours()?;
-    let message_id = target.single()?;
-    let message = outbound::checked(Outbound {
-        text,
-        format: format.unwrap_or_default(),
-        buttons: buttons.unwrap_or_default(),
-        recipient: target.recipient,
-        thread_id: target.thread_id,
-        act: Act::Edit { message_id },
-        ..Outbound::default()
-    })?;
+    let target = target(&app, &known, &path, recipient.as_ref(), thread_id.as_ref()).await;
+    let message = target.and_then(Target::ours).and_then(|target| {
+        let message_id = target.single()?;
+        outbound::checked(Outbound {
+            text,
+            format: format.unwrap_or_default(),
+            buttons: buttons.unwrap_or_default(),
+            recipient: target.recipient,
+            thread_id: target.thread_id,
+            act: Act::Edit { message_id },
+            ..Outbound::default()
+        })
+    });
     let once = Once { key: key.as_deref(), digest: path.digest(&body.digest) };
     Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())
 }

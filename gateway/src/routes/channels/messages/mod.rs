@@ -40,13 +40,14 @@ async fn target(
         let found =
             app.store.message_on_platform(&path.channel.user, known.channel.id, MessageId(id)).await?;
         if let Some(found) = found {
+            if found.state == MessageState::Pending && !found.from_person {
+                // Some parts may be there already; what is done to these would not be done to the others.
+                return Err(Problem::conflict(
+                    "the platform does not have this message yet, or not all of it: try again when it is sent",
+                ));
+            }
             if found.message_ids.is_empty() {
-                return Err(Problem::conflict(match found.state {
-                    MessageState::Pending => {
-                        "the platform does not have this message yet: try again when it is sent"
-                    }
-                    _ => "the platform does not have this message",
-                }));
+                return Err(Problem::conflict("the platform does not have this message"));
             }
             return Ok(Target {
                 recipient: found.recipient,

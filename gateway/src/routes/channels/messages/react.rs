@@ -53,14 +53,16 @@ pub async fn handle(
 ) -> Result<Response, Problem> {
     let React { emoji, recipient, thread_id } = body.value;
     let known = dispatch::channel(&app, &path.channel).await?;
-    let target = target(&app, &known, &path, recipient.as_ref(), thread_id.as_ref()).await?;
-    let message_id = target.message_ids.last().cloned().unwrap_or_default();
-    let message = outbound::checked(Outbound {
-        recipient: target.recipient,
-        thread_id: target.thread_id,
-        act: Act::React { message_id, emoji },
-        ..Outbound::default()
-    })?;
+    let target = target(&app, &known, &path, recipient.as_ref(), thread_id.as_ref()).await;
+    let message = target.and_then(|target| {
+        let message_id = target.message_ids.last().cloned().unwrap_or_default();
+        outbound::checked(Outbound {
+            recipient: target.recipient,
+            thread_id: target.thread_id,
+            act: Act::React { message_id, emoji },
+            ..Outbound::default()
+        })
+    });
     let once = Once { key: key.as_deref(), digest: path.digest(&body.digest) };
     Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())
 }

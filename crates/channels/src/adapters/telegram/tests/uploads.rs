@@ -8,7 +8,6 @@ use tokio::io::AsyncReadExt as _;
 
 use super::*;
 use crate::adapters::webhook::testing::NOW;
-use crate::kit::http::Http;
 
 /// The first bytes of a picture.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";

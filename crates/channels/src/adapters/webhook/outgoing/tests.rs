@@ -1,11 +1,12 @@
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::any;
 use bytes::Bytes;
 use claw_types::{MediaKind, MessageId, Outbound};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -145,7 +146,7 @@ async fn answers_mean_what_the_caller_can_do() {
     let (url, _) = receiver((StatusCode::TOO_MANY_REQUESTS, [("retry-after", "7")])).await;
     assert_eq!(send(Some(url)).await, Err(ChannelError::RateLimited(Duration::from_secs(7))));
     let (url, _) = receiver((StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "999999")])).await;
-    assert_eq!(send(Some(url)).await, Err(ChannelError::RateLimited(MAX_RETRY_AFTER)));
+    assert_eq!(send(Some(url)).await, Err(ChannelError::RateLimited(Duration::from_hours(1))));
     let (url, _) = receiver(StatusCode::INTERNAL_SERVER_ERROR).await;
     let said = "the callback answered 500 Internal Server Error".to_owned();
     assert_eq!(send(Some(url)).await, Err(ChannelError::Retryable(said)));

@@ -1,0 +1,125 @@
+//! The answer of a server that a stranger chose: read with an end to it, quoted with care.
+//!
+//! Must hold: no answer takes more memory than its reader allows, whatever its headers say; what is quoted of one can be
+//! logged and stored.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
+use reqwest::Response;
+
+/// Nobody waits longer than this for a server's sake.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// Why a body was not read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It has more bytes than its reader allows.
+    #[error("the answer has more bytes than are read")]
+    TooLarge,
+    /// The connection broke, or it took too long.
+    #[error(transparent)]
+    Broken(#[from] reqwest::Error),
+}
+
+/// The body, of at most `limit` bytes.
+///
+/// # Errors
+/// When it is longer, or can't be read to its end.
+pub async fn read(mut response: Response, limit: usize) -> Result<Bytes, ReadError> {
+    let told = response.content_length().map(usize::try_from);
+    if told.is_some_and(|told| told.map_or(true, |told| told > limit)) {
+        return Err(ReadError::TooLarge);
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len().saturating_add(chunk.len()) > limit {
+            return Err(ReadError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The body as far as it came, about `limit` bytes: for one of which the status said it all. Reading it lets the
+/// connection be used again.
+pub async fn beginning(mut response: Response, limit: usize) -> Bytes {
+    let mut body = BytesMut::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk);
+        if body.len() > limit {
+            break;
+        }
+    }
+    body.freeze()
+}
+
+/// How long the server asks to be left alone (RFC 9110, section 10.2.3; seconds only): at least a second, because zero
+/// would have us call again without a pause, an hour at most.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(waiting(seconds))
+}
+
+/// A wait of so many seconds, within the same bounds, wherever the server says it.
+pub fn waiting(seconds: u64) -> Duration {
+    Duration::from_secs(seconds.max(1)).min(MAX_RETRY_AFTER)
+}
+
+/// The first `limit` characters, fit for a log line and for the database, which takes no NUL.
+pub fn excerpt(text: &str, limit: usize) -> String {
+    text.chars().take(limit).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+    use futures::stream;
+
+    use super::*;
+    use crate::adapters::webhook::testing::serve;
+    use crate::kit::http::Http;
+
+    async fn answered(body: fn() -> Body) -> Response {
+        // Another test may have been first.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let url = serve(Router::new().route("/", get(async move || body()))).await;
+        Http::new(true).unwrap().calls().get(url).send().await.unwrap()
+    }
+
+    fn endless() -> Body {
+        Body::from_stream(stream::repeat_with(|| Ok::<_, String>(Bytes::from_static(&[b'x'; 10_000]))))
+    }
+
+    #[tokio::test]
+    async fn an_answer_has_an_end_whatever_its_server_does() {
+        assert_eq!(read(answered(|| "1234".into()).await, 4).await.unwrap(), "1234");
+        assert!(matches!(read(answered(|| "12345".into()).await, 4).await, Err(ReadError::TooLarge)));
+        assert!(matches!(read(answered(endless).await, 100_000).await, Err(ReadError::TooLarge)));
+        let some = beginning(answered(endless).await, 50_000).await.len();
+        assert!((50_001..1_000_000).contains(&some), "{some}");
+        assert_eq!(beginning(answered(|| "12345".into()).await, 50_000).await, "12345");
+    }
+
+    #[test]
+    fn a_wait_is_seconds_within_bounds() {
+        let of = |text: &str| {
+            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())])).map(|w| w.as_secs())
+        };
+        let cases = [("7", Some(7)), (" 7 ", Some(7)), ("0", Some(1)), ("999999", Some(3600))];
+        for (text, wait) in cases.into_iter().chain([("soon", None), ("-1", None)]) {
+            assert_eq!(of(text), wait, "{text:?}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_quote_is_short_and_clean() {
+        assert_eq!(excerpt("a\0b\nc", 9), "a b c");
+        assert_eq!(excerpt("ééé", 2), "éé");
+    }
+}
