@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use claw_devstack::Nats;
-use claw_system_tests::{API_KEY, Api, Cluster, token};
+use claw_system_tests::{Api, Cluster, token};
 use claw_testkit::{Delivery, Receiver, eventually};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
