@@ -12,6 +12,9 @@ alter table messages
     add column retried_at timestamptz,
     -- Why somebody gave it up.
     add column discard_reason text,
+    -- What an inbound one comes from: 'person', 'wake', 'agent', 'hook' or 'cron'. Null for outbound ones, and for
+    -- those from before.
+    add column source text,
     drop constraint messages_state_check,
     add constraint messages_state_check
         check (state in ('pending', 'done', 'failed', 'uncertain', 'dead', 'discarded')),
