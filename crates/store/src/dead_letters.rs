@@ -171,12 +171,12 @@ fn pick(
     query.push("select m.id, m.seq, m.state as was from messages m where ");
     match which {
         Selection::Ids(ids) => {
-            conditions(query, user, &MessageFilter::default());
+            conditions(query, user, &MessageFilter::default(), None);
             query.push(" and m.id = any (").push_bind(ids.iter().map(|id| id.0).collect::<Vec<_>>());
             query.push(") and m.state = any (").push_bind(from).push(") order by m.accepted_at, m.seq");
         }
         Selection::Oldest(filter, limit) => {
-            conditions(query, user, filter);
+            conditions(query, user, filter, None);
             query.push(" and ").push(DEAD);
             if filter.state.is_none() {
                 query.push(" and m.state <> 'uncertain'");
