@@ -24,6 +24,8 @@ create table timers (
     channel_id   uuid not null,
     conversation text not null,
     payload      json not null,
+    -- What it comes from: 'wake' or 'agent'.
+    source       text not null,
     created_at   timestamptz not null default now()
 );
 

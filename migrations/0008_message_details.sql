@@ -12,6 +12,9 @@ alter table messages
     add column retried_at timestamptz,
     -- Why somebody gave it up.
     add column discard_reason text,
+    -- What an inbound one comes from: 'person', 'wake', 'agent', 'hook' or 'cron'. Null for outbound ones, and for
+    -- those from before.
+    add column source text,
     drop constraint messages_state_check,
     add constraint messages_state_check
         check (state in ('pending', 'done', 'failed', 'uncertain', 'dead', 'discarded')),
@@ -22,9 +25,12 @@ alter table messages
 -- A user's messages, newest first. By the time of acceptance rather than by `seq`: lists are asked for by time, and a
 -- retry must not move a message through the pages that somebody is reading.
 create index messages_user on messages (user_id, accepted_at desc, seq desc);
--- Few rows ever get in here, so it costs next to nothing.
+-- Few rows ever get in here, so they cost next to nothing.
 create index messages_dead on messages (user_id, accepted_at desc, seq desc)
     where state in ('dead', 'failed', 'uncertain');
+create index messages_dead_of_all on messages (accepted_at desc, seq desc)
+    where state in ('dead', 'failed', 'uncertain');
+create index messages_discarded on messages (user_id, accepted_at desc, seq desc) where state = 'discarded';
 
 -- Deleted ones, too: their messages can still be asked for by the channel's name.
 create index channels_user on channels (user_id, instance);

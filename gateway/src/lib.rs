@@ -2,6 +2,7 @@
 //!
 //! - `router` lists every path; `routes` has one file for each endpoint.
 //! - `auth` knows who calls and what they may; `openapi` makes the API's document of the handlers' own annotations.
+//! - `listener` is the socket; it ends connections whose clients take nothing.
 //! - `path`, `query`, `body` and `outbound` check what comes in; `error` and `answers` are what goes out when it is wrong.
 //! - `edit` makes and changes channels; `channel_cache` keeps those in use.
 //! - `intake` has messages committed and tells their owner, before anyone is answered.
@@ -25,6 +26,7 @@ mod fresh;
 mod hub;
 mod idempotency;
 mod intake;
+mod listener;
 mod media_ahead;
 mod media_expiry;
 mod openapi;
@@ -41,12 +43,11 @@ use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::serve::ListenerExt as _;
 use claw_config::{ConfigError, GatewaySettings};
 use claw_runtime::Lifecycle;
 use claw_types::ChannelId;
 use tokio::net::TcpListener;
-use tracing::{info, warn};
+use tracing::info;
 
 pub use router::document;
 
@@ -112,12 +113,7 @@ impl Gateway {
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let (soft, on_failure) = (lifecycle.soft(), lifecycle.clone());
         lifecycle.spawn("http", async move {
-            // Small answers leave at once.
-            let listener = listener.tap_io(|tcp| {
-                if let Err(error) = tcp.set_nodelay(true) {
-                    warn!(%error, "TCP_NODELAY was refused: {error}");
-                }
-            });
+            let listener = listener::tuned(listener, listener::PATIENCE);
             let served = axum::serve(listener, service).with_graceful_shutdown(soft.cancelled_owned()).await;
             if let Err(error) = served {
                 on_failure.fail(format!("the gateway's listener failed: {error}"));

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::deliver::backend::Backend;
 use crate::deliver::lane;
+use crate::deliver::turns::Turns;
 use crate::outcomes::Outcomes;
 use crate::shard::Shard;
 
@@ -33,6 +34,7 @@ pub(crate) struct Core {
     pub(crate) deps: Deps,
     pub(crate) backend: Backend,
     pub(crate) outcomes: Outcomes,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) media_key: [u8; 32],
     /// Without a slash at the end.
@@ -95,6 +97,7 @@ impl Core {
             deps,
             backend,
             outcomes: Outcomes::default(),
+            turns: Arc::default(),
             lifecycle: lifecycle.clone(),
             media_key: vault.key().derive(Purpose::MediaUrl),
             public_url,

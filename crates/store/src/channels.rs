@@ -410,15 +410,19 @@ impl Store {
         Ok(cursor.flatten())
     }
 
-    /// Writes what owners saw, in order; what a former owner says is not written. Tells for each whether it was.
+    /// Writes what owners saw, each shard's in order; what a former owner says is not written. Tells for each whether it
+    /// was.
     ///
     /// # Errors
     /// When the database fails; then none was written.
     pub async fn channels_observe(&self, sightings: &[Sighting]) -> Result<Vec<bool>> {
+        // Every sighting locks its shard, and claims lock several: all of them by number, or two wait for each other.
+        let mut by_shard: Vec<(usize, &Sighting)> = sightings.iter().enumerate().collect();
+        by_shard.sort_by_key(|(_, sighting)| sighting.shard);
         let mut txn = self.pool.begin().await?;
-        let mut written = Vec::with_capacity(sightings.len());
-        for sighting in sightings {
-            written.push(observe(&mut txn, sighting).await?);
+        let mut written = vec![false; sightings.len()];
+        for (place, sighting) in by_shard {
+            written[place] = observe(&mut txn, sighting).await?;
         }
         txn.commit().await?;
         Ok(written)

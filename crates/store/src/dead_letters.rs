@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::{QueryBuilder, Row as _};
 use uuid::Uuid;
 
+use crate::events::TYPES;
 use crate::message_log::{DEAD, conditions};
 use crate::messages::{WORK, state, work};
 use crate::{Actor, MessageFilter, Result, Store, Tenant};
@@ -101,13 +102,15 @@ async fn revive(
     query.push(
         "), placed as (
              select id, was, nextval(pg_get_serial_sequence('messages', 'seq')) as seq
-             from (select id, was from picked order by seq) p)
-         update messages m set
-             state = 'pending', seq = p.seq, due_at = now(), attempts = 0, finished_at = null,
-             retries = m.retries + 1, retried_at = now(), discard_reason = null
-         from placed p where m.id = p.id returning p.was, ",
+             from (select id, was from picked order by seq) p),
+         changed as (
+             update messages m set
+                 state = 'pending', seq = p.seq, due_at = now(), attempts = 0, finished_at = null,
+                 retries = m.retries + 1, retried_at = now(), discard_reason = null
+             from placed p where m.id = p.id returning p.was, m.*)",
     );
-    query.push(WORK);
+    tell(&mut query, "message.retried");
+    query.push(" select m.was, ").push(WORK).push(" from changed m");
     let rows = query.build().fetch_all(&mut *conn).await?;
     let mut revived = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -130,8 +133,10 @@ async fn discard(
 ) -> Result<(Vec<MessageId>, Vec<Unchanged>)> {
     let mut query = QueryBuilder::new("with picked as (");
     pick(&mut query, Some(user), which, &["dead", "failed", "uncertain"]);
-    query.push(") update messages m set state = 'discarded', discard_reason = ").push_bind(reason.to_owned());
-    query.push(" from picked p where m.id = p.id returning m.id, p.was");
+    query.push("), changed as (update messages m set state = 'discarded', discard_reason = ");
+    query.push_bind(reason.to_owned()).push(" from picked p where m.id = p.id returning p.was, m.*)");
+    tell(&mut query, "message.discarded");
+    query.push(" select m.id, m.was from changed m");
     let rows = query.build().fetch_all(&mut *conn).await?;
     let mut discarded = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -144,6 +149,18 @@ async fn discard(
     Ok((discarded, unchanged))
 }
 
+/// Tells of the messages in `changed`, within the statement that changes them. Not the reason: somebody wrote it.
+fn tell(query: &mut QueryBuilder<Postgres>, kind: &'static str) {
+    debug_assert!(TYPES.iter().any(|(known, _)| *known == kind), "{kind} is missing in TYPES");
+    query
+        .push(", told as (insert into events (user_id, type, channel_id, message_id, data) select user_id, ");
+    query.push_bind(kind).push(
+        ", channel_id, id,
+              json_build_object('direction', direction, 'conversation', conversation, 'was', was, 'retries', retries)
+           from changed order by seq)",
+    );
+}
+
 /// The rows to decide about, locked; those of `Ids` only in these states.
 fn pick(
     query: &mut QueryBuilder<Postgres>,
@@ -154,12 +171,12 @@ fn pick(
     query.push("select m.id, m.seq, m.state as was from messages m where ");
     match which {
         Selection::Ids(ids) => {
-            conditions(query, user, &MessageFilter::default());
+            conditions(query, user, &MessageFilter::default(), None);
             query.push(" and m.id = any (").push_bind(ids.iter().map(|id| id.0).collect::<Vec<_>>());
             query.push(") and m.state = any (").push_bind(from).push(") order by m.accepted_at, m.seq");
         }
         Selection::Oldest(filter, limit) => {
-            conditions(query, user, filter);
+            conditions(query, user, filter, None);
             query.push(" and ").push(DEAD);
             if filter.state.is_none() {
                 query.push(" and m.state <> 'uncertain'");

@@ -13,7 +13,7 @@ use sqlx::postgres::{PgRow, Postgres};
 use uuid::Uuid;
 
 use crate::events::tell;
-use crate::tenant::{once, write};
+use crate::tenant::{made_before, once, write};
 use crate::{Actor, Change, Error, EventFilter, News, Place, Result, Store, Vault};
 
 /// Most destinations of one owner: each gets every event, so they multiply the work.
@@ -84,6 +84,17 @@ pub struct DestinationSettings {
     pub enabled: bool,
 }
 
+/// A destination that there may be something for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Which.
+    pub id: Uuid,
+    /// Whose; `None` for the operator's.
+    pub user_id: Option<UserId>,
+    /// Who delivers.
+    pub shard: ShardId,
+}
+
 /// Why and how an event was not taken.
 #[derive(Debug, Clone)]
 pub struct Refusal {
@@ -110,6 +121,8 @@ const COLUMNS: &str = "d.id, d.user_id, d.name, d.url, d.types, d.channel, d.ena
      d.last_delivered_at, d.created_at, d.updated_at";
 
 const WHAT: &str = "event destination";
+/// Of idempotency keys.
+const KIND: &str = "destination";
 
 fn owner_key(owner: Option<&UserId>) -> &str {
     owner.map_or("", UserId::as_str)
@@ -143,7 +156,7 @@ impl Store {
         let owner = new.user_id.as_ref();
         let mut txn = self.owner(owner).await?;
         if let Some((key, digest)) = idempotency
-            && let Some(before) = once(&mut txn, owner_key(owner), "destination", key, digest, new.id).await?
+            && let Some(before) = once(&mut txn, owner_key(owner), KIND, key, digest, new.id).await?
         {
             txn.rollback().await?;
             return Ok((self.destination(owner, before).await?, false));
@@ -180,6 +193,25 @@ impl Store {
         audit(&mut txn, actor, "destination.created", &made, detail(&made)).await?;
         txn.commit().await?;
         Ok((made, true))
+    }
+
+    /// The destination that was made under a caller's key, if any.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`] when the key came with another body, [`Error::NotFound`] when it was deleted since.
+    pub async fn destination_made(
+        &self,
+        owner: Option<&UserId>,
+        key: &str,
+        digest: [u8; 32],
+    ) -> Result<Option<Destination>> {
+        let mut txn = self.owner(owner).await?;
+        let before = made_before(&mut txn, owner_key(owner), KIND, key, digest).await?;
+        txn.commit().await?;
+        match before {
+            Some(id) => self.destination(owner, id).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// An owner's destinations, newest first.
@@ -347,10 +379,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn destinations_due(&self, shards: &[ShardId]) -> Result<Vec<(Uuid, ShardId)>> {
-        let rows: Vec<(Uuid, i32)> = sqlx::query_as(
+    pub async fn destinations_due(&self, shards: &[ShardId]) -> Result<Vec<Due>> {
+        let rows: Vec<(Uuid, Option<String>, i32)> = sqlx::query_as(
             "with edge as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xact)
-             select d.id, d.shard from event_destinations d cross join edge
+             select d.id, d.user_id, d.shard from event_destinations d cross join edge
              where d.shard = any ($1) and d.enabled and (d.next_attempt_at is null or d.next_attempt_at <= now())
                and case when d.user_id is null then exists (
                        select 1 from events e
@@ -363,10 +395,11 @@ impl Store {
         .bind(shards.iter().map(|shard| shard.as_i32()).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(id, shard)| Some((id, ShardId(u16::try_from(shard).ok()?))))
-            .collect())
+        // A row that can't be read must not keep the others from being served.
+        let due = |(id, user, shard)| {
+            Some(Due { id, user_id: user_of(id, user).ok()?, shard: shard_of(id, shard).ok()? })
+        };
+        Ok(rows.into_iter().filter_map(due).collect())
     }
 
     /// One destination and its secret, for who delivers; `None` when there is none or it gets nothing. A secret that does
@@ -387,19 +420,22 @@ impl Store {
     }
 
     /// Everything up to here is delivered or was not wanted; `taken` when some was delivered, so that it does not fail
-    /// any more. `false`: the claim is over, or the destination is gone.
+    /// any more. Tells whether the destination is still to be served as it was loaded: `false` when it was changed since
+    /// `revision`, is switched off or gone, or when the claim is over.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn destination_advance(
         &self,
         id: Uuid,
+        revision: i64,
         shard: ShardId,
         epoch: Epoch,
         upto: Place,
         taken: bool,
     ) -> Result<bool> {
-        let done = sqlx::query(
+        // What was taken was taken, whatever was changed meanwhile.
+        let same: Option<bool> = sqlx::query_scalar(
             "with fence as materialized (select 1 from shards where shard = $2 and epoch = $3 for share)
              update event_destinations set cursor_xact = $4::text::xid8, cursor_id = $5,
                  attempts = case when $6 then 0 else attempts end,
@@ -407,7 +443,7 @@ impl Store {
                  next_attempt_at = case when $6 then null else next_attempt_at end,
                  last_error = case when $6 then null else last_error end,
                  last_delivered_at = case when $6 then now() else last_delivered_at end
-             where id = $1 and exists (select 1 from fence)",
+             where id = $1 and exists (select 1 from fence) returning revision = $7 and enabled",
         )
         .bind(id)
         .bind(shard.as_i32())
@@ -415,9 +451,10 @@ impl Store {
         .bind(upto.xact.to_string())
         .bind(upto.id)
         .bind(taken)
-        .execute(&self.pool)
+        .bind(revision)
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(same.unwrap_or(false))
     }
 
     /// An event was not taken. A destination that is gone, or has failed for too long, is switched off: in the same
@@ -486,26 +523,29 @@ fn secret(vault: &Vault, row: &PgRow) -> Result<String> {
     vault.open_text(&place(row.try_get("id")?), &sealed)
 }
 
+fn bad(id: Uuid, column: &'static str, value: String) -> Error {
+    Error::BadRow { table: "event_destinations", id: id.to_string(), column, value }
+}
+
+fn user_of(id: Uuid, user: Option<String>) -> Result<Option<UserId>> {
+    user.map(|user| user.parse().map_err(|_| bad(id, "user_id", user))).transpose()
+}
+
+fn shard_of(id: Uuid, shard: i32) -> Result<ShardId> {
+    Ok(ShardId(u16::try_from(shard).map_err(|_| bad(id, "shard", shard.to_string()))?))
+}
+
 fn destination(row: &PgRow) -> Result<Destination> {
     let id: Uuid = row.try_get("id")?;
-    let bad = |column, value: String| Error::BadRow {
-        table: "event_destinations",
-        id: id.to_string(),
-        column,
-        value,
-    };
-    let user: Option<String> = row.try_get("user_id")?;
-    let user_id = user.map(|user| user.parse().map_err(|_| bad("user_id", user))).transpose()?;
-    let shard: i32 = row.try_get("shard")?;
     let attempts: i32 = row.try_get("attempts")?;
     Ok(Destination {
         id,
-        user_id,
+        user_id: user_of(id, row.try_get("user_id")?)?,
         name: row.try_get("name")?,
         url: row.try_get("url")?,
         filter: EventFilter { types: row.try_get("types")?, channel: row.try_get("channel")? },
         enabled: row.try_get("enabled")?,
-        shard: ShardId(u16::try_from(shard).map_err(|_| bad("shard", shard.to_string()))?),
+        shard: shard_of(id, row.try_get("shard")?)?,
         revision: row.try_get("revision")?,
         cursor: Place::read(row.try_get("cursor_xact")?, row.try_get("cursor_id")?)?,
         attempts: u32::try_from(attempts).unwrap_or_default(),

@@ -29,10 +29,12 @@ pub const TYPES: &[(&str, &str)] = &[
         "An event destination was switched off, because it refused its events for too long.",
     ),
     ("message.dead", "A message was given up after every attempt of its schedule."),
-    ("message.delivered", "The backend took a person's message."),
+    ("message.delivered", "The backend took an inbound message."),
+    ("message.discarded", "Somebody put aside a message that had ended without success."),
     ("message.failed", "A message was refused for good."),
     ("message.queued", "A message to a person was accepted."),
-    ("message.received", "A person's message was accepted."),
+    ("message.received", "An inbound message was accepted: a person's, a wake-up, a hook's or a job's."),
+    ("message.retried", "Somebody set back to work a message that had ended."),
     ("message.sent", "The platform took a message to a person."),
     ("message.uncertain", "A message was handed to the platform, whose answer never came."),
 ];
@@ -126,6 +128,12 @@ impl Place {
         Some(Self { xact: xact.parse().ok()?, id: id.parse().ok().filter(|id| *id >= 0)? })
     }
 
+    /// The place right before this one: who goes on from there gets the event that is here.
+    #[must_use]
+    pub fn before(self) -> Self {
+        Self { id: self.id - 1, ..self }
+    }
+
     pub(crate) fn read(xact: &str, id: i64) -> Result<Self> {
         let bad =
             || Error::BadRow { table: "events", id: id.to_string(), column: "xact", value: xact.to_owned() };
@@ -181,10 +189,22 @@ fn fits(pattern: &str, kind: &str) -> bool {
     })
 }
 
+/// Tells of the messages in `accepted`. Every statement that accepts messages has this in it, so that none comes in
+/// untold. Needs of each `seq`, `id`, `user_id`, `channel_id`, `direction`, `conversation` and `source`.
+pub(crate) const TELL_ACCEPTED: &str = "insert into events (user_id, type, channel_id, message_id, data)
+     select user_id, case direction when 'in' then 'message.received' else 'message.queued' end, channel_id, id,
+            case direction
+                when 'in'
+                then json_build_object('direction', direction, 'conversation', conversation, 'source', source)
+                else json_build_object('direction', direction, 'conversation', conversation) end
+     from accepted order by seq";
+
 /// Where a reader goes on who wants only what happens from now on.
 const NOW: &str = "select pg_snapshot_xmin(pg_current_snapshot())::text";
 
-const IN_ORDER: &str =
+/// Has the plans of this transaction walk an index in order and stop when they have enough. Row-level security makes the
+/// planner believe that next to nothing will be found; it would collect and sort everything there is.
+pub(crate) const IN_ORDER: &str =
     "select set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)";
 
 /// A page of events behind a place, and always at least one row that says how far it looked. All in one statement, so
@@ -258,8 +278,7 @@ impl Store {
         Ok((EventPage { events, upto, more, gap }, !future))
     }
 
-    /// Begins a transaction whose plans walk an index in order and stop when they have enough. Row-level security makes
-    /// the planner believe that next to nothing will be found; it would collect and sort everything behind the place.
+    /// Begins a transaction of [`IN_ORDER`].
     async fn in_order(&self, user: Option<&UserId>) -> Result<Transaction<'static, Postgres>> {
         let mut txn = match user {
             Some(user) => self.tenant(user).await?.into_txn(),

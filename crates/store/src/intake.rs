@@ -14,6 +14,7 @@ use claw_types::{
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
+use crate::messages::PERSON;
 use crate::{Channel, NewMessage, Result};
 
 /// Longest text that is indexed as it is.
@@ -26,7 +27,7 @@ pub struct AgentEvent<'a> {
     pub user: &'a UserId,
     /// Which agent; when empty, the one that the chat's channel is bound to.
     pub agent_id: &'a str,
-    /// What it came from, e.g. `wake`; stands in `metadata.source`.
+    /// What it came from, e.g. `wake`; stands in `metadata.source`, and in the event of its acceptance.
     pub source: &'a str,
     /// The session of events that belong to no chat; by default one for each source, user and agent.
     pub session: Option<&'a str>,
@@ -167,6 +168,7 @@ impl NewMessage {
             media: None,
             key,
             digest: None,
+            source: Some(source.to_owned()),
         })
     }
 
@@ -197,6 +199,7 @@ impl NewMessage {
             media: None,
             key: Some(format!("answer:{}", question.id)),
             digest: None,
+            source: None,
         })
     }
 
@@ -220,6 +223,7 @@ impl NewMessage {
             media,
             key,
             digest: None,
+            source: (direction == Direction::In).then(|| PERSON.to_owned()),
         }
     }
 }

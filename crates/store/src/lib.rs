@@ -31,7 +31,7 @@ pub mod wakes;
 pub use audit::{AuditEntry, AuditFilter};
 pub use channels::{Channel, ChannelStatus, Observation, SaveChannel, Sighting};
 pub use dead_letters::{Revived, Selection, Unchanged};
-pub use destinations::{Destination, DestinationSettings, NewDestination, Refusal};
+pub use destinations::{Destination, DestinationSettings, Due, NewDestination, Refusal};
 pub use error::{Error, chain};
 pub use events::{Event, EventChannel, EventFilter, EventPage, News, Place};
 pub use hooks::{HOOKS, Hook, HookAuth, HookDelivery, HookOutcome, HookSpec, NewHookDelivery};

@@ -1,16 +1,20 @@
 //! Looking at messages: lists by filter, and one with all that is known of it.
 //!
-//! Lists are newest first by the time of acceptance. Every filter is answered by a walk along one index (migration 0008);
-//! of a stored body only the first words leave the database, because a body may have megabytes.
+//! Lists are newest first by the time of acceptance, and a page is a walk along one index (migration 0008) that stops when
+//! the page is full. What is pending, and what is in one conversation, is found by indexes of other orders and sorted. A
+//! filter that few of a user's messages pass (a quiet channel, the rarer direction) may walk past all of them. Of a
+//! stored body only the first words leave the database, because a body may have megabytes.
 
 use chrono::{DateTime, Utc};
-use claw_types::{ChannelId, Direction, InstanceId, MessageId, MessageState, UserId};
+use claw_types::{ChannelId, Direction, InstanceId, MessageId, MessageState, ShardCount, UserId};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sqlx::postgres::{PgConnection, PgRow, Postgres};
 use sqlx::{QueryBuilder, Row as _};
 
+use crate::events::IN_ORDER;
 use crate::messages::{bad, direction, state};
+use crate::schema::shard_count;
 use crate::{Result, Store, Tenant};
 
 /// Characters of a text that a list shows.
@@ -165,7 +169,7 @@ impl Store {
         before: Option<MessagePlace>,
         limit: i64,
     ) -> Result<Vec<MessageRow>> {
-        list(&mut *self.pool.acquire().await?, user, filter, before, limit).await
+        list(&mut *self.pool.begin().await?, user, filter, before, limit).await
     }
 }
 
@@ -188,6 +192,7 @@ const JOIN: &str = "left join channels c on c.id = m.channel_id
      cross join lateral
          (select replace(m.payload::text, '\\u0000', '\\ufffd')::json as body offset 0) b";
 
+/// Within a transaction.
 async fn list(
     conn: &mut PgConnection,
     user: Option<&UserId>,
@@ -195,51 +200,80 @@ async fn list(
     before: Option<MessagePlace>,
     limit: i64,
 ) -> Result<Vec<MessageRow>> {
-    let mut query = QueryBuilder::new("select ");
+    let pending = user.is_some() && filter.state == Some(MessageState::Pending);
+    let shards = if pending { Some(shard_count(&mut *conn).await?) } else { None };
+    if is_in_order(filter) {
+        sqlx::query(IN_ORDER).execute(&mut *conn).await?;
+    }
+    let mut query = list_query("select ", user, filter, shards, before, limit);
+    let rows = query.build().fetch_all(conn).await?;
+    rows.iter().map(message_row).collect()
+}
+
+/// Whether an index has what matches in the order of the list.
+fn is_in_order(filter: &MessageFilter) -> bool {
+    filter.conversation.is_none() && filter.state != Some(MessageState::Pending)
+}
+
+fn list_query(
+    head: &str,
+    user: Option<&UserId>,
+    filter: &MessageFilter,
+    shards: Option<ShardCount>,
+    before: Option<MessagePlace>,
+    limit: i64,
+) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new(head);
     // What is shown is worked out for the page only, not for all that is sorted.
     query.push(columns()).push(" from (select * from messages m where ");
-    conditions(&mut query, user, filter);
+    conditions(&mut query, user, filter, shards);
     if let Some(place) = before {
         query.push(" and (m.accepted_at, m.seq) < (").push_bind(place.accepted_at);
         query.push(", ").push_bind(place.seq).push(")");
     }
     query.push(" order by m.accepted_at desc, m.seq desc limit ").push_bind(limit);
     query.push(") m ").push(JOIN).push(" order by m.accepted_at desc, m.seq desc");
-    let rows = query.build().fetch_all(conn).await?;
-    rows.iter().map(message_row).collect()
+    query
 }
 
-/// What a filter says of the rows `m` of `messages`.
-pub(crate) fn conditions(query: &mut QueryBuilder<Postgres>, user: Option<&UserId>, filter: &MessageFilter) {
+/// What a filter says of the rows `m` of `messages`. With `shards`, a user's pending ones are looked for in that user's
+/// shards only.
+pub(crate) fn conditions(
+    query: &mut QueryBuilder<Postgres>,
+    user: Option<&UserId>,
+    filter: &MessageFilter,
+    shards: Option<ShardCount>,
+) {
     query.push(if filter.dead { DEAD } else { "true" });
     if let Some(user) = user {
         query.push(" and m.user_id = ").push_bind(user.as_str().to_owned());
     }
     if let Some(channel) = &filter.channel {
-        query.push(" and m.channel_id = any (array(select c.id from channels c where c.instance = ");
-        query.push_bind(channel.as_str().to_owned());
-        query.push(" and c.user_id = ");
-        match user {
-            Some(user) => query.push_bind(user.as_str().to_owned()),
-            None => query.push("m.user_id"),
-        };
-        query.push("))");
+        of_channel(query, user, channel);
     }
     if let Some(conversation) = &filter.conversation {
         query.push(" and m.conversation = ").push_bind(conversation.clone());
+        if let (None, Some(user)) = (&filter.channel, user) {
+            // Conversations have an index of their own, by channel.
+            query.push(" and m.channel_id = any (array(select c.id from channels c where c.user_id = ");
+            query.push_bind(user.as_str().to_owned()).push(") || ").push_bind(ChannelId::NONE.0).push(")");
+        }
     }
     if let Some(direction) = filter.direction {
         query.push(" and m.direction = ").push_bind(direction.as_str());
     }
     if let Some(state) = filter.state {
-        query.push(" and m.state = ").push_bind(state.as_str());
+        // As a word of the statement: the planner must see it to know that an index of some states will do.
+        query.push(" and m.state = '").push(state.as_str()).push("'");
     }
     if filter.state == Some(MessageState::Pending) {
         // What is pending has an index of its own, by shard.
         query.push(" and m.finished_at is null");
-        if let Some(user) = user {
+        if let (Some(user), Some(shards)) = (user, shards) {
             query.push(" and m.shard = any (array(select c.shard from channels c where c.user_id = ");
-            query.push_bind(user.as_str().to_owned()).push("))");
+            // What belongs to no channel is in the shard of the absent one.
+            query.push_bind(user.as_str().to_owned()).push(") || ");
+            query.push_bind(shards.shard_of(user, &InstanceId::hooks()).as_i32()).push(")");
         }
     }
     if let Some(since) = filter.since {
@@ -247,6 +281,20 @@ pub(crate) fn conditions(query: &mut QueryBuilder<Postgres>, user: Option<&UserI
     }
     if let Some(until) = filter.until {
         query.push(" and m.accepted_at < ").push_bind(until);
+    }
+}
+
+/// The channels of that name. Without any, nothing is looked for.
+fn of_channel(query: &mut QueryBuilder<Postgres>, user: Option<&UserId>, channel: &InstanceId) {
+    let heads = [" and exists (select 1", " and m.channel_id = any (array(select c.id"];
+    for (head, tail) in heads.into_iter().zip([")", "))"]) {
+        query.push(head).push(" from channels c where c.instance = ").push_bind(channel.as_str().to_owned());
+        query.push(" and c.user_id = ");
+        match user {
+            Some(user) => query.push_bind(user.as_str().to_owned()),
+            None => query.push("m.user_id"),
+        };
+        query.push(tail);
     }
 }
 
@@ -351,6 +399,57 @@ fn string(token: Option<String>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A page costs what is in it, however much there is of the user's and of others.
+    #[tokio::test]
+    async fn a_page_is_read_off_an_index_in_order() {
+        let db = claw_testkit::TestDatabase::create().await;
+        let store = Store::connect(db.url(), "test", 2).await.unwrap();
+        let shards = store.migrate(None).await.unwrap();
+        let many =
+            "insert into messages (id, user_id, channel_id, shard, direction, conversation, payload,
+                 state, finished_at)
+             select gen_random_uuid(), 'u' || n % 100, gen_random_uuid(), 0, 'in', 'c' || n % 100, '{}',
+                    case when n / 100 % 20 < 2 then 'dead' when n / 100 % 20 < 4 then 'discarded' else 'done' end,
+                    now()
+             from generate_series(1, 20000) n";
+        sqlx::query(many).execute(&store.pool).await.unwrap();
+        sqlx::raw_sql("analyze messages").execute(&mut db.connect().await).await.unwrap();
+        let ada: UserId = "u1".parse().unwrap();
+        let all = MessageFilter::default;
+        let before = MessagePlace { accepted_at: store.now().await.unwrap(), seq: 20_000 };
+        let table = [
+            (Some(&ada), all(), "messages_user"),
+            (Some(&ada), MessageFilter { state: Some(MessageState::Done), ..all() }, "messages_user"),
+            (Some(&ada), MessageFilter { dead: true, ..all() }, "messages_dead"),
+            (Some(&ada), MessageFilter { state: Some(MessageState::Dead), ..all() }, "messages_dead"),
+            (
+                Some(&ada),
+                MessageFilter { state: Some(MessageState::Discarded), ..all() },
+                "messages_discarded",
+            ),
+            (None, MessageFilter { dead: true, ..all() }, "messages_dead_of_all"),
+            (Some(&ada), MessageFilter { conversation: Some("c1".into()), ..all() }, "messages_conversation"),
+            (Some(&ada), MessageFilter { state: Some(MessageState::Pending), ..all() }, "messages_pending"),
+        ];
+        for (user, filter, index) in table {
+            let mut conn = match user {
+                Some(user) => store.tenant(user).await.unwrap().into_txn(),
+                None => store.pool.begin().await.unwrap(),
+            };
+            if is_in_order(&filter) {
+                sqlx::query(IN_ORDER).execute(&mut *conn).await.unwrap();
+            }
+            let mut query = list_query("explain select ", user, &filter, Some(shards), Some(before), 10);
+            let rows = query.build().fetch_all(&mut *conn).await.unwrap();
+            let plan = rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n");
+            assert!(plan.contains(&format!("Index Scan using {index} on messages")), "{filter:?}\n{plan}");
+            if is_in_order(&filter) {
+                let limited = plan.split_once("Limit").unwrap().1;
+                assert!(!limited.contains("Sort") && !limited.contains("Bitmap"), "{filter:?}\n{plan}");
+            }
+        }
+    }
 
     #[test]
     fn the_beginning_of_a_string_is_read_wherever_it_was_cut() {

@@ -11,6 +11,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::error::reason;
+use crate::events::TELL_ACCEPTED;
 use crate::{Error, Result, Store, Tenant};
 
 /// A message to accept.
@@ -36,7 +37,12 @@ pub struct NewMessage {
     pub key: Option<String>,
     /// SHA-256 of the body that came with a caller's key: another body under it is a mistake.
     pub digest: Option<[u8; 32]>,
+    /// What an inbound one comes from: [`PERSON`], or an event's source. None for outbound ones.
+    pub source: Option<String>,
 }
+
+/// The source of what a person wrote.
+pub const PERSON: &str = "person";
 
 /// What became of a [`NewMessage`].
 #[derive(Debug, Clone)]
@@ -183,43 +189,41 @@ pub(crate) const WORK: &str = "m.id, m.seq, m.shard, m.user_id, m.channel_id, m.
 impl Store {
     /// One statement for the whole batch.
     async fn messages_insert(&self, batch: &[NewMessage]) -> Result<Vec<Inserted>> {
-        let rows = sqlx::query(
+        let sql = format!(
             "with input as (
                  select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::text[], $6::text[],
-                                      $7::text[], $8::text[], $9::text[], $10::bytea[])
+                                      $7::text[], $8::text[], $9::text[], $10::bytea[], $11::text[])
                  with ordinality
-                 as t (id, user_id, channel_id, shard, direction, conversation, payload, media, key, digest, n)),
+                 as t (id, user_id, channel_id, shard, direction, conversation, payload, media, key, digest, source,
+                       n)),
              fresh as (
                  insert into message_keys (channel_id, key, message_id, digest)
                  select channel_id, key, id, digest from input where key is not null order by channel_id, key
                  on conflict do nothing returning message_id),
-             stored as (
+             accepted as (
                  insert into messages
-                     (id, user_id, channel_id, shard, direction, conversation, payload, media)
-                 select id, user_id, channel_id, shard, direction, conversation, payload::json, media::json
+                     (id, user_id, channel_id, shard, direction, conversation, payload, media, source)
+                 select id, user_id, channel_id, shard, direction, conversation, payload::json, media::json, source
                  from input where key is null or id in (select message_id from fresh) order by n
                  returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
-                           user_id, channel_id, direction, conversation),
-             told as (
-                 insert into events (user_id, type, channel_id, message_id, data)
-                 select user_id, case direction when 'in' then 'message.received' else 'message.queued' end,
-                        channel_id, id,
-                        json_build_object('direction', direction, 'conversation', conversation)
-                 from stored order by seq)
-             select id, seq, accepted_at_ms from stored",
-        )
-        .bind(batch.iter().map(|m| m.id.0).collect::<Vec<_>>())
-        .bind(batch.iter().map(|m| m.user_id.as_str()).collect::<Vec<_>>())
-        .bind(batch.iter().map(|m| m.channel_id.0).collect::<Vec<_>>())
-        .bind(batch.iter().map(|m| m.shard.as_i32()).collect::<Vec<_>>())
-        .bind(batch.iter().map(|m| m.direction.as_str()).collect::<Vec<_>>())
-        .bind(batch.iter().map(|m| m.conversation.as_str()).collect::<Vec<_>>())
-        .bind(batch.iter().map(|m| m.payload.get()).collect::<Vec<_>>())
-        .bind(batch.iter().map(|m| m.media.as_ref().map(|r| r.get())).collect::<Vec<_>>())
-        .bind(batch.iter().map(|m| m.key.as_deref()).collect::<Vec<_>>())
-        .bind(batch.iter().map(|m| m.digest.as_ref().map(<[u8; 32]>::as_slice)).collect::<Vec<_>>())
-        .fetch_all(&self.pool)
-        .await?;
+                           user_id, channel_id, direction, conversation, source),
+             told as ({TELL_ACCEPTED})
+             select id, seq, accepted_at_ms from accepted"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(batch.iter().map(|m| m.id.0).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.user_id.as_str()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.channel_id.0).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.shard.as_i32()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.direction.as_str()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.conversation.as_str()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.payload.get()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.media.as_ref().map(|r| r.get())).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.key.as_deref()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.digest.as_ref().map(<[u8; 32]>::as_slice)).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.source.as_deref()).collect::<Vec<_>>())
+            .fetch_all(&self.pool)
+            .await?;
         let mut stored = HashMap::with_capacity(rows.len());
         for row in &rows {
             stored
@@ -510,21 +514,26 @@ impl Tenant {
     /// # Errors
     /// When the database fails.
     pub async fn message_accept(&mut self, message: &NewMessage) -> Result<Work> {
-        let (seq, accepted_at_ms): (i64, i64) = sqlx::query_as(
-            "insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, media)
-             values ($1, $2, $3, $4, $5, $6, $7::json, $8::json)
-             returning seq, (extract(epoch from accepted_at) * 1000)::bigint",
-        )
-        .bind(message.id.0)
-        .bind(message.user_id.as_str())
-        .bind(message.channel_id.0)
-        .bind(message.shard.as_i32())
-        .bind(message.direction.as_str())
-        .bind(&message.conversation)
-        .bind(message.payload.get())
-        .bind(message.media.as_ref().map(|media| media.get()))
-        .fetch_one(self.conn())
-        .await?;
+        let sql = format!(
+            "with accepted as (
+                 insert into messages
+                     (id, user_id, channel_id, shard, direction, conversation, payload, media, source)
+                 values ($1, $2, $3, $4, $5, $6, $7::json, $8::json, $9) returning *),
+             told as ({TELL_ACCEPTED})
+             select seq, (extract(epoch from accepted_at) * 1000)::bigint from accepted"
+        );
+        let (seq, accepted_at_ms): (i64, i64) = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(message.id.0)
+            .bind(message.user_id.as_str())
+            .bind(message.channel_id.0)
+            .bind(message.shard.as_i32())
+            .bind(message.direction.as_str())
+            .bind(&message.conversation)
+            .bind(message.payload.get())
+            .bind(message.media.as_ref().map(|media| media.get()))
+            .bind(message.source.as_deref())
+            .fetch_one(self.conn())
+            .await?;
         Ok(stored_work(message, seq, accepted_at_ms))
     }
 }

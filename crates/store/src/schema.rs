@@ -50,6 +50,14 @@ async fn grant(conn: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
+/// How many shards the cluster has.
+pub(crate) async fn shard_count(conn: &mut PgConnection) -> Result<ShardCount> {
+    let stored: Option<i32> =
+        sqlx::query_scalar("select shard_count from cluster").fetch_optional(conn).await?;
+    let count = stored.and_then(|count| ShardCount::new(u16::try_from(count).ok()?));
+    count.ok_or(Error::NoCluster)
+}
+
 fn migrator() -> Migrator {
     let migrations = MIGRATIONS.iter().map(|&(version, name, sql)| {
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
@@ -121,13 +129,11 @@ impl Store {
         if let Some(unknown) = applied.iter().find(|version| !known.contains(version)) {
             return Err(Error::SchemaAhead(*unknown));
         }
-        let stored: i32 = sqlx::query_scalar("select shard_count from cluster")
-            .fetch_optional(&self.pool)
-            .await?
-            .ok_or(Error::NoCluster)?;
-        let count = u16::try_from(stored).ok().and_then(ShardCount::new).ok_or(Error::NoCluster)?;
+        let count = shard_count(&mut *self.pool.acquire().await?).await?;
         match shards {
-            Some(given) if given != count => Err(Error::ShardCount { stored, given: given.get() }),
+            Some(given) if given != count => {
+                Err(Error::ShardCount { stored: count.get().into(), given: given.get() })
+            }
             _ => Ok(count),
         }
     }

@@ -134,6 +134,46 @@ impl Tenant {
     }
 }
 
+impl Store {
+    /// Forgets callers' keys older than `days`: a call that is repeated later than that is a new one. Tells how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn idempotency_keys_forget(&self, days: i32) -> Result<u64> {
+        let done =
+            sqlx::query("delete from idempotency_keys where created_at < now() - make_interval(days => $1)")
+                .bind(days)
+                .execute(&self.pool)
+                .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+/// What was made under a caller's key, if anything; `user` is empty for what belongs to no tenant.
+///
+/// # Errors
+/// [`Error::KeyReused`] when it came with another body.
+pub(crate) async fn made_before(
+    conn: &mut PgConnection,
+    user: &str,
+    kind: &str,
+    key: &str,
+    digest: [u8; 32],
+) -> Result<Option<Uuid>> {
+    let row: Option<(Vec<u8>, Uuid)> = sqlx::query_as(
+        "select digest, subject from idempotency_keys where user_id = $1 and kind = $2 and key = $3",
+    )
+    .bind(user)
+    .bind(kind)
+    .bind(key)
+    .fetch_optional(conn)
+    .await?;
+    match row {
+        Some((before, _)) if before != digest => Err(Error::KeyReused),
+        found => Ok(found.map(|(_, subject)| subject)),
+    }
+}
+
 /// [`Tenant::once`] for what belongs to no tenant: `user` is empty then.
 pub(crate) async fn once(
     conn: &mut PgConnection,
@@ -154,28 +194,12 @@ pub(crate) async fn once(
     .bind(subject)
     .execute(&mut *conn)
     .await?;
-    if claimed.rows_affected() == 1 { Ok(None) } else { made_before(conn, user, kind, key, digest).await }
-}
-
-async fn made_before(
-    conn: &mut PgConnection,
-    user: &str,
-    kind: &str,
-    key: &str,
-    digest: [u8; 32],
-) -> Result<Option<Uuid>> {
-    let before: Option<(Vec<u8>, Uuid)> = sqlx::query_as(
-        "select digest, subject from idempotency_keys where user_id = $1 and kind = $2 and key = $3",
-    )
-    .bind(user)
-    .bind(kind)
-    .bind(key)
-    .fetch_optional(&mut *conn)
-    .await?;
-    match before {
-        Some((before, _)) if before != digest => Err(Error::KeyReused),
-        before => Ok(before.map(|(_, subject)| subject)),
+    if claimed.rows_affected() == 1 {
+        return Ok(None);
     }
+    // Forgotten at this very moment: the caller tries again.
+    let before = made_before(conn, user, kind, key, digest).await?;
+    before.map(Some).ok_or(Error::Database(sqlx::Error::RowNotFound))
 }
 
 /// Writes to the audit log within a transaction.

@@ -7,6 +7,7 @@
 use chrono::{DateTime, Utc};
 use claw_types::{MessageId, Work};
 
+use crate::events::TELL_ACCEPTED;
 use crate::messages::{WORK, work};
 use crate::{NewMessage, Result, Store, Tenant};
 
@@ -18,8 +19,8 @@ impl Tenant {
     pub async fn wake_later(&mut self, message: &NewMessage) -> Result<DateTime<Utc>> {
         let due_at = self.settings_hold().await?.next_heartbeat_at;
         sqlx::query(
-            "insert into timers (id, user_id, kind, due_at, shard, channel_id, conversation, payload)
-             values ($1, $2, 'wake', $3, $4, $5, $6, $7::json)",
+            "insert into timers (id, user_id, kind, due_at, shard, channel_id, conversation, payload, source)
+             values ($1, $2, 'wake', $3, $4, $5, $6, $7::json, $8)",
         )
         .bind(message.id.0)
         .bind(message.user_id.as_str())
@@ -28,6 +29,7 @@ impl Tenant {
         .bind(message.channel_id.0)
         .bind(&message.conversation)
         .bind(message.payload.get())
+        .bind(message.source.as_deref())
         .execute(self.conn())
         .await?;
         Ok(due_at)
@@ -72,10 +74,14 @@ impl Store {
                  order by due_at, id limit $3 for update skip locked),
              fired as (
                  delete from timers t using due where t.id = due.id
-                 returning t.id, t.user_id, t.due_at, t.shard, t.channel_id, t.conversation, t.payload)
-             insert into messages as m (id, user_id, channel_id, shard, direction, conversation, payload)
-             select id, user_id, channel_id, shard, 'in', conversation, payload from fired order by due_at, id
-             returning {WORK}"
+                 returning t.id, t.user_id, t.due_at, t.shard, t.channel_id, t.conversation, t.payload,
+                           t.source),
+             accepted as (
+                 insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, source)
+                 select id, user_id, channel_id, shard, 'in', conversation, payload, source from fired
+                 order by due_at, id returning *),
+             told as ({TELL_ACCEPTED})
+             select {WORK} from accepted m"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(duty)

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -43,6 +44,7 @@ struct Shared {
     deliveries: Mutex<Vec<Delivery>>,
     answers: Mutex<VecDeque<StatusCode>>,
     reply: Mutex<Value>,
+    delay: Mutex<Duration>,
     count: watch::Sender<usize>,
 }
 
@@ -73,6 +75,7 @@ impl Receiver {
             deliveries: Mutex::default(),
             answers: Mutex::default(),
             reply: Mutex::new(json!({"async_processing": true})),
+            delay: Mutex::default(),
             count: watch::Sender::new(0),
         });
         let app = Router::new().route("/hook", post(receive)).with_state(Arc::clone(&shared));
@@ -102,6 +105,11 @@ impl Receiver {
         *self.shared.reply.lock().unwrap() = reply;
     }
 
+    /// Takes so long for every answer from now on.
+    pub fn answer_after(&self, delay: Duration) {
+        *self.shared.delay.lock().unwrap() = delay;
+    }
+
     /// Everything received so far, refused ones too.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.shared.deliveries.lock().unwrap().clone()
@@ -114,7 +122,7 @@ impl Receiver {
     pub async fn wait_for(&self, count: usize) -> Vec<Delivery> {
         let mut seen = self.shared.count.subscribe();
         let all = seen.wait_for(|n| *n >= count);
-        let waited = tokio::time::timeout(std::time::Duration::from_secs(30), all).await;
+        let waited = tokio::time::timeout(Duration::from_secs(30), all).await;
         assert!(waited.is_ok(), "{} of {count} webhooks after 30 s", self.deliveries().len());
         self.deliveries()
     }
@@ -130,6 +138,8 @@ async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
     let status = shared.answers.lock().unwrap().pop_front().unwrap_or(StatusCode::OK);
     shared.deliveries.lock().unwrap().push(Delivery { headers, body });
     shared.count.send_modify(|n| *n += 1);
+    let delay = *shared.delay.lock().unwrap();
+    tokio::time::sleep(delay).await;
     let reply = shared.reply.lock().unwrap().clone();
     (status, axum::Json(if status.is_success() { reply } else { json!({"error": "as told"}) }))
 }

@@ -31,6 +31,8 @@ pub struct Batch {
     pub upto: Place,
     /// In order, everybody's.
     pub events: Vec<Told>,
+    /// The order of places is broken before it: whatever a stream's place is, it has to read the database.
+    pub gap: bool,
 }
 
 /// An event, ready to be sent.
@@ -104,7 +106,7 @@ impl Feed {
             let pause = match self.read(place).await {
                 Ok((batch, more)) => {
                     place.get_or_insert(batch.after);
-                    if !batch.events.is_empty() || sent.is_none_or(|at| at.elapsed() >= QUIET) {
+                    if batch.gap || !batch.events.is_empty() || sent.is_none_or(|at| at.elapsed() >= QUIET) {
                         (place, sent) = (Some(batch.upto), Some(Instant::now()));
                         // Nobody listens any more: the loop ends.
                         drop(self.batches.send(Arc::new(batch)));
@@ -127,7 +129,13 @@ impl Feed {
             None => self.store.events_now().await?,
         };
         let page = self.store.events_after(None, after, PAGE).await?;
+        if page.gap {
+            // Events were forgotten before they were read here; or the database lost its last transactions when another
+            // server took over, counts from a lower number, and our place is one of the future.
+            let now = self.store.events_now().await?;
+            return Ok((Batch { after: now, upto: now, events: Vec::new(), gap: true }, false));
+        }
         let events = page.events.into_iter().map(Told::new).collect::<Result<_>>()?;
-        Ok((Batch { after, upto: page.upto, events }, page.more))
+        Ok((Batch { after, upto: page.upto, events, gap: false }, page.more))
     }
 }

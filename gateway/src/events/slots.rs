@@ -34,6 +34,12 @@ impl Slots {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many streams there are.
+    #[cfg(test)]
+    pub fn open(&self) -> usize {
+        self.taken().all
+    }
+
     /// A slot for one more stream; `user` is `None` for the operator's.
     ///
     /// # Errors

@@ -24,11 +24,10 @@ use super::feed::{Batch, Told};
 use super::slots::Slot;
 use crate::app::Shared;
 use crate::auth::{self, Principal};
+use crate::listener::PATIENCE;
 
 /// Frames that wait for the connection.
 const QUEUE: usize = 32;
-/// A reader that takes nothing for this long is cut off; it can come back to where it was.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a sign of life is sent and the key is looked at again.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Events read from the database at once.
@@ -55,7 +54,7 @@ pub struct Opening {
 /// The stream is over: the reader is gone or too slow, or the gateway drains.
 struct Ended;
 
-/// Starts a stream; it keeps its slot until it is over.
+/// Starts a stream. A reader that takes nothing is cut off; it can come back to where it was.
 pub fn open(
     app: &Shared,
     opening: Opening,
@@ -64,11 +63,20 @@ pub fn open(
     let (frames, queue) = mpsc::channel(QUEUE);
     let soft = app.lifecycle.soft();
     let stream = Running { app: Arc::clone(app), opening, frames, soft, beat: Instant::now() + HEARTBEAT };
-    app.lifecycle.spawn("event stream", async move {
-        stream.run().await;
-        drop(slot);
-    });
-    futures::stream::unfold(queue, async |mut queue| Some((Ok(queue.recv().await?), queue)))
+    app.lifecycle.spawn("event stream", stream.run());
+    body(queue, slot)
+}
+
+/// The connection's end of a stream. It has the slot: as long as there is a connection, it counts, also when nobody fills
+/// it any more because its reader takes nothing.
+fn body(
+    mut queue: mpsc::Receiver<Frame>,
+    slot: Slot,
+) -> impl Stream<Item = Result<Frame, Infallible>> + use<> {
+    futures::stream::poll_fn(move |context| {
+        let _held = &slot;
+        queue.poll_recv(context).map(|frame| frame.map(Ok))
+    })
 }
 
 struct Running {
@@ -107,15 +115,14 @@ impl Running {
             };
             match batch {
                 Ok(batch) => self.take(&batch).await?,
-                // The next batch begins behind our place, and shows the hole.
-                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Lagged(_)) => self.catch_up().await?,
                 Err(RecvError::Closed) => return Err(Ended),
             }
         }
     }
 
     async fn take(&mut self, batch: &Batch) -> Result<(), Ended> {
-        if batch.after > self.opening.place {
+        if batch.gap || batch.after > self.opening.place {
             return self.catch_up().await;
         }
         for event in batch.events.iter().filter(|event| event.place > self.opening.place) {
@@ -187,5 +194,53 @@ impl Running {
             sent = self.frames.send_timeout(frame, PATIENCE) => sent.map_err(|_| Ended),
             () = self.soft.cancelled() => Err(Ended),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use axum::Router;
+    use axum::response::Sse;
+    use axum::routing::get;
+    use claw_runtime::Lifecycle;
+    use claw_testkit::eventually;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::events::slots::Slots;
+    use crate::listener;
+
+    #[tokio::test]
+    async fn a_reader_that_takes_nothing_keeps_its_slot_until_it_is_cut_off() {
+        let (slots, lifecycle) = (Arc::new(Slots::default()), Lifecycle::new());
+        let (frames, queue) = mpsc::channel(QUEUE);
+        let body = Arc::new(Mutex::new(Some(body(queue, slots.take(None).unwrap()))));
+        let router =
+            Router::new().route("/", get(async move || Sse::new(body.lock().unwrap().take().unwrap())));
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        let (listener, soft) = (listener::tuned(tcp, Duration::from_secs(1)), lifecycle.soft());
+        lifecycle.spawn("http", async move {
+            axum::serve(listener, router).with_graceful_shutdown(soft.cancelled_owned()).await.unwrap();
+        });
+        let mut reader = TcpStream::connect(address).await.unwrap();
+        reader.write_all(b"GET / HTTP/1.1\r\nhost: example\r\n\r\n").await.unwrap();
+        let frame = Frame::default().data("x".repeat(100_000));
+        while frames.send_timeout(frame.clone(), Duration::from_millis(300)).await.is_ok() {}
+        assert_eq!(slots.open(), 1, "the connection is there");
+        // Who fills the stream has given up.
+        drop(frames);
+        assert_eq!(slots.open(), 1, "and still is");
+        eventually("the slot to be free", Duration::from_secs(20), async || {
+            (slots.open() == 0).then_some(())
+        })
+        .await;
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(20), reader.read_to_end(&mut rest)).await;
+        assert!(ended.unwrap().is_err(), "reset, not finished");
+        lifecycle.finish(Duration::from_secs(5)).await.expect("nothing keeps the server");
     }
 }

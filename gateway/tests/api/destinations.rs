@@ -121,6 +121,47 @@ async fn the_same_idempotency_key_makes_one_destination() {
 }
 
 #[tokio::test]
+async fn a_repeated_call_is_answered_although_its_url_is_not_allowed_any_more() {
+    let open = TestGateway::start().await;
+    for (n, base) in BASES.into_iter().enumerate() {
+        let call = async |gateway: &TestGateway, body: Value| {
+            let request = gateway.request("POST", base).bearer_auth(KEY);
+            read(request.header("idempotency-key", format!("k-{n}")).json(&body)).await
+        };
+        let first = call(&open, body("http://127.0.0.1:9/")).await.expect(201);
+        let strict = TestGateway::on(open.database.clone(), &["--send-wait-ms=0"]).await;
+        let again = call(&strict, body("http://127.0.0.1:9/")).await.expect(200);
+        assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &json!(true)));
+        call(&strict, body("http://127.0.0.1:9/other")).await.problem(422);
+        let path = format!("{base}/{}", first["id"].as_str().unwrap());
+        strict.call("DELETE", &path, Value::Null).await.expect(200);
+        call(&strict, body("http://127.0.0.1:9/")).await.problem(404);
+    }
+}
+
+#[tokio::test]
+async fn a_destination_whose_host_is_gone_can_be_renamed_and_switched_off() {
+    let open = TestGateway::start().await;
+    let gateway = TestGateway::on(open.database.clone(), &["--send-wait-ms=0"]).await;
+    for base in BASES {
+        let made = open.call("POST", base, body("http://127.0.0.1:9/")).await.expect(201);
+        let path = format!("{base}/{}", made["id"].as_str().unwrap());
+        let gone = "http://no-such-host.invalid/";
+        let mut conn = gateway.database.connect().await;
+        sqlx::query("update event_destinations set url = $1").bind(gone).execute(&mut conn).await.unwrap();
+        for change in [json!({"name": "other"}), json!({"enabled": false}), json!({"types": [], "url": gone})]
+        {
+            let changed = gateway.call("PUT", &path, change).await.expect(200);
+            assert_eq!(changed["url"], gone);
+        }
+        for change in [json!({"enabled": true}), json!({"url": "http://other-host.invalid/"})] {
+            let said = gateway.call("PUT", &path, change.clone()).await.problem(400);
+            assert!(said.contains("\"url\""), "{change}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn nobody_sees_or_touches_anothers_destinations() {
     let gateway = TestGateway::start().await;
     let ada = gateway.call("POST", BASES[0], body("http://127.0.0.1:9/")).await.expect(201);

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use claw_store::Place;
+use claw_testkit::TestDatabase;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::common::{KEY, TestGateway};
 
@@ -121,7 +123,7 @@ async fn a_stream_goes_on_at_the_other_gateway_where_it_was() {
         (&seen[0]["type"], &seen[0]["user_id"], &seen[0]["channel"]["instance_name_id"]),
         (&json!("message.received"), &json!("ada"), &json!("hook"))
     );
-    assert_eq!(seen[0]["data"]["direction"], "in");
+    assert_eq!((&seen[0]["data"]["direction"], &seen[0]["data"]["source"]), (&json!("in"), &json!("person")));
     assert!(!json!(seen).to_string().contains("words"), "never what people wrote");
     let last = first.last_id.clone();
     drop(first);
@@ -149,21 +151,23 @@ async fn many_writers_and_late_listeners_and_still_each_event_once_and_in_order(
     let gateway = TestGateway::start().await;
     let channel = gateway.webhook("ada", "hook").await;
     let path = "/api/events?types=message.received&last_event_id=0-0";
+    let written = watch::Sender::new(0);
     let writing = async {
         let writers = (0..6).map(|writer| {
-            let (gateway, channel) = (&gateway, &channel);
+            let (gateway, channel, written) = (&gateway, &channel, &written);
             async move {
                 for n in 0..EVENTS / 6 {
                     write(gateway, channel, &format!("{writer}-{n}")).await;
+                    written.send_modify(|written| *written += 1);
                 }
             }
         });
         futures::future::join_all(writers).await;
     };
     let reading = futures::future::join_all((0..4).map(|listener| {
-        let gateway = &gateway;
+        let (gateway, mut written) = (&gateway, written.subscribe());
         async move {
-            tokio::time::sleep(Duration::from_millis(100 * listener)).await;
+            written.wait_for(|written| *written >= listener * EVENTS / 5).await.unwrap();
             let events = Listener::open(stream(gateway, path)).await.events(EVENTS).await;
             let place = |event: &Value| Place::parse(event["id"].as_str().unwrap()).unwrap();
             assert!(events.is_sorted_by(|a, b| place(a) < place(b)), "in order and each once");
@@ -177,28 +181,81 @@ async fn many_writers_and_late_listeners_and_still_each_event_once_and_in_order(
 
 #[tokio::test]
 async fn a_slow_reader_misses_nothing() {
-    const EVENTS: i64 = 4_200;
+    // More than all the buffers on the way hold, and then more batches than the feed keeps.
+    let batches = [4_000].into_iter().chain([10; 45]);
     let gateway = TestGateway::start().await;
-    let mut slow = Listener::open(stream(&gateway, "/api/events?types=channel.changed")).await;
-    let mut conn = gateway.database.connect().await;
-    // More than all the buffers on the way hold: the stream stands, and the feed goes on without it.
-    for _ in 0..60 {
+    let path = "/api/events?types=channel.changed";
+    let mut slow = Listener::open(stream(&gateway, path)).await;
+    // At the same gateway: requests alternate.
+    gateway.url();
+    let mut quick = Listener::open(stream(&gateway, path)).await;
+    let (mut conn, mut all, mut seen) = (gateway.database.connect().await, 0, Vec::new());
+    for batch in batches {
         let insert = "insert into events (user_id, type, data)
              select 'ada', 'channel.changed', json_build_object('n', n, 'pad', repeat('x', 4000))
              from generate_series(1, $1) n";
-        sqlx::query(insert).bind(EVENTS / 60).execute(&mut conn).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        sqlx::query(insert).bind(batch).execute(&mut conn).await.unwrap();
+        // The feed has had it, so the next one is another batch.
+        all += quick.events(usize::try_from(batch).unwrap()).await.len();
+        // Who takes nothing at all is cut off.
+        seen.extend(slow.events(2).await);
     }
-    let mut before = Place::default();
-    for _ in 0..EVENTS {
-        let event = slow.event().await.unwrap();
-        let place = Place::parse(event["id"].as_str().unwrap()).unwrap();
-        assert!(place > before, "{event} after {before}");
-        before = place;
+    // What is read from now on, rather than kept since then, shows it.
+    sqlx::query("update events set data = '{\"read\": \"late\"}'").execute(&mut conn).await.unwrap();
+    seen.extend(slow.events(all - seen.len()).await);
+    let place = |event: &Value| Place::parse(event["id"].as_str().unwrap()).unwrap();
+    assert!(seen.is_sorted_by(|a, b| place(a) < place(b)), "in order and each once");
+    let late = seen.iter().filter(|event| event["data"]["read"] == "late").count();
+    assert!((1..all).contains(&late), "{late} of {all}: some came from the feed, and then it fell behind");
+    let last: i64 = sqlx::query_scalar("select max(id) from events").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(place(&seen[all - 1]).id, last, "the last one is the last one");
+    drop((slow, quick));
+    gateway.stop().await;
+}
+
+/// A database whose transactions seem to have numbers that are higher by what is in `ahead`. With less of it, it is as
+/// after a takeover by a server that lost the last transactions.
+async fn ahead() -> TestDatabase {
+    let database = TestDatabase::create().await;
+    let ahead = "do $$ begin execute format('alter database %I set search_path = public, pg_catalog',
+             current_database()); end $$;
+         create table ahead (n bigint not null);
+         insert into ahead values (1000000);
+         create function public.pg_snapshot_xmin(s pg_snapshot) returns xid8 language sql stable as
+             'select (pg_catalog.pg_snapshot_xmin(s)::text::bigint + n)::text::xid8 from public.ahead'";
+    sqlx::raw_sql(ahead).execute(&mut database.connect().await).await.unwrap();
+    database
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_when_the_database_has_lost_its_last_transactions() {
+    let gateway = TestGateway::on(ahead().await, &["--allow-private-urls"]).await;
+    let mut listener = Listener::open(stream(&gateway, "/api/events?types=channel.changed")).await;
+    let opened = Place::parse(&listener.last_id).unwrap();
+    let mut conn = gateway.database.connect().await;
+    let before = "insert into events (xact, type, data) values ($1::text::xid8, 'channel.changed', '{}')";
+    let before = sqlx::query(before).bind((opened.xact + 1).to_string());
+    before.execute(&mut conn).await.unwrap();
+    let seen = async {
+        // Seen when the numbers have passed it.
+        loop {
+            sqlx::query("select pg_current_xact_id()").execute(&mut conn).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = seen => {}
+        event = listener.event() => assert!(event.is_some(), "the feed is there, too"),
     }
-    let ids: i64 = sqlx::query_scalar("select max(id) from events").fetch_one(&mut conn).await.unwrap();
-    assert_eq!(before.id, ids, "the last one is the last one");
-    drop(slow);
+    sqlx::raw_sql("update ahead set n = 0").execute(&mut conn).await.unwrap();
+    let insert = "insert into events (type, data) values ('channel.changed', '{\"n\": 7}')";
+    sqlx::query(insert).execute(&mut conn).await.unwrap();
+    let gap = listener.event().await.unwrap();
+    assert!(Place::parse(gap["after"].as_str().unwrap()).unwrap() > opened, "{gap}");
+    let event = listener.event().await.unwrap();
+    assert_eq!(event["data"], json!({"n": 7}));
+    assert!(Place::parse(event["id"].as_str().unwrap()).unwrap() < opened);
+    drop(listener);
     gateway.stop().await;
 }
 

@@ -7,7 +7,7 @@ use claw_store::{Place, Result, Store, chain};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// Platforms redeliver late, but not later than this.
+/// Platforms redeliver late and callers try again, but not later than this.
 const KEY_DAYS: i32 = 7;
 /// A process that has not been heard of for this long is not coming back under its name.
 const MEMBER_MINUTES: i32 = 10;
@@ -22,6 +22,7 @@ const ROUND: Duration = Duration::from_secs(30);
 pub(crate) async fn run(store: &Store, keep: RetentionSettings) {
     let rounds = [
         ("message keys", store.message_keys_forget(KEY_DAYS).await),
+        ("idempotency keys", store.idempotency_keys_forget(KEY_DAYS).await),
         ("runs of jobs", store.runs_forget(RUN_DAYS).await),
         ("members", store.members_prune(MEMBER_MINUTES).await),
         ("events", forget_events(store, keep).await),

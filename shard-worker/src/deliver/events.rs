@@ -1,8 +1,9 @@
 //! Events to one destination: what is behind its cursor, in order, each posted until it is taken.
 //!
-//! At least once: the cursor is saved after a page, or a second, or a failure; a crash in between posts again what came
-//! since, under the same `webhook-id`. In order: an event that is refused holds back those behind it, of this
-//! destination alone. One that keeps refusing is switched off, and its owner is told.
+//! At least once: the cursor is saved after a page, at the end of a turn, or after a failure; a crash in between posts
+//! again what came since, under the same `webhook-id`. In order: an event that is refused holds back those behind it, of
+//! this destination alone. One that keeps refusing is switched off, and its owner is told. What its owner changes counts
+//! from the next turn on: until then, for about a second, events still go where they went.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use claw_channels::kit::signed_post::{Posted, SignedPost};
 use claw_runtime::Backoff;
 use claw_store::{Actor, Destination, Error, Place, Refusal, chain};
+use claw_types::UserId;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -19,11 +21,11 @@ use crate::core::Core;
 use crate::shard::Shard;
 
 /// Events read at once.
-const PAGE: i64 = 500;
+const PAGE: i64 = 100;
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_secs(15);
-/// The cursor is saved at least this often: what came since is posted again after a crash.
-const SAVE: Duration = Duration::from_secs(1);
+/// No post is begun later in a turn.
+const TURN: Duration = Duration::from_secs(1);
 /// After so long without a success a destination is switched off.
 const PATIENCE_DAYS: i32 = 3;
 /// 410 Gone: it wants no more.
@@ -32,9 +34,9 @@ const GONE: u16 = 410;
 const SCHEDULE: Backoff =
     Backoff { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(900), attempts: u32::MAX };
 
-/// Why a runner ends before it is through.
+/// Why a turn ends before it is through.
 enum Ended {
-    /// The shard is not ours any more, or stops.
+    /// The shard is not ours any more, or stops; or the destination was changed.
     NotOurs,
     /// It did not take an event.
     Refused(Refused),
@@ -49,30 +51,43 @@ struct Refused {
 }
 
 /// Delivers until nothing is left, it is refused, or the shard goes. Starting again goes on where this ended.
-pub(crate) async fn deliver(core: &Arc<Core>, shard: &Arc<Shard>, id: Uuid) {
+pub(crate) async fn deliver(core: &Arc<Core>, shard: &Arc<Shard>, id: Uuid, owner: Option<UserId>) {
     loop {
-        let (destination, secret) = match core.store.destination_load(&core.vault, id).await {
-            Ok(Some(found)) => found,
-            // Deleted or switched off meanwhile.
-            Ok(None) => return,
-            Err(error) => return failed(id, &error),
+        let turn = tokio::select! {
+            turn = core.turns.take(owner.as_ref()) => turn,
+            () = shard.stopping().cancelled() => return,
         };
-        let runner = Runner { core, shard, destination: &destination };
-        let secret = match secret {
-            Ok(secret) => secret,
-            // Sealed with another key: its owner can give it a new secret.
-            Err(error) => {
-                let error = chain(&error);
-                return runner.refused(Refused { error, gone: false, retry_after: None }).await;
-            }
-        };
-        match runner.page(&secret).await {
-            Ok(true) => {}
-            Ok(false) | Err(Ended::NotOurs) => return,
-            Err(Ended::Store(error)) => return failed(id, &error),
-            Err(Ended::Refused(refused)) => return runner.refused(refused).await,
+        if !serve(core, shard, id).await {
+            return;
         }
+        drop(turn);
     }
+}
+
+/// One turn; tells whether there may be more to deliver.
+async fn serve(core: &Core, shard: &Shard, id: Uuid) -> bool {
+    let (destination, secret) = match core.store.destination_load(&core.vault, id).await {
+        Ok(Some(found)) => found,
+        // Deleted or switched off meanwhile.
+        Ok(None) => return false,
+        Err(error) => {
+            failed(id, &error);
+            return false;
+        }
+    };
+    let upto = destination.cursor;
+    let mut runner =
+        Runner { core, shard, destination, began: Instant::now(), upto, taken: false, succeeded: false };
+    let ended = match secret {
+        Ok(secret) => match runner.page(&secret).await {
+            Ok(more) => return more,
+            Err(ended) => ended,
+        },
+        // Sealed with another key: its owner can give it a new secret.
+        Err(error) => Ended::Refused(Refused { error: chain(&error), gone: false, retry_after: None }),
+    };
+    runner.end(ended).await;
+    false
 }
 
 fn failed(id: Uuid, error: &Error) {
@@ -82,64 +97,55 @@ fn failed(id: Uuid, error: &Error) {
 struct Runner<'a> {
     core: &'a Core,
     shard: &'a Shard,
-    destination: &'a Destination,
+    destination: Destination,
+    began: Instant,
+    /// Everything up to here was taken, or was not wanted.
+    upto: Place,
+    /// Whether some was taken since that was saved.
+    taken: bool,
+    /// Whether some was taken in this turn.
+    succeeded: bool,
 }
 
 impl Runner<'_> {
-    /// Posts a page of events; tells whether there may be more.
-    async fn page(&self, secret: &str) -> Result<bool, Ended> {
-        let Destination { user_id, cursor, filter, .. } = self.destination;
-        let page =
-            self.core.store.events_after(user_id.as_ref(), *cursor, PAGE).await.map_err(Ended::Store)?;
-        let mut progress = Progress { upto: *cursor, taken: false, saved: Instant::now() };
+    /// Posts a page of events, as far as the turn goes; tells whether there may be more.
+    async fn page(&mut self, secret: &str) -> Result<bool, Ended> {
+        let user = self.destination.user_id.as_ref();
+        let page = self.core.store.events_after(user, self.upto, PAGE).await.map_err(Ended::Store)?;
         if page.gap {
             let oldest = page.events.first().map_or(page.upto, |event| event.place);
-            self.in_order(self.post_gap(secret, oldest).await, &mut progress).await?;
+            self.post_gap(secret, oldest).await?;
+            // Told once. It is no success: who takes gaps only is switched off like who takes nothing.
+            self.upto = page.events.first().map_or(page.upto, |event| event.place.before());
+            self.save().await?;
         }
         for event in page.events {
-            if filter.wants(&event.kind, event.slug()) {
-                let posted = match event.json() {
-                    Ok(body) => self.post(secret, &event.place.to_string(), body).await,
-                    Err(error) => Err(Ended::Store(error)),
-                };
-                self.in_order(posted, &mut progress).await?;
+            if self.destination.filter.wants(&event.kind, event.slug()) {
+                if self.began.elapsed() >= TURN {
+                    self.save().await?;
+                    return Ok(true);
+                }
+                let body = event.json().map_err(Ended::Store)?;
+                self.post(secret, &event.place.to_string(), body).await?;
+                (self.taken, self.succeeded) = (true, true);
             }
-            progress.upto = event.place;
-            if progress.saved.elapsed() >= SAVE {
-                self.save(&mut progress).await?;
-            }
+            self.upto = event.place;
         }
-        progress.upto = page.upto;
-        self.save(&mut progress).await?;
+        self.upto = page.upto;
+        self.save().await?;
         Ok(page.more)
     }
 
-    /// What was posted before is kept, whatever came of the last one.
-    async fn in_order(&self, posted: Result<(), Ended>, progress: &mut Progress) -> Result<(), Ended> {
-        match posted {
-            Ok(()) => progress.taken = true,
-            Err(ended) => {
-                if progress.taken {
-                    self.save(progress).await?;
-                }
-                return Err(ended);
-            }
-        }
-        Ok(())
-    }
-
-    async fn save(&self, progress: &mut Progress) -> Result<(), Ended> {
-        let Runner { core, shard, destination, .. } = self;
-        let saved = core
-            .store
-            .destination_advance(destination.id, shard.id, shard.epoch, progress.upto, progress.taken)
-            .await;
-        *progress = Progress { upto: progress.upto, taken: false, saved: Instant::now() };
+    async fn save(&mut self) -> Result<(), Ended> {
+        let Destination { id, revision, .. } = self.destination;
+        let taken = std::mem::take(&mut self.taken);
+        let (shard, store) = (self.shard, &self.core.store);
+        let saved = store.destination_advance(id, revision, shard.id, shard.epoch, self.upto, taken).await;
         if saved.map_err(Ended::Store)? { Ok(()) } else { Err(Ended::NotOurs) }
     }
 
     async fn post_gap(&self, secret: &str, oldest: Place) -> Result<(), Ended> {
-        let after = self.destination.cursor;
+        let after = self.upto;
         let (id, at) = (format!("gap-{after}"), self.core.clock.now());
         let body = json!({"id": id, "type": "gap", "at": at, "user_id": self.destination.user_id,
                           "channel": Value::Null, "message_id": Value::Null,
@@ -172,15 +178,25 @@ impl Runner<'_> {
         }
     }
 
+    async fn end(&mut self, ended: Ended) {
+        // What was taken is kept, whatever came of the last one.
+        if self.taken
+            && let Err(Ended::Store(error)) = self.save().await
+        {
+            return failed(self.destination.id, &error);
+        }
+        match ended {
+            Ended::NotOurs => {}
+            Ended::Store(error) => failed(self.destination.id, &error),
+            Ended::Refused(refused) => self.refused(refused).await,
+        }
+    }
+
     /// Notes the failure and when to try again; whoever asks for what is due finds it then.
     async fn refused(&self, refused: Refused) {
-        let Destination { id, revision, .. } = *self.destination;
+        let Destination { id, revision, attempts, .. } = self.destination;
         // A success on the way here began a new count.
-        let before = match self.core.store.destination_load(&self.core.vault, id).await {
-            Ok(Some((destination, _))) => destination.attempts,
-            Ok(None) => return,
-            Err(error) => return failed(id, &error),
-        };
+        let before = if self.succeeded { 0 } else { attempts };
         let scheduled = SCHEDULE.wait(before + 1, &*self.core.random).unwrap_or(SCHEDULE.cap);
         let wait = refused.retry_after.map_or(scheduled, |asked| asked.max(scheduled));
         let refusal = Refusal {
@@ -202,10 +218,4 @@ impl Runner<'_> {
             Err(error) => failed(id, &error),
         }
     }
-}
-
-struct Progress {
-    upto: Place,
-    taken: bool,
-    saved: Instant,
 }

@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod inbound;
 pub(crate) mod lane;
 pub(crate) mod outbound;
+pub(crate) mod turns;
 
 use std::time::Duration;
 

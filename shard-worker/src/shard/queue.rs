@@ -76,10 +76,20 @@ struct Lane {
     not_before: Option<Instant>,
     /// Pending messages past this place are only in the database.
     more_after: Option<i64>,
-    /// Something was left to the database since the last load began.
-    left_since_load: bool,
+    /// The same of those that were left to the database since the last load began.
+    left_since_load: Option<i64>,
     /// The place of the last message that was taken into memory.
     last_seq: i64,
+}
+
+impl Lane {
+    /// The database keeps this one: the lane's next load has to begin before it, also when it arrives late.
+    fn leave(&mut self, work: &Work) {
+        let before = work.seq - 1;
+        let more_after = self.more_after.unwrap_or(self.last_seq);
+        self.more_after = Some(more_after.min(before));
+        self.left_since_load = Some(self.left_since_load.map_or(before, |left| left.min(before)));
+    }
 }
 
 /// The window on one shard.
@@ -231,8 +241,7 @@ impl ShardQueue {
             None => (self.lanes.entry(key.clone()).or_default(), true),
         };
         if lane.more_after.is_some() || lane.works.len() >= LANE_WINDOW {
-            lane.more_after.get_or_insert(lane.last_seq);
-            lane.left_since_load = true;
+            lane.leave(&work);
             return None;
         }
         if lane.works.is_empty() {
@@ -257,7 +266,7 @@ impl ShardQueue {
             };
         }
         if let Some(after) = lane.more_after {
-            lane.left_since_load = false;
+            lane.left_since_load = None;
             return Next::Load { after, limit: LANE_WINDOW };
         }
         self.lanes.remove(key);
@@ -267,7 +276,7 @@ impl ShardQueue {
     /// What [`Next::Load`] found, in order; `full` when there may be more behind.
     pub fn loaded(&mut self, key: &LaneKey, works: Vec<Work>, full: bool) {
         let Some(lane) = self.lanes.get_mut(key) else { return };
-        let more = full || lane.left_since_load;
+        let last = works.last().map(|work| work.seq);
         for work in works {
             lane.last_seq = lane.last_seq.max(work.seq);
             if !self.done.contains(&work) && self.known.insert(work.id) {
@@ -275,7 +284,9 @@ impl ShardQueue {
             }
         }
         lane.not_before = None;
-        lane.more_after = more.then_some(lane.last_seq);
+        let unread = last.filter(|_| full);
+        lane.more_after =
+            lane.left_since_load.map(|left| left.min(lane.last_seq)).into_iter().chain(unread).min();
     }
 
     /// The lane's first message is finished, one way or another.
@@ -292,14 +303,13 @@ impl ShardQueue {
     /// meanwhile: a destination that is away for a day must not fill the window.
     pub fn retry(&mut self, key: &LaneKey, work: Work, at: Instant) {
         let Some(lane) = self.lanes.get_mut(key) else { return };
+        let mut more_after = lane.more_after;
         for later in lane.works.drain(..).skip(1) {
             self.known.remove(&later.id);
-            lane.more_after = Some(work.seq);
+            // One that arrived late stands behind this one, but has a lower place.
+            more_after = Some(more_after.map_or(later.seq - 1, |after| after.min(later.seq - 1)));
         }
-        if let Some(after) = &mut lane.more_after {
-            *after = work.seq;
-            lane.left_since_load = true;
-        }
+        lane.more_after = more_after.map(|after| after.min(work.seq));
         lane.last_seq = work.seq;
         lane.not_before = Some(at);
         lane.works.push_back(work);

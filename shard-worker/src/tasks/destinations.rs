@@ -1,11 +1,12 @@
 //! Which event destinations of our shards have something to get: one question to the database for all of them, and a
-//! runner for each that has. A destination without news costs nothing but its part of that question.
+//! runner for each that has. A destination without news costs nothing but its part of that question. A runner that waits
+//! for its turn holds nothing but its name.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use claw_store::chain;
+use claw_store::{Due, chain};
 use claw_types::Epoch;
 use tokio::time::MissedTickBehavior;
 use tracing::warn;
@@ -61,14 +62,14 @@ async fn start(core: &Arc<Core>, running: &Running) -> claw_store::Result<()> {
     if shards.is_empty() {
         return Ok(());
     }
-    for (id, shard) in core.store.destinations_due(&shards).await? {
+    for Due { id, user_id, shard } in core.store.destinations_due(&shards).await? {
         let Some(shard) = core.shard(shard).filter(|shard| !shard.stopping().is_cancelled()) else {
             continue;
         };
         if let Some(place) = running.take((id, shard.epoch)) {
             let (core, owner) = (Arc::clone(core), Arc::clone(&shard));
             shard.spawn(async move {
-                events::deliver(&core, &owner, id).await;
+                events::deliver(&core, &owner, id, user_id).await;
                 drop(place);
             });
         }

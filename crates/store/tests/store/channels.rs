@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use claw_store::{Actor, Error, Lease, Observation, SaveChannel, Sighting};
-use claw_types::{Epoch, UserId};
+use claw_types::{Epoch, ShardId, UserId};
 use serde_json::json;
+use sqlx::Connection as _;
 
 use crate::Bench;
 
@@ -128,4 +131,65 @@ async fn another_master_key_opens_nothing() {
     let error = bench.store.channel_load(&other, save.id).await.unwrap_err();
     assert!(matches!(error, Error::Secrets(_)), "{error}");
     assert_eq!(json!(save.config)["open"], "value");
+}
+
+/// Until so many sessions of this database wait for a lock.
+async fn waiting(bench: &Bench, count: i64) {
+    let mut conn = bench.database.connect().await;
+    let limit = Duration::from_secs(20);
+    claw_testkit::eventually("sessions that wait for locks", limit, async || {
+        let waiting = "select count(*) from pg_stat_activity
+             where datname = current_database() and wait_event_type = 'Lock'";
+        let found: i64 = sqlx::query_scalar(waiting).fetch_one(&mut conn).await.unwrap();
+        (found == count).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_seen_of_several_shards_and_a_claim_of_them_do_not_wait_for_each_other() {
+    let bench = Bench::new().await;
+    let save = bench.channel("ada", "one");
+    bench.store.channel_save(&bench.vault, &save, &actor()).await.unwrap();
+    let (low, high) = (ShardId(3), ShardId(5));
+    let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let seen = |shard| Sighting { channel_id: save.id, shard, epoch: Epoch(0), seen: Observation::Inbound };
+    let mut holder = bench.database.connect().await;
+    let mut first = holder.begin().await.unwrap();
+    sqlx::query("select 1 from shards where shard = 3 for update").execute(&mut *first).await.unwrap();
+    let both = [low, high];
+    let claiming = lease.claim(&both);
+    let observing = async {
+        // Behind the claim, which waits for the lower shard.
+        waiting(&bench, 1).await;
+        bench.store.channels_observe(&[seen(high), seen(low)]).await
+    };
+    let letting_go = async {
+        waiting(&bench, 2).await;
+        first.commit().await.unwrap();
+    };
+    let (claimed, observed, ()) = tokio::join!(claiming, observing, letting_go);
+    assert_eq!((claimed.unwrap().len(), observed.unwrap()), (2, vec![false, false]), "the claim was first");
+}
+
+#[tokio::test]
+async fn each_sighting_hears_of_its_own_fate_and_the_last_one_of_a_channel_counts() {
+    let bench = Bench::new().await;
+    let (one, two) = (bench.channel("ada", "one"), bench.channel("ada", "two"));
+    for save in [&one, &two] {
+        bench.store.channel_save(&bench.vault, save, &actor()).await.unwrap();
+    }
+    assert_ne!(one.shard, two.shard);
+    let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let epoch = lease.claim(&[one.shard]).await.unwrap()[0].epoch;
+    let seen = |save: &SaveChannel, cursor: &str| Sighting {
+        channel_id: save.id,
+        shard: save.shard,
+        epoch,
+        seen: Observation::Cursor(cursor.to_owned()),
+    };
+    let sightings = [seen(&two, "a"), seen(&one, "a"), seen(&two, "b"), seen(&one, "b")];
+    assert_eq!(bench.store.channels_observe(&sightings).await.unwrap(), [false, true, false, true]);
+    assert_eq!(bench.store.channel_cursor(one.id).await.unwrap().as_deref(), Some("b"));
+    assert_eq!(bench.store.channel_cursor(two.id).await.unwrap(), None);
 }

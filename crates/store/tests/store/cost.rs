@@ -27,6 +27,7 @@ fn message(bench: &Bench, n: u128) -> NewMessage {
         media: None,
         key: Some(format!("in:{n}")),
         digest: None,
+        source: Some("person".to_owned()),
     }
 }
 

@@ -40,6 +40,7 @@ fn message(bench: &Bench, user: &str, channel: ChannelId, direction: Direction, 
         media: None,
         key: Some(key.to_owned()),
         digest: None,
+        source: (direction == Direction::In).then(|| "person".to_owned()),
     }
 }
 

@@ -4,6 +4,7 @@
 mod agent_events;
 mod channels;
 mod cost;
+mod destinations;
 mod events;
 mod hooks;
 mod jobs;

@@ -1,13 +1,14 @@
 //! Looking at messages, and deciding about dead letters.
 
 use chrono::TimeDelta;
+use claw_runtime::SystemClock;
 use claw_store::{
-    Accepted, Actor, Lease, MessageDetail, MessageFilter, MessagePlace, MessageRow, NewMessage, Selection,
-    Settlement, Unchanged,
+    Accepted, Actor, AgentEvent, Lease, MessageDetail, MessageFilter, MessagePlace, MessageRow, NewMessage,
+    Selection, Settlement, Unchanged, When,
 };
-use claw_types::{ChannelId, Direction, Epoch, MessageId, MessageState, ShardId, UserId, Work};
+use claw_types::{ChannelId, Direction, Epoch, MessageId, MessageState, ShardCount, ShardId, UserId, Work};
 use serde_json::value::to_raw_value;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::Bench;
 
@@ -43,6 +44,7 @@ impl Owned {
             media: None,
             key: None,
             digest: None,
+            source: None,
         };
         match self.bench.writer.accept(message).await.unwrap() {
             Accepted::New(work) => *work,
@@ -370,6 +372,65 @@ async fn what_is_discarded_keeps_its_reason_until_it_is_revived_and_both_are_not
         [("message.retried", subject.clone(), Some("ada")), ("message.discarded", subject, Some("ada"))]
     );
     assert_eq!(audit[1].detail, Some(json!({"was": "dead", "reason": "spam"})));
+}
+
+#[tokio::test]
+async fn what_somebody_decides_is_told_with_the_change() {
+    let owned = Owned::new().await;
+    let start = owned.bench.store.events_now().await.unwrap();
+    let work = owned.dead("c", MessageState::Failed).await;
+    let which = Selection::Ids(vec![work.id]);
+    owned.discard(&which).await;
+    owned.discard(&which).await;
+    owned.revive(&which).await;
+    owned.revive(&which).await;
+    let mut undone = owned.bench.store.tenant(&owned.user).await.unwrap();
+    undone.messages_discard(&which, "spam", &Actor::named("a test")).await.unwrap();
+    drop(undone);
+    let limit = std::time::Duration::from_secs(20);
+    let told = claw_testkit::eventually("four events", limit, async || {
+        let page = owned.bench.store.events_after(Some(&owned.user), start, 10).await.unwrap();
+        (page.events.len() >= 4).then_some(page.events)
+    });
+    let told: Vec<Value> =
+        told.await.iter().map(|event| serde_json::from_str(&event.json().unwrap()).unwrap()).collect();
+    let kinds: Vec<_> = told.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["message.queued", "message.failed", "message.discarded", "message.retried"]);
+    let data =
+        |was, retries| json!({"direction": "out", "conversation": "c", "was": was, "retries": retries});
+    assert_eq!((&told[2]["data"], &told[3]["data"]), (&data("failed", 0), &data("discarded", 1)));
+    assert!(told.iter().all(|event| event["message_id"] == json!(work.id.0)));
+}
+
+#[tokio::test]
+async fn what_belongs_to_no_channel_is_among_what_is_pending() {
+    let owned = Owned::new().await;
+    let eve: UserId = "eve".parse().unwrap();
+    let mut expected = Vec::new();
+    for user in [&owned.user, &eve] {
+        let event = AgentEvent {
+            user,
+            agent_id: "",
+            source: "wake",
+            session: None,
+            text: "disk full".to_owned(),
+            metadata: Map::new(),
+            chat: None,
+            key: None,
+        };
+        let shards = ShardCount::new(8).unwrap();
+        let event = NewMessage::event(event, shards, &owned.bench.ids, &SystemClock).unwrap();
+        owned.bench.store.wake(&event, When::Now, None).await.unwrap();
+        expected.push(event.id);
+    }
+    let texts = owned.text("c").await;
+    let pending = MessageFilter { state: Some(MessageState::Pending), ..MessageFilter::default() };
+    assert_eq!(ids(&owned.list(&pending, None, 10).await), [texts.id, expected[0]]);
+    let mut hers = owned.bench.store.tenant(&eve).await.unwrap();
+    assert_eq!(ids(&hers.messages(&pending, None, 10).await.unwrap()), [expected[1]], "without any channel");
+    let in_session =
+        MessageFilter { conversation: Some("eve/hook:wake:eve".into()), ..MessageFilter::default() };
+    assert_eq!(ids(&hers.messages(&in_session, None, 10).await.unwrap()), [expected[1]]);
 }
 
 #[tokio::test]

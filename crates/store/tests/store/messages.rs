@@ -18,6 +18,7 @@ fn message(bench: &Bench, conversation: &str, text: &str, key: Option<&str>) -> 
         media: None,
         key: key.map(str::to_owned),
         digest: None,
+        source: Some("person".to_owned()),
     }
 }
 

@@ -71,6 +71,33 @@ async fn a_wake_up_waits_for_the_heartbeat_and_keeps_its_id_and_its_bytes() {
 }
 
 #[tokio::test]
+async fn every_way_in_is_told_with_its_source() {
+    let bench = Bench::new().await;
+    let ada: UserId = "ada".parse().unwrap();
+    let start = bench.store.events_now().await.unwrap();
+    let term = elect(&bench, "clock").await;
+    let from = |source: &str| NewMessage { source: Some(source.to_owned()), ..event(&bench, &ada, "words") };
+    bench.store.wake(&from("wake"), When::Now, None).await.unwrap();
+    bench.store.wake(&from("agent"), When::NextHeartbeat, None).await.unwrap();
+    make_due(&bench).await;
+    assert_eq!(bench.store.timers_fire(DUTY, term, 10).await.unwrap().len(), 1);
+    for source in ["hook", "cron", "person"] {
+        bench.writer.accept(from(source)).await.unwrap();
+    }
+    let told = claw_testkit::eventually("five events", Duration::from_secs(20), async || {
+        let page = bench.store.events_after(Some(&ada), start, 10).await.unwrap();
+        (page.events.len() >= 5).then_some(page.events)
+    });
+    let told = told.await;
+    assert!(told.iter().all(|event| event.kind == "message.received" && event.message_id.is_some()));
+    let data = told.iter().map(|event| serde_json::from_str(event.data.get()).unwrap());
+    let sources: Vec<serde_json::Value> =
+        data.map(|mut data: serde_json::Value| data["source"].take()).collect();
+    assert_eq!(sources, ["wake", "agent", "hook", "cron", "person"]);
+    assert_eq!(event(&bench, &ada, "x").source.as_deref(), Some("wake"), "as the event says it");
+}
+
+#[tokio::test]
 async fn two_who_fire_at_once_fire_each_timer_once() {
     let bench = Bench::new().await;
     let term = elect(&bench, "clock").await;

@@ -7,11 +7,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::replay::ReplayAnswer;
-use super::which::{DeadLetterFilter, selection, user};
+use super::which::{DeadLetterFilter, selection};
 use crate::app::Shared;
 use crate::auth::Principal;
 use crate::body::Body;
 use crate::error::Problem;
+use crate::routes::messages::filter::user;
 use crate::routes::messages::retry::announce;
 
 /// Which dead letters of all users to set back to work: some by id, or the oldest that match a filter.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use claw_store::{MessageFilter, Selection, Unchanged};
-use claw_types::{MessageId, UserId};
+use claw_types::MessageId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -75,15 +75,6 @@ pub fn selection(
             "say which: some by \"ids\", or the oldest that match a \"filter\"; the filter {} matches all",
         )),
     }
-}
-
-/// The one user that is meant, if any.
-///
-/// # Errors
-/// 400 for what can't be one.
-pub fn user(key: &str, given: Option<String>) -> Result<Option<UserId>, Problem> {
-    let parsed = given.map(|user| user.parse::<UserId>()).transpose();
-    parsed.map_err(|error| Problem::bad_request(format!("{key:?}: {error}")))
 }
 
 fn by_id(mut ids: Vec<Uuid>) -> Result<Selection, Problem> {

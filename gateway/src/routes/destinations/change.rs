@@ -89,9 +89,9 @@ async fn change(
 ) -> Result<Json<DestinationView>, Problem> {
     for _ in 0..ATTEMPTS {
         let before = app.store.destination(owner, id).await?;
-        let revision = before.revision;
-        let settings = settings::check(app, merged(before, given)).await?;
-        let changed = app.store.destination_change(owner, id, revision, &settings, &principal.actor()).await;
+        let settings = settings::check(app, merged(&before, given), Some(&before)).await?;
+        let actor = principal.actor();
+        let changed = app.store.destination_change(owner, id, before.revision, &settings, &actor).await;
         match changed {
             Err(Error::Conflict) => {}
             other => return Ok(Json(other?.into())),
@@ -100,16 +100,16 @@ async fn change(
     Err(Problem::conflict("the destination was changed by other requests at the same moment: try again"))
 }
 
-fn merged(before: Destination, given: &ChangeDestination) -> DestinationSettings {
+fn merged(before: &Destination, given: &ChangeDestination) -> DestinationSettings {
     let channel = match given.channel.as_deref() {
-        None => before.filter.channel,
+        None => before.filter.channel.clone(),
         Some("") => None,
         Some(slug) => Some(slug.to_owned()),
     };
     DestinationSettings {
-        name: given.name.clone().unwrap_or(before.name),
-        url: given.url.clone().unwrap_or(before.url),
-        filter: EventFilter { types: given.types.clone().unwrap_or(before.filter.types), channel },
+        name: given.name.as_ref().unwrap_or(&before.name).clone(),
+        url: given.url.as_ref().unwrap_or(&before.url).clone(),
+        filter: EventFilter { types: given.types.as_ref().unwrap_or(&before.filter.types).clone(), channel },
         enabled: given.enabled.unwrap_or(before.enabled),
     }
 }

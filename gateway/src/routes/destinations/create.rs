@@ -98,17 +98,23 @@ async fn create(
     body: Body<CreateDestination>,
 ) -> Result<Created, Problem> {
     let Body { value: given, digest } = body;
+    let once = once.as_deref().map(|key| (key, digest));
+    // Before anything is checked: what made sense then need not do so now.
+    if let Some((key, digest)) = once
+        && let Some(made) = app.store.destination_made(user_id.as_ref(), key, digest).await?
+    {
+        return Ok((StatusCode::OK, Json(DestinationWithSecret::new(made, None))));
+    }
     let filter = EventFilter {
         types: given.types.unwrap_or_default(),
         channel: given.channel.filter(|slug| !slug.is_empty()),
     };
     let enabled = given.enabled.unwrap_or(true);
     let wanted = DestinationSettings { name: given.name, url: given.url, filter, enabled };
-    let settings = settings::check(app, wanted).await?;
+    let settings = settings::check(app, wanted, None).await?;
     let (id, secret) = (app.ids.next(), app.new_secret());
     let shard = app.shards.shard_of_item(user_id.as_ref(), id);
     let new = NewDestination { id, user_id, shard, settings, secret };
-    let once = once.as_deref().map(|key| (key, digest));
     let (made, fresh) = app.store.destination_create(&app.vault, &new, &principal.actor(), once).await?;
     let status = if fresh { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(DestinationWithSecret::new(made, fresh.then_some(new.secret)))))

@@ -1,7 +1,7 @@
 //! A destination's settings from a body, checked.
 
 use claw_channels::kit::guard;
-use claw_store::DestinationSettings;
+use claw_store::{Destination, DestinationSettings};
 
 use crate::app::App;
 use crate::body;
@@ -26,15 +26,23 @@ pub fn name(given: &str) -> Result<String, Problem> {
     Ok(name.to_owned())
 }
 
-/// Settings that make sense; the URL may be called right now.
+/// Settings that make sense. The URL may be called right now, unless it is in use `before`: a destination whose host is
+/// gone can still be renamed and switched off.
 ///
 /// # Errors
 /// 400 naming what is wrong.
-pub async fn check(app: &App, settings: DestinationSettings) -> Result<DestinationSettings, Problem> {
+pub async fn check(
+    app: &App,
+    settings: DestinationSettings,
+    before: Option<&Destination>,
+) -> Result<DestinationSettings, Problem> {
     let DestinationSettings { name: given, url, filter: wanted, enabled } = settings;
     let name = name(&given)?;
     let filter = filter(wanted.types.iter().map(String::as_str), wanted.channel.as_deref())?;
     body::printable("url", &url, URL_LIMIT)?;
-    guard::check(&url, app.allow_private).await.map_err(|error| Problem::of_url("url", &error))?;
+    let in_use = before.is_some_and(|before| before.url == url && (before.enabled || !enabled));
+    if !in_use {
+        guard::check(&url, app.allow_private).await.map_err(|error| Problem::of_url("url", &error))?;
+    }
     Ok(DestinationSettings { name, url, filter, enabled })
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike as _, Utc};
 use claw_store::intake::indexable;
 use claw_store::{MessageFilter, MessagePlace};
-use claw_types::{InstanceId, MessageState};
+use claw_types::{InstanceId, MessageState, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -79,62 +79,78 @@ impl From<DeadState> for MessageState {
     }
 }
 
-/// Which messages.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct Filter {
-    /// Only those of the channel of this name; of deleted channels of that name, too.
-    #[param(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", example = "chat_1")]
-    channel: Option<String>,
-    /// Only those of this conversation, as a message shows it.
-    conversation: Option<String>,
-    /// Only those that go this way.
-    #[param(inline)]
-    direction: Option<DirectionView>,
-    /// Only those in this state.
-    #[param(inline)]
-    state: Option<StateView>,
-    /// Only those that were accepted then or later.
-    #[param(value_type = Option<DateTime<Utc>>)]
-    since: Option<String>,
-    /// Only those that were accepted before then.
-    #[param(value_type = Option<DateTime<Utc>>)]
-    until: Option<String>,
-    /// Entries of a page.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    #[param(pattern = r"^[0-9]{1,17}\.[0-9]{1,18}$")]
-    cursor: Option<String>,
+/// The query of a list of messages: its own parameters, and those that all such lists have.
+macro_rules! query {
+    ($(#[$doc:meta])* $name:ident: $state:ty { $($(#[$meta:meta])* $field:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Deserialize, IntoParams)]
+        #[into_params(parameter_in = Query)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $($(#[$meta])* $field: Option<String>,)*
+            /// Only those that go this way.
+            #[param(inline)]
+            direction: Option<DirectionView>,
+            /// Only those in this state.
+            #[param(inline)]
+            state: Option<$state>,
+            /// Only those that were accepted then or later.
+            #[param(value_type = Option<DateTime<Utc>>)]
+            since: Option<String>,
+            /// Only those that were accepted before then.
+            #[param(value_type = Option<DateTime<Utc>>)]
+            until: Option<String>,
+            /// Entries of a page.
+            #[param(minimum = 1, maximum = 200, default = 50)]
+            limit: Option<u32>,
+            /// `next_cursor` of the page before.
+            #[param(pattern = r"^[0-9]{1,17}\.[0-9]{1,18}$")]
+            cursor: Option<String>,
+        }
+
+        impl $name {
+            /// What all lists have, checked, beside what is in `own`.
+            fn narrow(self, own: MessageFilter) -> Result<Page, Problem> {
+                let filter = MessageFilter {
+                    direction: self.direction.map(Into::into),
+                    state: self.state.map(Into::into),
+                    since: moment("since", self.since)?,
+                    until: moment("until", self.until)?,
+                    ..own
+                };
+                Page::of(filter, self.limit, self.cursor)
+            }
+        }
+    };
 }
 
-/// Which dead letters.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct DeadFilter {
-    /// Only those of the channel of this name; of deleted channels of that name, too.
-    #[param(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", example = "chat_1")]
-    pub channel: Option<String>,
-    /// Only those that go this way.
-    #[param(inline)]
-    pub direction: Option<DirectionView>,
-    /// Only those in this state.
-    #[param(inline)]
-    pub state: Option<DeadState>,
-    /// Only those that were accepted then or later.
-    #[param(value_type = Option<DateTime<Utc>>)]
-    pub since: Option<String>,
-    /// Only those that were accepted before then.
-    #[param(value_type = Option<DateTime<Utc>>)]
-    pub until: Option<String>,
-    /// Entries of a page.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    #[param(pattern = r"^[0-9]{1,17}\.[0-9]{1,18}$")]
-    pub cursor: Option<String>,
+query! {
+    /// Which messages.
+    Filter: StateView {
+        /// Only those of the channel of this name; of deleted channels of that name, too.
+        #[param(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", example = "chat_1")]
+        channel,
+        /// Only those of this conversation, as a message shows it.
+        conversation,
+    }
+}
+
+query! {
+    /// Which dead letters.
+    DeadFilter: DeadState {
+        /// Only those of the channel of this name; of deleted channels of that name, too.
+        #[param(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", example = "chat_1")]
+        channel,
+    }
+}
+
+query! {
+    /// Which dead letters, of all users.
+    AllDeadFilter: DeadState {
+        /// Only this user's.
+        #[param(min_length = 1, max_length = 128, pattern = r"^[^\s/\x00-\x1f\x7f]+$", example = "ada")]
+        user,
+    }
 }
 
 /// A page of a list, asked for.
@@ -153,17 +169,10 @@ impl Filter {
     ///
     /// # Errors
     /// 400 for what makes no sense.
-    pub fn page(self) -> Result<Page, Problem> {
-        let filter = MessageFilter {
-            dead: false,
-            channel: channel(self.channel)?,
-            conversation: self.conversation.map(|text| indexable(&text).into_owned()),
-            direction: self.direction.map(Into::into),
-            state: self.state.map(Into::into),
-            since: moment("since", self.since)?,
-            until: moment("until", self.until)?,
-        };
-        Page::of(filter, self.limit, self.cursor)
+    pub fn page(mut self) -> Result<Page, Problem> {
+        let conversation = self.conversation.take().map(|text| indexable(&text).into_owned());
+        let channel = channel(self.channel.take())?;
+        self.narrow(MessageFilter { channel, conversation, ..MessageFilter::default() })
     }
 }
 
@@ -172,17 +181,20 @@ impl DeadFilter {
     ///
     /// # Errors
     /// 400 for what makes no sense.
-    pub fn page(self) -> Result<Page, Problem> {
-        let filter = MessageFilter {
-            dead: true,
-            channel: channel(self.channel)?,
-            conversation: None,
-            direction: self.direction.map(Into::into),
-            state: self.state.map(Into::into),
-            since: moment("since", self.since)?,
-            until: moment("until", self.until)?,
-        };
-        Page::of(filter, self.limit, self.cursor)
+    pub fn page(mut self) -> Result<Page, Problem> {
+        let channel = channel(self.channel.take())?;
+        self.narrow(MessageFilter { dead: true, channel, ..MessageFilter::default() })
+    }
+}
+
+impl AllDeadFilter {
+    /// Checks it; answers whose are meant, too.
+    ///
+    /// # Errors
+    /// 400 for what makes no sense.
+    pub fn page(mut self) -> Result<(Option<UserId>, Page), Problem> {
+        let user = user("user", self.user.take())?;
+        Ok((user, self.narrow(MessageFilter { dead: true, ..MessageFilter::default() })?))
     }
 }
 
@@ -215,6 +227,15 @@ pub fn in_order(filter: &MessageFilter) -> Result<(), Problem> {
 pub fn channel(given: Option<String>) -> Result<Option<InstanceId>, Problem> {
     let parsed = given.map(|name| name.parse::<InstanceId>()).transpose();
     parsed.map_err(|error| Problem::bad_request(format!("\"channel\": {error}")))
+}
+
+/// The one user that is meant, if any.
+///
+/// # Errors
+/// 400 for what can't be one.
+pub fn user(key: &str, given: Option<String>) -> Result<Option<UserId>, Problem> {
+    let parsed = given.map(|user| user.parse::<UserId>()).transpose();
+    parsed.map_err(|error| Problem::bad_request(format!("{key:?}: {error}")))
 }
 
 fn moment(key: &str, given: Option<String>) -> Result<Option<DateTime<Utc>>, Problem> {

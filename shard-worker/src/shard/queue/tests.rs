@@ -169,6 +169,80 @@ async fn a_failing_conversation_holds_one_message_in_memory() {
     assert_eq!(attempt(&mut queue, &lane, later), 2);
 }
 
+/// Works the lane off as its runner does, with these messages still pending in the database; tells their places.
+fn work_off(queue: &mut ShardQueue, lane: &LaneKey, mut pending: Vec<i64>, now: Instant) -> Vec<i64> {
+    let mut seen = Vec::new();
+    loop {
+        match queue.next(lane, now) {
+            Next::Attempt(work) => {
+                seen.push(work.seq);
+                pending.retain(|seq| *seq != work.seq);
+                queue.finished(lane, now);
+            }
+            Next::Load { after, limit } => {
+                let found = pending.iter().filter(|seq| **seq > after).take(limit);
+                let found: Vec<_> = found.map(|seq| work(*seq, "a")).collect();
+                let full = found.len() == limit;
+                queue.loaded(lane, found, full);
+            }
+            Next::WaitUntil(_) => panic!("nothing to wait for"),
+            Next::Finished => return seen,
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_that_arrived_late_is_next_after_a_failure() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    let lane = queue.offer(work(6, "a")).unwrap();
+    queue.offer(work(5, "a"));
+    queue.offer(work(7, "a"));
+    for attempts in 1..=2 {
+        queue.retry(&lane, Work { attempts, ..work(6, "a") }, now);
+    }
+    assert_eq!(work_off(&mut queue, &lane, vec![5, 6, 7], now), [6, 5, 7]);
+}
+
+#[tokio::test]
+async fn one_that_arrives_while_the_lane_waits_is_next() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    let lane = queue.offer(work(6, "a")).unwrap();
+    queue.offer(work(7, "a"));
+    queue.retry(&lane, work(6, "a"), now);
+    queue.offer(work(5, "a"));
+    assert_eq!(work_off(&mut queue, &lane, vec![5, 6, 7], now), [6, 5, 7]);
+}
+
+#[tokio::test]
+async fn many_that_arrive_late_are_all_next() {
+    let now = Instant::now();
+    let (mut queue, last) = (settled(now), 100);
+    let lane = queue.offer(work(last, "a")).unwrap();
+    for seq in (1..last).rev() {
+        queue.offer(work(seq, "a"));
+    }
+    queue.retry(&lane, work(last, "a"), now);
+    queue.offer(work(last + 1, "a"));
+    let expected: Vec<_> = [last].into_iter().chain(1..last).chain([last + 1]).collect();
+    assert_eq!(work_off(&mut queue, &lane, (1..=last + 1).collect(), now), expected);
+}
+
+#[tokio::test]
+async fn one_that_arrives_late_during_a_load_is_loaded_next() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    let lane = queue.offer(work(6, "a")).unwrap();
+    queue.offer(work(7, "a"));
+    queue.retry(&lane, work(6, "a"), now);
+    queue.finished(&lane, now);
+    assert!(matches!(queue.next(&lane, now), Next::Load { after: 6, .. }));
+    queue.offer(work(5, "a"));
+    queue.loaded(&lane, vec![work(7, "a")], false);
+    assert_eq!(work_off(&mut queue, &lane, vec![5, 7, 8], now), [7, 5, 8]);
+}
+
 #[tokio::test]
 async fn what_is_left_during_a_load_is_loaded_next() {
     let now = Instant::now();

@@ -145,3 +145,64 @@ async fn nothing_is_lost_when_the_worker_is_killed() {
         assert!(all.is_sorted_by_key(place), "in order: {all:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_is_told_once_whatever_becomes_of_the_events_behind_it() {
+    let cluster = Cluster::prepare().await;
+    let (_gateway, api) = cluster.gateway().await;
+    let secret = token(16);
+    let channel = api.configure("ada", "hook", "webhook", json!({"secret_env": secret})).await;
+    let hers = Receiver::start().await;
+    let made = destination(&api, "/api/users/ada/destinations", &hers, &["message.received"]).await;
+    for name in ["forgotten", "kept"] {
+        push(&api, &channel, &secret, name).await;
+    }
+    let forget = "with gone as (
+             delete from events where type = 'message.received' and id = (
+                 select min(id) from events where type = 'message.received') returning xact, id)
+         update event_horizon h set xact = gone.xact, id = gone.id from gone";
+    sqlx::query(forget).execute(&mut cluster.database.connect().await).await.unwrap();
+    let error = StatusCode::INTERNAL_SERVER_ERROR;
+    hers.answer_next([StatusCode::OK, error, error]);
+    let _worker = cluster.worker("one", &api.base).await;
+    let deliveries = hers.wait_for(4).await;
+    let told: Vec<Value> = deliveries.iter().map(Delivery::json).collect();
+    let kinds: Vec<_> = told.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["gap", "message.received", "message.received", "message.received"], "{told:?}");
+    assert!(told[1..].iter().all(|event| event["id"] == told[0]["data"]["oldest"]), "{told:?}");
+    let path = format!("/api/users/ada/destinations/{}", made["id"].as_str().unwrap());
+    eventually("the success to be noted", Duration::from_secs(20), async || {
+        let (_, shown) = api.call("GET", &path, None).await;
+        (shown["attempts"] == 0 && shown["last_delivered_at"].is_string()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_slow_destination_has_not_got_yet_goes_to_its_new_url() {
+    const MESSAGES: usize = 30;
+    let cluster = Cluster::prepare().await;
+    let (_gateway, api) = cluster.gateway().await;
+    let secret = token(16);
+    let channel = api.configure("ada", "hook", "webhook", json!({"secret_env": secret})).await;
+    let (former, present) = (Receiver::start().await, Receiver::start().await);
+    former.answer_after(Duration::from_millis(300));
+    let made = destination(&api, "/api/users/ada/destinations", &former, &["message.received"]).await;
+    for n in 0..MESSAGES {
+        push(&api, &channel, &secret, &format!("m{n}")).await;
+    }
+    let _worker = cluster.worker("one", &api.base).await;
+    former.wait_for(2).await;
+    let path = format!("/api/users/ada/destinations/{}", made["id"].as_str().unwrap());
+    let (status, _) = api.call("PUT", &path, Some(json!({"url": present.url()}))).await;
+    assert_eq!(status, StatusCode::OK);
+    let last = eventually("the last event", Duration::from_secs(60), async || {
+        let of_both: HashSet<_> =
+            unique(&former).into_iter().chain(unique(&present)).map(|e| place(&e)).collect();
+        (of_both.len() == MESSAGES).then(|| unique(&former).len())
+    });
+    // The rest of a turn, a second.
+    let former = last.await;
+    assert!(former < MESSAGES / 2, "{former} went to the former URL");
+    assert!(unique(&present).is_sorted_by_key(place));
+}

@@ -1,0 +1,114 @@
+//! Turns at posting events: how many destinations of this worker are served at once, in all and of one owner.
+//!
+//! In a turn a page of events is read and posted for about a second; then whoever waits longest is next. So memory and
+//! sockets are bounded, whatever the number of destinations, and nobody's slow destinations keep another's waiting.
+//! First the turns of one owner are taken, then those of all: who waits for the former holds none of the latter.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use claw_types::UserId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Destinations served at once: as many posts are in flight, and as many pages in memory. As for the backend's webhooks,
+/// it is about our sockets.
+const AT_ONCE: usize = 256;
+/// Of those, destinations of one owner: it takes more than thirty owners whose destinations all answer late to keep
+/// others waiting, and then for the length of a post.
+const OF_ONE: usize = 8;
+
+/// `None` is the operator.
+type Owner = Option<UserId>;
+
+/// The turns of a worker.
+pub(crate) struct Turns {
+    all: Arc<Semaphore>,
+    of_one: usize,
+    owners: Mutex<HashMap<Owner, Arc<Semaphore>>>,
+}
+
+/// A turn; the next one's when it is dropped.
+pub(crate) struct Turn {
+    // Dropped in this order.
+    _all: Option<OwnedSemaphorePermit>,
+    _own: Option<OwnedSemaphorePermit>,
+    _seat: Seat,
+}
+
+/// Has a turn or waits for one.
+struct Seat {
+    turns: Arc<Turns>,
+    owner: Owner,
+    own: Arc<Semaphore>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self::new(AT_ONCE, OF_ONE)
+    }
+}
+
+impl Turns {
+    fn new(at_once: usize, of_one: usize) -> Self {
+        Self { all: Arc::new(Semaphore::new(at_once)), of_one, owners: Mutex::default() }
+    }
+
+    /// Waits for a turn of this owner's.
+    pub(crate) async fn take(self: &Arc<Self>, owner: Option<&UserId>) -> Turn {
+        let seat = self.seat(owner.cloned());
+        // The semaphores are never closed.
+        let own = Arc::clone(&seat.own).acquire_owned().await.ok();
+        let all = Arc::clone(&self.all).acquire_owned().await.ok();
+        Turn { _all: all, _own: own, _seat: seat }
+    }
+
+    fn seat(self: &Arc<Self>, owner: Owner) -> Seat {
+        let mut owners = self.owners();
+        let own = owners.entry(owner.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.of_one)));
+        Seat { turns: Arc::clone(self), owner, own: Arc::clone(own) }
+    }
+
+    fn owners(&self) -> MutexGuard<'_, HashMap<Owner, Arc<Semaphore>>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut owners = self.turns.owners();
+        // The map's and this one: nobody else of this owner is left.
+        if Arc::strong_count(&self.own) <= 2 {
+            owners.remove(&self.owner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_owner_does_not_take_all_turns_and_none_is_remembered() {
+        let turns = Arc::new(Turns::new(3, 2));
+        let (ada, bob): (UserId, UserId) = ("ada".parse().unwrap(), "bob".parse().unwrap());
+        let first = turns.take(Some(&ada)).await;
+        let second = turns.take(Some(&ada)).await;
+        let mut waits = Box::pin(turns.take(Some(&ada)));
+        assert!(waits.as_mut().now_or_never().is_none(), "she has as many as one may have");
+        let his = turns.take(Some(&bob)).now_or_never().expect("a turn at once, before her third");
+        let mut ours = Box::pin(turns.take(None));
+        assert!(ours.as_mut().now_or_never().is_none(), "there are no more");
+        drop(first);
+        let ours = ours.now_or_never().expect("who waits for all alone comes before who waits for two");
+        assert!(waits.as_mut().now_or_never().is_none());
+        drop(his);
+        let third = waits.now_or_never().expect("her turn");
+        let gives_up = turns.take(Some(&bob));
+        assert!(gives_up.now_or_never().is_none());
+        drop((second, third, ours));
+        assert!(turns.owners().is_empty());
+        assert_eq!(turns.all.available_permits(), 3);
+    }
+}
