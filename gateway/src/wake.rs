@@ -152,7 +152,7 @@ pub async fn accept(
     if let Some(once) = once
         && let Some(before) = app.store.woken(&user, once).await?
     {
-        return Ok(answer(call.mode, before));
+        return Ok(answer(call.mode, &before));
     }
     let found = find(app, &user, &call.place).await?;
     if call.deliver == Some(true) && found.is_none() {
@@ -175,11 +175,11 @@ pub async fn accept(
     if let Some(work) = &woken.work {
         app.bus.publish_work(work).await;
     }
-    Ok(answer(call.mode, woken))
+    Ok(answer(call.mode, &woken))
 }
 
-fn answer(mode: Mode, woken: claw_store::Woken) -> (StatusCode, Json<Woken>) {
-    let claw_store::Woken { id, due_at, duplicate, .. } = woken;
+fn answer(mode: Mode, woken: &claw_store::Woken) -> (StatusCode, Json<Woken>) {
+    let &claw_store::Woken { id, due_at, duplicate, .. } = woken;
     (StatusCode::ACCEPTED, Json(Woken { status: "accepted", mode, id, due_at, duplicate }))
 }
 

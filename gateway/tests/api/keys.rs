@@ -58,16 +58,16 @@ async fn no_key_makes_one_that_may_more_than_itself() {
     let wanted = json!({"name": "maker", "scopes": ["manage"], "expires_at": "2999-01-01T00:00:00Z"});
     let maker = gateway.call("POST", "/api/keys", wanted).await.expect(201);
     let maker = maker["key"].as_str().unwrap();
-    let make = async |more: Value| {
+    let ask = async |more: Value| {
         let mut body = json!({"name": "made"});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         gateway.call_as(maker, "POST", "/api/keys", body).await
     };
-    let said = make(json!({"scopes": ["manage", "read"]})).await.problem(403);
+    let said = ask(json!({"scopes": ["manage", "read"]})).await.problem(403);
     assert!(said.contains("lacks the scope \"read\""), "{said}");
-    let said = make(json!({"expires_at": "2999-01-01T00:00:01Z"})).await.problem(403);
+    let said = ask(json!({"expires_at": "2999-01-01T00:00:01Z"})).await.problem(403);
     assert!(said.contains("\"expires_at\" is later than the end"), "{said}");
-    let made = make(json!({"user_id": "ada"})).await.expect(201);
+    let made = ask(json!({"user_id": "ada"})).await.expect(201);
     assert_eq!((&made["scopes"], &made["expires_at"]), (&json!(["manage"]), &json!("2999-01-01T00:00:00Z")));
     assert!(made["created_by"].as_str().unwrap().starts_with("key maker ("), "{made}");
     let keys = gateway.call("GET", "/api/keys", Value::Null).await.expect(200);
