@@ -154,8 +154,8 @@ impl Bus {
     /// When the client is closed.
     pub async fn subscribe_media(&self) -> Result<Frames, Error> {
         let (subject, losses) = (self.subjects.media(), self.losses.subscribe());
-        let subscribed = self.client.queue_subscribe(subject.clone(), "gateways".to_owned()).await;
-        let subscriber = subscribed.map_err(|source| Error::Subscribe { subject, source })?;
+        let made = self.client.queue_subscribe(subject.clone(), "gateways".to_owned()).await;
+        let subscriber = made.map_err(|source| Error::Subscribe { subject, source })?;
         Ok(Frames { subscriber, losses })
     }
 

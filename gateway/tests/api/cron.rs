@@ -466,7 +466,7 @@ async fn a_test_that_is_repeated_under_its_key_is_the_same_run() {
     assert_eq!(gateway.pending().await.len(), 1);
     gateway.call("PUT", "/api/users/ada/channels/hook", json!({"enabled": false})).await.expect(200);
     let refused = async || {
-        let told = run(&other, &format!("k-{}", uuid::Uuid::new_v4())).await.expect(200);
+        let told = test(&gateway, &other).await;
         (told["status"] == "error").then_some(())
     };
     claw_testkit::eventually("it is refused", Duration::from_secs(10), refused).await;

@@ -1,4 +1,4 @@
-//! Fenced code blocks, by the rules of CommonMark (<https://spec.commonmark.org/0.31.2/#fenced-code-blocks>).
+//! Fenced code blocks, by the rules of the standard (<https://spec.commonmark.org/0.31.2/#fenced-code-blocks>).
 //!
 //! Only as much of them as a text that is cut or added to needs: which one is open at its end. Blocks within quotes and
 //! lists are not looked into.

@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(upload.watch(pending::<()>()).await, None);
         let slow = async {
             for _ in 0..10 {
-                tokio::time::sleep(STALL - Duration::from_secs(1)).await;
+                tokio::time::sleep(STALL.mul_f64(0.9)).await;
                 upload.0.notify_one();
             }
             "done"
