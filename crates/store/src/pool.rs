@@ -46,6 +46,9 @@ impl Store {
             ("enable_seqscan", "off"),
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
+            // What is switched off costs 10,000,000,000 in a plan that can't do without it. A plan of such a cost would be
+            // compiled first, for more than a second, to run for less than a millisecond.
+            ("jit", "off"),
         ]);
         // The pool would only say that it timed out; one connection by itself says why.
         let mut first = PgConnection::connect_with(&options).await?;
@@ -112,4 +115,24 @@ async fn app_role(conn: &mut PgConnection) -> Result<bool> {
         sqlx::query(sqlx::AssertSqlSafe(create)).execute(conn).await?;
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_testkit::TestDatabase;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_plan_is_compiled() {
+        let db = TestDatabase::create().await;
+        let store = Store::connect(db.url(), "test", 2).await.unwrap();
+        for pool in [&store.pool, &store.tenants] {
+            let plan =
+                "explain (analyze) select * from pg_class a, pg_class b order by a.relname, b.oid limit 1";
+            let plan: Vec<String> = sqlx::query_scalar(plan).fetch_all(pool).await.unwrap();
+            let plan = plan.join("\n");
+            assert!(plan.contains("cost=10000000000") && !plan.contains("JIT"), "{plan}");
+        }
+    }
 }
