@@ -108,6 +108,8 @@ def test_a_hook_from_its_making_to_its_end(client, user, hook, settings, receive
     renewed = client.renew_hook_secret(user, name)
     assert renewed["secret"] != hook["secret"]
     assert post(settings, hook, body, hook["secret"]).status_code == 401
+    # A stranger is answered before the call is noted.
+    eventually(lambda: len(client.hook_deliveries(user, name)["deliveries"]) == 2, what="the refused call to be noted")
     page = client.hook_deliveries(user, name)
     assert_fits(page, models.HookDeliveries)
     assert_fits(page["deliveries"][0], models.HookDelivery)
