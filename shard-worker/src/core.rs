@@ -139,10 +139,12 @@ impl Core {
     ) -> claw_store::Result<()> {
         match self.writer.accept(message).await? {
             Accepted::New(work) => {
-                if work.media.is_some() {
-                    self.bus.publish_media(work.id).await;
-                }
+                let (id, has_media) = (work.id, work.media.is_some());
                 self.offer(shard, *work);
+                // Last: NATS may be slow, and the message must not wait for it.
+                if has_media {
+                    self.bus.publish_media(id).await;
+                }
             }
             Accepted::Duplicate(_) => {}
         }

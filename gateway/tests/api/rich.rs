@@ -177,6 +177,9 @@ async fn what_is_done_to_a_message_is_done_once_under_its_key() {
     assert_eq!(stored(&gateway).await.len(), 3);
     let other = call("PATCH", &ours, "PATCH", &json!({"message": "other"})).await;
     assert_eq!((other.problem(422), stored(&gateway).await.len()), (other.problem(422), 3));
+    let in_chat = |chat: &str| format!("{CHAT}/messages/p-9?recipient={chat}");
+    call("DELETE", &in_chat("a"), "chat", &Value::Null).await.expect(202);
+    call("DELETE", &in_chat("b"), "chat", &Value::Null).await.problem(422);
     // What is in the way now was not when the first call was stored.
     let retried = "update messages set state = 'pending', finished_at = null where direction = 'out'";
     sqlx::query(retried).execute(&mut conn).await.unwrap();

@@ -50,6 +50,8 @@ pub async fn handle(
     Query(place): Query<Place>,
 ) -> Result<Response, Problem> {
     let known = dispatch::channel(&app, &path.channel).await?;
+    // There is no body; what is asked for is in the path and the query.
+    let asked = serde_json::to_vec(&(&place.recipient, &place.thread_id))?;
     let (recipient, thread_id) = (place.recipient.map(Ident), place.thread_id.map(Ident));
     let target = target(&app, &known, &path, recipient.as_ref(), thread_id.as_ref()).await;
     let message = target.and_then(Target::ours).and_then(|target| {
@@ -60,6 +62,6 @@ pub async fn handle(
             ..Outbound::default()
         })
     });
-    let once = Once { key: key.as_deref(), digest: path.digest(&[]) };
+    let once = Once { key: key.as_deref(), digest: path.digest(&asked) };
     Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())
 }
