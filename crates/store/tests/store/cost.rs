@@ -1,5 +1,4 @@
-//! What accepting and settling costs. Run by hand, for the figures of docs/adr/0004:
-//! `cargo test --release -p claw-store --test store -- --ignored cost --nocapture`
+//! What accepting and settling costs: `make cost`, for the figures of docs/adr/0004.
 
 use std::time::Instant;
 
