@@ -11,7 +11,7 @@ use claw_runtime::{Batcher, Clock, Ids, Lifecycle, Random};
 use claw_secrets::Purpose;
 use claw_store::{Accepted, MessageWriter, NewMessage, Sighting, Store, Vault};
 use claw_types::{ChannelId, ShardId, Work};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::deliver::backend::Backend;
@@ -43,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) sweep: Notify,
     pub(crate) lease: Deadline,
     pub(crate) draining: AtomicBool,
+    /// Whether an operator wants this worker to own nothing; `placement` acts on it.
+    pub(crate) drain_wanted: watch::Sender<bool>,
     owned: RwLock<HashMap<ShardId, Arc<Shard>>>,
 }
 
@@ -105,6 +107,7 @@ impl Core {
             sweep: Notify::new(),
             lease: Deadline::default(),
             draining: AtomicBool::new(false),
+            drain_wanted: watch::Sender::new(false),
             owned: RwLock::default(),
         }
     }
