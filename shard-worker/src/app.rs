@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::core::Core;
 use crate::deliver::backend::Backend;
+use crate::ports::Postgres;
 use crate::service::Service;
 use crate::{placement, tasks};
 
@@ -63,7 +64,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
     let client = operator_client(settings.backend.webhook_timeout())?;
     let backend = Backend::new(client, webhook, secret.expose_secret(), Arc::clone(&joined.clock));
     let vault = Vault::new(Arc::clone(&joined.keys.master), Arc::clone(&joined.random));
-    let core = Arc::new(Core::new(
+    let core = Core::new(
         joined.member.name.clone(),
         joined.store,
         joined.bus,
@@ -73,10 +74,10 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
         backend,
         settings.backend.public_url(),
         lifecycle,
-    ));
-    let placement = placement::run(Arc::clone(&core), joined.lease_url, joined.member, joined.shards);
-    lifecycle.spawn("placement", placement);
-    lifecycle.spawn("sweep", tasks::sweep::run(Arc::clone(&core)));
+    );
+    let leases = Arc::new(Postgres { url: joined.lease_url, member: joined.member });
+    lifecycle.spawn("placement", placement::run(Arc::clone(&core.pipeline), leases, joined.shards));
+    lifecycle.spawn("sweep", tasks::sweep::run(Arc::clone(&core.pipeline)));
     lifecycle.spawn("changes", tasks::changes::listen(Arc::clone(&core)));
     lifecycle.spawn("destinations", tasks::destinations::run(Arc::clone(&core)));
     lifecycle.spawn("changed rows", tasks::changes::look(Arc::clone(&core)));

@@ -1,28 +1,27 @@
-//! What every part of the worker shares.
+//! The worker's insides: the pipeline, and what connects it to the real world.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::ops::Deref;
+use std::sync::{Arc, Weak};
 
+use async_trait::async_trait;
 use claw_bus::Bus;
 use claw_channels::Deps;
-use claw_runtime::{Batcher, Clock, Ids, Lifecycle, Random};
+use claw_runtime::{Batcher, Clock, Ids, Lifecycle};
 use claw_secrets::Purpose;
 use claw_store::{Accepted, MessageWriter, NewMessage, Sighting, Store, Vault};
-use claw_types::{ChannelId, ShardId, Work};
-use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
+use claw_types::{ChannelId, Direction, Work};
 
+use crate::channels::supervisor;
 use crate::deliver::backend::Backend;
-use crate::deliver::lane;
 use crate::deliver::turns::Turns;
-use crate::outcomes::Outcomes;
+use crate::deliver::{Attempt, inbound, outbound};
+use crate::pipeline::Pipeline;
+use crate::ports::{Acts, Database};
 use crate::shard::Shard;
 
-/// The worker's insides.
+/// The worker's insides. What it shares with the simulated one is [`Pipeline`], to which it dereferences.
 pub(crate) struct Core {
-    pub(crate) name: String,
+    pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) store: Store,
     pub(crate) writer: MessageWriter,
     pub(crate) sightings: Batcher<Sighting, bool, claw_store::Error>,
@@ -30,42 +29,39 @@ pub(crate) struct Core {
     pub(crate) vault: Vault,
     pub(crate) ids: Ids,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) random: Arc<dyn Random>,
     pub(crate) deps: Deps,
     pub(crate) backend: Backend,
-    pub(crate) outcomes: Outcomes,
     pub(crate) turns: Arc<Turns>,
-    pub(crate) lifecycle: Lifecycle,
     pub(crate) media_key: [u8; 32],
     /// Without a slash at the end.
     pub(crate) public_url: String,
-    /// Rung when a shard wants a sweep now.
-    pub(crate) sweep: Notify,
-    pub(crate) lease: Deadline,
-    pub(crate) draining: AtomicBool,
-    /// Whether an operator wants this worker to own nothing; `placement` acts on it.
-    pub(crate) drain_wanted: watch::Sender<bool>,
-    owned: RwLock<HashMap<ShardId, Arc<Shard>>>,
 }
 
-/// Until when the lease may be relied on without asking the database.
-#[derive(Debug, Default)]
-pub(crate) struct Deadline(Mutex<Option<Instant>>);
+impl Deref for Core {
+    type Target = Pipeline;
 
-impl Deadline {
-    /// Renewed: good for this long after `asked`, the moment *before* the question was sent.
-    pub(crate) fn renew(&self, asked: Instant, good_for: Duration) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked + good_for);
+    fn deref(&self) -> &Pipeline {
+        &self.pipeline
+    }
+}
+
+/// What the pipeline asks for, done by the core that holds it.
+struct Doing(Weak<Core>);
+
+#[async_trait]
+impl Acts for Doing {
+    async fn attend(&self, _pipeline: &Arc<Pipeline>, shard: Arc<Shard>) {
+        if let Some(core) = self.0.upgrade() {
+            supervisor::run(core, shard).await;
+        }
     }
 
-    /// Gone.
-    pub(crate) fn revoke(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// Whether the lease is good right now; asked before everything that others can see.
-    pub(crate) fn holds(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
+    async fn attempt(&self, _pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, work: &mut Work) -> Attempt {
+        let Some(core) = self.0.upgrade() else { return Attempt::NotOurs };
+        match work.direction {
+            Direction::In => inbound::attempt(&core, shard, work).await,
+            Direction::Out => outbound::attempt(&core, shard, work).await,
+        }
     }
 }
 
@@ -81,57 +77,33 @@ impl Core {
         backend: Backend,
         public_url: String,
         lifecycle: &Lifecycle,
-    ) -> Self {
+    ) -> Arc<Self> {
         let observing = store.clone();
         let sightings = Batcher::start(lifecycle, "observe", 500, move |batch: Vec<Sighting>| {
             let store = observing.clone();
             async move { store.channels_observe(&batch).await }
         });
-        Self {
-            name,
-            writer: MessageWriter::start(&store, lifecycle),
-            sightings,
-            store,
-            bus,
-            ids,
-            clock: Arc::clone(&deps.clock),
-            random: Arc::clone(&deps.random),
-            deps,
-            backend,
-            outcomes: Outcomes::default(),
-            turns: Arc::default(),
-            lifecycle: lifecycle.clone(),
-            media_key: vault.key().derive(Purpose::MediaUrl),
-            public_url,
-            vault,
-            sweep: Notify::new(),
-            lease: Deadline::default(),
-            draining: AtomicBool::new(false),
-            drain_wanted: watch::Sender::new(false),
-            owned: RwLock::default(),
-        }
-    }
-
-    /// The shard, if it is ours.
-    pub(crate) fn shard(&self, id: ShardId) -> Option<Arc<Shard>> {
-        self.owned.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
-    }
-
-    /// Every shard that is ours.
-    pub(crate) fn shards(&self) -> Vec<Arc<Shard>> {
-        self.owned.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-
-    pub(crate) fn own(&self, shard: Arc<Shard>) {
-        self.owned.write().unwrap_or_else(PoisonError::into_inner).insert(shard.id, shard);
-    }
-
-    pub(crate) fn disown(&self, id: ShardId) {
-        self.owned.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        let writer = MessageWriter::start(&store, lifecycle);
+        let log = Arc::new(Database { store: store.clone(), writer: writer.clone() });
+        Arc::new_cyclic(|core| {
+            let (road, acts) = (Arc::clone(&bus), Arc::new(Doing(core.clone())));
+            let random = Arc::clone(&deps.random);
+            Self {
+                pipeline: Arc::new(Pipeline::new(name, log, road, acts, random, lifecycle)),
+                writer,
+                sightings,
+                store,
+                bus,
+                ids,
+                clock: Arc::clone(&deps.clock),
+                deps,
+                backend,
+                turns: Arc::default(),
+                media_key: vault.key().derive(Purpose::MediaUrl),
+                public_url,
+                vault,
+            }
+        })
     }
 
     /// Commits a message of one of our shards and sets out to deliver it.
@@ -143,7 +115,7 @@ impl Core {
         match self.writer.accept(message).await? {
             Accepted::New(work) => {
                 let (id, has_media) = (work.id, work.media.is_some());
-                self.offer(shard, *work);
+                self.pipeline.offer(shard, *work);
                 // Last: NATS may be slow, and the message must not wait for it.
                 if has_media {
                     self.bus.publish_media(id).await;
@@ -152,14 +124,6 @@ impl Core {
             Accepted::Duplicate(_) => {}
         }
         Ok(())
-    }
-
-    /// Queues a committed message; starts its lane's runner if it has none.
-    pub(crate) fn offer(self: &Arc<Self>, shard: &Arc<Shard>, work: Work) {
-        let start = shard.queue().offer(work);
-        if let Some(key) = start {
-            lane::start(self, shard, key);
-        }
     }
 
     /// What a channel of ours is made with.

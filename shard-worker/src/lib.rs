@@ -1,5 +1,7 @@
 //! The shard-worker: owns adapter connections and is the single writer of its shards.
 //!
+//! - `pipeline` is what placement, queues and deliveries share; `ports` is all it asks of the world, so that a simulation
+//!   can run it.
 //! - `placement` decides which shards are ours and holds the lease on them.
 //! - `shard` is one owned shard: its claim and the window on its messages.
 //! - `tasks` feed it: what NATS brings, what a sweep finds, which channels changed.
@@ -13,9 +15,13 @@ mod channels;
 mod core;
 mod deliver;
 mod outcomes;
-mod placement;
+pub mod pipeline;
+pub mod placement;
+pub mod ports;
 mod service;
-mod shard;
+pub mod shard;
 mod tasks;
 
 pub use app::{Error, start};
+pub use deliver::Attempt;
+pub use tasks::sweep;

@@ -61,6 +61,7 @@ impl Lifecycle {
             let hard = this.hard.clone();
             let guarded = AssertUnwindSafe(task).catch_unwind();
             tokio::select! {
+                biased;
                 result = guarded => if result.is_err() {
                     this.fail(format!("the task {name:?} panicked"));
                 },

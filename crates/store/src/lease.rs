@@ -26,6 +26,9 @@ const DUTY: i32 = 0x0C1A_0003;
 /// A heartbeat older than this, by database time, is a dead or frozen process's.
 const STALE: &str = "6 seconds";
 
+/// A member that joined longer ago than this, by database time, has settled.
+const SETTLED: &str = "3 seconds";
+
 /// A process that takes part in the cluster.
 #[derive(Debug, Clone)]
 pub struct Member {
@@ -48,6 +51,8 @@ pub struct Peer {
     pub name: String,
     /// Its share.
     pub weight: f64,
+    /// Whether it has been there for a while: shards that somebody holds are given to it only then.
+    pub settled: bool,
 }
 
 /// A shard that was just claimed.
@@ -131,7 +136,7 @@ impl Lease {
             return Err(Error::NameTaken(self.member.name.clone()));
         }
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select name, weight from members m
+            "select name, weight, started_at < now() - interval '{SETTLED}' as settled from members m
              where role = 'worker' and not draining and heartbeat_at > now() - interval '{STALE}'
                and exists (select 1 from pg_locks l
                            where l.locktype = 'advisory' and l.granted and l.classid::bigint = $1
@@ -142,7 +147,10 @@ impl Lease {
         .fetch_all(&mut self.conn)
         .await?;
         rows.iter()
-            .map(|row| Ok(Peer { name: row.try_get("name")?, weight: row.try_get("weight")? }))
+            .map(|row| {
+                let (name, weight) = (row.try_get("name")?, row.try_get("weight")?);
+                Ok(Peer { name, weight, settled: row.try_get("settled")? })
+            })
             .collect()
     }
 
@@ -220,13 +228,14 @@ impl Lease {
         Ok(rows.len())
     }
 
-    /// From now on the others plan without this process.
+    /// Whether the others plan without this process from now on.
     ///
     /// # Errors
     /// When the connection failed.
-    pub async fn drain(&mut self) -> Result<()> {
-        sqlx::query("update members set draining = true where name = $1")
+    pub async fn set_draining(&mut self, draining: bool) -> Result<()> {
+        sqlx::query("update members set draining = $2 where name = $1")
             .bind(&self.member.name)
+            .bind(draining)
             .execute(&mut self.conn)
             .await?;
         Ok(())

@@ -14,7 +14,7 @@ use claw_types::MessageState;
 
 /// What an attempt came to.
 #[derive(Debug)]
-pub(crate) enum Attempt {
+pub enum Attempt {
     /// It is over: this is the message's last state.
     Over {
         /// Which.

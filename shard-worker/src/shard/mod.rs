@@ -60,8 +60,9 @@ impl Shard {
         let hard = self.hard.clone();
         self.tasks.spawn(async move {
             tokio::select! {
-                () = task => {}
+                biased;
                 () = hard.cancelled() => {}
+                () = task => {}
             }
         });
     }

@@ -3,4 +3,4 @@
 pub(crate) mod changes;
 pub(crate) mod destinations;
 pub(crate) mod published;
-pub(crate) mod sweep;
+pub mod sweep;

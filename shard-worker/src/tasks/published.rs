@@ -3,20 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use claw_bus::{Gaps, Numbered, Subscription};
+use claw_bus::{Gaps, Numbered};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use tracing::warn;
 
-use crate::core::Core;
+use crate::pipeline::Pipeline;
 use crate::shard::Shard;
 
 /// Listens for a shard from now on, and then lets its first sweep begin: what is published before the subscription
 /// stands is found by the sweep, what comes after by this.
-pub(crate) async fn run(core: Arc<Core>, shard: Arc<Shard>) {
+pub(crate) async fn run(pipeline: Arc<Pipeline>, shard: Arc<Shard>) {
     while !shard.stopping().is_cancelled() {
-        match core.bus.subscribe_work(shard.id).await {
+        match pipeline.road.work(shard.id).await {
             Ok(subscription) => {
-                core.bus.flush().await;
-                listen(&core, &shard, subscription).await;
+                pipeline.road.flush().await;
+                listen(&pipeline, &shard, subscription).await;
             }
             Err(error) => warn!(shard = %shard.id, "can't listen to NATS, sweeping only: {error}"),
         }
@@ -27,27 +29,32 @@ pub(crate) async fn run(core: Arc<Core>, shard: Arc<Shard>) {
     }
 }
 
-async fn listen(core: &Arc<Core>, shard: &Arc<Shard>, mut subscription: Subscription) {
+async fn listen(
+    pipeline: &Arc<Pipeline>,
+    shard: &Arc<Shard>,
+    mut subscription: BoxStream<'static, Numbered>,
+) {
     let mut gaps = Gaps::default();
     loop {
         let numbered = tokio::select! {
-            numbered = subscription.next() => numbered,
+            biased;
             () = shard.stopping().cancelled() => return,
+            numbered = subscription.next() => numbered,
         };
         let Some(numbered) = numbered else { return };
-        take(core, shard, &mut gaps, numbered);
+        take(pipeline, shard, &mut gaps, numbered);
     }
 }
 
-fn take(core: &Arc<Core>, shard: &Arc<Shard>, gaps: &mut Gaps, numbered: Numbered) {
+fn take(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, gaps: &mut Gaps, numbered: Numbered) {
     let missed = gaps.missed_before(numbered.publisher, numbered.number);
     match numbered.work {
         // A message for another shard is somebody's mistake; the sweep of its own shard finds it.
         Some(work) if work.shard != shard.id => {}
-        Some(work) if !missed => core.offer(shard, work),
+        Some(work) if !missed => pipeline.offer(shard, work),
         _ => shard.queue().leave_to_sweep(),
     }
     if shard.queue().wants_sweep() {
-        core.sweep.notify_one();
+        pipeline.sweep.notify_one();
     }
 }

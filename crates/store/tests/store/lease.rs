@@ -47,7 +47,7 @@ async fn only_live_workers_count() {
     assert_eq!(names().await, ["one", "three", "two"]);
     // A crash: the connection goes, the row stays.
     drop(two);
-    three.drain().await.unwrap();
+    three.set_draining(true).await.unwrap();
     eventually("only one to be left", Duration::from_secs(10), async || {
         (names().await == ["one"]).then_some(())
     })

@@ -1,0 +1,249 @@
+//! One lease connection's time: what is held under it, claimed, given back, and dropped when it is lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use claw_store::{Error, chain};
+use claw_types::{ShardCount, ShardId};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{info, warn};
+
+use super::plan::Planner;
+use super::{CALL_LIMIT, COALESCE, EVERY, GOOD_FOR, HAND_OVER, IN_MOTION, LEAVE_GENTLY};
+use crate::pipeline::Pipeline;
+use crate::ports::LeaseConnection;
+use crate::shard::Shard;
+use crate::tasks::published;
+
+pub(super) struct Holder<'a> {
+    pipeline: &'a Arc<Pipeline>,
+    lease: Box<dyn LeaseConnection>,
+    planner: Planner,
+    held: BTreeMap<ShardId, Arc<Shard>>,
+    /// Being stopped; still locked, so nobody else may begin.
+    releasing: BTreeMap<ShardId, Arc<Shard>>,
+    stopped: (mpsc::UnboundedSender<ShardId>, mpsc::UnboundedReceiver<ShardId>),
+    look: Arc<Notify>,
+    drain_wanted: watch::Receiver<bool>,
+    /// Since when everything is being given away.
+    leaving: Option<Instant>,
+}
+
+impl<'a> Holder<'a> {
+    pub(super) fn new(
+        pipeline: &'a Arc<Pipeline>,
+        lease: Box<dyn LeaseConnection>,
+        shards: ShardCount,
+        look: Arc<Notify>,
+    ) -> Self {
+        let mut drain_wanted = pipeline.drain_wanted.subscribe();
+        // What was wanted before counts for this connection, too.
+        drain_wanted.mark_changed();
+        Self {
+            pipeline,
+            lease,
+            planner: Planner::new(pipeline.name.clone(), shards),
+            held: BTreeMap::new(),
+            releasing: BTreeMap::new(),
+            stopped: mpsc::unbounded_channel(),
+            look,
+            drain_wanted,
+            leaving: None,
+        }
+    }
+
+    /// Until the worker is to stop (`Ok`) or the lease is lost.
+    pub(super) async fn hold(&mut self) -> Result<(), Error> {
+        let soft = self.pipeline.lifecycle.soft();
+        let mut tick = tokio::time::interval(EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let look = Arc::clone(&self.look);
+        let mut released = Vec::new();
+        self.pipeline.road.tell_members().await;
+        loop {
+            tokio::select! {
+                biased;
+                () = soft.cancelled() => return Ok(()),
+                _ = self.stopped.1.recv_many(&mut released, usize::MAX) => {
+                    self.give_back(std::mem::take(&mut released)).await?;
+                }
+                Ok(()) = self.drain_wanted.changed() => {
+                    let wanted = *self.drain_wanted.borrow_and_update();
+                    self.set_leaving(wanted).await?;
+                }
+                _ = tick.tick() => {}
+                () = news(&look) => {}
+            }
+            self.turn().await?;
+        }
+    }
+
+    async fn set_leaving(&mut self, leaving: bool) -> Result<(), Error> {
+        if leaving == self.leaving.is_some() {
+            return Ok(());
+        }
+        in_time(self.lease.set_draining(leaving)).await?;
+        self.leaving = leaving.then(Instant::now);
+        self.pipeline.draining.store(leaving, Ordering::Relaxed);
+        let what = if leaving { "giving every shard away" } else { "taking shards again" };
+        info!("draining: {what}");
+        self.pipeline.road.tell_members().await;
+        Ok(())
+    }
+
+    /// Says that we live, and does what follows from who else does.
+    async fn turn(&mut self) -> Result<(), Error> {
+        let asked = Instant::now();
+        let peers = in_time(self.lease.heartbeat()).await?;
+        // Whoever asked the deadline meanwhile has stopped for good, so it can't be extended afterwards.
+        if !self.held.is_empty() && !self.pipeline.lease.holds() {
+            return Err(Error::NotCommitted(
+                "the heartbeat was answered after the lease had lapsed".to_owned(),
+            ));
+        }
+        self.pipeline.lease.renew(asked, GOOD_FOR);
+        self.planner.update(peers);
+        self.follow_plan().await
+    }
+
+    async fn follow_plan(&mut self) -> Result<(), Error> {
+        // A shard that stopped by itself met a newer claim of somebody else's.
+        let stopped = self.held.values().filter(|shard| shard.stopping().is_cancelled());
+        for shard in stopped.map(|shard| shard.id).collect::<Vec<_>>() {
+            self.begin_release(shard);
+        }
+        let room = match self.leaving {
+            Some(since) if since.elapsed() > LEAVE_GENTLY => usize::MAX,
+            _ => IN_MOTION.saturating_sub(self.releasing.len()),
+        };
+        let held = self.held.keys().copied();
+        let releasing: BTreeSet<ShardId> = self.releasing.keys().copied().collect();
+        let plan = self.planner.plan(held, &releasing, self.leaving.is_some(), room);
+        for shard in plan.release {
+            self.begin_release(shard);
+        }
+        if plan.claim.is_empty() { Ok(()) } else { self.claim(&plan.claim).await }
+    }
+
+    async fn claim(&mut self, missing: &[ShardId]) -> Result<(), Error> {
+        let claimed = in_time(self.lease.claim(missing)).await?;
+        if claimed.len() < missing.len() {
+            let left: Vec<ShardId> =
+                missing.iter().filter(|shard| claimed.iter().all(|c| c.shard != **shard)).copied().collect();
+            let broken = in_time(self.lease.break_frozen(&left)).await?;
+            if broken > 0 {
+                warn!(sessions = broken, "ended {broken} sessions of workers that have not been heard of");
+            }
+        }
+        for claim in &claimed {
+            self.begin(&Arc::new(Shard::new(claim.shard, claim.epoch)));
+        }
+        if !claimed.is_empty() {
+            info!(
+                claimed = claimed.len(),
+                held = self.held.len(),
+                "claimed {} shards, holding {}",
+                claimed.len(),
+                self.held.len()
+            );
+            self.pipeline.sweep.notify_one();
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, shard: &Arc<Shard>) {
+        self.held.insert(shard.id, Arc::clone(shard));
+        self.pipeline.own(Arc::clone(shard));
+        shard.spawn(published::run(Arc::clone(self.pipeline), Arc::clone(shard)));
+        let (pipeline, owned) = (Arc::clone(self.pipeline), Arc::clone(shard));
+        shard.spawn(async move { pipeline.acts.attend(&pipeline, owned).await });
+    }
+
+    /// Stops a shard in the background; its lock is kept until it has stopped.
+    fn begin_release(&mut self, id: ShardId) {
+        let Some(shard) = self.held.remove(&id) else { return };
+        self.releasing.insert(id, Arc::clone(&shard));
+        self.pipeline.disown(id);
+        let stopped = self.stopped.0.clone();
+        self.pipeline.lifecycle.spawn("release a shard", async move {
+            shard.stop(HAND_OVER).await;
+            // The holder is gone only when the lease is, and then there is nothing to give back.
+            let _gone = stopped.send(shard.id);
+        });
+    }
+
+    async fn give_back(&mut self, shards: Vec<ShardId>) -> Result<(), Error> {
+        in_time(self.lease.release(&shards)).await?;
+        for shard in &shards {
+            self.releasing.remove(shard);
+        }
+        info!(
+            released = shards.len(),
+            held = self.held.len(),
+            "gave {} shards back, holding {}",
+            shards.len(),
+            self.held.len()
+        );
+        self.pipeline.road.tell_members().await;
+        Ok(())
+    }
+
+    /// The lease is lost: nothing may run for our shards any more.
+    pub(super) async fn drop_everything(&mut self) {
+        self.pipeline.lease.revoke();
+        let (held, releasing) = (std::mem::take(&mut self.held), std::mem::take(&mut self.releasing));
+        for shard in held.values().chain(releasing.values()) {
+            self.pipeline.disown(shard.id);
+            shard.abort();
+        }
+        for shard in held.values().chain(releasing.values()) {
+            shard.stop(Duration::ZERO).await;
+        }
+    }
+
+    /// The worker stops: hand everything over, then go. The heartbeat goes on meanwhile.
+    pub(super) async fn leave(mut self) {
+        if let Err(error) = self.hand_over().await {
+            warn!("leaving without a proper hand-over: {}", chain(&error));
+            self.drop_everything().await;
+        }
+        self.pipeline.lease.revoke();
+        if let Err(error) = in_time(self.lease.close()).await {
+            warn!("closing the lease failed: {}", chain(&error));
+        }
+        self.pipeline.road.tell_members().await;
+        self.pipeline.road.flush().await;
+    }
+
+    async fn hand_over(&mut self) -> Result<(), Error> {
+        self.set_leaving(true).await?;
+        self.turn().await?;
+        let mut tick = tokio::time::interval(EVERY);
+        let mut released = Vec::new();
+        while !(self.held.is_empty() && self.releasing.is_empty()) {
+            tokio::select! {
+                biased;
+                _ = self.stopped.1.recv_many(&mut released, usize::MAX) => {
+                    self.give_back(std::mem::take(&mut released)).await?;
+                    self.follow_plan().await?;
+                }
+                _ = tick.tick() => self.turn().await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Somebody says that the membership changed; what others say right after it is the same news.
+async fn news(bell: &Notify) {
+    bell.notified().await;
+    tokio::time::sleep(COALESCE).await;
+}
+
+async fn in_time<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let answered = tokio::time::timeout(CALL_LIMIT, call).await;
+    answered.unwrap_or_else(|_| Err(Error::NotCommitted("the database did not answer in time".to_owned())))
+}
