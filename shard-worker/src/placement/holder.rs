@@ -96,17 +96,23 @@ impl<'a> Holder<'a> {
 
     /// Says that we live, and does what follows from who else does.
     async fn turn(&mut self) -> Result<(), Error> {
+        // This process may have been frozen: then everything stops before anybody is asked.
+        self.not_lapsed()?;
         let asked = Instant::now();
         let peers = in_time(self.lease.heartbeat()).await?;
         // Whoever asked the deadline meanwhile has stopped for good, so it can't be extended afterwards.
-        if !self.held.is_empty() && !self.pipeline.lease.holds() {
-            return Err(Error::NotCommitted(
-                "the heartbeat was answered after the lease had lapsed".to_owned(),
-            ));
-        }
+        self.not_lapsed()?;
         self.pipeline.lease.renew(asked, GOOD_FOR);
         self.planner.update(peers);
         self.follow_plan().await
+    }
+
+    fn not_lapsed(&self) -> Result<(), Error> {
+        let nothing = self.held.is_empty() && self.releasing.is_empty();
+        if nothing || self.pipeline.lease.holds() {
+            return Ok(());
+        }
+        Err(Error::NotCommitted("the lease lapsed before it was renewed".to_owned()))
     }
 
     async fn follow_plan(&mut self) -> Result<(), Error> {
