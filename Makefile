@@ -77,6 +77,10 @@ cost: setup-test ## Measure what accepting and settling messages cost the databa
 	$(CARGO) build --locked -p ii-claw -p claw-testkit
 	$(WITH_SERVICES) $(CARGO) test -p claw-store --locked --test store -- --ignored --nocapture cost
 
+.PHONY: model
+model: ## Look at every state of the model of leases and epochs, and print the figures
+	$(CARGO) run --release --locked -p claw-model
+
 .PHONY: fuzz-api
 fuzz-api: setup-test ## Fuzz the API by its own document: at least 5,000 requests
 	$(CARGO) build --locked -p ii-claw
