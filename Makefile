@@ -73,7 +73,7 @@ bench: setup release ## Measure under load, e.g. make bench BENCH_ARGS="--help"
 	II_CLAW_BIN=$(TARGET)/release/ii-claw $(CARGO) run --release --locked -p claw-bench -- $(BENCH_ARGS)
 
 .PHONY: cost
-cost: setup-test ## Measure what accepting and settling messages cost the database, by themselves
+cost: setup-test ## Measure what messages and membership cost the database, by themselves
 	$(CARGO) build --locked -p ii-claw -p claw-testkit
 	$(WITH_SERVICES) $(CARGO) test -p claw-store --locked --test store -- --ignored --nocapture cost
 
