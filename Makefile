@@ -10,6 +10,8 @@ CARGO ?= cargo
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # Arguments for the load generator, as in `make bench BENCH_ARGS="--help"`.
 BENCH_ARGS ?=
+# Arguments for the simulation.
+SIM_ARGS ?= --seeds 10000
 # Arguments for the fuzzer, as in `make fuzz-api FUZZ_ARGS="--seed 7"`.
 FUZZ_ARGS ?=
 
@@ -72,10 +74,18 @@ release: ## Build the optimised programs
 bench: setup release ## Measure under load, e.g. make bench BENCH_ARGS="--help"
 	II_CLAW_BIN=$(TARGET)/release/ii-claw $(CARGO) run --release --locked -p claw-bench -- $(BENCH_ARGS)
 
+.PHONY: sim
+sim: ## Simulate placement and pipeline from many seeds, e.g. make sim SIM_ARGS="--seed 7 --trace"
+	$(CARGO) run --release --locked -p claw-sim -- $(SIM_ARGS)
+
 .PHONY: cost
-cost: setup-test ## Measure what accepting and settling messages cost the database, by themselves
+cost: setup-test ## Measure what messages and membership cost the database, by themselves
 	$(CARGO) build --locked -p ii-claw -p claw-testkit
 	$(WITH_SERVICES) $(CARGO) test -p claw-store --locked --test store -- --ignored --nocapture cost
+
+.PHONY: model
+model: ## Look at every state of the model of leases and epochs, and print the figures
+	$(CARGO) run --release --locked -p claw-model
 
 .PHONY: fuzz-api
 fuzz-api: setup-test ## Fuzz the API by its own document: at least 5,000 requests

@@ -75,7 +75,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
         settings.backend.public_url(),
         lifecycle,
     );
-    let leases = Arc::new(Postgres { url: joined.lease_url, member: joined.member });
+    let leases = Arc::new(Postgres::new(joined.lease_url, joined.member));
     lifecycle.spawn("placement", placement::run(Arc::clone(&core.pipeline), leases, joined.shards));
     lifecycle.spawn("sweep", tasks::sweep::run(Arc::clone(&core.pipeline)));
     lifecycle.spawn("changes", tasks::changes::listen(Arc::clone(&core)));

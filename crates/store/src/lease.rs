@@ -11,6 +11,7 @@
 //! to others; and whoever loses it stops everything it owned before it connects again.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use claw_types::{Epoch, ShardId};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -26,8 +27,18 @@ const DUTY: i32 = 0x0C1A_0003;
 /// A heartbeat older than this, by database time, is a dead or frozen process's.
 const STALE: &str = "6 seconds";
 
+/// What the owner of a shard was last heard of longer ago than this, by database time, may be taken over once its lock is
+/// free. Its lock is free the moment its connection is gone, and that may come to the server's notice first: whoever lost
+/// the connection and lives has to have stopped by itself before. So an owner trusts a heartbeat for less than this.
+pub const TAKEN_OVER_AFTER: Duration = Duration::from_millis(2500);
+
 /// A member that joined longer ago than this, by database time, has settled.
 const SETTLED: &str = "3 seconds";
+
+/// The server's processes that serve somebody. A member's lock on its name lasts exactly as long as the process that
+/// served its lease, and listing the locks of the whole server made a heartbeat four times as dear (`make cost`). A
+/// number that was used again within 6 s would make a dead member look frozen instead, no worse.
+const LIVE_BACKENDS: &str = "array(select pg_stat_get_backend_pid(b) from pg_stat_get_backend_idset() b)";
 
 /// A process that takes part in the cluster.
 #[derive(Debug, Clone)]
@@ -69,6 +80,7 @@ pub struct Claimed {
 pub struct Lease {
     conn: PgConnection,
     member: Member,
+    backend: i32,
 }
 
 /// A stable number for a name; a collision would only make two processes take turns at starting.
@@ -81,8 +93,17 @@ impl Lease {
     /// Connects, takes the name's lock and writes the member's row.
     ///
     /// # Errors
-    /// [`Error::NameTaken`] when a live process has the name; otherwise when the database fails.
+    /// As [`Lease::open_again`].
     pub async fn open(url: &str, member: Member) -> Result<Self> {
+        Self::open_again(url, member, None).await
+    }
+
+    /// Connects, takes the name's lock and writes the member's row. `before` is the [`Lease::backend`] of this process's
+    /// former connection, if it had one; another process's name is free only [`TAKEN_OVER_AFTER`] it was last heard of.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`] when a live process has the name; otherwise when the database fails.
+    pub async fn open_again(url: &str, member: Member, before: Option<i32>) -> Result<Self> {
         let options = PgConnectOptions::from_str(url)?
             .application_name(&format!("ii-claw lease {}", member.name))
             .options([
@@ -103,12 +124,14 @@ impl Lease {
         if !taken {
             return Err(Error::NameTaken(member.name));
         }
-        sqlx::query(
-            "insert into members (name, role, lock_key, backend_pid, rpc_address, version, weight)
+        let backend: Option<i32> = sqlx::query_scalar(
+            "insert into members as m (name, role, lock_key, backend_pid, rpc_address, version, weight)
              values ($1, $2, $3, pg_backend_pid(), $4, $5, $6)
              on conflict (name) do update set role = $2, lock_key = $3, backend_pid = pg_backend_pid(),
                  rpc_address = $4, version = $5, weight = $6, draining = false, started_at = now(),
-                 heartbeat_at = now()",
+                 heartbeat_at = now()
+             where m.backend_pid = $7 or m.heartbeat_at < now() - make_interval(secs => $8)
+             returning backend_pid",
         )
         .bind(&member.name)
         .bind(member.role)
@@ -116,21 +139,32 @@ impl Lease {
         .bind(&member.rpc_address)
         .bind(member.version)
         .bind(member.weight)
-        .execute(&mut conn)
+        .bind(before)
+        .bind(TAKEN_OVER_AFTER.as_secs_f64())
+        .fetch_optional(&mut conn)
         .await?;
-        Ok(Self { conn, member })
+        let Some(backend) = backend else { return Err(Error::NameTaken(member.name)) };
+        // What a process of this name had is nobody's any more: it is gone, or it is this one, which has stopped it all.
+        sqlx::query("update shards set owner = null, rpc_address = null where owner = $1")
+            .bind(&member.name)
+            .execute(&mut conn)
+            .await?;
+        Ok(Self { conn, member, backend })
     }
 
-    /// Says that this process is alive and tells which workers are: a fresh heartbeat, a held name lock, not
-    /// draining.
+    /// Says that this process is alive and tells which workers are: a fresh heartbeat, a session (and with it the name's lock), not
+    /// draining. It does not wait for the disk: a heartbeat that a crash of the server forgets is worth nothing anyway.
     ///
     /// # Errors
     /// When the connection failed; then the locks are as good as gone.
     pub async fn heartbeat(&mut self) -> Result<Vec<Peer>> {
-        let beat = sqlx::query("update members set heartbeat_at = now() where name = $1")
-            .bind(&self.member.name)
-            .execute(&mut self.conn)
-            .await?;
+        let beat = sqlx::query(
+            "with fast as materialized (select set_config('synchronous_commit', 'off', true))
+             update members set heartbeat_at = now() from fast where name = $1",
+        )
+        .bind(&self.member.name)
+        .execute(&mut self.conn)
+        .await?;
         if beat.rows_affected() == 0 {
             // Pruned while we were away for long; whoever did that thought us dead.
             return Err(Error::NameTaken(self.member.name.clone()));
@@ -138,12 +172,8 @@ impl Lease {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "select name, weight, started_at < now() - interval '{SETTLED}' as settled from members m
              where role = 'worker' and not draining and heartbeat_at > now() - interval '{STALE}'
-               and exists (select 1 from pg_locks l
-                           where l.locktype = 'advisory' and l.granted and l.classid::bigint = $1
-                             and l.database = (select oid from pg_database where datname = current_database())
-                             and l.objid::bigint = (m.lock_key::bigint & 4294967295))"
+               and backend_pid = any ({LIVE_BACKENDS})"
         )))
-        .bind(i64::from(MEMBER))
         .fetch_all(&mut self.conn)
         .await?;
         rows.iter()
@@ -154,15 +184,21 @@ impl Lease {
             .collect()
     }
 
-    /// Claims what can be claimed of `shards`: takes each lock and, in the same statement, raises the epoch.
+    /// Claims what can be claimed of `shards`: takes each lock and, in the same statement, raises the epoch. A shard that was
+    /// not given back can be claimed only [`TAKEN_OVER_AFTER`] its owner was last heard of.
     ///
     /// # Errors
     /// When the connection failed; then nothing is held.
     pub async fn claim(&mut self, shards: &[ShardId]) -> Result<Vec<Claimed>> {
         let wanted: Vec<i32> = shards.iter().map(|s| s.as_i32()).collect();
         let rows = sqlx::query(
-            "with locked as materialized (
-                 select w.shard, pg_try_advisory_lock($1, w.shard) as ok from unnest($2::int[]) as w (shard)),
+            "with free as materialized (
+                 select s.shard from shards s
+                 where s.shard = any ($2)
+                   and (s.owner is null or s.owner = $3
+                        or not exists (select 1 from members m where m.name = s.owner
+                                       and m.heartbeat_at > now() - make_interval(secs => $5)))),
+             locked as materialized (select shard, pg_try_advisory_lock($1, shard) as ok from free),
              mine as materialized (
                  select s.shard from shards s join locked l on l.shard = s.shard and l.ok
                  order by s.shard for update of s)
@@ -173,6 +209,7 @@ impl Lease {
         .bind(wanted)
         .bind(&self.member.name)
         .bind(&self.member.rpc_address)
+        .bind(TAKEN_OVER_AFTER.as_secs_f64())
         .fetch_all(&mut self.conn)
         .await?;
         rows.iter()
@@ -213,16 +250,27 @@ impl Lease {
     /// When the connection failed.
     pub async fn break_frozen(&mut self, shards: &[ShardId]) -> Result<usize> {
         let shards: Vec<i64> = shards.iter().map(|s| i64::from(s.0)).collect();
+        let stale: Vec<i32> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "select backend_pid from members
+             where heartbeat_at < now() - interval '{STALE}' and backend_pid = any ({LIVE_BACKENDS})"
+        )))
+        .fetch_all(&mut self.conn)
+        .await?;
+        if stale.is_empty() {
+            // The usual case while a shard changes hands. It spares the server from listing all its locks.
+            return Ok(0);
+        }
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "select pg_terminate_backend(pid) from (
                  select distinct l.pid from pg_locks l join members m on m.backend_pid = l.pid
                  where l.locktype = 'advisory' and l.granted and l.classid::bigint = $1
                    and l.database = (select oid from pg_database where datname = current_database())
-                   and l.objid::bigint = any ($2)
+                   and l.objid::bigint = any ($2) and l.pid = any ($3)
                    and m.heartbeat_at < now() - interval '{STALE}') frozen"
         )))
         .bind(i64::from(SHARD))
         .bind(shards)
+        .bind(stale)
         .fetch_all(&mut self.conn)
         .await?;
         Ok(rows.len())
@@ -264,6 +312,11 @@ impl Lease {
             .await?;
         self.conn.close().await?;
         Ok(())
+    }
+
+    /// The server's process that serves this connection.
+    pub fn backend(&self) -> i32 {
+        self.backend
     }
 
     /// The member that this is.

@@ -41,7 +41,7 @@ pub use intake::{AgentEvent, Chat};
 pub use jobs::{Job, SaveJob};
 pub use keys::{ApiKey, NewApiKey, Scope};
 pub use leaders::Leader;
-pub use lease::{Claimed, Lease, Member, Peer};
+pub use lease::{Claimed, Lease, Member, Peer, TAKEN_OVER_AFTER};
 pub use message_log::{AttemptRow, MessageDetail, MessageFilter, MessagePlace, MessageRow};
 pub use messages::{Accepted, HistoryRow, MessageStatus, MessageWriter, NewMessage, Settlement};
 pub use pool::Store;

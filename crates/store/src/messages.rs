@@ -186,6 +186,31 @@ pub(crate) const WORK: &str = "m.id, m.seq, m.shard, m.user_id, m.channel_id, m.
      (extract(epoch from m.accepted_at) * 1000)::bigint as accepted_at_ms, m.retries, \
      coalesce((extract(epoch from m.retried_at) * 1000)::bigint, 0) as retried_at_ms";
 
+/// What is pending in the conversation of a row of `accepted`, the last few; those of its own statement do not show.
+const AHEAD: &str = "array(select m.id from messages m
+    where m.channel_id = accepted.channel_id and m.conversation = accepted.conversation
+      and m.direction = accepted.direction and m.finished_at is null
+    order by m.seq desc limit 4)";
+
+/// What the database adds to a message that it accepts.
+#[derive(Debug, Clone)]
+struct Stored {
+    seq: i64,
+    accepted_at_ms: i64,
+    ahead: Vec<MessageId>,
+}
+
+impl Stored {
+    fn of(row: &PgRow) -> Result<Self> {
+        let ahead: Vec<Uuid> = row.try_get("ahead")?;
+        Ok(Self {
+            seq: row.try_get("seq")?,
+            accepted_at_ms: row.try_get("accepted_at_ms")?,
+            ahead: ahead.into_iter().map(MessageId).collect(),
+        })
+    }
+}
+
 impl Store {
     /// One statement for the whole batch.
     async fn messages_insert(&self, batch: &[NewMessage]) -> Result<Vec<Inserted>> {
@@ -208,7 +233,7 @@ impl Store {
                  returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
                            user_id, channel_id, direction, conversation, source),
              told as ({TELL_ACCEPTED})
-             select id, seq, accepted_at_ms from accepted"
+             select id, seq, accepted_at_ms, {AHEAD} as ahead from accepted"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(batch.iter().map(|m| m.id.0).collect::<Vec<_>>())
@@ -226,8 +251,7 @@ impl Store {
             .await?;
         let mut stored = HashMap::with_capacity(rows.len());
         for row in &rows {
-            stored
-                .insert(row.try_get::<Uuid, _>("id")?, (row.try_get("seq")?, row.try_get("accepted_at_ms")?));
+            stored.insert(row.try_get::<Uuid, _>("id")?, Stored::of(row)?);
         }
         let known = if stored.len() < batch.len() {
             self.messages_by_key(batch, &stored).await?
@@ -241,7 +265,7 @@ impl Store {
     async fn messages_by_key(
         &self,
         batch: &[NewMessage],
-        stored: &HashMap<Uuid, (i64, i64)>,
+        stored: &HashMap<Uuid, Stored>,
     ) -> Result<HashMap<(Uuid, String), Before>> {
         let again = || batch.iter().filter(|m| !stored.contains_key(&m.id.0));
         let rows = sqlx::query(
@@ -369,7 +393,7 @@ impl Store {
         let sql = format!(
             "select {WORK} from messages m
              where m.channel_id = $1 and m.conversation = $2 and m.seq > $3 and m.direction = $4
-               and m.state = 'pending'
+               and m.finished_at is null
              order by m.seq limit $5"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -474,11 +498,11 @@ impl Store {
 
 fn accepted(
     message: &NewMessage,
-    stored: &HashMap<Uuid, (i64, i64)>,
+    stored: &HashMap<Uuid, Stored>,
     known: &HashMap<(Uuid, String), Before>,
 ) -> Inserted {
-    if let Some(&(seq, accepted_at_ms)) = stored.get(&message.id.0) {
-        return Inserted::Known(Accepted::New(Box::new(stored_work(message, seq, accepted_at_ms))));
+    if let Some(stored) = stored.get(&message.id.0) {
+        return Inserted::Known(Accepted::New(Box::new(stored_work(message, stored.clone()))));
     }
     let key = message.key.clone().map(|key| (message.channel_id.0, key));
     let Some(before) = key.and_then(|key| known.get(&key)) else { return Inserted::NotSeen };
@@ -488,7 +512,8 @@ fn accepted(
     }
 }
 
-fn stored_work(message: &NewMessage, seq: i64, accepted_at_ms: i64) -> Work {
+fn stored_work(message: &NewMessage, stored: Stored) -> Work {
+    let Stored { seq, accepted_at_ms, ahead } = stored;
     Work {
         id: message.id,
         seq,
@@ -504,6 +529,7 @@ fn stored_work(message: &NewMessage, seq: i64, accepted_at_ms: i64) -> Work {
         accepted_at_ms,
         retries: 0,
         retried_at_ms: 0,
+        ahead,
     }
 }
 
@@ -520,9 +546,10 @@ impl Tenant {
                      (id, user_id, channel_id, shard, direction, conversation, payload, media, source)
                  values ($1, $2, $3, $4, $5, $6, $7::json, $8::json, $9) returning *),
              told as ({TELL_ACCEPTED})
-             select seq, (extract(epoch from accepted_at) * 1000)::bigint from accepted"
+             select seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms, {AHEAD} as ahead
+             from accepted"
         );
-        let (seq, accepted_at_ms): (i64, i64) = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        let stored = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(message.id.0)
             .bind(message.user_id.as_str())
             .bind(message.channel_id.0)
@@ -534,7 +561,7 @@ impl Tenant {
             .bind(message.source.as_deref())
             .fetch_one(self.conn())
             .await?;
-        Ok(stored_work(message, seq, accepted_at_ms))
+        Ok(stored_work(message, Stored::of(&stored)?))
     }
 }
 
@@ -558,6 +585,7 @@ pub(crate) fn work(row: &PgRow) -> Result<Work> {
         accepted_at_ms: row.try_get("accepted_at_ms")?,
         retries: u32::try_from(retries).unwrap_or(0),
         retried_at_ms: row.try_get("retried_at_ms")?,
+        ahead: Vec::new(),
     })
 }
 

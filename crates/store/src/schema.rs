@@ -28,6 +28,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     7 "0007_hooks",
     8 "0008_message_details",
     9 "0009_events",
+    11 "0011_conversations",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and

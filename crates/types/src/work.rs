@@ -107,6 +107,10 @@ pub struct Work {
     /// When that was last, as [`Self::accepted_at_ms`]; 0 for never.
     #[serde(default)]
     pub retried_at_ms: i64,
+    /// What was pending in its conversation when it was accepted: the last few. Whoever does not know one of them has
+    /// missed it, and asks the database before working on this one. Empty on what the database itself brings in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<MessageId>,
 }
 
 impl Work {

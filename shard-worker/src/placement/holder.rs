@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
 use super::plan::Planner;
-use super::{CALL_LIMIT, COALESCE, EVERY, GOOD_FOR, HAND_OVER, IN_MOTION, LEAVE_GENTLY};
+use super::{CALL_LIMIT, COALESCE, EVERY, EVERY_SOON, GOOD_FOR, HAND_OVER, IN_MOTION, LEAVE_GENTLY, SOON};
 use crate::pipeline::Pipeline;
 use crate::ports::LeaseConnection;
 use crate::shard::Shard;
@@ -30,6 +30,8 @@ pub(super) struct Holder<'a> {
     drain_wanted: watch::Receiver<bool>,
     /// Since when everything is being given away.
     leaving: Option<Instant>,
+    /// Since when something that is ours could not be claimed.
+    waiting: Option<Instant>,
 }
 
 impl<'a> Holder<'a> {
@@ -52,6 +54,7 @@ impl<'a> Holder<'a> {
             look,
             drain_wanted,
             leaving: None,
+            waiting: None,
         }
     }
 
@@ -76,6 +79,7 @@ impl<'a> Holder<'a> {
                 }
                 _ = tick.tick() => {}
                 () = news(&look) => {}
+                () = tokio::time::sleep(EVERY_SOON), if self.is_waiting() => {}
             }
             self.turn().await?;
         }
@@ -131,12 +135,21 @@ impl<'a> Holder<'a> {
         for shard in plan.release {
             self.begin_release(shard);
         }
-        if plan.claim.is_empty() { Ok(()) } else { self.claim(&plan.claim).await }
+        if plan.claim.is_empty() {
+            self.waiting = None;
+            return Ok(());
+        }
+        self.claim(&plan.claim).await
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.waiting.is_some_and(|since| since.elapsed() < SOON)
     }
 
     async fn claim(&mut self, missing: &[ShardId]) -> Result<(), Error> {
         let claimed = in_time(self.lease.claim(missing)).await?;
-        if claimed.len() < missing.len() {
+        self.waiting = (claimed.len() < missing.len()).then(|| self.waiting.unwrap_or_else(Instant::now));
+        if self.waiting.is_some() {
             let left: Vec<ShardId> =
                 missing.iter().filter(|shard| claimed.iter().all(|c| c.shard != **shard)).copied().collect();
             let broken = in_time(self.lease.break_frozen(&left)).await?;

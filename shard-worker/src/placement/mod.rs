@@ -1,13 +1,13 @@
 //! Which shards are ours: membership, claims, hand-over; the owner of the lease connection.
 //!
-//! Every second (or as soon as somebody says that the membership changed): heartbeat, look who is alive, compute by
+//! Twice a second (or as soon as somebody says that the membership changed): heartbeat, look who is alive, compute by
 //! rendezvous hashing what is ours (`plan`), give back what is not any more, claim what is free (`holder`). Nobody
 //! assigns.
 //!
 //! Must hold: whatever goes wrong with the lease connection, everything that runs for our shards stops first, and
-//! only then is a new one opened. The local deadline (4 s after the last heartbeat that was answered was *sent*) lies
-//! before the moment at which others may take over (6 s), and is asked before every act that others can see; so a
-//! process that was frozen finds it expired before it does anything.
+//! only then is a new one opened. The local deadline (2.2 s after the last heartbeat that was answered was *sent*) lies
+//! before the moment at which others may take over ([`TAKEN_OVER_AFTER`] that heartbeat), and is asked before every act
+//! that others can see; so a process that was frozen finds it expired before it does anything.
 
 mod holder;
 mod plan;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_runtime::Backoff;
-use claw_store::{Error, chain};
+use claw_store::{Error, TAKEN_OVER_AFTER, chain};
 use claw_types::ShardCount;
 use futures::StreamExt as _;
 use tokio::sync::Notify;
@@ -28,11 +28,15 @@ use crate::pipeline::Pipeline;
 use crate::ports::{LeaseConnection, Leases};
 
 /// How often the membership is looked at.
-const EVERY: Duration = Duration::from_secs(1);
-/// The lease is good for this long after a heartbeat was sent.
-const GOOD_FOR: Duration = Duration::from_secs(4);
+const EVERY: Duration = Duration::from_millis(500);
+/// As long as something that is ours is not free yet; for [`SOON`].
+const EVERY_SOON: Duration = Duration::from_millis(150);
+/// How long to look that often.
+const SOON: Duration = Duration::from_secs(5);
+/// The lease is good for this long after a heartbeat was sent. What is left until others may take over is for stopping.
+const GOOD_FOR: Duration = TAKEN_OVER_AFTER.saturating_sub(Duration::from_millis(300));
 /// A call on the lease connection that takes longer than this counts as failed, in time to stop before the deadline.
-const CALL_LIMIT: Duration = Duration::from_millis(2500);
+const CALL_LIMIT: Duration = Duration::from_millis(1500);
 /// What is in flight may finish for this long when a shard is handed over.
 const HAND_OVER: Duration = Duration::from_secs(3);
 /// So many shards are in motion at once.

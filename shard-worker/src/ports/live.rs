@@ -1,6 +1,7 @@
 //! The real world: Postgres and NATS.
 
 use std::result::Result as StdResult;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use claw_bus::{Bus, Numbered};
@@ -14,14 +15,29 @@ use crate::shard::queue::LaneKey;
 
 /// Lease connections to Postgres.
 pub(crate) struct Postgres {
-    pub(crate) url: String,
-    pub(crate) member: Member,
+    url: String,
+    member: Member,
+    /// Which of the server's processes served the last one.
+    last: Mutex<Option<i32>>,
+}
+
+impl Postgres {
+    pub(crate) fn new(url: String, member: Member) -> Self {
+        Self { url, member, last: Mutex::default() }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<i32>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
 impl Leases for Postgres {
     async fn open(&self) -> Result<Box<dyn LeaseConnection>> {
-        Ok(Box::new(Lease::open(&self.url, self.member.clone()).await?))
+        let before = *self.last();
+        let lease = Lease::open_again(&self.url, self.member.clone(), before).await?;
+        *self.last() = Some(lease.backend());
+        Ok(Box::new(lease))
     }
 }
 

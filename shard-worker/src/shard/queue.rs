@@ -9,6 +9,9 @@
 //!   brings is left to the sweep, which reads the shard in order. Otherwise a new message could overtake an older
 //!   one of its conversation that is only in the database.
 //!
+//! A message says which ones of its conversation were pending before it. One that is not known was published by somebody
+//! else and is late or lost: that conversation alone is read from the database.
+//!
 //! A message that had ended may be set back to work. It comes with a new place, past the floor, and with a higher
 //! count of retries; by that it is told from a late word of the time before.
 //!
@@ -83,9 +86,8 @@ struct Lane {
 }
 
 impl Lane {
-    /// The database keeps this one: the lane's next load has to begin before it, also when it arrives late.
-    fn leave(&mut self, work: &Work) {
-        let before = work.seq - 1;
+    /// The database keeps what is past this place, also what arrives late: the lane's next load begins there.
+    fn leave(&mut self, before: i64) {
         let more_after = self.more_after.unwrap_or(self.last_seq);
         self.more_after = Some(more_after.min(before));
         self.left_since_load = Some(self.left_since_load.map_or(before, |left| left.min(before)));
@@ -122,6 +124,10 @@ impl Recent {
             self.turned = Some(now);
         }
         self.young.insert(work.id, work.retries);
+    }
+
+    fn has(&self, id: MessageId) -> bool {
+        [&self.young, &self.old].iter().any(|done| done.contains_key(&id))
     }
 
     /// Whether it is done, unless it was set back to work since.
@@ -236,13 +242,15 @@ impl ShardQueue {
     /// Puts a message into its lane, or leaves it to the lane's next load.
     fn put(&mut self, work: Work, not_before: Option<Instant>) -> Option<LaneKey> {
         let key = LaneKey::of(&work);
+        let missed = work.ahead.iter().any(|id| !self.known.contains(id) && !self.done.has(*id));
         let (lane, new) = match self.lanes.get_mut(&key) {
             Some(lane) => (lane, false),
             None => (self.lanes.entry(key.clone()).or_default(), true),
         };
-        if lane.more_after.is_some() || lane.works.len() >= LANE_WINDOW {
-            lane.leave(&work);
-            return None;
+        if missed || lane.more_after.is_some() || lane.works.len() >= LANE_WINDOW {
+            // Where the missed one lies is not known.
+            lane.leave(if missed { 0 } else { work.seq - 1 });
+            return new.then_some(key);
         }
         if lane.works.is_empty() {
             lane.not_before = not_before;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use claw_shard_worker::shard::queue::LaneKey;
-use claw_store::{Claimed, Error, Peer, Result, Settlement};
+use claw_store::{Claimed, Error, Peer, Result, Settlement, TAKEN_OVER_AFTER};
 use claw_types::{Epoch, MessageId, MessageState, ShardCount, ShardId, Work};
 
 use crate::world::{HostId, Time};
@@ -35,6 +35,7 @@ struct Member {
 struct Shard {
     epoch: Epoch,
     lock: Option<SessionId>,
+    owner: Option<String>,
 }
 
 struct Row {
@@ -55,6 +56,10 @@ pub enum Broken {
     NoLocks,
     /// Sessions of frozen holders are never ended.
     NoTimeouts,
+    /// A shard is taken over the moment its lock is free.
+    NoPatience,
+    /// An accepted message does not say what is pending before it.
+    NoAhead,
 }
 
 /// The server.
@@ -74,6 +79,11 @@ pub struct Database {
     pub statements: BTreeMap<&'static str, u64>,
 }
 
+/// Whether a member was heard of so lately that nobody may take over from it.
+fn is_fresh(member: &Member, now: Time) -> bool {
+    now - member.heartbeat_at < TAKEN_OVER_AFTER
+}
+
 fn lost() -> Error {
     Error::NotCommitted("the session is gone".to_owned())
 }
@@ -86,7 +96,7 @@ impl Database {
             sessions: BTreeMap::new(),
             names: BTreeMap::new(),
             members: BTreeMap::new(),
-            shards: shards.all().map(|_| Shard { epoch: Epoch(0), lock: None }).collect(),
+            shards: shards.all().map(|_| Shard { epoch: Epoch(0), lock: None, owner: None }).collect(),
             messages: BTreeMap::new(),
             places: BTreeMap::new(),
             keys: BTreeSet::new(),
@@ -161,9 +171,16 @@ impl Database {
     }
 
     /// `Lease::open`
-    pub fn open(&mut self, now: Time, host: HostId, name: &str) -> Result<SessionId> {
+    pub fn open(
+        &mut self,
+        now: Time,
+        host: HostId,
+        name: &str,
+        before: Option<SessionId>,
+    ) -> Result<SessionId> {
         self.count("open");
-        if self.names.contains_key(name) {
+        let free = |member: &Member| Some(member.session) == before || !is_fresh(member, now);
+        if self.names.contains_key(name) || !self.members.get(name).is_none_or(free) {
             return Err(Error::NameTaken(name.to_owned()));
         }
         self.next_session += 1;
@@ -172,6 +189,9 @@ impl Database {
         self.names.insert(name.to_owned(), session);
         let member = Member { session, draining: false, started_at: now, heartbeat_at: now };
         self.members.insert(name.to_owned(), member);
+        for shard in &mut self.shards {
+            shard.owner = shard.owner.take().filter(|owner| owner != name);
+        }
         Ok(session)
     }
 
@@ -193,15 +213,26 @@ impl Database {
     }
 
     /// `Lease::claim`
-    pub fn claim(&mut self, now: Time, session: SessionId, wanted: &[ShardId]) -> Result<Vec<Claimed>> {
+    pub fn claim(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        name: &str,
+        wanted: &[ShardId],
+    ) -> Result<Vec<Claimed>> {
         self.count("claim");
         self.touch(session, now)?;
         let no_locks = self.broken == Broken::NoLocks;
         let mut claimed = Vec::new();
         for id in wanted {
+            let owner = self.shard(*id).owner.clone();
+            let stays =
+                |owner: &String| owner != name && self.members.get(owner).is_some_and(|m| is_fresh(m, now));
+            let free = no_locks || self.broken == Broken::NoPatience || !owner.as_ref().is_some_and(stays);
             let shard = self.shard(*id);
-            if no_locks || shard.lock.is_none_or(|holder| holder == session) {
+            if free && (no_locks || shard.lock.is_none_or(|holder| holder == session)) {
                 shard.lock = Some(session);
+                shard.owner = Some(name.to_owned());
                 shard.epoch.0 += 1;
                 claimed.push(Claimed { shard: *id, epoch: shard.epoch });
             }
@@ -210,11 +241,12 @@ impl Database {
     }
 
     /// `Lease::release`
-    pub fn release(&mut self, now: Time, session: SessionId, shards: &[ShardId]) -> Result<()> {
+    pub fn release(&mut self, now: Time, session: SessionId, name: &str, shards: &[ShardId]) -> Result<()> {
         self.count("release");
         self.touch(session, now)?;
         for id in shards {
             let shard = self.shard(*id);
+            shard.owner = shard.owner.take().filter(|owner| owner != name);
             shard.lock = shard.lock.filter(|holder| *holder != session);
         }
         Ok(())
@@ -262,6 +294,16 @@ impl Database {
     pub fn next_place(&mut self) -> i64 {
         self.last_place += 1;
         self.last_place
+    }
+
+    /// What is pending in its conversation, the last few.
+    pub fn ahead(&self, work: &Work) -> Vec<MessageId> {
+        if self.broken == Broken::NoAhead {
+            return Vec::new();
+        }
+        let lane = LaneKey::of(work);
+        let pending = self.messages.values().rev().filter(|row| row.state == MessageState::Pending);
+        pending.filter(|row| LaneKey::of(&row.work) == lane).take(4).map(|row| row.work.id).collect()
     }
 
     /// Commits an accepted message; `false` when its key was there before.

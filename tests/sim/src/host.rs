@@ -35,7 +35,7 @@ impl Host {
     /// When the runtime can't be made.
     pub fn start(net: &Net, id: HostId, name: &str, shards: ShardCount, seed: u64) -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build()?;
-        let ports = Arc::new(Ports { net: net.clone(), host: id, name: name.to_owned() });
+        let ports = Arc::new(Ports::new(net.clone(), id, name.to_owned()));
         let lifecycle = Lifecycle::new();
         let random = Arc::new(SeededRandom::new(seed));
         let (log, road, acts) = (Arc::clone(&ports), Arc::clone(&ports), Arc::clone(&ports));

@@ -1,8 +1,6 @@
 //! `make sim`: runs the simulation for many seeds, or one of them with its log.
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 use claw_sim::database::Broken;
@@ -33,30 +31,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Some(seed) => (seed, seed + 1),
         None => (args.from, args.from + args.seeds),
     };
-    let outcomes = all(from, to)?;
+    let outcomes = scenario::run_all(from..to, Broken::Not)?;
     Ok(report(&outcomes))
-}
-
-/// Every seed, on as many threads as there are cores.
-fn all(from: u64, to: u64) -> std::io::Result<Vec<Outcome>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (next, outcomes) = (AtomicU64::new(from), Mutex::new(Vec::new()));
-    let worked: Vec<std::io::Result<()>> = std::thread::scope(|scope| {
-        let work = || loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= to {
-                return Ok(());
-            }
-            let outcome = scenario::run(seed, Broken::Not)?;
-            outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
-        };
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
-    });
-    worked.into_iter().collect::<std::io::Result<()>>()?;
-    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    outcomes.sort_by_key(|outcome| outcome.seed);
-    Ok(outcomes)
 }
 
 #[expect(clippy::print_stdout, reason = "the report")]

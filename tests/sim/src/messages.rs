@@ -35,6 +35,7 @@ fn work(world: &mut World, shard: ShardId, channel: u128, conversation: &str, id
         accepted_at_ms: 0,
         retries: 0,
         retried_at_ms: 0,
+        ahead: Vec::new(),
     }
 }
 
@@ -56,6 +57,7 @@ pub fn from_update(world: &mut World, bot: usize, update: &Update) -> Option<Wor
     let shard = world.platform.bots[bot].shard;
     let channel = u128::try_from(bot).unwrap_or_default() + 1;
     let work = work(world, shard, channel, &update.conversation, id_of(bot, "update", update.id));
+    let work = Work { ahead: world.database.ahead(&work), ..work };
     let key = format!("{bot}:{}", update.id);
     world.database.insert(world.now, key, work.clone()).then_some(work)
 }
@@ -71,6 +73,7 @@ pub fn push(world: &mut World, bot: usize, chat: u32, n: u64, more: u64) {
     let commits = world.up_to(Duration::from_millis(most));
     world.after(commits, move |world| {
         let key = format!("{conversation}:{n}");
+        let work = Work { ahead: world.database.ahead(&work), ..work };
         world.database.insert(world.now, key, work.clone());
         world.findings.accepted(&conversation, work.id.0.as_u128());
         let publisher = Uuid::from_u128(u128::from(world.chance(0.5)) + 1);

@@ -1,6 +1,6 @@
 //! The worker's ports, onto the simulated world.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,9 +31,20 @@ pub struct Ports {
     pub host: HostId,
     /// Its name in the cluster.
     pub name: String,
+    last: Arc<Mutex<Option<SessionId>>>,
 }
 
 impl Ports {
+    /// Of this host.
+    pub fn new(net: Net, host: HostId, name: String) -> Self {
+        Self { net, host, name, last: Arc::default() }
+    }
+
+    /// The last session of this process.
+    fn last(&self) -> MutexGuard<'_, Option<SessionId>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn database<R: Send + 'static>(
         &self,
         request: impl FnOnce(&mut World) -> R + Send + 'static,
@@ -53,7 +64,10 @@ struct SimulatedLease {
 impl Leases for Ports {
     async fn open(&self) -> Result<Box<dyn LeaseConnection>> {
         let (host, name) = (self.host, self.name.clone());
-        let session = self.database(move |world| world.database.open(world.now, host, &name)).await??;
+        let before = *self.last();
+        let session =
+            self.database(move |world| world.database.open(world.now, host, &name, before)).await??;
+        *self.last() = Some(session);
         Ok(Box::new(SimulatedLease { ports: self.clone(), session }))
     }
 }
@@ -66,13 +80,13 @@ impl LeaseConnection for SimulatedLease {
     }
 
     async fn claim(&mut self, shards: &[ShardId]) -> Result<Vec<Claimed>> {
-        let (session, shards) = (self.session, shards.to_vec());
-        self.ports.database(move |world| world.database.claim(world.now, session, &shards)).await?
+        let (session, name, shards) = (self.session, self.ports.name.clone(), shards.to_vec());
+        self.ports.database(move |world| world.database.claim(world.now, session, &name, &shards)).await?
     }
 
     async fn release(&mut self, shards: &[ShardId]) -> Result<()> {
-        let (session, shards) = (self.session, shards.to_vec());
-        self.ports.database(move |world| world.database.release(world.now, session, &shards)).await?
+        let (session, name, shards) = (self.session, self.ports.name.clone(), shards.to_vec());
+        self.ports.database(move |world| world.database.release(world.now, session, &name, &shards)).await?
     }
 
     async fn break_frozen(&mut self, shards: &[ShardId]) -> Result<usize> {

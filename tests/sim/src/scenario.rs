@@ -2,6 +2,9 @@
 //! the seed.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use claw_types::{ShardCount, ShardId};
@@ -85,6 +88,33 @@ pub fn run(seed: u64, broken: Broken) -> std::io::Result<Outcome> {
         run.step()?;
     }
     Ok(run.close())
+}
+
+/// Runs every seed, on as many threads as there are cores; the outcomes come in the order of the seeds.
+///
+/// # Errors
+/// When the machine does not give what a runtime needs.
+pub fn run_all(seeds: Range<u64>, broken: Broken) -> std::io::Result<Vec<Outcome>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (next, outcomes) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return std::io::Result::Ok(());
+            }
+            let outcome = run(seed, broken)?;
+            outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let panicked = |_| std::io::Error::other("a seed panicked");
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(panicked)?)
+    })?;
+    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    outcomes.sort_by_key(|outcome| outcome.seed);
+    Ok(outcomes)
 }
 
 impl Run {

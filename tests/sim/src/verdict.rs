@@ -22,12 +22,14 @@ pub struct Findings {
 impl Findings {
     /// A message is in somebody's hands who keeps it.
     pub fn accepted(&mut self, conversation: &str, id: u128) {
+        tracing::debug!("accepted {id:x} in {conversation}");
         self.accepted.entry(conversation.to_owned()).or_default().push(id);
     }
 
     /// The backend took a message.
     pub fn delivered(&mut self, work: &Work) {
         let id = work.id.0.as_u128();
+        tracing::debug!("delivered {id:x} at place {} in {}", work.seq, work.conversation);
         if self.delivered.insert(id) {
             self.first.entry(work.conversation.clone()).or_default().push(id);
         } else {

@@ -117,3 +117,59 @@ async fn one_leads_and_a_former_term_renews_nothing() {
     assert_eq!(bench.store.leader("clock").await.unwrap(), None);
     assert_eq!(bench.store.members_prune(10).await.unwrap(), 0);
 }
+
+/// Makes a member look as if it had not been heard of for a while.
+async fn silence(bench: &Bench, name: &str) {
+    let mut database = bench.database.connect().await;
+    let sql = "update members set heartbeat_at = now() - interval '3 seconds' where name = $1";
+    sqlx::query(sql).bind(name).execute(&mut database).await.unwrap();
+}
+
+/// Waits until the server has seen that a connection is gone.
+async fn forgotten(bench: &Bench, backend: i32) {
+    let mut database = bench.database.connect().await;
+    eventually("the session to be gone", Duration::from_secs(10), async || {
+        let gone = sqlx::query_scalar("select not exists (select 1 from pg_stat_activity where pid = $1)");
+        let gone: bool = gone.bind(backend).fetch_one(&mut database).await.unwrap();
+        gone.then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_lost_the_connection_has_time_to_stop_before_others_take_over() {
+    let bench = Bench::new().await;
+    let mut one = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let mut two = Lease::open(bench.database.url(), Bench::member("two")).await.unwrap();
+    one.claim(&shards(0..2)).await.unwrap();
+    let backend = one.backend();
+    drop(one);
+    forgotten(&bench, backend).await;
+    assert_eq!(two.claim(&shards(0..2)).await.unwrap(), [], "it may not know yet");
+    silence(&bench, "one").await;
+    assert_eq!(two.claim(&shards(0..2)).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_name_is_free_at_once_for_the_same_process_and_later_for_another() {
+    let bench = Bench::new().await;
+    let mut first = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let mut two = Lease::open(bench.database.url(), Bench::member("two")).await.unwrap();
+    first.claim(&shards(0..2)).await.unwrap();
+    let backend = first.backend();
+    drop(first);
+    forgotten(&bench, backend).await;
+    let other = Lease::open(bench.database.url(), Bench::member("one")).await;
+    assert!(matches!(other, Err(Error::NameTaken(_))));
+    let again = Lease::open_again(bench.database.url(), Bench::member("one"), Some(backend)).await.unwrap();
+    assert_eq!(
+        two.claim(&shards(0..2)).await.unwrap().len(),
+        2,
+        "it came back, so it holds nothing of before"
+    );
+    let backend = again.backend();
+    drop(again);
+    forgotten(&bench, backend).await;
+    silence(&bench, "one").await;
+    Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+}

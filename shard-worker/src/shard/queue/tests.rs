@@ -20,6 +20,7 @@ fn work(seq: i64, conversation: &str) -> Work {
         accepted_at_ms: 0,
         retries: 0,
         retried_at_ms: 0,
+        ahead: Vec::new(),
     }
 }
 
@@ -41,6 +42,36 @@ fn attempt(queue: &mut ShardQueue, key: &LaneKey, now: Instant) -> i64 {
         Next::Attempt(work) => work.seq,
         other => panic!("an attempt, not {other:?}"),
     }
+}
+
+/// As one that was accepted while these were pending.
+fn behind(seq: i64, conversation: &str, ahead: &[i64]) -> Work {
+    let ahead = ahead.iter().map(|seq| work(*seq, conversation).id).collect();
+    Work { ahead, ..work(seq, conversation) }
+}
+
+#[tokio::test]
+async fn a_message_does_not_overtake_one_that_another_publisher_lost() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    let lane = queue.offer(behind(2, "a", &[1])).expect("a runner to read it");
+    assert!(matches!(queue.next(&lane, now), Next::Load { after: 0, .. }));
+    queue.loaded(&lane, vec![work(1, "a"), work(2, "a")], false);
+    assert!(queue.offer(behind(3, "a", &[1, 2])).is_none(), "both are known");
+    assert!(queue.offer(behind(5, "a", &[3, 4])).is_none(), "it has a runner");
+    for seq in 1..=3 {
+        assert_eq!(attempt(&mut queue, &lane, now), seq);
+        queue.finished(&lane, now);
+    }
+    assert!(matches!(queue.next(&lane, now), Next::Load { after: 0, .. }));
+    queue.loaded(&lane, vec![work(4, "a"), work(5, "a")], false);
+    for seq in 4..=5 {
+        assert_eq!(attempt(&mut queue, &lane, now), seq);
+        queue.finished(&lane, now);
+    }
+    assert!(matches!(queue.next(&lane, now), Next::Finished));
+    assert!(queue.offer(behind(6, "a", &[5])).is_some(), "done meanwhile, and remembered");
+    assert!(!queue.wants_sweep());
 }
 
 #[tokio::test]
