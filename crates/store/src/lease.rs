@@ -24,14 +24,14 @@ const SHARD: i32 = 0x0C1A_0002;
 const DUTY: i32 = 0x0C1A_0003;
 
 /// A heartbeat older than this, by database time, is a dead or frozen process's.
-const STALE: &str = "6 seconds";
+pub(crate) const STALE: &str = "6 seconds";
 
 /// A process that takes part in the cluster.
 #[derive(Debug, Clone)]
 pub struct Member {
     /// Unique among the live ones.
     pub name: String,
-    /// `worker` or `scheduler`.
+    /// `worker`, `scheduler` or `gateway`.
     pub role: &'static str,
     /// Where its RPC listens, as others reach it.
     pub rpc_address: String,
@@ -98,13 +98,15 @@ impl Lease {
         if !taken {
             return Err(Error::NameTaken(member.name));
         }
-        sqlx::query(
+        // A live gateway has no lock by which its name would show as taken.
+        let joined = sqlx::query(sqlx::AssertSqlSafe(format!(
             "insert into members (name, role, lock_key, backend_pid, rpc_address, version, weight)
              values ($1, $2, $3, pg_backend_pid(), $4, $5, $6)
              on conflict (name) do update set role = $2, lock_key = $3, backend_pid = pg_backend_pid(),
-                 rpc_address = $4, version = $5, weight = $6, draining = false, started_at = now(),
-                 heartbeat_at = now()",
-        )
+                 rpc_address = $4, version = $5, weight = $6, incarnation = null, draining = false,
+                 started_at = now(), heartbeat_at = now()
+             where members.lock_key is not null or members.heartbeat_at < now() - interval '{STALE}'"
+        )))
         .bind(&member.name)
         .bind(member.role)
         .bind(lock_key(&member.name))
@@ -113,6 +115,9 @@ impl Lease {
         .bind(member.weight)
         .execute(&mut conn)
         .await?;
+        if joined.rows_affected() == 0 {
+            return Err(Error::NameTaken(member.name));
+        }
         Ok(Self { conn, member })
     }
 
@@ -242,6 +247,19 @@ impl Lease {
             .bind(lock_key(duty))
             .fetch_one(&mut self.conn)
             .await?)
+    }
+
+    /// Lets another process take the duty.
+    ///
+    /// # Errors
+    /// When the connection failed, which frees the duty as well.
+    pub async fn drop_duty(&mut self, duty: &str) -> Result<()> {
+        sqlx::query("select pg_advisory_unlock($1, $2)")
+            .bind(DUTY)
+            .bind(lock_key(duty))
+            .execute(&mut self.conn)
+            .await?;
+        Ok(())
     }
 
     /// Leaves: the member's row goes and with the connection every lock.

@@ -9,6 +9,7 @@ mod events;
 mod hooks;
 mod jobs;
 mod lease;
+mod members;
 mod message_log;
 mod messages;
 mod tenants;
