@@ -12,7 +12,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-ROLES = {"gateway": 4200, "worker": 4201, "scheduler": 4201}
+RPC = 4201
+ROLES = {"gateway": {"http": 4200, "rpc": RPC}, "worker": {"rpc": RPC}, "scheduler": {"rpc": RPC}}
 # Seconds that a role may take to end (GRACE of the roles).
 DRAIN = 25
 NEEDED = {"DATABASE_URL", "NATS_URL", "II_CLAW_API_KEY", "II_CLAW_MASTER_KEY"}
@@ -87,11 +88,10 @@ def check_deployment(where: str, deployment: dict, settings: set[str], given: se
     env = {entry["name"]: entry for entry in container["env"]}
     expect(NEEDED_BY[role] <= env.keys(), f"{where}: lacks {sorted(NEEDED_BY[role] - env.keys())}")
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    expect(list(ports.values()) == [ROLES[role]], f"{where}: listens on {ports}")
-    if role != "gateway":
-        advertised = env.get("II_CLAW_RPC_ADVERTISE", {}).get("value")
-        expect(advertised == f"$(POD_IP):{ROLES[role]}", f"{where}: advertises {advertised}")
-        expect("II_CLAW_NAME" in env, f"{where}: has no name of its own")
+    expect(ports == ROLES[role], f"{where}: listens on {ports}")
+    advertised = env.get("II_CLAW_RPC_ADVERTISE", {}).get("value")
+    expect(advertised == f"$(POD_IP):{RPC}", f"{where}: advertises {advertised}")
+    expect("II_CLAW_NAME" in env, f"{where}: has no name of its own")
     for probe, path in (("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
         get = container[probe]["httpGet"]
         expect(get["path"] == path and get["port"] in ports, f"{where}: {probe} asks for {get}")
@@ -194,11 +194,11 @@ def check_compose(settings: set[str]) -> None:
         for variable in service["environment"].keys() - settings:
             expect(False, f"compose {name}: ii-claw has no setting {variable}")
         expect(int(service.get("stop_grace_period", "0s")[:-1]) > DRAIN, f"compose {name}: is killed before it has drained")
-    for role, port in ROLES.items():
+    for role, ports in ROLES.items():
         service = compose["services"][role]
         expect(service["deploy"]["replicas"] == 2, f"compose {role}: is not there twice")
         expect(NEEDED_BY[role] <= service["environment"].keys(), f"compose {role}: lacks settings")
-        expect(f"/127.0.0.1/{port} " in service["healthcheck"]["test"][-1], f"compose {role}: asks at another port")
+        expect(f"/127.0.0.1/{next(iter(ports.values()))} " in service["healthcheck"]["test"][-1], f"compose {role}: asks at another port")
     (network,) = compose["networks"]["default"]["ipam"]["config"]
     nginx = ip_address(compose["services"]["nginx"]["networks"]["default"]["ipv4_address"])
     free = nginx in ip_network(network["subnet"]) and nginx not in ip_network(network["ip_range"])

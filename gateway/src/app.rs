@@ -11,11 +11,12 @@ use claw_channels::kit::transfer;
 use claw_channels::{Deps, Live};
 use claw_config::{GatewaySettings, Keys, MediaSettings};
 use claw_media::{Limits, MediaStore};
-use claw_rpc::{ClusterToken, Owners, WorkerClients};
+use claw_rpc::{Credentials, Owners, Peers, WorkerClients};
 use claw_runtime::{Clock, Ids, Lifecycle, OsRandom, Random, SystemClock};
 use claw_secrets::{Purpose, signature};
 use claw_store::{MessageWriter, Store, Vault};
 use claw_types::{ChannelId, ShardCount};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::Error;
@@ -23,14 +24,17 @@ use crate::auth::{Proxies, Throttle, Verifier};
 use crate::channel_cache::ChannelCache;
 use crate::events::feed::Feed;
 use crate::events::slots::Slots;
+use crate::service::Sockets;
 
-/// Connections of the pool show under this name in `pg_stat_activity` and NATS.
-const NAME: &str = "ii-claw-gateway";
 /// How long a gateway that starts beside `ii-claw migrate` waits for it.
 const SCHEMA_WAIT: Duration = Duration::from_secs(30);
 
 /// The parts of a gateway.
 pub struct App {
+    /// This process's name in the cluster, in `pg_stat_activity` and at NATS.
+    pub name: String,
+    /// When it began to serve.
+    pub started: Instant,
     /// The database.
     pub store: Store,
     /// Opens and seals channel secrets.
@@ -41,6 +45,10 @@ pub struct App {
     pub writer: MessageWriter,
     /// Channels in use.
     pub channels: Arc<ChannelCache>,
+    /// What this process shows other roles.
+    pub credentials: Credentials,
+    /// Calls other roles.
+    pub peers: Arc<Peers>,
     /// Asks owners about deliveries.
     pub workers: WorkerClients,
     /// New ids.
@@ -75,6 +83,8 @@ pub struct App {
     pub feed: Arc<Feed>,
     /// The open event streams.
     pub streams: Arc<Slots>,
+    /// The open sockets of web chats.
+    pub sockets: Sockets,
     /// Owns the tasks.
     pub lifecycle: Lifecycle,
 }
@@ -100,15 +110,17 @@ impl App {
         lifecycle: &Lifecycle,
     ) -> Result<Shared, Error> {
         let keys = settings.keys.keys()?;
+        let credentials = Credentials::new(&keys.master, settings.rpc.tls.files()?, lifecycle).await?;
         let (database, nats) = (settings.store.database()?, settings.store.nats()?);
         let (random, clock): (Arc<dyn Random>, Arc<dyn Clock>) = (Arc::new(OsRandom), Arc::new(SystemClock));
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
+        let name = settings.rpc.member_name(&ids.token(3));
         let connections = settings.store.database_connections;
-        let store = Store::connect(database, NAME, connections).await.map_err(Error::Database)?;
+        let store = Store::connect(database, &name, connections).await.map_err(Error::Database)?;
         let shards =
             store.wait_for_schema(settings.store.shards, SCHEMA_WAIT).await.map_err(Error::Schema)?;
         let cluster = store.cluster_id().await.map_err(Error::Schema)?;
-        let bus = Bus::connect(nats, NAME, ids.next(), cluster).await.map_err(Error::Bus)?;
+        let bus = Bus::connect(nats, &name, ids.next(), cluster).await.map_err(Error::Bus)?;
         let bus = Arc::new(bus);
         let allow_private = settings.urls.allow_private;
         let http = Http::new(allow_private).map_err(|error| Error::Http(Box::new(error)))?;
@@ -126,12 +138,17 @@ impl App {
         let verifier = Arc::new(Verifier::default());
         verifier.watch(&bus, lifecycle);
         let media = media(&settings.media, lifecycle).await.map_err(Error::Media)?;
-        let token = ClusterToken::new(&keys.master);
+        let peers = Arc::new(Peers::new(credentials.clone(), Arc::clone(&random)));
         Ok(Arc::new(Self {
             writer: MessageWriter::start(&store, lifecycle),
             feed: Arc::new(Feed::new(&store, lifecycle)),
             streams: Arc::default(),
-            workers: WorkerClients::new(Owners::new(store.clone()), token, random),
+            sockets: Sockets::default(),
+            workers: WorkerClients::new(Owners::new(store.clone()), Arc::clone(&peers), random),
+            peers,
+            credentials,
+            started: Instant::now(),
+            name,
             media_key: keys.master.derive(Purpose::MediaUrl),
             send_wait: Duration::from_millis(settings.send_wait_ms),
             lifecycle: lifecycle.clone(),

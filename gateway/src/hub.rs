@@ -109,7 +109,9 @@ impl Hub for GatewayHub {
 fn forward(app: &App, mut frames: Frames) -> mpsc::Receiver<Bytes> {
     let (sender, receiver) = mpsc::channel(BACKLOG);
     let soft = app.lifecycle.soft();
+    let counted = app.sockets.opened();
     app.lifecycle.spawn("live frames", async move {
+        let _counted = counted;
         loop {
             let frame = tokio::select! {
                 frame = frames.next() => frame,

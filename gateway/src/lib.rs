@@ -7,6 +7,7 @@
 //! - `edit` makes and changes channels; `channel_cache` keeps those in use.
 //! - `intake` has messages committed and tells their owner, before anyone is answered.
 //! - `wake` makes events of what no person wrote.
+//! - `membership` has it in the cluster's list, `service` is what it answers to other roles.
 //! - `perform` does what a scheduled job is to do.
 //! - `events` streams what happens.
 //! - `hub` serves the adapters whose people connect to the gateway itself.
@@ -29,6 +30,7 @@ mod intake;
 mod listener;
 mod media_ahead;
 mod media_expiry;
+mod membership;
 mod openapi;
 mod outbound;
 mod path;
@@ -36,6 +38,7 @@ mod perform;
 mod query;
 mod router;
 mod routes;
+mod service;
 mod view;
 mod wake;
 
@@ -43,13 +46,19 @@ use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use claw_config::{ConfigError, GatewaySettings};
+use claw_config::{ConfigError, GatewaySettings, RpcSettings};
+use claw_rpc::{ServeError, TlsError};
 use claw_runtime::Lifecycle;
+use claw_store::Member;
 use claw_types::ChannelId;
 use tokio::net::TcpListener;
 use tracing::info;
 
 pub use router::document;
+
+use app::Shared;
+use membership::Membership;
+use service::Service;
 
 /// Why a gateway did not start; each names the setting concerned.
 #[derive(Debug, thiserror::Error)]
@@ -72,12 +81,23 @@ pub enum Error {
     /// Attachments can't be kept.
     #[error("II_CLAW_MEDIA: attachments can't be kept there")]
     Media(#[source] claw_media::Error),
+    /// The certificates can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The RPC can't be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// It can't be a member under this name.
+    #[error(transparent)]
+    Member(claw_store::Error),
     /// The API's document can't be written.
     #[error("the API's document can't be written")]
     Document(#[source] serde_json::Error),
-    /// The address can't be had.
-    #[error("II_CLAW_LISTEN {address}")]
+    /// An address can't be had.
+    #[error("{setting} {address}")]
     Listen {
+        /// Which setting.
+        setting: &'static str,
         /// Which.
         address: SocketAddr,
         /// Why.
@@ -104,9 +124,8 @@ impl Gateway {
     ) -> Result<SocketAddr, Error> {
         claw_telemetry::metrics::begin();
         let app = app::App::connect(&settings, home, lifecycle).await?;
-        let failed = |source| Error::Listen { address: settings.listen, source };
-        let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = bind("II_CLAW_LISTEN", settings.listen).await?;
+        join(&app, &settings.rpc, lifecycle).await?;
         lifecycle.spawn("media expiry", media_expiry::run(Arc::clone(&app), settings.media.days));
         lifecycle.spawn("media ahead", media_ahead::run(Arc::clone(&app)));
         let router = router::router(&app).map_err(Error::Document)?;
@@ -122,4 +141,28 @@ impl Gateway {
         info!(%address, "the gateway listens on {address}");
         Ok(address)
     }
+}
+
+async fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let failed = |source| Error::Listen { setting, address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Takes a place among the members and serves the RPC.
+async fn join(app: &Shared, rpc: &RpcSettings, lifecycle: &Lifecycle) -> Result<(), Error> {
+    let (listener, address) = bind("II_CLAW_RPC_LISTEN", rpc.rpc_listen).await?;
+    let member = Member {
+        name: app.name.clone(),
+        role: "gateway",
+        rpc_address: rpc.advertised(address),
+        version: env!("CARGO_PKG_VERSION"),
+        weight: 1.0,
+    };
+    let joined = Membership::join(app.store.clone(), member, app.ids.next()).await;
+    lifecycle.spawn("membership", joined.map_err(Error::Member)?.stay(lifecycle.clone()));
+    claw_rpc::serve_gateway(lifecycle, listener, &app.credentials, Arc::new(Service(Arc::clone(app))))?;
+    info!(%address, "its RPC is at {address}");
+    Ok(())
 }

@@ -15,7 +15,7 @@ use crate::app::Shared;
 use crate::hub::GatewayHub;
 use crate::openapi::{self, needs};
 use crate::routes::{
-    audit, channels, cron, dead_letters, destinations, document, events, health, hooks, keys, media,
+    audit, channels, cluster, cron, dead_letters, destinations, document, events, health, hooks, keys, media,
     messages, metrics, problems, settings, webhooks,
 };
 use crate::{answers, auth, body};
@@ -60,6 +60,9 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(needs(Manage, routes!(keys::revoke::handle)))
         .routes(needs(Read, routes!(audit::handle)))
         .routes(needs(Read, routes!(metrics::handle)))
+        .routes(needs(Read, routes!(cluster::get::handle)))
+        .routes(needs(Manage, routes!(cluster::drain::handle)))
+        .routes(needs(Manage, routes!(cluster::step_down::handle)))
         .routes(needs(Send, routes!(hooks::wake::handle)))
         .routes(needs(Send, routes!(hooks::agent::handle)))
         .routes(needs(Read, routes!(hooks::list::handle)))

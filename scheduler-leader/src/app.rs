@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use claw_config::SchedulerSettings;
 use claw_launch::join;
-use claw_rpc::ClusterToken;
 use claw_runtime::Lifecycle;
+use tokio::sync::mpsc;
 
 use crate::duties::timers::Timers;
 use crate::elector::{Elector, Leadership, lead};
@@ -23,14 +23,19 @@ const CONNECTIONS: u32 = 4;
 /// When a setting is wrong, or the database or NATS can't be reached.
 pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result<SocketAddr, Error> {
     let connections = settings.store.database_connections.min(CONNECTIONS);
-    let joined = join("scheduler", 1.0, connections, &settings.store, &settings.keys, &settings.rpc).await?;
+    let joined =
+        join("scheduler", 1.0, connections, &settings.store, &settings.keys, &settings.rpc, lifecycle)
+            .await?;
     let leadership = Arc::new(Leadership::default());
+    let (step_down, asked) = mpsc::channel(1);
     let service = Service {
         name: joined.member.name.clone(),
         store: joined.store.clone(),
         bus: Arc::clone(&joined.bus),
         leadership: Arc::clone(&leadership),
         lifecycle: lifecycle.clone(),
+        retention: settings.retention,
+        step_down,
     };
     let elector = Elector {
         store: joined.store.clone(),
@@ -39,6 +44,8 @@ pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result
         leadership: Arc::clone(&leadership),
         random: joined.random,
         lifecycle: lifecycle.clone(),
+        step_down: asked,
+        stand_by_until: None,
     };
     lifecycle.spawn("elector", elector.run());
     let timers = Timers {
@@ -49,8 +56,7 @@ pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result
     };
     lifecycle.spawn("timers", timers.run());
     lifecycle.spawn("duties", lead(joined.store, leadership, settings.retention, lifecycle.clone()));
-    let token = ClusterToken::new(&joined.keys.master);
-    claw_rpc::serve_scheduler(lifecycle, joined.listener, &token, Arc::new(service));
+    claw_rpc::serve_scheduler(lifecycle, joined.listener, &joined.credentials, Arc::new(service))?;
     let address = joined.address;
     tracing::info!(%address, "the scheduler's RPC listens on {address}");
     Ok(address)

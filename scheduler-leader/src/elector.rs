@@ -14,6 +14,7 @@ use std::time::Duration;
 use claw_config::RetentionSettings;
 use claw_runtime::{Backoff, Lifecycle, Random};
 use claw_store::{Error, Lease, Member, Store, chain};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
@@ -25,6 +26,11 @@ pub(crate) const DUTY: &str = "scheduler";
 const EVERY: Duration = Duration::from_secs(1);
 const GOOD_FOR: Duration = Duration::from_secs(4);
 const CALL_LIMIT: Duration = Duration::from_millis(2500);
+/// After it resigned because it was asked to, a scheduler leaves the field to others for this long.
+pub(crate) const STAND_BY: Duration = Duration::from_secs(10);
+
+/// Somebody wants this process to resign, and to hear which term ended: `None` when it does not lead.
+pub(crate) type StepDown = oneshot::Sender<Option<i64>>;
 
 /// The present state, as the rest of the process sees it.
 #[derive(Debug, Default)]
@@ -66,11 +72,13 @@ pub(crate) struct Elector {
     pub(crate) leadership: Arc<Leadership>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) step_down: mpsc::Receiver<StepDown>,
+    pub(crate) stand_by_until: Option<Instant>,
 }
 
 impl Elector {
     /// Runs until the process stops; then resigns.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(mut self) {
         let mut failed = 0;
         while !self.lifecycle.soft().is_cancelled() {
             match self.connect().await {
@@ -101,7 +109,7 @@ impl Elector {
     }
 
     /// Until the process stops (`Ok`) or the connection or the term is lost.
-    async fn take_part(&self, lease: &mut Lease) -> Result<(), Error> {
+    async fn take_part(&mut self, lease: &mut Lease) -> Result<(), Error> {
         let soft = self.lifecycle.soft();
         let mut tick = tokio::time::interval(EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -110,10 +118,15 @@ impl Elector {
             tokio::select! {
                 _ = tick.tick() => {}
                 () = soft.cancelled() => return Ok(()),
+                Some(asker) = self.step_down.recv() => {
+                    self.step_down(lease, &mut term, asker).await?;
+                    continue;
+                }
             }
             let asked = Instant::now();
             in_time(lease.heartbeat()).await?;
-            if term.is_none() && in_time(lease.try_duty(DUTY)).await? {
+            let stands_by = self.stand_by_until.is_some_and(|until| Instant::now() < until);
+            if term.is_none() && !stands_by && in_time(lease.try_duty(DUTY)).await? {
                 let elected = in_time(self.store.leader_elect(DUTY, lease)).await?;
                 info!(term = elected, "elected: leading term {elected}");
                 term = Some(elected);
@@ -127,6 +140,27 @@ impl Elector {
             let trusted_until = term.map(|_| asked + GOOD_FOR);
             self.leadership.set(State { connected: true, term, trusted_until });
         }
+    }
+
+    /// Ends the term, if there is one, and lets others be elected.
+    async fn step_down(
+        &mut self,
+        lease: &mut Lease,
+        term: &mut Option<i64>,
+        asker: StepDown,
+    ) -> Result<(), Error> {
+        let led = term.take();
+        if let Some(led) = led {
+            // No duty is begun from here on; what is under way is fenced by the next term.
+            self.leadership.set(State { connected: true, ..State::default() });
+            self.stand_by_until = Some(Instant::now() + STAND_BY);
+            in_time(self.store.leader_resign(DUTY, led)).await?;
+            in_time(lease.drop_duty(DUTY)).await?;
+            info!(term = led, "asked to step down: term {led} is over, standing by for {STAND_BY:?}");
+        }
+        // Whoever asked may have gone.
+        let _gone = asker.send(led);
+        Ok(())
     }
 
     async fn resign(&self, lease: Lease, led: Option<i64>) {

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use claw_bus::Bus;
-use claw_rpc::{Health, SchedulerService, SchedulerStatus};
+use claw_config::RetentionSettings;
+use claw_rpc::{Health, RanNow, Refused, SchedulerService, SchedulerStatus, SteppedDown};
 use claw_runtime::Lifecycle;
 use claw_store::{Store, chain};
+use tokio::sync::{mpsc, oneshot};
 
-use crate::elector::Leadership;
+use crate::duties::{housekeeping, timers};
+use crate::elector::{Leadership, STAND_BY, StepDown};
 
 /// The scheduler's side of the RPC.
 pub(crate) struct Service {
@@ -18,6 +21,8 @@ pub(crate) struct Service {
     pub(crate) bus: Arc<Bus>,
     pub(crate) leadership: Arc<Leadership>,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) retention: RetentionSettings,
+    pub(crate) step_down: mpsc::Sender<StepDown>,
 }
 
 #[async_trait]
@@ -47,4 +52,30 @@ impl SchedulerService for Service {
             leading: self.leadership.term(),
         }
     }
+
+    async fn step_down(&self) -> Result<SteppedDown, Refused> {
+        let failed = || Refused::Failed("this scheduler lost its database: it leads no longer".to_owned());
+        if !self.leadership.in_the_running() {
+            return Err(failed());
+        }
+        let (asker, ended) = oneshot::channel();
+        self.step_down.send(asker).await.map_err(|_| failed())?;
+        let term = ended.await.map_err(|_| failed())?.ok_or_else(not_leading)?;
+        Ok(SteppedDown { term, stands_by: STAND_BY })
+    }
+
+    async fn run_now(&self) -> Result<RanNow, Refused> {
+        if self.leadership.term().is_none() {
+            return Err(not_leading());
+        }
+        let stop = self.lifecycle.soft();
+        let fired = timers::fire_all(&self.store, &self.bus, &self.leadership, &stop).await;
+        let fired = fired.map_err(|error| Refused::Failed(chain(&error)))?;
+        let forgotten = housekeeping::run(&self.store, self.retention).await;
+        Ok(RanNow { fired: u32::try_from(fired).unwrap_or(u32::MAX), forgotten })
+    }
+}
+
+fn not_leading() -> Refused {
+    Refused::NotMine("this scheduler does not lead: ask the one that does".to_owned())
 }

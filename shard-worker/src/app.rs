@@ -10,7 +10,6 @@ use claw_channels::kit::http::{Http, operator_client};
 use claw_channels::{Deps, Live};
 use claw_config::WorkerSettings;
 use claw_launch::{JoinError, join};
-use claw_rpc::ClusterToken;
 use claw_runtime::Lifecycle;
 use claw_store::Vault;
 use claw_types::ChannelId;
@@ -51,8 +50,16 @@ impl Live for BusLive {
 pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<SocketAddr, Error> {
     let (webhook, secret) = settings.backend.webhook().map_err(JoinError::from)?;
     let connections = settings.store.database_connections;
-    let joined =
-        join("worker", settings.weight, connections, &settings.store, &settings.keys, &settings.rpc).await?;
+    let joined = join(
+        "worker",
+        settings.weight,
+        connections,
+        &settings.store,
+        &settings.keys,
+        &settings.rpc,
+        lifecycle,
+    )
+    .await?;
     let deps = Deps {
         channel_id: ChannelId(Uuid::nil()),
         http: Http::new(settings.urls.allow_private)?,
@@ -81,8 +88,8 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
     lifecycle.spawn("changes", tasks::changes::listen(Arc::clone(&core)));
     lifecycle.spawn("destinations", tasks::destinations::run(Arc::clone(&core)));
     lifecycle.spawn("changed rows", tasks::changes::look(Arc::clone(&core)));
-    let token = ClusterToken::new(&joined.keys.master);
-    claw_rpc::serve_worker(lifecycle, joined.listener, &token, Arc::new(Service(core)));
+    claw_rpc::serve_worker(lifecycle, joined.listener, &joined.credentials, Arc::new(Service(core)))
+        .map_err(JoinError::from)?;
     let address = joined.address;
     tracing::info!(%address, "the worker's RPC listens on {address}");
     Ok(address)

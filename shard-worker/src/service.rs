@@ -1,15 +1,24 @@
-//! What the worker answers to gateways and probes.
+//! What the worker answers to gateways, operators and probes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use claw_rpc::{AwaitError, Health, WorkerService, WorkerStatus};
+use claw_channels::{ChannelError, Probe};
+use claw_rpc::{
+    Adapter, AdapterPage, AwaitError, Health, Probed, Refused, Reload, WorkerService, WorkerStatus,
+};
 use claw_store::{MessageStatus, chain};
-use claw_types::{MessageId, MessageState, ShardId};
+use claw_types::{ChannelId, MessageId, MessageState, ShardId};
+use serde_json::Value;
+use tracing::info;
 
+use crate::channels::{Event, Lookup};
 use crate::core::Core;
 use crate::outcomes::Answer;
+
+/// How long a platform may take to answer a question that somebody waits for.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The worker's side of the RPC.
 pub(crate) struct Service(pub(crate) Arc<Core>);
@@ -71,12 +80,102 @@ impl WorkerService for Service {
     async fn status(&self) -> WorkerStatus {
         let shards = self.0.shards();
         let channels: usize = shards.iter().map(|shard| shard.channels.len()).sum();
+        let failed: usize = shards.iter().map(|shard| shard.channels.failed()).sum();
         WorkerStatus {
             name: self.0.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             channels: u32::try_from(channels).unwrap_or(u32::MAX),
             shards: shards.iter().map(|shard| shard.id).collect(),
-            draining: self.0.is_draining(),
+            failed: Some(u32::try_from(failed).unwrap_or(u32::MAX)),
+            draining: self.0.is_draining() || *self.0.drain_wanted.borrow(),
         }
+    }
+
+    async fn probe(&self, channel: ChannelId, shard: ShardId) -> Result<Probed, Refused> {
+        let shard = self.0.shard(shard).ok_or_else(not_owned)?;
+        match shard.channels.lookup(channel) {
+            Lookup::Running(adapter) => {
+                let asked = tokio::time::timeout(PATIENCE, adapter.probe()).await;
+                Ok(probed(asked.unwrap_or_else(|_| {
+                    Err(ChannelError::Retryable("the platform did not answer in time".to_owned()))
+                })))
+            }
+            Lookup::Failed(why) => Ok(Probed { error: Some(why), account: None, details: "{}".to_owned() }),
+            Lookup::Starting => {
+                Err(Refused::NotMine("the shard's channels are still being loaded: try again".to_owned()))
+            }
+            Lookup::Unknown => Err(Refused::Missing("this worker runs no such channel".to_owned())),
+        }
+    }
+
+    async fn adapters(&self, after: Option<ChannelId>, limit: usize) -> Result<AdapterPage, Refused> {
+        let mut page: Vec<Adapter> = Vec::new();
+        for shard in self.0.shards() {
+            page.extend(shard.channels.list(after).into_iter().map(|(channel, error)| Adapter {
+                channel,
+                user: String::new(),
+                instance: String::new(),
+                channel_type: String::new(),
+                shard: shard.id,
+                epoch: shard.epoch,
+                error,
+            }));
+        }
+        page.sort_by_key(|adapter| adapter.channel.0);
+        let more = page.len() > limit;
+        page.truncate(limit);
+        let ids: Vec<ChannelId> = page.iter().map(|adapter| adapter.channel).collect();
+        let names = self.0.store.channels_named(&ids).await;
+        let mut names = names.map_err(|error| Refused::Failed(chain(&error)))?;
+        for adapter in &mut page {
+            if let Some(name) = names.remove(&adapter.channel) {
+                adapter.user = name.user_id;
+                adapter.instance = name.instance;
+                adapter.channel_type = name.channel_type;
+            }
+        }
+        Ok(AdapterPage { adapters: page, more })
+    }
+
+    async fn drain(&self, on: bool) -> usize {
+        if self.0.drain_wanted.send_replace(on) != on {
+            info!(on, "{}", if on { "told to own nothing" } else { "told to own its share again" });
+        }
+        self.0.shards().len()
+    }
+
+    async fn reload(&self, what: Reload) -> Result<usize, Refused> {
+        match what {
+            Reload::Channel(channel, shard) => {
+                let shard = self.0.shard(shard).ok_or_else(not_owned)?;
+                shard.channels.notify(Event::Changed(channel));
+                Ok(1)
+            }
+            Reload::User(user) => {
+                let rows = self.0.store.channels_of(&user, None).await;
+                let rows = rows.map_err(|error| Refused::Failed(chain(&error)))?;
+                let mut ours = 0;
+                for channel in rows.into_iter().map(|row| row.channel) {
+                    if let Some(shard) = self.0.shard(channel.shard) {
+                        shard.channels.notify(Event::Changed(channel.id));
+                        ours += 1;
+                    }
+                }
+                Ok(ours)
+            }
+        }
+    }
+}
+
+fn not_owned() -> Refused {
+    Refused::NotMine("this worker does not own the shard: ask its owner".to_owned())
+}
+
+fn probed(said: Result<Probe, ChannelError>) -> Probed {
+    match said {
+        Ok(Probe { account, details }) => {
+            Probed { error: None, account, details: Value::Object(details).to_string() }
+        }
+        Err(error) => Probed { error: Some(error.to_string()), account: None, details: "{}".to_owned() },
     }
 }

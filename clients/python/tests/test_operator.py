@@ -70,3 +70,15 @@ def test_a_destination_from_its_making_to_its_end(client, user, third_party, eve
 def test_the_licence_is_the_repositorys():
     assert (PACKAGE / "LICENSE").read_bytes() == (PACKAGE.parents[1] / "LICENSE").read_bytes()
     assert 'license-files = ["LICENSE"]' in (PACKAGE / "pyproject.toml").read_text()
+
+
+def test_the_cluster(client):
+    cluster = client.cluster()
+    assert_fits(cluster, models.Cluster)
+    for member in cluster["members"]:
+        assert_fits(member, models.ClusterMember)
+    assert "gateway" in {member["role"] for member in cluster["members"]}
+    claims = client.cluster(shards=True)["shards"]["claims"]
+    assert len(claims) == cluster["shards"]["count"]
+    with pytest.raises(NotFound):
+        client.drain_worker("nobody-of-this-name")

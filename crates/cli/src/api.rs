@@ -71,11 +71,13 @@ impl Api {
     /// Prints an answer: as it is with `--json`, else as `text` puts it.
     pub(crate) fn show(&self, answer: &Value, text: impl FnOnce(&Value) -> String) -> anyhow::Result<()> {
         let shown = if self.json { serde_json::to_string_pretty(answer)? } else { text(answer) };
-        // A reader that has seen enough closes the pipe; that is no failure.
-        match writeln!(std::io::stdout(), "{}", shown.trim_end()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
-        }
+        print(shown.trim_end())?;
+        Ok(())
+    }
+
+    /// Whether answers are to be printed as they are.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
     }
 
     fn request(&self, method: Method, path: &[&str]) -> anyhow::Result<RequestBuilder> {
@@ -99,6 +101,15 @@ impl Api {
             Some(detail) => bail!("{} ({})", printable(detail), status.as_u16()),
             None => bail!("the gateway answered {status}"),
         }
+    }
+}
+
+/// Prints a line or several. `false`: the reader has seen enough and closed the pipe, which is no failure.
+pub(crate) fn print(text: &str) -> anyhow::Result<bool> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

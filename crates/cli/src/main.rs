@@ -7,8 +7,9 @@ mod echo;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use claw_config::{GatewaySettings, LogSettings, SchedulerSettings, WorkerSettings};
+use claw_config::{GatewaySettings, LogSettings};
 
+use commands::cluster::{self, Cluster, OfScheduler, OfWorker, Scheduler, Status, Worker};
 use commands::dead_letters::DeadLetters;
 use commands::keys::Keys;
 use commands::messages::Messages;
@@ -31,13 +32,17 @@ enum Command {
     /// Run a gateway: API, platform webhooks, web chat
     Gateway(Box<GatewaySettings>),
     /// Run a shard-worker: adapter connections and deliveries
-    Worker(Box<WorkerSettings>),
+    Worker(Box<Worker>),
     /// Run a scheduler: one leads, the others stand by
-    Scheduler(Box<SchedulerSettings>),
+    Scheduler(Box<Scheduler>),
     /// Create or upgrade the database's schema
     Migrate(MigrateSettings),
     /// Check settings, database, NATS and the backend, and say what is wrong
     Doctor(Box<DoctorSettings>),
+    /// Show who is in the cluster, who owns how much, who leads and what waits
+    Status(Status),
+    /// Watch the cluster
+    Cluster(Cluster),
     /// List messages, look at one, try it again, put it aside
     Messages(Box<Messages>),
     /// List messages that ended without success, try them again, put them aside
@@ -54,8 +59,16 @@ fn main() -> ExitCode {
     claw_launch::run(&cli.log, async move |lifecycle| match cli.command {
         Command::Up(settings) => commands::up::run(*settings, lifecycle).await,
         Command::Gateway(settings) => commands::roles::gateway(*settings, lifecycle).await,
-        Command::Worker(settings) => commands::roles::worker(*settings, lifecycle).await,
-        Command::Scheduler(settings) => commands::roles::scheduler(*settings, lifecycle).await,
+        Command::Worker(worker) => match worker.what {
+            None => commands::roles::worker(worker.settings, lifecycle).await,
+            Some(OfWorker::Drain(command)) => cluster::drain(command).await,
+        },
+        Command::Scheduler(scheduler) => match scheduler.what {
+            None => commands::roles::scheduler(scheduler.settings, lifecycle).await,
+            Some(OfScheduler::StepDown(command)) => cluster::step_down(command).await,
+        },
+        Command::Status(command) => cluster::status(command).await,
+        Command::Cluster(command) => cluster::run(command).await,
         Command::Migrate(settings) => commands::migrate::run(settings).await,
         Command::Doctor(settings) => commands::doctor::run(*settings).await,
         Command::Messages(command) => commands::messages::run(*command).await,

@@ -12,5 +12,6 @@ pub mod values;
 
 pub use settings::{
     BackendSettings, ConfigError, GatewaySettings, KeySettings, Keys, LogSettings, MediaSettings,
-    RetentionSettings, RpcSettings, SchedulerSettings, StoreSettings, UrlPolicy, WorkerSettings,
+    RetentionSettings, RpcSettings, SchedulerSettings, StoreSettings, TlsFiles, TlsSettings, UrlPolicy,
+    WorkerSettings,
 };

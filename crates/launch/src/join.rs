@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use claw_bus::Bus;
 use claw_config::{ConfigError, KeySettings, Keys, RpcSettings, StoreSettings};
-use claw_runtime::{Clock, Ids, OsRandom, Random, SystemClock};
+use claw_rpc::{Credentials, ServeError, TlsError};
+use claw_runtime::{Clock, Ids, Lifecycle, OsRandom, Random, SystemClock};
 use claw_store::{Member, Store};
 use claw_types::ShardCount;
 use tokio::net::TcpListener;
@@ -23,6 +24,12 @@ pub enum JoinError {
     /// NATS.
     #[error("NATS_URL")]
     Bus(#[from] claw_bus::Error),
+    /// The certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The RPC can't be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// The RPC's address.
     #[error("II_CLAW_RPC_LISTEN {address}")]
     Listen {
@@ -53,6 +60,8 @@ pub struct Joined {
     pub shards: ShardCount,
     /// NATS.
     pub bus: Arc<Bus>,
+    /// What the RPC shows and expects.
+    pub credentials: Credentials,
     /// Where the RPC is to be served.
     pub listener: TcpListener,
     /// The address that it listens on.
@@ -74,8 +83,10 @@ pub async fn join(
     store: &StoreSettings,
     keys: &KeySettings,
     rpc: &RpcSettings,
+    lifecycle: &Lifecycle,
 ) -> Result<Joined, JoinError> {
     let keys = keys.keys()?;
+    let credentials = Credentials::new(&keys.master, rpc.tls.files()?, lifecycle).await?;
     let lease_url = store.lease_database()?.to_owned();
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(OsRandom));
     let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
@@ -97,6 +108,7 @@ pub async fn join(
         store: database,
         shards,
         bus,
+        credentials,
         listener,
         address,
         member,

@@ -3,12 +3,15 @@
 //! Every function that serves a tenant takes the tenant's id, puts it in the query and runs in that tenant's
 //! transaction. The functions for owners take shards or channel ids instead; they are used by our own roles only.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use claw_secrets::Sealed;
 use claw_types::{ChannelId, Epoch, InstanceId, ShardId, UserId};
 use serde_json::{Map, Value, json};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use uuid::Uuid;
 
 use crate::error::reason;
 use crate::{Actor, Change, Error, News, Result, Store, Vault};
@@ -55,6 +58,17 @@ pub struct ChannelStatus {
     pub last_inbound_at: Option<DateTime<Utc>>,
     /// The worker that runs it.
     pub owner: Option<String>,
+}
+
+/// What a channel is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelName {
+    /// Whose.
+    pub user_id: String,
+    /// The slug.
+    pub instance: String,
+    /// The platform's type.
+    pub channel_type: String,
 }
 
 /// What [`Store::channel_save`] writes.
@@ -251,6 +265,29 @@ impl Store {
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.0).fetch_optional(&self.pool).await?;
         row.as_ref().map(|row| with_secrets(row, vault)).transpose()
+    }
+
+    /// What these channels are called, of any user.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn channels_named(&self, ids: &[ChannelId]) -> Result<HashMap<ChannelId, ChannelName>> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let rows =
+            sqlx::query("select id, user_id, instance, channel_type from channels where id = any ($1)")
+                .bind(ids)
+                .fetch_all(&self.pool)
+                .await?;
+        rows.iter()
+            .map(|row| {
+                let name = ChannelName {
+                    user_id: row.try_get("user_id")?,
+                    instance: row.try_get("instance")?,
+                    channel_type: row.try_get("channel_type")?,
+                };
+                Ok((ChannelId(row.try_get("id")?), name))
+            })
+            .collect()
     }
 
     /// The channels that an owner of `shards` should run: (id, revision) of every enabled one.

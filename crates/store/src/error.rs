@@ -14,7 +14,7 @@ pub enum Error {
     SchemaBehind(i64),
     /// The schema is newer than this binary.
     #[error(
-        "the database has migration {0}, which this version does not know: run the newer version of ii-claw"
+        "the database has migration {0}, which this version does not know and can't run beside: run the newer version of ii-claw"
     )]
     SchemaAhead(i64),
     /// The cluster was created with another number of shards.

@@ -25,7 +25,7 @@ const SHARD: i32 = 0x0C1A_0002;
 const DUTY: i32 = 0x0C1A_0003;
 
 /// A heartbeat older than this, by database time, is a dead or frozen process's.
-const STALE: &str = "6 seconds";
+pub(crate) const STALE: &str = "6 seconds";
 
 /// What the owner of a shard was last heard of longer ago than this, by database time, may be taken over once its lock is
 /// free. Its lock is free the moment its connection is gone, and that may come to the server's notice first: whoever lost
@@ -45,7 +45,7 @@ const LIVE_BACKENDS: &str = "array(select pg_stat_get_backend_pid(b) from pg_sta
 pub struct Member {
     /// Unique among the live ones.
     pub name: String,
-    /// `worker` or `scheduler`.
+    /// `worker`, `scheduler` or `gateway`.
     pub role: &'static str,
     /// Where its RPC listens, as others reach it.
     pub rpc_address: String,
@@ -124,15 +124,18 @@ impl Lease {
         if !taken {
             return Err(Error::NameTaken(member.name));
         }
-        let backend: Option<i32> = sqlx::query_scalar(
+        // A gateway has no lock by which its name would show as taken, and beats more seldom.
+        let backend: Option<i32> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
             "insert into members as m (name, role, lock_key, backend_pid, rpc_address, version, weight)
              values ($1, $2, $3, pg_backend_pid(), $4, $5, $6)
              on conflict (name) do update set role = $2, lock_key = $3, backend_pid = pg_backend_pid(),
-                 rpc_address = $4, version = $5, weight = $6, draining = false, started_at = now(),
-                 heartbeat_at = now()
-             where m.backend_pid = $7 or m.heartbeat_at < now() - make_interval(secs => $8)
-             returning backend_pid",
-        )
+                 rpc_address = $4, version = $5, weight = $6, incarnation = null, draining = false,
+                 started_at = now(), heartbeat_at = now()
+             where m.backend_pid = $7
+                or m.heartbeat_at < now() - case when m.lock_key is null then interval '{STALE}'
+                                                 else make_interval(secs => $8) end
+             returning backend_pid"
+        )))
         .bind(&member.name)
         .bind(member.role)
         .bind(lock_key(&member.name))
@@ -299,6 +302,19 @@ impl Lease {
             .bind(lock_key(duty))
             .fetch_one(&mut self.conn)
             .await?)
+    }
+
+    /// Lets another process take the duty.
+    ///
+    /// # Errors
+    /// When the connection failed, which frees the duty as well.
+    pub async fn drop_duty(&mut self, duty: &str) -> Result<()> {
+        sqlx::query("select pg_advisory_unlock($1, $2)")
+            .bind(DUTY)
+            .bind(lock_key(duty))
+            .execute(&mut self.conn)
+            .await?;
+        Ok(())
     }
 
     /// Leaves: the member's row goes and with the connection every lock.

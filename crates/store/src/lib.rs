@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod channels;
+pub mod cluster;
 pub mod dead_letters;
 pub mod destinations;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod jobs;
 pub mod keys;
 pub mod leaders;
 pub mod lease;
+mod members;
 pub mod message_log;
 pub mod messages;
 pub mod pool;
@@ -30,7 +32,8 @@ pub mod vault;
 pub mod wakes;
 
 pub use audit::{AuditEntry, AuditFilter};
-pub use channels::{Channel, ChannelStatus, Observation, SaveChannel, Sighting};
+pub use channels::{Channel, ChannelName, ChannelStatus, Observation, SaveChannel, Sighting};
+pub use cluster::{ClusterFacts, Lag, MemberStatus, ShardClaim};
 pub use dead_letters::{Revived, Selection, Unchanged};
 pub use destinations::{Destination, DestinationSettings, Due, NewDestination, Refusal};
 pub use error::{Error, chain};

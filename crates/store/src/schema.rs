@@ -28,6 +28,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     7 "0007_hooks",
     8 "0008_message_details",
     9 "0009_events",
+    10 "0010_members",
     11 "0011_conversations",
 ];
 
@@ -63,7 +64,44 @@ fn migrator() -> Migrator {
     let migrations = MIGRATIONS.iter().map(|&(version, name, sql)| {
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
     });
-    Migrator::with_migrations(migrations.collect())
+    let mut migrator = Migrator::with_migrations(migrations.collect());
+    // Whether newer ones are in order is for `refuse_if_ahead` to say.
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+/// The newest migration of this binary.
+fn newest() -> i64 {
+    MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or_default()
+}
+
+/// Refuses migrations of newer binaries, unless the database says that this binary gets along with them: during an
+/// upgrade the old version runs beside the new one, and must be able to start again.
+async fn refuse_if_ahead(conn: &mut PgConnection) -> Result<()> {
+    let exists: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+        .fetch_one(&mut *conn)
+        .await?;
+    if !exists {
+        return Ok(());
+    }
+    let unknown: Option<i64> =
+        sqlx::query_scalar("select min(version) from _sqlx_migrations where success and version > $1")
+            .bind(newest())
+            .fetch_one(&mut *conn)
+            .await?;
+    let Some(unknown) = unknown else { return Ok(()) };
+    let oldest: Option<i64> =
+        sqlx::query_scalar("select oldest_schema from cluster").fetch_optional(&mut *conn).await?;
+    match oldest {
+        Some(oldest) if newest() >= oldest => Ok(()),
+        _ => Err(Error::SchemaAhead(unknown)),
+    }
+}
+
+async fn apply(conn: &mut PgConnection) -> Result<()> {
+    refuse_if_ahead(conn).await?;
+    migrator().run(&mut *conn).await?;
+    grant(conn).await
 }
 
 impl Store {
@@ -71,23 +109,16 @@ impl Store {
     /// Safe to run by several processes at once: migrating takes an advisory lock.
     ///
     /// # Errors
-    /// When a migration fails, the database is ahead of this binary, or the cluster has another number of shards.
+    /// When a migration fails, the database is too far ahead of this binary, or the cluster has another number of shards.
     pub async fn migrate(&self, shards: Option<ShardCount>) -> Result<ShardCount> {
         let mut conn = self.pool.acquire().await?;
         // A migration may rewrite a table; only this connection may take that long. It owns what it makes.
         sqlx::raw_sql("set statement_timeout = 0; reset role").execute(&mut *conn).await?;
         sqlx::query("select pg_advisory_lock($1)").bind(MIGRATING).execute(&mut *conn).await?;
-        let migrated = migrator().run(&mut *conn).await;
-        let granted = grant(&mut conn).await;
+        let migrated = apply(&mut conn).await;
         // Not back into the pool with its time-out off; the lock ends with it.
         drop(conn.detach());
-        match migrated {
-            Err(sqlx::migrate::MigrateError::VersionMissing(version)) => {
-                return Err(Error::SchemaAhead(version));
-            }
-            other => other?,
-        }
-        granted?;
+        migrated?;
         self.create_cluster(shards.unwrap_or(ShardCount::DEFAULT)).await?;
         self.check(shards).await
     }
@@ -111,7 +142,7 @@ impl Store {
     /// Checks that this binary may run on this database, and tells the cluster's number of shards.
     ///
     /// # Errors
-    /// When the schema is behind or ahead, or `shards` is given and differs.
+    /// When the schema is behind or too far ahead, or `shards` is given and differs.
     pub async fn check(&self, shards: Option<ShardCount>) -> Result<ShardCount> {
         let exists: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
             .fetch_one(&self.pool)
@@ -123,14 +154,13 @@ impl Store {
             sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
                 .fetch_all(&self.pool)
                 .await?;
-        let known: Vec<i64> = MIGRATIONS.iter().map(|(version, ..)| *version).collect();
-        if let Some(missing) = known.iter().find(|version| !applied.contains(version)) {
-            return Err(Error::SchemaBehind(*missing));
+        let mut known = MIGRATIONS.iter().map(|(version, ..)| *version);
+        if let Some(missing) = known.find(|version| !applied.contains(version)) {
+            return Err(Error::SchemaBehind(missing));
         }
-        if let Some(unknown) = applied.iter().find(|version| !known.contains(version)) {
-            return Err(Error::SchemaAhead(*unknown));
-        }
-        let count = shard_count(&mut *self.pool.acquire().await?).await?;
+        let mut conn = self.pool.acquire().await?;
+        refuse_if_ahead(&mut conn).await?;
+        let count = shard_count(&mut conn).await?;
         match shards {
             Some(given) if given != count => {
                 Err(Error::ShardCount { stored: count.get().into(), given: given.get() })
@@ -198,20 +228,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_unknown_schema_is_refused() {
+    async fn an_unknown_schema_is_refused_unless_it_says_that_this_one_may_run() {
         let db = TestDatabase::create().await;
         let store = Store::connect(db.url(), "test", 2).await.unwrap();
         store.migrate(None).await.unwrap();
-        sqlx::query("insert into _sqlx_migrations values (999, 'future', now(), true, '', 0)")
-            .execute(&store.pool)
-            .await
-            .unwrap();
-        assert!(matches!(store.check(None).await, Err(Error::SchemaAhead(999))));
-        assert!(matches!(store.migrate(None).await, Err(Error::SchemaAhead(999))));
-        sqlx::query("delete from _sqlx_migrations where version in (3, 999)")
-            .execute(&store.pool)
-            .await
-            .unwrap();
+        let future = "insert into _sqlx_migrations values (999, 'future', now(), true, '', 0)";
+        sqlx::query(future).execute(&store.pool).await.unwrap();
+        // It only added something.
+        store.check(None).await.unwrap();
+        store.migrate(None).await.unwrap();
+        // The oldest that may run is this one, then the next.
+        for (oldest, may) in [(newest(), true), (newest() + 1, false)] {
+            let raise = sqlx::query("update cluster set oldest_schema = $1").bind(oldest);
+            raise.execute(&store.pool).await.unwrap();
+            for refused in [store.check(None).await, store.migrate(None).await] {
+                assert_eq!(refused.is_ok(), may, "{oldest}: {refused:?}");
+                assert!(may || matches!(refused, Err(Error::SchemaAhead(999))), "{refused:?}");
+            }
+        }
+        let gone = "delete from _sqlx_migrations where version in (3, 999)";
+        sqlx::query(gone).execute(&store.pool).await.unwrap();
         assert!(matches!(store.check(None).await, Err(Error::SchemaBehind(3))));
+    }
+
+    #[tokio::test]
+    async fn a_new_database_may_be_used_by_the_binaries_that_an_old_one_may() {
+        let db = TestDatabase::create().await;
+        let store = Store::connect(db.url(), "test", 2).await.unwrap();
+        store.migrate(None).await.unwrap();
+        let oldest: i64 =
+            sqlx::query_scalar("select oldest_schema from cluster").fetch_one(&store.pool).await.unwrap();
+        assert!((1..=newest()).contains(&oldest), "{oldest}");
     }
 }

@@ -35,7 +35,6 @@ impl Slots {
     }
 
     /// How many streams there are.
-    #[cfg(test)]
     pub fn open(&self) -> usize {
         self.taken().all
     }

@@ -56,21 +56,27 @@ pub async fn live() -> &'static str {
     )
 )]
 pub async fn ready(State(app): State<Shared>) -> impl IntoResponse {
-    let mut missing = Vec::new();
-    if app.lifecycle.soft().is_cancelled() {
-        missing.push("the gateway is draining");
-    }
-    if !database(&app).await {
-        missing.push("the database does not answer");
-    }
-    if !app.bus.connected() {
-        missing.push("NATS is not connected");
-    }
+    let missing = missing(&app).await;
     if missing.is_empty() {
         (StatusCode::OK, "ready\n".to_owned())
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", missing.join(", ")))
     }
+}
+
+/// What keeps the gateway from serving.
+pub async fn missing(app: &App) -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    if app.lifecycle.soft().is_cancelled() {
+        missing.push("the gateway is draining");
+    }
+    if !database(app).await {
+        missing.push("the database does not answer");
+    }
+    if !app.bus.connected() {
+        missing.push("NATS is not connected");
+    }
+    missing
 }
 
 async fn database(app: &App) -> bool {

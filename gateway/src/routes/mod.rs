@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod channels;
+pub mod cluster;
 pub mod cron;
 pub mod dead_letters;
 pub mod destinations;

@@ -62,7 +62,15 @@ impl TestGateway {
         let store = Store::connect(database.url(), "test", 4).await.unwrap();
         store.migrate(ShardCount::new(SHARDS)).await.unwrap();
         let nats = claw_testkit::nats_url();
-        let mut args = vec!["gateway", "--listen=127.0.0.1:0", "--api-key", KEY, "--nats-url", &nats];
+        let mut args = vec![
+            "gateway",
+            "--listen=127.0.0.1:0",
+            "--rpc-listen=127.0.0.1:0",
+            "--api-key",
+            KEY,
+            "--nats-url",
+            &nats,
+        ];
         let media = tempfile::tempdir().unwrap();
         args.extend(["--media", media.path().to_str().unwrap(), "--database-url", database.url()]);
         args.extend(flags);

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use claw_rpc::{AwaitError, ClusterToken, Health, WorkerService, WorkerStatus, serve_worker};
+use claw_rpc::{
+    AdapterPage, AwaitError, Credentials, Health, Probed, Refused, Reload, WorkerService, WorkerStatus,
+    serve_worker,
+};
 use claw_store::MessageStatus;
-use claw_types::{Direction, MessageId, MessageState, Outbound, ShardId};
+use claw_types::{ChannelId, Direction, MessageId, MessageState, Outbound, ShardId};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -124,8 +127,25 @@ impl WorkerService for Told {
             version: "0".into(),
             shards: Vec::new(),
             channels: 0,
+            failed: None,
             draining: false,
         }
+    }
+
+    async fn probe(&self, _: ChannelId, _: ShardId) -> Result<Probed, Refused> {
+        Err(Refused::Missing("it has no channels".into()))
+    }
+
+    async fn adapters(&self, _: Option<ChannelId>, _: usize) -> Result<AdapterPage, Refused> {
+        Ok(AdapterPage { adapters: Vec::new(), more: false })
+    }
+
+    async fn drain(&self, _: bool) -> usize {
+        0
+    }
+
+    async fn reload(&self, _: Reload) -> Result<usize, Refused> {
+        Ok(0)
     }
 }
 
@@ -136,8 +156,8 @@ async fn answer_of(state: MessageState, error: Option<&str>) -> crate::common::A
     let address = listener.local_addr().unwrap().to_string();
     let ids = if state == MessageState::Done { vec!["p-1".to_owned(), "p-2".to_owned()] } else { Vec::new() };
     let status = MessageStatus { state, platform_message_ids: ids, error: error.map(str::to_owned) };
-    let token = ClusterToken::new(&master_key());
-    serve_worker(&gateway.lifecycle, listener, &token, Arc::new(Told(status)));
+    let credentials = Credentials::once(&master_key(), None).await.unwrap();
+    serve_worker(&gateway.lifecycle, listener, &credentials, Arc::new(Told(status))).unwrap();
     let mut database = gateway.database.connect().await;
     let own = "update shards set owner = 'w', rpc_address = $1";
     sqlx::query(own).bind(address).execute(&mut database).await.unwrap();

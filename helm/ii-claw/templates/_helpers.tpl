@@ -142,7 +142,6 @@ leaseDatabaseUrl: II_CLAW_LEASE_DATABASE_URL
 - name: II_CLAW_PUBLIC_URL
   value: {{ .publicUrl | default (include "ii-claw.serviceUrl" $root) | quote }}
 {{- end }}
-{{- if ne .role "gateway" }}
 - name: POD_IP
   valueFrom:
     fieldRef:
@@ -153,7 +152,6 @@ leaseDatabaseUrl: II_CLAW_LEASE_DATABASE_URL
       fieldPath: metadata.name
 - name: II_CLAW_RPC_ADVERTISE
   value: "$(POD_IP):4201"
-{{- end }}
 {{- end -}}
 
 {{/* Where pods reach the gateways. */}}

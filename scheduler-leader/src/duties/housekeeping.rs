@@ -18,8 +18,9 @@ const EVENTS: i64 = 5_000;
 /// A round ends after this, however much is left: other duties wait, and the next round goes on.
 const ROUND: Duration = Duration::from_secs(30);
 
-/// One round.
-pub(crate) async fn run(store: &Store, keep: RetentionSettings) {
+/// One round; tells how many rows went.
+pub(crate) async fn run(store: &Store, keep: RetentionSettings) -> u64 {
+    let mut all = 0;
     let rounds = [
         ("message keys", store.message_keys_forget(KEY_DAYS).await),
         ("idempotency keys", store.idempotency_keys_forget(KEY_DAYS).await),
@@ -30,10 +31,14 @@ pub(crate) async fn run(store: &Store, keep: RetentionSettings) {
     for (what, done) in rounds {
         match done {
             Ok(0) => {}
-            Ok(removed) => info!(removed, "forgot {removed} old {what}"),
+            Ok(removed) => {
+                all += removed;
+                info!(removed, "forgot {removed} old {what}");
+            }
             Err(error) => warn!("forgetting old {what} failed, trying again in a minute: {}", chain(&error)),
         }
     }
+    all
 }
 
 /// From the oldest on, until the first batch with a young one in it.

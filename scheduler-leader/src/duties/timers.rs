@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use claw_bus::Bus;
 use claw_runtime::Lifecycle;
-use claw_store::{Store, chain};
+use claw_store::{Result, Store, chain};
 use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::elector::{DUTY, Leadership};
@@ -38,31 +39,41 @@ impl Timers {
                 _ = tick.tick() => {}
                 () = soft.cancelled() => return,
             }
-            while let Some(term) = self.leadership.term() {
-                if !fire(&self.store, &self.bus, term).await || soft.is_cancelled() {
-                    break;
-                }
+            if let Err(error) = fire_all(&self.store, &self.bus, &self.leadership, &soft).await {
+                warn!("firing timers failed, trying again in a second: {}", chain(&error));
             }
         }
     }
 }
 
-/// One batch; tells whether there may be more.
-async fn fire(store: &Store, bus: &Bus, term: i64) -> bool {
-    let fired = match store.timers_fire(DUTY, term, BATCH).await {
-        Ok(fired) => fired,
-        Err(error) => {
-            warn!("firing timers failed, trying again in a second: {}", chain(&error));
-            return false;
+/// Fires everything that is due while this process leads, and tells how much that was.
+pub(crate) async fn fire_all(
+    store: &Store,
+    bus: &Bus,
+    leadership: &Leadership,
+    stop: &CancellationToken,
+) -> Result<usize> {
+    let mut all = 0;
+    while let Some(term) = leadership.term() {
+        let fired = fire(store, bus, term).await?;
+        all += fired;
+        if i64::try_from(fired).is_ok_and(|fired| fired < BATCH) || stop.is_cancelled() {
+            break;
         }
-    };
+    }
+    Ok(all)
+}
+
+/// One batch.
+async fn fire(store: &Store, bus: &Bus, term: i64) -> Result<usize> {
+    let fired = store.timers_fire(DUTY, term, BATCH).await?;
     if !fired.is_empty() {
         info!(fired = fired.len(), "fired {} timers", fired.len());
     }
     for work in &fired {
         bus.publish_work(work).await;
     }
-    i64::try_from(fired.len()).unwrap_or(i64::MAX) >= BATCH
+    Ok(fired.len())
 }
 
 #[cfg(test)]
@@ -105,14 +116,14 @@ mod tests {
         };
         let event = NewMessage::event(event, shards, &ids, &SystemClock).unwrap();
         store.wake(&event, When::NextHeartbeat, None).await.unwrap();
-        assert!(!fire(&store, &bus, term).await);
+        assert_eq!(fire(&store, &bus, term).await.unwrap(), 0);
         assert_eq!(store.message_status(event.id).await.unwrap(), None, "it is not due yet");
 
         let mut conn = database.connect().await;
         sqlx::query("update timers set due_at = now()").execute(&mut conn).await.unwrap();
         let mut owner = bus.subscribe_work(event.shard).await.unwrap();
         assert!(bus.flush().await);
-        fire(&store, &bus, term).await;
+        assert_eq!(fire(&store, &bus, term).await.unwrap(), 1);
         let told = owner.next().await.unwrap().work.unwrap();
         assert_eq!((told.id, told.payload.get()), (event.id, event.payload.get()));
         assert!(store.message_status(event.id).await.unwrap().is_some());

@@ -36,8 +36,20 @@ struct Running {
     health: Health,
     /// The platform does not take its credential; a reload tries again at once.
     refused: bool,
+    /// Why it stopped receiving last, until it works again.
+    trouble: Option<String>,
     stop: CancellationToken,
     tasks: TaskTracker,
+}
+
+impl Running {
+    /// Why it does not work; `None` when it does.
+    fn error(&self) -> Option<&str> {
+        match &self.health {
+            Health::Failed(why) => Some(why),
+            Health::Running(_) => self.trouble.as_deref(),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -77,6 +89,24 @@ impl Channels {
         if let Some(running) = self.running().get_mut(&id) {
             running.refused = refused;
         }
+    }
+
+    fn troubled(&self, id: ChannelId, trouble: Option<String>) {
+        if let Some(running) = self.running().get_mut(&id) {
+            running.trouble = trouble;
+        }
+    }
+
+    /// Every channel behind `after` that runs or tries to, and why it does not work.
+    pub(crate) fn list(&self, after: Option<ChannelId>) -> Vec<(ChannelId, Option<String>)> {
+        let running = self.running();
+        let behind = running.iter().filter(|(id, _)| after.is_none_or(|after| id.0 > after.0));
+        behind.map(|(id, running)| (*id, running.error().map(str::to_owned))).collect()
+    }
+
+    /// How many do not work.
+    pub(crate) fn failed(&self) -> usize {
+        self.running().values().filter(|running| running.error().is_some()).count()
     }
 
     fn is_loading(&self) -> bool {

@@ -122,7 +122,8 @@ fn fail(core: &Arc<Core>, shard: &Arc<Shard>, id: ChannelId, revision: i64, erro
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.close();
     let health = Health::Failed(error.to_owned());
-    shard.channels.running().insert(id, Running { revision, health, refused: false, stop, tasks });
+    let running = Running { revision, health, refused: false, trouble: None, stop, tasks };
+    shard.channels.running().insert(id, running);
 }
 
 fn start(core: &Arc<Core>, shard: &Arc<Shard>, channel: Channel, secrets: &Map<String, Value>) {
@@ -143,8 +144,8 @@ fn start(core: &Arc<Core>, shard: &Arc<Shard>, channel: Channel, secrets: &Map<S
     let (stop, tasks) = (shard.stopping().child_token(), TaskTracker::new());
     let listener = listen(Arc::clone(core), Arc::clone(shard), channel, Arc::clone(&made), stop.clone());
     // Before the listener runs: it may have something to say about itself.
-    let running =
-        Running { revision, health: Health::Running(made), refused: false, stop, tasks: tasks.clone() };
+    let health = Health::Running(made);
+    let running = Running { revision, health, refused: false, trouble: None, stop, tasks: tasks.clone() };
     shard.channels.running().insert(id, running);
     shard.spawn(tasks.track_future(listener));
     tasks.close();
@@ -189,11 +190,13 @@ async fn listen(
         let ended = if let Some(ended) = early {
             ended
         } else {
+            shard.channels.troubled(id, None);
             observe::soon(&core, &shard, id, Observation::Running { revision });
             listening.await
         };
         let Err(error) = ended else { return };
         warn!(channel = %id, "channel {id} stopped receiving: {error}");
+        shard.channels.troubled(id, Some(error.to_string()));
         observe::soon(&core, &shard, id, Observation::Failed { revision, error: error.to_string() });
         failed = if began.elapsed() > Duration::from_secs(60) { 1 } else { failed + 1 };
         let pause = match error {

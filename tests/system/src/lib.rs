@@ -147,7 +147,8 @@ impl Cluster {
 
     /// Starts a gateway on a free port.
     pub async fn gateway(&self) -> (Claw, Api) {
-        let mut gateway = self.start(&["gateway"], &[("II_CLAW_LISTEN", "127.0.0.1:0")]);
+        let more = [("II_CLAW_LISTEN", "127.0.0.1:0"), ("II_CLAW_RPC_LISTEN", "127.0.0.1:0")];
+        let mut gateway = self.start(&["gateway"], &more);
         let address = address_in(&gateway.wait_for_line("the gateway listens on").await);
         (gateway, Api::new(&format!("http://{address}")))
     }

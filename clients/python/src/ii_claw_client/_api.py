@@ -78,6 +78,9 @@ class Api:
     delete_destination = method(calls.operator.delete_destination)
     test_destination = method(calls.operator.test_destination)
     renew_destination_secret = method(calls.operator.renew_destination_secret)
+    cluster = method(calls.operator.cluster)
+    drain_worker = method(calls.operator.drain_worker)
+    step_down = method(calls.operator.step_down)
 
     def __init__(self, url: str, key: str, timeout: float, retries: int):
         self.url = url.rstrip("/")

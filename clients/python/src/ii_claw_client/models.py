@@ -403,3 +403,58 @@ class AuditEntry(TypedDict):
 class Audit(TypedDict):
     entries: list[AuditEntry]
     next_cursor: int | None
+
+
+class Cluster(TypedDict):
+    """The cluster at one moment."""
+
+    id: str
+    #: Of the gateway that answers.
+    version: str
+    #: The database's, by which all times here are.
+    time: str
+    schema: dict[str, int]
+    members: list[ClusterMember]
+    #: `count`, `owned`, `unowned`, and `claims` where they were asked for.
+    shards: dict[str, Any]
+    #: `running`, `failed` and `unknown_workers`.
+    adapters: dict[str, Any]
+    #: `None` when nobody leads.
+    leader: dict[str, Any] | None
+    #: `pending`, `counted_up_to` and `oldest_ms`.
+    lag: dict[str, int]
+
+
+class ClusterMember(TypedDict):
+    """A process."""
+
+    name: str
+    #: `worker`, `scheduler` or `gateway`.
+    role: str
+    version: str
+    rpc_address: str
+    started_at: str
+    heartbeat_age_ms: int
+    live: bool
+    draining: bool
+    weight: float
+    shards: int
+    channels: int | None
+    failed_channels: int | None
+    streams: int | None
+    sockets: int | None
+    #: Why it could not be asked.
+    unreachable: str | None
+
+
+class DrainedWorker(TypedDict):
+    name: str
+    drain: bool
+    #: At this moment.
+    shards: int
+
+
+class SteppedDown(TypedDict):
+    name: str
+    term: int
+    stands_by_ms: int

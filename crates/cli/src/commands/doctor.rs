@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use claw_bus::Bus;
-use claw_config::{BackendSettings, KeySettings, StoreSettings};
-use claw_rpc::{ClusterToken, scheduler_status};
+use claw_config::{BackendSettings, KeySettings, StoreSettings, TlsSettings};
+use claw_rpc::{Credentials, Peers};
 use claw_runtime::{Clock as _, Ids, OsRandom, SystemClock};
 use claw_store::Store;
 
@@ -21,6 +21,8 @@ pub(crate) struct DoctorSettings {
     keys: KeySettings,
     #[command(flatten)]
     backend: BackendSettings,
+    #[command(flatten)]
+    tls: TlsSettings,
 }
 
 /// No check takes longer.
@@ -92,10 +94,10 @@ async fn scheduler(settings: &DoctorSettings) -> anyhow::Result<String> {
         Store::connect(settings.store.database()?, "ii-claw doctor", 2).await.context("DATABASE_URL")?;
     let leader = store.leader("scheduler").await?.filter(|leader| leader.live);
     let leader = leader.context("nobody leads: start one with `ii-claw scheduler`")?;
-    let token = ClusterToken::new(&settings.keys.keys()?.master);
-    let said = scheduler_status(&leader.rpc_address, &token).await;
-    let said =
-        said.with_context(|| format!("{} leads but can't be asked at {}", leader.name, leader.rpc_address))?;
+    let master = settings.keys.keys()?.master;
+    let credentials = Credentials::once(&master, settings.tls.files()?).await?;
+    let said = Peers::new(credentials, Arc::new(OsRandom)).scheduler_status(&leader.rpc_address).await;
+    let said = said.with_context(|| format!("{} leads but can't be asked", leader.name))?;
     match said.leading {
         Some(term) => Ok(format!("{} leads, term {term}, version {}", said.name, said.version)),
         None => bail!("{} was elected but does not lead", said.name),

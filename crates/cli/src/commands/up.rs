@@ -12,7 +12,7 @@ use clap::Args;
 use claw_channels::registry;
 use claw_config::{
     BackendSettings, GatewaySettings, KeySettings, MediaSettings, RetentionSettings, RpcSettings,
-    SchedulerSettings, StoreSettings, UrlPolicy, WorkerSettings,
+    SchedulerSettings, StoreSettings, TlsSettings, UrlPolicy, WorkerSettings,
 };
 use claw_devstack::{Nats, Postgres, Service};
 use claw_launch::GRACE;
@@ -172,6 +172,13 @@ async fn serve(
         None
     };
     store.close().await;
+    // Within one process: on ports that nobody else needs to know.
+    let internal = || RpcSettings {
+        tls: TlsSettings::default(),
+        rpc_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        rpc_advertise: None,
+        name: None,
+    };
     let mut media = settings.media.clone();
     media.location.get_or_insert_with(|| MediaLocation::Folder(settings.data.join("media")));
     let gateway = GatewaySettings {
@@ -182,6 +189,7 @@ async fn serve(
         send_wait_ms: settings.send_wait_ms,
         trusted_proxies: settings.trusted_proxies.clone(),
         media,
+        rpc: internal(),
     };
     let address = claw_gateway::Gateway::start(gateway, home, lifecycle).await?;
     if settings.backend.public_url.is_none() {
@@ -194,11 +202,6 @@ async fn serve(
         settings.backend.ai_webhook_url = Some(url.parse()?);
         settings.backend.ai_webhook_secret = Some(secret.into());
     }
-    let internal = || RpcSettings {
-        rpc_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        rpc_advertise: None,
-        name: None,
-    };
     let worker = WorkerSettings {
         store: settings.store.clone(),
         keys: settings.keys.clone(),

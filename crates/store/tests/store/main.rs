@@ -9,6 +9,7 @@ mod events;
 mod hooks;
 mod jobs;
 mod lease;
+mod members;
 mod membership_cost;
 mod message_log;
 mod messages;

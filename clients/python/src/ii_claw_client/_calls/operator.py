@@ -1,4 +1,4 @@
-"""Keys, the audit log, and destinations of events."""
+"""Keys, the audit log, destinations of events, and the cluster itself."""
 
 from __future__ import annotations
 
@@ -101,3 +101,18 @@ def test_destination(user: str | None, destination_id: str) -> Call[models.Desti
 def renew_destination_secret(user: str | None, destination_id: str) -> Call[models.CreatedDestination]:
     """Gives a destination another secret, shown this once."""
     return again("POST", owned(user, "destinations", destination_id, "secret"))
+
+
+def cluster(*, shards: bool | None = None) -> Call[models.Cluster]:
+    """Who is in the cluster, who owns how much, who leads and what waits; with `shards=True` each shard's claim, too."""
+    return get("/api/cluster", shards=shards and "true")
+
+
+def drain_worker(name: str, drain: bool = True) -> Call[models.DrainedWorker]:
+    """Has a worker hand every shard over and own none, or with `drain=False` takes that back."""
+    return again("POST", path("api", "cluster", "workers", name, "drain"), {"drain": drain})
+
+
+def step_down() -> Call[models.SteppedDown]:
+    """Has the leading scheduler resign, so that another one is elected."""
+    return never_again("POST", "/api/cluster/scheduler/step-down")

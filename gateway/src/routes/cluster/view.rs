@@ -1,0 +1,130 @@
+//! The cluster as the API shows it.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// The cluster at this moment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Cluster {
+    /// What tells this cluster from others.
+    pub id: Uuid,
+    /// The version of the gateway that answers.
+    pub version: &'static str,
+    /// The database's time, by which all others here are.
+    pub time: DateTime<Utc>,
+    pub schema: Schema,
+    /// By role and name.
+    pub members: Vec<Member>,
+    pub shards: Shards,
+    pub adapters: Adapters,
+    /// The leading scheduler; null when nobody leads.
+    pub leader: Option<Leader>,
+    pub lag: Lag,
+}
+
+/// What the database's tables look like.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ClusterSchema)]
+pub struct Schema {
+    /// The newest migration.
+    pub version: i64,
+    /// A program whose newest migration is older than this refuses to start.
+    pub oldest: i64,
+}
+
+/// A process.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ClusterMember)]
+pub struct Member {
+    pub name: String,
+    /// `worker`, `scheduler` or `gateway`.
+    #[schema(example = "worker")]
+    pub role: String,
+    pub version: String,
+    /// Where its RPC listens.
+    pub rpc_address: String,
+    pub started_at: DateTime<Utc>,
+    /// Milliseconds since it was last heard of.
+    pub heartbeat_age_ms: u64,
+    /// Whether that is less than 6 s.
+    pub live: bool,
+    /// Whether it is on its way out, or was told to own nothing.
+    pub draining: bool,
+    /// A worker's share of the shards relative to the others.
+    pub weight: f64,
+    /// Shards that it owns.
+    pub shards: u32,
+    /// A worker's channels, working or not; null when it did not answer.
+    pub channels: Option<u32>,
+    /// Of those, the ones that do not work; null when it did not say.
+    pub failed_channels: Option<u32>,
+    /// A gateway's open event streams.
+    pub streams: Option<u32>,
+    /// A gateway's open sockets of web chats.
+    pub sockets: Option<u32>,
+    /// Why it could not be asked; null when it answered, or is not alive and was not asked.
+    pub unreachable: Option<String>,
+}
+
+/// Who owns what.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ClusterShards)]
+pub struct Shards {
+    /// How many there are; fixed when the cluster was made.
+    pub count: usize,
+    /// How many a live worker owns.
+    pub owned: usize,
+    /// How many nobody does: their messages wait.
+    pub unowned: usize,
+    /// Each one, with `?shards=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Vec<Claim>>,
+}
+
+/// A shard's claim.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ShardClaim)]
+pub struct Claim {
+    pub shard: u16,
+    /// Who owns it; null between two owners.
+    pub owner: Option<String>,
+    /// How often it was claimed.
+    pub epoch: i64,
+}
+
+/// The channels that live workers run.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ClusterAdapters)]
+pub struct Adapters {
+    /// Connected, or trying to.
+    pub running: u32,
+    /// Not working.
+    pub failed: u32,
+    /// Live workers that did not say.
+    pub unknown_workers: Vec<String>,
+}
+
+/// Who leads.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ClusterLeader)]
+pub struct Leader {
+    pub name: String,
+    /// How many were elected up to this one.
+    pub term: i64,
+    pub elected_at: DateTime<Utc>,
+    /// Whether it has renewed its term within the last 6 s.
+    pub live: bool,
+}
+
+/// What is accepted and not yet at its destination, in either direction.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ClusterLag)]
+pub struct Lag {
+    /// How many messages, or `counted_up_to`, from where on they are not counted.
+    pub pending: i64,
+    pub counted_up_to: i64,
+    /// For how long the oldest one has waited, in milliseconds; those that wait for another attempt count, too.
+    pub oldest_ms: u64,
+}
