@@ -28,7 +28,7 @@ setup: ## Install what is missing to run: PostgreSQL and nats-server
 	@scripts/setup.sh run
 
 .PHONY: setup-test
-setup-test: ## Install what is missing to test, too: nginx, Python, Node and their packages
+setup-test: ## Install what is missing to test, too: nginx, PgBouncer, Python, Node and their packages
 	@scripts/setup.sh test
 
 .PHONY: run

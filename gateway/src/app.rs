@@ -104,7 +104,8 @@ impl App {
         let (random, clock): (Arc<dyn Random>, Arc<dyn Clock>) = (Arc::new(OsRandom), Arc::new(SystemClock));
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
         let connections = settings.store.database_connections;
-        let store = Store::connect(database, NAME, connections).await.map_err(Error::Database)?;
+        let store = Store::connect_through(settings.store.pooler()?, database, NAME, connections).await;
+        let store = store.map_err(Error::Database)?;
         let shards =
             store.wait_for_schema(settings.store.shards, SCHEMA_WAIT).await.map_err(Error::Schema)?;
         let cluster = store.cluster_id().await.map_err(Error::Schema)?;

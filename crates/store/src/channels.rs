@@ -11,6 +11,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use crate::error::reason;
+use crate::pool::Txn;
 use crate::{Actor, Change, Error, News, Result, Store, Vault};
 
 /// A stored channel without its secrets.
@@ -429,7 +430,7 @@ impl Store {
     }
 }
 
-async fn observe(txn: &mut sqlx::PgConnection, sighting: &Sighting) -> Result<bool> {
+async fn observe(txn: &mut Txn, sighting: &Sighting) -> Result<bool> {
     let (state, revision, error, cursor, inbound) = match &sighting.seen {
         Observation::Running { revision } => {
             (Some("running"), Some(*revision), Some(String::new()), None, false)

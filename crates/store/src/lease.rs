@@ -16,6 +16,7 @@ use claw_types::{Epoch, ShardId};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection as _, Row as _};
 
+use crate::pool::connect_alone;
 use crate::{Error, Result};
 
 /// Advisory lock classes (the first of the two lock keys): members by name, shards by number, duties by name.
@@ -94,7 +95,7 @@ impl Lease {
                 ("statement_timeout", "3s"),
                 ("lock_timeout", "2s"),
             ]);
-        let mut conn = PgConnection::connect_with(&options).await?;
+        let mut conn = connect_alone(&options).await?;
         let taken: bool = sqlx::query_scalar("select pg_try_advisory_lock($1, $2)")
             .bind(MEMBER)
             .bind(lock_key(&member.name))

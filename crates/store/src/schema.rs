@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use claw_types::ShardCount;
-use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnection;
+use sqlx::{PgExecutor, SqlSafeStr as _};
 use uuid::Uuid;
 
 use crate::pool::{APP_ROLE, SEES_EVERYTHING};
@@ -51,9 +51,9 @@ async fn grant(conn: &mut PgConnection) -> Result<()> {
 }
 
 /// How many shards the cluster has.
-pub(crate) async fn shard_count(conn: &mut PgConnection) -> Result<ShardCount> {
+pub(crate) async fn shard_count<'c>(on: impl PgExecutor<'c>) -> Result<ShardCount> {
     let stored: Option<i32> =
-        sqlx::query_scalar("select shard_count from cluster").fetch_optional(conn).await?;
+        sqlx::query_scalar("select shard_count from cluster").fetch_optional(on).await?;
     let count = stored.and_then(|count| ShardCount::new(u16::try_from(count).ok()?));
     count.ok_or(Error::NoCluster)
 }
@@ -70,9 +70,9 @@ impl Store {
     /// Safe to run by several processes at once: migrating takes an advisory lock.
     ///
     /// # Errors
-    /// When a migration fails, the database is ahead of this binary, or the cluster has another number of shards.
+    /// When a migration fails, there is a pooler before the database, the database is ahead of this binary, or the cluster has another number of shards.
     pub async fn migrate(&self, shards: Option<ShardCount>) -> Result<ShardCount> {
-        let mut conn = self.pool.acquire().await?;
+        let mut conn = self.pool.sessions().ok_or(Error::NeedsSession)?.acquire().await?;
         // A migration may rewrite a table; only this connection may take that long. It owns what it makes.
         sqlx::raw_sql("set statement_timeout = 0; reset role").execute(&mut *conn).await?;
         sqlx::query("select pg_advisory_lock($1)").bind(MIGRATING).execute(&mut *conn).await?;
@@ -95,12 +95,12 @@ impl Store {
         let mut txn = self.pool.begin().await?;
         let created = sqlx::query("insert into cluster (shard_count) values ($1) on conflict do nothing")
             .bind(i32::from(shards.get()))
-            .execute(&mut *txn)
+            .execute(&mut txn)
             .await?;
         if created.rows_affected() == 1 {
             sqlx::query("insert into shards (shard) select generate_series(0, $1 - 1)")
                 .bind(i32::from(shards.get()))
-                .execute(&mut *txn)
+                .execute(&mut txn)
                 .await?;
         }
         txn.commit().await?;
@@ -129,7 +129,7 @@ impl Store {
         if let Some(unknown) = applied.iter().find(|version| !known.contains(version)) {
             return Err(Error::SchemaAhead(*unknown));
         }
-        let count = shard_count(&mut *self.pool.acquire().await?).await?;
+        let count = shard_count(&self.pool).await?;
         match shards {
             Some(given) if given != count => {
                 Err(Error::ShardCount { stored: count.get().into(), given: given.get() })

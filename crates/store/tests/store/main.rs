@@ -12,6 +12,7 @@ mod lease;
 mod membership_cost;
 mod message_log;
 mod messages;
+mod pooler;
 mod tenants;
 mod timers;
 

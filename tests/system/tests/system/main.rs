@@ -12,5 +12,6 @@ mod events;
 mod fuzz;
 mod keys;
 mod nats_away;
+mod pooler;
 mod settings;
 mod up;
