@@ -12,7 +12,7 @@ use claw_config::{GatewaySettings, LogSettings, SchedulerSettings, WorkerSetting
 use commands::dead_letters::DeadLetters;
 use commands::keys::Keys;
 use commands::messages::Messages;
-use commands::{doctor::DoctorSettings, migrate::MigrateSettings, up::UpSettings};
+use commands::{doctor::DoctorSettings, migrate::MigrateSettings, reshard::ReshardSettings, up::UpSettings};
 
 /// A gateway between people on chat platforms and an AI backend.
 #[derive(Parser)]
@@ -36,6 +36,8 @@ enum Command {
     Scheduler(Box<SchedulerSettings>),
     /// Create or upgrade the database's schema
     Migrate(MigrateSettings),
+    /// Change the number of shards, while no gateway, worker or scheduler runs
+    Reshard(ReshardSettings),
     /// Check settings, database, NATS and the backend, and say what is wrong
     Doctor(Box<DoctorSettings>),
     /// List messages, look at one, try it again, put it aside
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Worker(settings) => commands::roles::worker(*settings, lifecycle).await,
         Command::Scheduler(settings) => commands::roles::scheduler(*settings, lifecycle).await,
         Command::Migrate(settings) => commands::migrate::run(settings).await,
+        Command::Reshard(settings) => commands::reshard::run(settings).await,
         Command::Doctor(settings) => commands::doctor::run(*settings).await,
         Command::Messages(command) => commands::messages::run(*command).await,
         Command::DeadLetters(command) => commands::dead_letters::run(*command).await,

@@ -36,6 +36,9 @@ pub enum Error {
          II_CLAW_LEASE_DATABASE_URL to an address of the same database without it"
     )]
     UnknownPooler(String),
+    /// Somebody works with what is to be changed.
+    #[error("the cluster is running: {0}: stop every gateway, worker and scheduler first")]
+    Running(String),
     /// Something that takes a session of its own was asked of a pooler.
     #[error("this can't be done through a connection pooler: connect to the database itself")]
     NeedsSession,

@@ -20,12 +20,12 @@ use crate::pool::connect_alone;
 use crate::{Error, Result};
 
 /// Advisory lock classes (the first of the two lock keys): members by name, shards by number, duties by name.
-const MEMBER: i32 = 0x0C1A_0001;
+pub(crate) const MEMBER: i32 = 0x0C1A_0001;
 const SHARD: i32 = 0x0C1A_0002;
 const DUTY: i32 = 0x0C1A_0003;
 
 /// A heartbeat older than this, by database time, is a dead or frozen process's.
-const STALE: &str = "6 seconds";
+pub(crate) const STALE: &str = "6 seconds";
 
 /// The server's processes that serve somebody. A member's lock on its name lasts exactly as long as the process that
 /// served its lease, and listing the locks of the whole server made a heartbeat four times as dear (`make cost`). A

@@ -32,7 +32,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and
 /// two that grant at the same moment get "tuple concurrently updated".
-const MIGRATING: i64 = 0x0C1A_0000;
+pub(crate) const MIGRATING: i64 = 0x0C1A_0000;
 
 /// Lets the role that superusers work as use the tables; see [`crate::pool`].
 async fn grant(conn: &mut PgConnection) -> Result<()> {

@@ -13,6 +13,7 @@ mod membership_cost;
 mod message_log;
 mod messages;
 mod pooler;
+mod reshard;
 mod tenants;
 mod timers;
 

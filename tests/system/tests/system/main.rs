@@ -13,5 +13,6 @@ mod fuzz;
 mod keys;
 mod nats_away;
 mod pooler;
+mod reshard;
 mod settings;
 mod up;
