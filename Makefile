@@ -81,6 +81,10 @@ cost: setup-test ## Measure what messages and membership cost the database, by t
 model: ## Look at every state of the model of leases and epochs, and print the figures
 	$(CARGO) run --release --locked -p claw-model
 
+.PHONY: simulate
+simulate: ## Place 1,000,000 adapters on 100 workers and take workers away: balance, movement, times, load
+	$(CARGO) run --release --locked -p claw-simulate
+
 .PHONY: fuzz-api
 fuzz-api: setup-test ## Fuzz the API by its own document: at least 5,000 requests
 	$(CARGO) build --locked -p ii-claw

@@ -27,6 +27,9 @@ const DUTY: i32 = 0x0C1A_0003;
 /// A heartbeat older than this, by database time, is a dead or frozen process's.
 pub(crate) const STALE: &str = "6 seconds";
 
+/// A lease connection that is silent for longer than this is ended by the server.
+const IDLE: &str = "5s";
+
 /// The server's processes that serve somebody. A member's lock on its name lasts exactly as long as the process that
 /// served its lease, and listing the locks of the whole server made a heartbeat four times as dear (`make cost`). A
 /// number that was used again within 6 s would make a dead member look frozen instead, no worse.
@@ -87,7 +90,7 @@ impl Lease {
         let options = PgConnectOptions::from_str(url)?
             .application_name(&format!("ii-claw lease {}", member.name))
             .options([
-                ("idle_session_timeout", "5s"),
+                ("idle_session_timeout", IDLE),
                 ("tcp_keepalives_idle", "2"),
                 ("tcp_keepalives_interval", "1"),
                 ("tcp_keepalives_count", "3"),
@@ -273,5 +276,19 @@ impl Lease {
     /// The member that this is.
     pub fn member(&self) -> &Member {
         &self.member
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_types::placement::{LEASE_GOOD_FOR, LEASE_IDLE, LEASE_STALE};
+
+    use super::*;
+
+    #[test]
+    fn the_limits_are_those_that_everybody_counts_on() {
+        assert_eq!(STALE, format!("{} seconds", LEASE_STALE.as_secs()));
+        assert_eq!(IDLE, format!("{}s", LEASE_IDLE.as_secs()));
+        assert!(LEASE_GOOD_FOR < LEASE_IDLE && LEASE_IDLE < LEASE_STALE);
     }
 }
