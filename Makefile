@@ -30,7 +30,7 @@ setup: ## Install what is missing to run: PostgreSQL and nats-server
 	@scripts/setup.sh run
 
 .PHONY: setup-test
-setup-test: ## Install what is missing to test, too: nginx, Python, Node and their packages
+setup-test: ## Install what is missing to test, too: nginx, PgBouncer, Python, Node and their packages
 	@scripts/setup.sh test
 
 .PHONY: run
@@ -86,6 +86,10 @@ cost: setup-test ## Measure what messages and membership cost the database, by t
 .PHONY: model
 model: ## Look at every state of the model of leases and epochs, and print the figures
 	$(CARGO) run --release --locked -p claw-model
+
+.PHONY: simulate
+simulate: ## Place 1,000,000 adapters on 100 workers and take workers away: balance, movement, times, load
+	$(CARGO) run --release --locked -p claw-simulate
 
 .PHONY: fuzz-api
 fuzz-api: setup-test ## Fuzz the API by its own document: at least 5,000 requests

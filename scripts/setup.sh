@@ -2,7 +2,7 @@
 # Installs what is missing on this machine, and nothing else.
 #
 #   scripts/setup.sh run    what `make run` needs: PostgreSQL, nats-server
-#   scripts/setup.sh test   and what `make test` needs: nginx, Python, Node and their packages
+#   scripts/setup.sh test   and what `make test` needs: nginx, PgBouncer, Python, Node and their packages
 #
 # It is quick when everything is there. Packages come from apt; elsewhere it says
 # what to install. No system-wide server is left running that was not there before.
@@ -51,6 +51,8 @@ have_nats() {
 }
 
 have_nginx() { have nginx || [ -x /usr/sbin/nginx ]; }
+
+have_pgbouncer() { [ -x /usr/sbin/pgbouncer ]; }
 
 have_python() { have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null; }
 
@@ -107,18 +109,18 @@ install_nats() {
     fi
 }
 
-# Debian's package starts a server on port 80; the tests run their own.
-install_nginx() {
+# Debian's packages of servers start them on public ports; the tests run their own: a package and its service.
+without_starting() {
     local policy=/usr/sbin/policy-rc.d ours=no status=0
     if [ ! -e "$policy" ]; then
         ours=yes
         printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
         "${as_root[@]}" chmod 755 "$policy"
     fi
-    apt_install nginx-light || status=$?
+    apt_install "$1" || status=$?
     [ "$ours" = no ] || "${as_root[@]}" rm -f "$policy"
     if [ "$status" -eq 0 ] && [ -d /run/systemd/system ]; then
-        "${as_root[@]}" systemctl disable --now nginx || say "setup: could not stop the nginx service"
+        "${as_root[@]}" systemctl disable --now "$2" || say "setup: could not stop the $2 service"
     fi
     return "$status"
 }
@@ -131,6 +133,7 @@ install_missing() {
         die "II_CLAW_POSTGRES_BIN does not hold the programs of PostgreSQL $OLDEST_POSTGRES or newer"
     if [ "$1" = test ]; then
         have_nginx || missing+=(nginx-light)
+        have_pgbouncer || missing+=(pgbouncer)
         have_python || missing+=(python3 python3-venv)
         have node || missing+=(nodejs npm)
         have curl || missing+=(curl)
@@ -143,7 +146,8 @@ install_missing() {
         case $package in
         postgresql) install_postgres ;;
         nats-server) install_nats ;;
-        nginx-light) install_nginx ;;
+        nginx-light) without_starting nginx-light nginx ;;
+        pgbouncer) without_starting pgbouncer pgbouncer ;;
         *) others+=("$package") ;;
         esac
     done
@@ -156,6 +160,7 @@ check() {
 install it from PostgreSQL's own packages, or set II_CLAW_POSTGRES_BIN to the directory of its programs"
     have_nats || die "nats-server could not be installed: set II_CLAW_NATS_BIN to the program"
     [ "$1" = test ] || return 0
+    have_pgbouncer || die "pgbouncer is needed at /usr/sbin/pgbouncer: install it, any version since 1.18"
     have_nginx || die "nginx is needed: install it, any version since 1.19.5"
     have_python || die "python3 with its venv module is needed"
     have npm || die "npm is needed beside node"

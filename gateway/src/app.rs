@@ -116,7 +116,8 @@ impl App {
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
         let name = settings.rpc.member_name(&ids.token(3));
         let connections = settings.store.database_connections;
-        let store = Store::connect(database, &name, connections).await.map_err(Error::Database)?;
+        let store = Store::connect_through(settings.store.pooler()?, database, &name, connections).await;
+        let store = store.map_err(Error::Database)?;
         let shards =
             store.wait_for_schema(settings.store.shards, SCHEMA_WAIT).await.map_err(Error::Schema)?;
         let cluster = store.cluster_id().await.map_err(Error::Schema)?;

@@ -13,7 +13,7 @@ use commands::cluster::{self, Cluster, OfScheduler, OfWorker, Scheduler, Status,
 use commands::dead_letters::DeadLetters;
 use commands::keys::Keys;
 use commands::messages::Messages;
-use commands::{doctor::DoctorSettings, migrate::MigrateSettings, up::UpSettings};
+use commands::{doctor::DoctorSettings, migrate::MigrateSettings, reshard::ReshardSettings, up::UpSettings};
 
 /// A gateway between people on chat platforms and an AI backend.
 #[derive(Parser)]
@@ -37,6 +37,8 @@ enum Command {
     Scheduler(Box<Scheduler>),
     /// Create or upgrade the database's schema
     Migrate(MigrateSettings),
+    /// Change the number of shards, while no gateway, worker or scheduler runs
+    Reshard(ReshardSettings),
     /// Check settings, database, NATS and the backend, and say what is wrong
     Doctor(Box<DoctorSettings>),
     /// Show who is in the cluster, who owns how much, who leads and what waits
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Status(command) => cluster::status(command).await,
         Command::Cluster(command) => cluster::run(command).await,
         Command::Migrate(settings) => commands::migrate::run(settings).await,
+        Command::Reshard(settings) => commands::reshard::run(settings).await,
         Command::Doctor(settings) => commands::doctor::run(*settings).await,
         Command::Messages(command) => commands::messages::run(*command).await,
         Command::DeadLetters(command) => commands::dead_letters::run(*command).await,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use claw_media::{MediaLocation, S3Keys};
 use claw_secrets::{KeyError, MasterKey};
-use claw_types::ShardCount;
+use claw_types::{Pooler, ShardCount};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -27,6 +27,12 @@ pub enum ConfigError {
     /// Set, but wrong.
     #[error("II_CLAW_MASTER_KEY {0}")]
     MasterKey(KeyError),
+    /// A lease through a pooler would not be one.
+    #[error(
+        "II_CLAW_DATABASE_POOLER=transaction needs II_CLAW_LEASE_DATABASE_URL: the address of the same database without \
+         the pooler"
+    )]
+    LeaseThroughPooler,
 }
 
 /// The database.
@@ -38,6 +44,9 @@ pub struct StoreSettings {
     /// The same database reached without a transaction pooler, for the lease connection and migrations; default: DATABASE_URL
     #[arg(long, env = "II_CLAW_LEASE_DATABASE_URL", value_parser = values::database_url, hide_env_values = true)]
     pub lease_database_url: Option<SecretString>,
+    /// What DATABASE_URL leads to: none, or a pooler of transactions such as PgBouncer
+    #[arg(long, env = "II_CLAW_DATABASE_POOLER", default_value = "none", value_parser = values::pooler)]
+    pub database_pooler: Pooler,
     /// Connections of one process to the database
     #[arg(long, env = "II_CLAW_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=500))]
     pub database_connections: u32,
@@ -62,12 +71,21 @@ impl StoreSettings {
     /// The URL for the lease connection.
     ///
     /// # Errors
-    /// When neither is set.
+    /// When neither is set, or there is a pooler and the address without it is not set.
     pub fn lease_database(&self) -> Result<&str, ConfigError> {
         match &self.lease_database_url {
             Some(url) => Ok(url.expose_secret()),
+            None if self.database_pooler != Pooler::None => Err(ConfigError::LeaseThroughPooler),
             None => self.database(),
         }
+    }
+
+    /// What [`StoreSettings::database`] leads to.
+    ///
+    /// # Errors
+    /// When there is a pooler and the address without it is not set.
+    pub fn pooler(&self) -> Result<Pooler, ConfigError> {
+        self.lease_database().map(|_| self.database_pooler)
     }
 
     /// The URL of NATS.

@@ -1,6 +1,6 @@
 //! Parsers of single values; each error says what a right value looks like.
 
-use claw_types::ShardCount;
+use claw_types::{Pooler, ShardCount};
 use secrecy::SecretString;
 use url::Url;
 
@@ -51,6 +51,18 @@ pub fn http_url(text: &str) -> Result<Url, String> {
 /// When it is not in 1..=32767.
 pub fn shard_count(text: &str) -> Result<ShardCount, String> {
     text.parse().ok().and_then(ShardCount::new).ok_or_else(|| "is not a number from 1 to 32767".to_owned())
+}
+
+/// What stands before the database.
+///
+/// # Errors
+/// When it is neither of the two words.
+pub fn pooler(text: &str) -> Result<Pooler, String> {
+    match text {
+        "none" => Ok(Pooler::None),
+        "transaction" => Ok(Pooler::Transaction),
+        _ => Err("must be one of: none, transaction".to_owned()),
+    }
 }
 
 /// A worker's weight.

@@ -91,7 +91,7 @@ pub async fn join(
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(OsRandom));
     let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
     let name = rpc.member_name(&ids.token(3));
-    let database = Store::connect(store.database()?, &name, connections).await?;
+    let database = Store::connect_through(store.pooler()?, store.database()?, &name, connections).await?;
     let shards = database.wait_for_schema(store.shards, SCHEMA_LIMIT).await?;
     let cluster = database.cluster_id().await?;
     let bus = Arc::new(Bus::connect(store.nats()?, &name, ids.next(), cluster).await?);

@@ -66,7 +66,9 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn audit_note(&self, actor: &Actor, change: &Change<'_>) -> Result<()> {
-        write(&mut *self.pool.acquire().await?, actor, None, change).await
+        let mut txn = self.pool.begin().await?;
+        write(&mut txn, actor, None, change).await?;
+        Ok(txn.commit().await?)
     }
 }
 

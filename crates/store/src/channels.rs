@@ -14,6 +14,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::error::reason;
+use crate::pool::Txn;
 use crate::{Actor, Change, Error, News, Result, Store, Vault};
 
 /// A stored channel without its secrets.
@@ -466,7 +467,7 @@ impl Store {
     }
 }
 
-async fn observe(txn: &mut sqlx::PgConnection, sighting: &Sighting) -> Result<bool> {
+async fn observe(txn: &mut Txn, sighting: &Sighting) -> Result<bool> {
     let (state, revision, error, cursor, inbound) = match &sighting.seen {
         Observation::Running { revision } => {
             (Some("running"), Some(*revision), Some(String::new()), None, false)

@@ -6,13 +6,14 @@
 
 use claw_types::{MessageId, MessageState, UserId, Work};
 use serde_json::json;
-use sqlx::postgres::{PgConnection, Postgres};
+use sqlx::postgres::Postgres;
 use sqlx::{QueryBuilder, Row as _};
 use uuid::Uuid;
 
 use crate::events::TYPES;
 use crate::message_log::{DEAD, conditions};
 use crate::messages::{WORK, state, work};
+use crate::pool::Txn;
 use crate::{Actor, MessageFilter, Result, Store, Tenant};
 
 /// Which messages to decide about.
@@ -91,7 +92,7 @@ impl Store {
 }
 
 async fn revive(
-    conn: &mut PgConnection,
+    conn: &mut Txn,
     user: Option<&UserId>,
     which: &Selection,
     actor: &Actor,
@@ -125,7 +126,7 @@ async fn revive(
 }
 
 async fn discard(
-    conn: &mut PgConnection,
+    conn: &mut Txn,
     user: &UserId,
     which: &Selection,
     reason: &str,
@@ -189,7 +190,7 @@ fn pick(
 
 /// Of messages that were named, those about which nothing was done.
 async fn unchanged(
-    conn: &mut PgConnection,
+    conn: &mut Txn,
     user: Option<&UserId>,
     which: &Selection,
     done: impl Fn(MessageId) -> bool,
@@ -218,7 +219,7 @@ async fn unchanged(
 
 /// One entry for each message, so that its history can be found by its id.
 async fn audit<'a>(
-    conn: &mut PgConnection,
+    conn: &mut Txn,
     actor: &Actor,
     action: &'static str,
     changes: impl Iterator<Item = (MessageId, &'a str, MessageState)>,

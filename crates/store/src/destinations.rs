@@ -9,10 +9,11 @@ use claw_secrets::Sealed;
 use claw_types::{Epoch, ShardId, UserId};
 use serde_json::{Value, json};
 use sqlx::Row as _;
-use sqlx::postgres::{PgRow, Postgres};
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::events::tell;
+use crate::pool::Txn;
 use crate::tenant::{made_before, once, write};
 use crate::{Actor, Change, Error, EventFilter, News, Place, Result, Store, Vault};
 
@@ -134,7 +135,7 @@ fn place(id: Uuid) -> String {
 }
 
 impl Store {
-    async fn owner(&self, owner: Option<&UserId>) -> Result<sqlx::Transaction<'static, Postgres>> {
+    async fn owner(&self, owner: Option<&UserId>) -> Result<Txn> {
         match owner {
             Some(user) => Ok(self.tenant(user).await?.into_txn()),
             None => Ok(self.pool.begin().await?),
@@ -172,7 +173,7 @@ impl Store {
         // One at a time for each owner: two at once would both still see room.
         sqlx::query("select pg_advisory_xact_lock(hashtext('event destinations'), hashtext($1))")
             .bind(owner_key(owner))
-            .execute(&mut *txn)
+            .execute(&mut txn)
             .await?;
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(new.id)
@@ -186,7 +187,7 @@ impl Store {
             .bind(sealed.bytes)
             .bind(sealed.key_id)
             .bind(MOST)
-            .fetch_optional(&mut *txn)
+            .fetch_optional(&mut txn)
             .await?
             .ok_or(Error::TooMany { what: "event destinations", limit: MOST })?;
         let made = destination(&row)?;
@@ -233,7 +234,7 @@ impl Store {
             .bind(owner_key(owner))
             .bind(before)
             .bind(limit)
-            .fetch_all(&mut *self.owner(owner).await?)
+            .fetch_all(&mut self.owner(owner).await?)
             .await?;
         rows.iter().map(destination).collect()
     }
@@ -249,7 +250,7 @@ impl Store {
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(id)
             .bind(owner_key(owner))
-            .fetch_optional(&mut *self.owner(owner).await?)
+            .fetch_optional(&mut self.owner(owner).await?)
             .await?;
         row.as_ref().map_or(Err(Error::NotFound(WHAT)), destination)
     }
@@ -283,7 +284,7 @@ impl Store {
             .bind(&settings.filter.channel)
             .bind(settings.enabled)
             .bind(revision)
-            .fetch_optional(&mut *txn)
+            .fetch_optional(&mut txn)
             .await?
             .ok_or(Error::Conflict)?;
         let changed = destination(&row)?;
@@ -316,7 +317,7 @@ impl Store {
             .bind(owner_key(owner))
             .bind(sealed.bytes)
             .bind(sealed.key_id)
-            .fetch_optional(&mut *txn)
+            .fetch_optional(&mut txn)
             .await?
             .ok_or(Error::NotFound(WHAT))?;
         let changed = destination(&row)?;
@@ -342,7 +343,7 @@ impl Store {
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(id)
             .bind(owner_key(owner))
-            .fetch_optional(&mut *txn)
+            .fetch_optional(&mut txn)
             .await?
             .ok_or(Error::NotFound(WHAT))?;
         let deleted = destination(&row)?;
@@ -368,7 +369,7 @@ impl Store {
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(id)
             .bind(owner_key(owner))
-            .fetch_optional(&mut *self.owner(owner).await?)
+            .fetch_optional(&mut self.owner(owner).await?)
             .await?;
         let row = row.ok_or(Error::NotFound(WHAT))?;
         Ok((destination(&row)?, secret(vault, &row)?))
@@ -485,7 +486,7 @@ impl Store {
             .bind(refusal.gone)
             .bind(refusal.patience_days)
             .bind(&refusal.error)
-            .fetch_optional(&mut *txn)
+            .fetch_optional(&mut txn)
             .await?;
         let Some(row) = row else { return Ok(None) };
         let refused = destination(&row)?;
@@ -508,7 +509,7 @@ fn detail(destination: &Destination) -> Value {
 }
 
 async fn audit(
-    txn: &mut sqlx::PgConnection,
+    txn: &mut Txn,
     actor: &Actor,
     action: &'static str,
     destination: &Destination,

@@ -30,6 +30,18 @@ pub enum Error {
     /// No cluster in this database yet.
     #[error("the database holds no ii-claw cluster: run `ii-claw migrate` first")]
     NoCluster,
+    /// A connection that should lead to Postgres itself leads to a pooler.
+    #[error(
+        "there is a connection pooler before the database ({0}): set II_CLAW_DATABASE_POOLER=transaction, and \
+         II_CLAW_LEASE_DATABASE_URL to an address of the same database without it"
+    )]
+    UnknownPooler(String),
+    /// Somebody works with what is to be changed.
+    #[error("the cluster is running: {0}: stop every gateway, worker and scheduler first")]
+    Running(String),
+    /// Something that takes a session of its own was asked of a pooler.
+    #[error("this can't be done through a connection pooler: connect to the database itself")]
+    NeedsSession,
     /// Another live process has this name.
     #[error("another process named {0:?} is connected: give this one another II_CLAW_NAME")]
     NameTaken(String),

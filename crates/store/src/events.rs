@@ -11,10 +11,10 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sqlx::Row as _;
-use sqlx::Transaction;
-use sqlx::postgres::{PgConnection, PgRow, Postgres};
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use crate::pool::Txn;
 use crate::{Error, Result, Store, Tenant};
 
 /// Every type of event there is, and what it means. A filter that matches none of them is a typing error.
@@ -264,7 +264,7 @@ impl Store {
             .bind(after.id)
             .bind(limit)
             .bind(user.map(UserId::as_str))
-            .fetch_all(&mut *self.in_order(user).await?)
+            .fetch_all(&mut self.in_order(user).await?)
             .await?;
         let first = rows.first().ok_or(Error::NoCluster)?;
         let edge = Place::read(first.try_get("edge")?, 0)?;
@@ -279,12 +279,12 @@ impl Store {
     }
 
     /// Begins a transaction of [`IN_ORDER`].
-    async fn in_order(&self, user: Option<&UserId>) -> Result<Transaction<'static, Postgres>> {
+    async fn in_order(&self, user: Option<&UserId>) -> Result<Txn> {
         let mut txn = match user {
             Some(user) => self.tenant(user).await?.into_txn(),
             None => self.pool.begin().await?,
         };
-        sqlx::query(IN_ORDER).execute(&mut *txn).await?;
+        sqlx::query(IN_ORDER).execute(&mut txn).await?;
         Ok(txn)
     }
 
@@ -314,7 +314,7 @@ impl Store {
         .bind(after.id)
         .bind(limit)
         .bind(hours)
-        .fetch_optional(&mut *txn)
+        .fetch_optional(&mut txn)
         .await?;
         txn.commit().await?;
         row.map(|row| {
@@ -341,14 +341,14 @@ impl Store {
              where e.xact = f.xact and e.id = f.id"
         )))
         .bind(limit)
-        .execute(&mut *txn)
+        .execute(&mut txn)
         .await?;
         let back = "xact = '0', id = 0";
         for sql in [
             format!("update event_horizon set {back} where {foreign}"),
             format!("update event_destinations set cursor_xact = '0', cursor_id = 0 where cursor_{foreign}"),
         ] {
-            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *txn).await?;
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut txn).await?;
         }
         txn.commit().await?;
         Ok(moved.rows_affected())
@@ -367,7 +367,7 @@ impl Tenant {
 }
 
 /// [`Tenant::tell`] within any transaction.
-pub(crate) async fn tell(conn: &mut PgConnection, user: Option<&UserId>, news: &News) -> Result<()> {
+pub(crate) async fn tell(conn: &mut Txn, user: Option<&UserId>, news: &News) -> Result<()> {
     debug_assert!(TYPES.iter().any(|(kind, _)| *kind == news.kind), "{} is missing in TYPES", news.kind);
     sqlx::query(
         "insert into events (user_id, type, channel_id, message_id, data) values ($1, $2, $3, $4, $5::json)",
@@ -453,7 +453,7 @@ mod tests {
                 .bind(1_i64)
                 .bind(10_i64)
                 .bind(user.map(UserId::as_str))
-                .fetch_all(&mut *store.in_order(user).await.unwrap())
+                .fetch_all(&mut store.in_order(user).await.unwrap())
                 .await
                 .unwrap();
             let plan = plan.join("\n");

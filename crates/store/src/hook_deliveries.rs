@@ -88,7 +88,7 @@ impl Store {
             // One after another, or those at the same moment would not see one another when they count.
             sqlx::query("select pg_advisory_xact_lock(hashtextextended('hook_deliveries:' || $1, 0))")
                 .bind(hook.id)
-                .execute(&mut *txn)
+                .execute(&mut txn)
                 .await?;
         }
         // Deleted meanwhile: there is nobody to tell.
@@ -102,7 +102,7 @@ impl Store {
         .bind(delivery.outcome.message())
         .bind(delivery.excerpt)
         .bind(delivery.error)
-        .execute(&mut *txn)
+        .execute(&mut txn)
         .await?;
         // Skipping what another call is just deleting keeps the two from waiting for one another. The newest that is too
         // many is looked for apart: those that are passed over on the way to it would be locked, too.
@@ -116,7 +116,7 @@ impl Store {
         .bind(hook.id)
         .bind(delivery.genuine)
         .bind(if delivery.genuine { KEPT } else { KEPT_OF_STRANGERS })
-        .execute(&mut *txn)
+        .execute(&mut txn)
         .await?;
         Ok(txn.commit().await?)
     }

@@ -114,7 +114,7 @@ impl Store {
             .bind(new.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>())
             .bind(&actor.name)
             .bind(new.expires_at)
-            .fetch_one(&mut *txn)
+            .fetch_one(&mut txn)
             .await?;
         let made = api_key(&row)?;
         let detail = json!({"name": made.name, "scopes": names(&made.scopes), "expires_at": made.expires_at});
@@ -185,7 +185,7 @@ impl Store {
         let sql = format!(
             "update api_keys set revoked_at = now() where id = $1 and revoked_at is null returning {COLUMNS}"
         );
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&mut *txn).await?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&mut txn).await?;
         let Some(row) = row else { return self.key(id).await };
         let revoked = api_key(&row)?;
         let subject = id.to_string();

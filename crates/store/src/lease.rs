@@ -11,29 +11,28 @@
 //! to others; and whoever loses it stops everything it owned before it connects again.
 
 use std::str::FromStr;
-use std::time::Duration;
 
+use claw_types::placement::TAKEN_OVER_AFTER;
 use claw_types::{Epoch, ShardId};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection as _, Row as _};
 
+use crate::pool::connect_alone;
 use crate::{Error, Result};
 
 /// Advisory lock classes (the first of the two lock keys): members by name, shards by number, duties by name.
-const MEMBER: i32 = 0x0C1A_0001;
+pub(crate) const MEMBER: i32 = 0x0C1A_0001;
 const SHARD: i32 = 0x0C1A_0002;
 const DUTY: i32 = 0x0C1A_0003;
 
 /// A heartbeat older than this, by database time, is a dead or frozen process's.
 pub(crate) const STALE: &str = "6 seconds";
 
-/// What the owner of a shard was last heard of longer ago than this, by database time, may be taken over once its lock is
-/// free. Its lock is free the moment its connection is gone, and that may come to the server's notice first: whoever lost
-/// the connection and lives has to have stopped by itself before. So an owner trusts a heartbeat for less than this.
-pub const TAKEN_OVER_AFTER: Duration = Duration::from_millis(2500);
-
 /// A member that joined longer ago than this, by database time, has settled.
 const SETTLED: &str = "3 seconds";
+
+/// A lease connection that is silent for longer than this is ended by the server.
+const IDLE: &str = "5s";
 
 /// The server's processes that serve somebody. A member's lock on its name lasts exactly as long as the process that
 /// served its lease, and listing the locks of the whole server made a heartbeat four times as dear (`make cost`). A
@@ -107,7 +106,7 @@ impl Lease {
         let options = PgConnectOptions::from_str(url)?
             .application_name(&format!("ii-claw lease {}", member.name))
             .options([
-                ("idle_session_timeout", "5s"),
+                ("idle_session_timeout", IDLE),
                 ("tcp_keepalives_idle", "2"),
                 ("tcp_keepalives_interval", "1"),
                 ("tcp_keepalives_count", "3"),
@@ -115,7 +114,7 @@ impl Lease {
                 ("statement_timeout", "3s"),
                 ("lock_timeout", "2s"),
             ]);
-        let mut conn = PgConnection::connect_with(&options).await?;
+        let mut conn = connect_alone(&options).await?;
         let taken: bool = sqlx::query_scalar("select pg_try_advisory_lock($1, $2)")
             .bind(MEMBER)
             .bind(lock_key(&member.name))
@@ -338,5 +337,19 @@ impl Lease {
     /// The member that this is.
     pub fn member(&self) -> &Member {
         &self.member
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_types::placement::{LEASE_GOOD_FOR, LEASE_IDLE, LEASE_STALE};
+
+    use super::*;
+
+    #[test]
+    fn the_limits_are_those_that_everybody_counts_on() {
+        assert_eq!(STALE, format!("{} seconds", LEASE_STALE.as_secs()));
+        assert_eq!(IDLE, format!("{}s", LEASE_IDLE.as_secs()));
+        assert!(LEASE_GOOD_FOR < TAKEN_OVER_AFTER && LEASE_IDLE < LEASE_STALE);
     }
 }

@@ -9,11 +9,12 @@ use chrono::{DateTime, Utc};
 use claw_types::{ChannelId, Direction, InstanceId, MessageId, MessageState, ShardCount, UserId};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use sqlx::postgres::{PgConnection, PgRow, Postgres};
+use sqlx::postgres::{PgRow, Postgres};
 use sqlx::{QueryBuilder, Row as _};
 
 use crate::events::IN_ORDER;
 use crate::messages::{bad, direction, state};
+use crate::pool::Txn;
 use crate::schema::shard_count;
 use crate::{Result, Store, Tenant};
 
@@ -169,7 +170,7 @@ impl Store {
         before: Option<MessagePlace>,
         limit: i64,
     ) -> Result<Vec<MessageRow>> {
-        list(&mut *self.pool.begin().await?, user, filter, before, limit).await
+        list(&mut self.pool.begin().await?, user, filter, before, limit).await
     }
 }
 
@@ -194,7 +195,7 @@ const JOIN: &str = "left join channels c on c.id = m.channel_id
 
 /// Within a transaction.
 async fn list(
-    conn: &mut PgConnection,
+    conn: &mut Txn,
     user: Option<&UserId>,
     filter: &MessageFilter,
     before: Option<MessagePlace>,
@@ -300,7 +301,7 @@ fn of_channel(query: &mut QueryBuilder<Postgres>, user: Option<&UserId>, channel
 
 /// The failed attempts that were written, and the last one as the message's own row has it: a success is written
 /// nowhere else.
-async fn attempts(conn: &mut PgConnection, message: &MessageRow) -> Result<Vec<AttemptRow>> {
+async fn attempts(conn: &mut Txn, message: &MessageRow) -> Result<Vec<AttemptRow>> {
     let rows = sqlx::query(
         "select retry, n, at, outcome, error from message_attempts where message_id = $1
          order by retry desc, n desc limit $2",
@@ -438,10 +439,10 @@ mod tests {
                 None => store.pool.begin().await.unwrap(),
             };
             if is_in_order(&filter) {
-                sqlx::query(IN_ORDER).execute(&mut *conn).await.unwrap();
+                sqlx::query(IN_ORDER).execute(&mut conn).await.unwrap();
             }
             let mut query = list_query("explain select ", user, &filter, Some(shards), Some(before), 10);
-            let rows = query.build().fetch_all(&mut *conn).await.unwrap();
+            let rows = query.build().fetch_all(&mut conn).await.unwrap();
             let plan = rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n");
             assert!(plan.contains(&format!("Index Scan using {index} on messages")), "{filter:?}\n{plan}");
             if is_in_order(&filter) {

@@ -5,15 +5,22 @@
 //!
 //! Superusers are not subject to row-level security. Where we are given one (the private server of `ii-claw up`, many
 //! test set-ups), connections work as the role `APP_ROLE` instead, which is made for that and can't log in.
+//!
+//! Behind a transaction pooler there are no sessions to prepare; see [`road`].
+
+mod road;
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use claw_types::Pooler;
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
-use crate::Result;
+pub(crate) use road::{Road, Txn};
+
+use crate::{Error, Result};
 
 /// Who superusers work as.
 pub(crate) const APP_ROLE: &str = "ii_claw_app";
@@ -22,56 +29,87 @@ pub(crate) const APP_ROLE: &str = "ii_claw_app";
 pub(crate) const SEES_EVERYTHING: &str =
     "select rolsuper or rolbypassrls from pg_roles where rolname = session_user";
 
+/// What holds for all our statements.
+const SETTINGS: [(&str, &str); 6] = [
+    // A statement that takes longer than this is stuck: everything here is short. The caller hears an error
+    // and nothing was committed.
+    ("statement_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+    // Every statement here finds its rows by an index. A plan made while a table was small, or without fresh
+    // statistics, must not read a table whole once it has millions of rows.
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    // What is switched off costs 10,000,000,000 in a plan that can't do without it. A plan of such a cost would be
+    // compiled first, for more than a second, to run for less than a millisecond.
+    ("jit", "off"),
+];
+
+/// Makes a transaction see every tenant's rows (migration 0004).
+const EVERY_TENANT: (&str, &str) = ("claw.tenant", "all");
+
 /// A handle on the database; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pub(crate) pool: PgPool,
-    pub(crate) tenants: PgPool,
+    pub(crate) pool: Road,
+    pub(crate) tenants: Road,
 }
 
 impl Store {
-    /// Connects. `name` shows in `pg_stat_activity`; `connections` bounds the pool of our own
+    /// Connects to Postgres itself. `name` shows in `pg_stat_activity`; `connections` bounds the pool of our own
     /// roles; gateways open up to half as many again for tenants.
     ///
     /// # Errors
     /// When the URL is not one or the database can't be reached.
     pub async fn connect(url: &str, name: &str, connections: u32) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url)?.application_name(name).options([
-            // A statement that takes longer than this is stuck: everything here is short. The caller hears an error
-            // and nothing was committed.
-            ("statement_timeout", "10s"),
-            ("idle_in_transaction_session_timeout", "10s"),
-            // Every statement here finds its rows by an index. A plan made while a table was small, or without fresh
-            // statistics, must not read a table whole once it has millions of rows.
-            ("enable_seqscan", "off"),
-            ("enable_hashjoin", "off"),
-            ("enable_mergejoin", "off"),
-            // What is switched off costs 10,000,000,000 in a plan that can't do without it. A plan of such a cost would be
-            // compiled first, for more than a second, to run for less than a millisecond.
-            ("jit", "off"),
-        ]);
-        // The pool would only say that it timed out; one connection by itself says why.
-        let mut first = PgConnection::connect_with(&options).await?;
-        let step_down = app_role(&mut first).await?;
-        first.close().await?;
+        Self::connect_through(Pooler::None, url, name, connections).await
+    }
+
+    /// As [`Store::connect`], with what stands before the database.
+    ///
+    /// # Errors
+    /// When the URL is not one, the database can't be reached, or a pooler is there that was not named.
+    pub async fn connect_through(pooler: Pooler, url: &str, name: &str, connections: u32) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url)?.application_name(name);
+        match pooler {
+            Pooler::None => Self::connect_direct(options.options(SETTINGS), connections).await,
+            Pooler::Transaction => {
+                // Parameters that PgBouncer does not know, and names of statements that it would mix up.
+                let options = options.extra_float_digits(None).statement_cache_capacity(0);
+                Self::connect_pooled(options, connections).await
+            }
+        }
+    }
+
+    async fn connect_direct(options: PgConnectOptions, connections: u32) -> Result<Self> {
+        let step_down = app_role(&options).await?;
         let pool = |connections: u32| {
-            PgPoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(Duration::from_secs(5))
-                .after_connect(move |conn, _| {
-                    Box::pin(async move {
-                        if step_down {
-                            let set = sqlx::AssertSqlSafe(format!("set role {APP_ROLE}"));
-                            sqlx::query(set).execute(conn).await?;
-                        }
-                        Ok(())
-                    })
+            at_most(connections).after_connect(move |conn, _| {
+                Box::pin(async move {
+                    if step_down {
+                        let set = sqlx::AssertSqlSafe(format!("set role {APP_ROLE}"));
+                        sqlx::query(set).execute(conn).await?;
+                    }
+                    Ok(())
                 })
+            })
         };
         let tenants = pool(connections.div_ceil(2)).connect_lazy_with(options.clone());
-        let all = options.options([("claw.tenant", "all")]);
+        let all = options.options([EVERY_TENANT]);
         let pool = pool(connections).min_connections(1).connect_with(all).await?;
-        Ok(Self { pool, tenants })
+        Ok(Self { pool: Road::direct(pool), tenants: Road::direct(tenants) })
+    }
+
+    async fn connect_pooled(options: PgConnectOptions, connections: u32) -> Result<Self> {
+        let mut settings = SETTINGS.to_vec();
+        if app_role(&options).await? {
+            settings.push(("role", APP_ROLE));
+        }
+        let tenants = at_most(connections.div_ceil(2)).connect_lazy_with(options.clone());
+        let tenants = Road::pooled(tenants, &settings);
+        settings.push(EVERY_TENANT);
+        let pool = at_most(connections).min_connections(1).connect_with(options).await?;
+        Ok(Self { pool: Road::pooled(pool, &settings), tenants })
     }
 
     /// Answers when the database does.
@@ -98,23 +136,38 @@ impl Store {
     }
 }
 
+fn at_most(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5))
+}
+
+/// Opens one connection by itself, which says why when it can't: a pool would only say that it timed out.
+pub(crate) async fn connect_alone(options: &PgConnectOptions) -> Result<PgConnection> {
+    PgConnection::connect_with(options).await.map_err(|error| match error {
+        sqlx::Error::Database(refusal) if refusal.message().contains("unsupported startup parameter") => {
+            Error::UnknownPooler(refusal.message().to_owned())
+        }
+        other => other.into(),
+    })
+}
+
 /// Makes the role to work as, if it is needed; tells whether it is.
-async fn app_role(conn: &mut PgConnection) -> Result<bool> {
-    let sees_everything: bool = sqlx::query_scalar(SEES_EVERYTHING).fetch_one(&mut *conn).await?;
-    if !sees_everything {
-        return Ok(false);
-    }
-    let exists: bool =
-        sqlx::query_scalar("select to_regrole($1) is not null").bind(APP_ROLE).fetch_one(&mut *conn).await?;
-    if !exists {
+async fn app_role(options: &PgConnectOptions) -> Result<bool> {
+    let mut conn = connect_alone(options).await?;
+    // One transaction and no names, for there may be a pooler.
+    let mut txn = conn.begin().await?;
+    let sees_everything: bool =
+        sqlx::query_scalar(SEES_EVERYTHING).persistent(false).fetch_one(&mut *txn).await?;
+    if sees_everything {
         // Another process may be making it at the same moment.
         let create = format!(
-            "do $$ begin create role {APP_ROLE} nologin; exception
-                 when duplicate_object or unique_violation then null; end $$"
+            "do $$ begin if to_regrole('{APP_ROLE}') is null then create role {APP_ROLE} nologin; end if;
+             exception when duplicate_object or unique_violation then null; end $$"
         );
-        sqlx::query(sqlx::AssertSqlSafe(create)).execute(conn).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut *txn).await?;
     }
-    Ok(true)
+    txn.commit().await?;
+    conn.close().await?;
+    Ok(sees_everything)
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use claw_types::ShardCount;
-use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnection;
+use sqlx::{PgExecutor, SqlSafeStr as _};
 use uuid::Uuid;
 
 use crate::pool::{APP_ROLE, SEES_EVERYTHING};
@@ -34,7 +34,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and
 /// two that grant at the same moment get "tuple concurrently updated".
-const MIGRATING: i64 = 0x0C1A_0000;
+pub(crate) const MIGRATING: i64 = 0x0C1A_0000;
 
 /// Lets the role that superusers work as use the tables; see [`crate::pool`].
 async fn grant(conn: &mut PgConnection) -> Result<()> {
@@ -53,9 +53,9 @@ async fn grant(conn: &mut PgConnection) -> Result<()> {
 }
 
 /// How many shards the cluster has.
-pub(crate) async fn shard_count(conn: &mut PgConnection) -> Result<ShardCount> {
+pub(crate) async fn shard_count<'c>(on: impl PgExecutor<'c>) -> Result<ShardCount> {
     let stored: Option<i32> =
-        sqlx::query_scalar("select shard_count from cluster").fetch_optional(conn).await?;
+        sqlx::query_scalar("select shard_count from cluster").fetch_optional(on).await?;
     let count = stored.and_then(|count| ShardCount::new(u16::try_from(count).ok()?));
     count.ok_or(Error::NoCluster)
 }
@@ -75,8 +75,26 @@ fn newest() -> i64 {
     MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or_default()
 }
 
-/// Refuses migrations of newer binaries, unless the database says that this binary gets along with them: during an
-/// upgrade the old version runs beside the new one, and must be able to start again.
+/// The oldest migration that this binary does not know, if there is one.
+async fn first_unknown<'c>(on: impl PgExecutor<'c>) -> Result<Option<i64>> {
+    let sql = "select min(version) from _sqlx_migrations where success and version > $1";
+    Ok(sqlx::query_scalar(sql).bind(newest()).fetch_one(on).await?)
+}
+
+/// How old a binary may be that runs on this database: during an upgrade the old version runs beside the new one, and must
+/// be able to start again.
+async fn oldest_schema<'c>(on: impl PgExecutor<'c>) -> Result<Option<i64>> {
+    Ok(sqlx::query_scalar("select oldest_schema from cluster").fetch_optional(on).await?)
+}
+
+fn gets_along(unknown: i64, oldest: Option<i64>) -> Result<()> {
+    match oldest {
+        Some(oldest) if newest() >= oldest => Ok(()),
+        _ => Err(Error::SchemaAhead(unknown)),
+    }
+}
+
+/// Refuses migrations of newer binaries, unless the database says that this one gets along with them.
 async fn refuse_if_ahead(conn: &mut PgConnection) -> Result<()> {
     let exists: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
         .fetch_one(&mut *conn)
@@ -84,17 +102,9 @@ async fn refuse_if_ahead(conn: &mut PgConnection) -> Result<()> {
     if !exists {
         return Ok(());
     }
-    let unknown: Option<i64> =
-        sqlx::query_scalar("select min(version) from _sqlx_migrations where success and version > $1")
-            .bind(newest())
-            .fetch_one(&mut *conn)
-            .await?;
-    let Some(unknown) = unknown else { return Ok(()) };
-    let oldest: Option<i64> =
-        sqlx::query_scalar("select oldest_schema from cluster").fetch_optional(&mut *conn).await?;
-    match oldest {
-        Some(oldest) if newest() >= oldest => Ok(()),
-        _ => Err(Error::SchemaAhead(unknown)),
+    match first_unknown(&mut *conn).await? {
+        Some(unknown) => gets_along(unknown, oldest_schema(&mut *conn).await?),
+        None => Ok(()),
     }
 }
 
@@ -109,9 +119,10 @@ impl Store {
     /// Safe to run by several processes at once: migrating takes an advisory lock.
     ///
     /// # Errors
-    /// When a migration fails, the database is too far ahead of this binary, or the cluster has another number of shards.
+    /// When a migration fails, there is a pooler before the database, the database is too far ahead of this binary, or the
+    /// cluster has another number of shards.
     pub async fn migrate(&self, shards: Option<ShardCount>) -> Result<ShardCount> {
-        let mut conn = self.pool.acquire().await?;
+        let mut conn = self.pool.sessions().ok_or(Error::NeedsSession)?.acquire().await?;
         // A migration may rewrite a table; only this connection may take that long. It owns what it makes.
         sqlx::raw_sql("set statement_timeout = 0; reset role").execute(&mut *conn).await?;
         sqlx::query("select pg_advisory_lock($1)").bind(MIGRATING).execute(&mut *conn).await?;
@@ -127,12 +138,12 @@ impl Store {
         let mut txn = self.pool.begin().await?;
         let created = sqlx::query("insert into cluster (shard_count) values ($1) on conflict do nothing")
             .bind(i32::from(shards.get()))
-            .execute(&mut *txn)
+            .execute(&mut txn)
             .await?;
         if created.rows_affected() == 1 {
             sqlx::query("insert into shards (shard) select generate_series(0, $1 - 1)")
                 .bind(i32::from(shards.get()))
-                .execute(&mut *txn)
+                .execute(&mut txn)
                 .await?;
         }
         txn.commit().await?;
@@ -158,9 +169,10 @@ impl Store {
         if let Some(missing) = known.find(|version| !applied.contains(version)) {
             return Err(Error::SchemaBehind(missing));
         }
-        let mut conn = self.pool.acquire().await?;
-        refuse_if_ahead(&mut conn).await?;
-        let count = shard_count(&mut conn).await?;
+        if let Some(unknown) = first_unknown(&self.pool).await? {
+            gets_along(unknown, oldest_schema(&self.pool).await?)?;
+        }
+        let count = shard_count(&self.pool).await?;
         match shards {
             Some(given) if given != count => {
                 Err(Error::ShardCount { stored: count.get().into(), given: given.get() })

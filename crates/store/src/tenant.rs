@@ -6,15 +6,15 @@
 
 use claw_types::UserId;
 use serde_json::Value;
-use sqlx::postgres::{PgConnection, Postgres};
 use uuid::Uuid;
 
+use crate::pool::Txn;
 use crate::{Error, Result, Store};
 
 /// A transaction that sees one tenant's rows. Dropped without [`Tenant::commit`], it changes nothing.
 pub struct Tenant {
     user: UserId,
-    txn: sqlx::Transaction<'static, Postgres>,
+    txn: Txn,
 }
 
 /// Who changes something, for the audit log.
@@ -53,7 +53,7 @@ impl Store {
         let mut txn = self.tenants.begin().await?;
         sqlx::query("select set_config('claw.tenant', 'user:' || $1, true)")
             .bind(user.as_str())
-            .execute(&mut *txn)
+            .execute(&mut txn)
             .await?;
         Ok(Tenant { user: user.clone(), txn })
     }
@@ -73,11 +73,11 @@ impl Tenant {
         Ok(self.txn.commit().await?)
     }
 
-    pub(crate) fn into_txn(self) -> sqlx::Transaction<'static, Postgres> {
+    pub(crate) fn into_txn(self) -> Txn {
         self.txn
     }
 
-    pub(crate) fn conn(&mut self) -> &mut PgConnection {
+    pub(crate) fn conn(&mut self) -> &mut Txn {
         &mut self.txn
     }
 
@@ -154,7 +154,7 @@ impl Store {
 /// # Errors
 /// [`Error::KeyReused`] when it came with another body.
 pub(crate) async fn made_before(
-    conn: &mut PgConnection,
+    conn: &mut Txn,
     user: &str,
     kind: &str,
     key: &str,
@@ -176,7 +176,7 @@ pub(crate) async fn made_before(
 
 /// [`Tenant::once`] for what belongs to no tenant: `user` is empty then.
 pub(crate) async fn once(
-    conn: &mut PgConnection,
+    conn: &mut Txn,
     user: &str,
     kind: &str,
     key: &str,
@@ -204,7 +204,7 @@ pub(crate) async fn once(
 
 /// Writes to the audit log within a transaction.
 pub(crate) async fn write(
-    conn: &mut PgConnection,
+    conn: &mut Txn,
     actor: &Actor,
     user: Option<&UserId>,
     change: &Change<'_>,
@@ -226,22 +226,62 @@ pub(crate) async fn write(
 
 #[cfg(test)]
 mod tests {
-    use claw_testkit::TestDatabase;
+    use claw_testkit::{PgBouncer, TestDatabase};
+    use claw_types::{Pooler, UserId};
+    use sqlx::postgres::PgConnectOptions;
 
     use crate::Store;
+    use crate::pool::{APP_ROLE, connect_alone};
+
+    const COUNT: &str = "select count(*) from idempotency_keys";
+
+    /// What a tenant sees when its query forgets to ask for its own rows.
+    async fn seen_by(store: &Store, user: &str) -> i64 {
+        let mut tenant = store.tenant(&user.parse().unwrap()).await.unwrap();
+        sqlx::query_scalar(COUNT).fetch_one(tenant.conn()).await.unwrap()
+    }
+
+    async fn tenants_are_apart(store: &Store) {
+        for user in ["ada", "bob"] {
+            let user: UserId = user.parse().unwrap();
+            let mut tenant = store.tenant(&user).await.unwrap();
+            tenant.once("a kind", "a key", [0; 32], uuid::Uuid::nil()).await.unwrap();
+            tenant.commit().await.unwrap();
+        }
+        for _ in 0..3 {
+            assert_eq!((seen_by(store, "ada").await, seen_by(store, "bob").await), (1, 1));
+            let nobody: i64 = sqlx::query_scalar(COUNT).fetch_one(&store.tenants).await.unwrap();
+            let all: i64 = sqlx::query_scalar(COUNT).fetch_one(&store.pool).await.unwrap();
+            assert_eq!((nobody, all), (0, 2), "also on a connection that had a tenant before");
+        }
+    }
 
     #[tokio::test]
     async fn the_tenants_connections_see_nothing_before_they_name_one() {
         let db = TestDatabase::create().await;
         let store = Store::connect(db.url(), "test", 2).await.unwrap();
         store.migrate(None).await.unwrap();
-        let user = "ada".parse().unwrap();
-        let mut tenant = store.tenant(&user).await.unwrap();
-        tenant.once("a kind", "a key", [0; 32], uuid::Uuid::nil()).await.unwrap();
-        tenant.commit().await.unwrap();
-        let count = "select count(*) from idempotency_keys";
-        let seen: i64 = sqlx::query_scalar(count).fetch_one(&store.tenants).await.unwrap();
-        let all: i64 = sqlx::query_scalar(count).fetch_one(&store.pool).await.unwrap();
-        assert_eq!((seen, all), (0, 1), "also on a connection that had a tenant before");
+        tenants_are_apart(&store).await;
+    }
+
+    #[tokio::test]
+    async fn tenants_are_apart_although_they_share_one_session() {
+        let db = TestDatabase::create().await;
+        Store::connect(db.url(), "test", 2).await.unwrap().migrate(None).await.unwrap();
+        let bouncer = PgBouncer::start(&db, 1).await;
+        let store = Store::connect_through(Pooler::Transaction, bouncer.url(), "test", 2).await.unwrap();
+        tenants_are_apart(&store).await;
+        let options: PgConnectOptions = bouncer.url().parse().unwrap();
+        let options = options.extra_float_digits(None).statement_cache_capacity(0);
+        let mut session = connect_alone(&options).await.unwrap();
+        let left: (String, Option<String>, String) = sqlx::query_as(
+            "select current_user::text, current_setting('claw.tenant', true), current_setting('jit')",
+        )
+        .persistent(false)
+        .fetch_one(&mut session)
+        .await
+        .unwrap();
+        assert_ne!(left.0, APP_ROLE, "the role is not left behind");
+        assert_eq!((left.1.unwrap_or_default().as_str(), left.2.as_str()), ("", "on"), "nor is a setting");
     }
 }

@@ -10,6 +10,7 @@ pub mod job;
 pub mod limits;
 pub mod outbound;
 pub mod placement;
+pub mod pooler;
 pub mod shard;
 pub mod work;
 
@@ -20,5 +21,6 @@ pub use job::{Action, ActionType, AssistantTask, ChannelMessage, Delivery};
 pub use limits::Invalid;
 pub use outbound::{Act, Button, ButtonAction, Format, Location, Outbound, Poll};
 pub use placement::{Candidate, owner_of};
+pub use pooler::Pooler;
 pub use shard::{Epoch, ShardCount, ShardId};
 pub use work::{Direction, MessageState, Work};

@@ -7,9 +7,24 @@
 //! Our own eight lines instead of a crate: crates feed keys through `std::hash::Hash`, whose bytes are not
 //! promised across Rust versions, and two versions of ours must agree during a rolling upgrade.
 
+use std::time::Duration;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::ShardId;
+
+/// How often a worker says that it lives and looks who else does.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
+/// A worker acts no longer than this after the heartbeat that was answered last was sent, by its own clock.
+pub const LEASE_GOOD_FOR: Duration = Duration::from_secs(2);
+/// What the owner of a shard was last heard of longer ago than this, by the database's clock, may be taken over once its
+/// lock is free. Its lock is free the moment its connection is gone, and that may come to the server's notice first: an
+/// owner that lost the connection and lives has to have stopped by itself before.
+pub const TAKEN_OVER_AFTER: Duration = Duration::from_millis(2500);
+/// The database ends a lease connection that was silent for this long.
+pub const LEASE_IDLE: Duration = Duration::from_secs(5);
+/// Others may end the session of a worker whose heartbeat is older than this, by the database's clock.
+pub const LEASE_STALE: Duration = Duration::from_secs(6);
 
 /// A worker that may own shards.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,9 +37,9 @@ pub struct Candidate {
 
 /// The owner of `shard` among `candidates`; `None` when there are none. Ties go to the smaller name.
 pub fn owner_of(shard: ShardId, candidates: &[Candidate]) -> Option<&Candidate> {
-    candidates.iter().max_by(|a, b| {
-        score(a, shard).total_cmp(&score(b, shard)).then_with(|| b.name.as_str().cmp(a.name.as_str()))
-    })
+    let scored = candidates.iter().map(|one| (score(one, shard), one));
+    let best = scored.max_by(|(a, one), (b, other)| a.total_cmp(b).then_with(|| other.name.cmp(&one.name)));
+    best.map(|(_, owner)| owner)
 }
 
 fn score(candidate: &Candidate, shard: ShardId) -> f64 {

@@ -32,7 +32,7 @@ impl std::fmt::Display for ShardId {
 #[serde(transparent)]
 pub struct Epoch(pub i64);
 
-/// How many shards the cluster has; fixed when it is created. 1 to 32,767.
+/// How many shards the cluster has, 1 to 32,767; changed only while all of it is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardCount(u16);
 

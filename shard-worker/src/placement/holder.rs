@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use claw_store::{Error, chain};
+use claw_types::placement::{HEARTBEAT_EVERY, LEASE_GOOD_FOR};
 use claw_types::{ShardCount, ShardId};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
 use super::plan::Planner;
-use super::{CALL_LIMIT, COALESCE, EVERY, EVERY_SOON, GOOD_FOR, HAND_OVER, IN_MOTION, LEAVE_GENTLY, SOON};
+use super::{CALL_LIMIT, COALESCE, EVERY_SOON, HAND_OVER, IN_MOTION, LEAVE_GENTLY, SOON};
 use crate::pipeline::Pipeline;
 use crate::ports::LeaseConnection;
 use crate::shard::Shard;
@@ -61,7 +62,7 @@ impl<'a> Holder<'a> {
     /// Until the worker is to stop (`Ok`) or the lease is lost.
     pub(super) async fn hold(&mut self) -> Result<(), Error> {
         let soft = self.pipeline.lifecycle.soft();
-        let mut tick = tokio::time::interval(EVERY);
+        let mut tick = tokio::time::interval(HEARTBEAT_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let look = Arc::clone(&self.look);
         let mut released = Vec::new();
@@ -106,7 +107,7 @@ impl<'a> Holder<'a> {
         let peers = in_time(self.lease.heartbeat()).await?;
         // Whoever asked the deadline meanwhile has stopped for good, so it can't be extended afterwards.
         self.not_lapsed()?;
-        self.pipeline.lease.renew(asked, GOOD_FOR);
+        self.pipeline.lease.renew(asked, LEASE_GOOD_FOR);
         self.planner.update(peers);
         self.follow_plan().await
     }
@@ -240,7 +241,7 @@ impl<'a> Holder<'a> {
     async fn hand_over(&mut self) -> Result<(), Error> {
         self.set_leaving(true).await?;
         self.turn().await?;
-        let mut tick = tokio::time::interval(EVERY);
+        let mut tick = tokio::time::interval(HEARTBEAT_EVERY);
         let mut released = Vec::new();
         while !(self.held.is_empty() && self.releasing.is_empty()) {
             tokio::select! {

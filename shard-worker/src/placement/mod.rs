@@ -5,8 +5,8 @@
 //! assigns.
 //!
 //! Must hold: whatever goes wrong with the lease connection, everything that runs for our shards stops first, and
-//! only then is a new one opened. The local deadline (2.2 s after the last heartbeat that was answered was *sent*) lies
-//! before the moment at which others may take over ([`TAKEN_OVER_AFTER`] that heartbeat), and is asked before every act
+//! only then is a new one opened. The local deadline (2 s after the last heartbeat that was answered was *sent*) lies
+//! before the moment at which others may take over (2.5 s after it, `claw_types::placement`), and is asked before every act
 //! that others can see; so a process that was frozen finds it expired before it does anything.
 
 mod holder;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_runtime::Backoff;
-use claw_store::{Error, TAKEN_OVER_AFTER, chain};
+use claw_store::{Error, chain};
 use claw_types::ShardCount;
 use futures::StreamExt as _;
 use tokio::sync::Notify;
@@ -27,14 +27,10 @@ use self::holder::Holder;
 use crate::pipeline::Pipeline;
 use crate::ports::{LeaseConnection, Leases};
 
-/// How often the membership is looked at.
-const EVERY: Duration = Duration::from_millis(500);
 /// As long as something that is ours is not free yet; for [`SOON`].
 const EVERY_SOON: Duration = Duration::from_millis(150);
 /// How long to look that often.
 const SOON: Duration = Duration::from_secs(5);
-/// The lease is good for this long after a heartbeat was sent. What is left until others may take over is for stopping.
-const GOOD_FOR: Duration = TAKEN_OVER_AFTER.saturating_sub(Duration::from_millis(300));
 /// A call on the lease connection that takes longer than this counts as failed, in time to stop before the deadline.
 const CALL_LIMIT: Duration = Duration::from_millis(1500);
 /// What is in flight may finish for this long when a shard is handed over.

@@ -5,15 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use claw_shard_worker::shard::queue::LaneKey;
-use claw_store::{Claimed, Error, Peer, Result, Settlement, TAKEN_OVER_AFTER};
+use claw_store::{Claimed, Error, Peer, Result, Settlement};
+use claw_types::placement::{LEASE_IDLE, LEASE_STALE, TAKEN_OVER_AFTER};
 use claw_types::{Epoch, MessageId, MessageState, ShardCount, ShardId, Work};
 
 use crate::world::{HostId, Time};
 
-/// `idle_session_timeout` of lease connections.
-const IDLE: Duration = Duration::from_secs(5);
-/// A heartbeat older than this is a dead or frozen process's.
-const STALE: Duration = Duration::from_secs(6);
 /// Who joined longer ago has settled.
 const SETTLED: Duration = Duration::from_secs(3);
 
@@ -149,7 +146,8 @@ impl Database {
         if self.broken == Broken::NoTimeouts {
             return;
         }
-        let idle = |(id, session): (&SessionId, &Session)| (now - session.last_query > IDLE).then_some(*id);
+        let idle =
+            |(id, session): (&SessionId, &Session)| (now - session.last_query > LEASE_IDLE).then_some(*id);
         for session in self.sessions.iter().filter_map(idle).collect::<Vec<_>>() {
             self.end(session);
         }
@@ -202,7 +200,7 @@ impl Database {
         let member = self.members.get_mut(name).ok_or_else(|| Error::NameTaken(name.to_owned()))?;
         member.heartbeat_at = now;
         let live = self.members.iter().filter(|(name, member)| {
-            !member.draining && now - member.heartbeat_at < STALE && self.names.contains_key(*name)
+            !member.draining && now - member.heartbeat_at < LEASE_STALE && self.names.contains_key(*name)
         });
         let peer = |(name, member): (&String, &Member)| Peer {
             name: name.clone(),
@@ -262,7 +260,7 @@ impl Database {
         let stale: BTreeSet<SessionId> = self
             .members
             .values()
-            .filter(|member| now - member.heartbeat_at > STALE)
+            .filter(|member| now - member.heartbeat_at > LEASE_STALE)
             .map(|member| member.session)
             .collect();
         let holders: BTreeSet<SessionId> =

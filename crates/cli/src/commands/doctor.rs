@@ -63,9 +63,13 @@ fn keys(settings: &DoctorSettings) -> anyhow::Result<String> {
     Ok(format!("master key {} from {source}", keys.master.id()))
 }
 
+async fn store(settings: &DoctorSettings) -> anyhow::Result<Store> {
+    let (pooler, url) = (settings.store.pooler()?, settings.store.database()?);
+    Store::connect_through(pooler, url, "ii-claw doctor", 2).await.context("DATABASE_URL")
+}
+
 async fn database(settings: &DoctorSettings) -> anyhow::Result<String> {
-    let url = settings.store.database()?;
-    let store = Store::connect(url, "ii-claw doctor", 2).await.context("DATABASE_URL")?;
+    let store = store(settings).await?;
     let shards = store.check(settings.store.shards).await?;
     let skew = (SystemClock.now() - store.now().await?).num_milliseconds().abs();
     if skew > 60_000 {
@@ -76,8 +80,7 @@ async fn database(settings: &DoctorSettings) -> anyhow::Result<String> {
 
 /// Whether every shard has a live owner: without one its messages are accepted and wait.
 async fn workers(settings: &DoctorSettings) -> anyhow::Result<String> {
-    let store =
-        Store::connect(settings.store.database()?, "ii-claw doctor", 2).await.context("DATABASE_URL")?;
+    let store = store(settings).await?;
     let shards = store.check(settings.store.shards).await?.get();
     match store.shards_unattended().await? {
         0 => {}
@@ -90,8 +93,7 @@ async fn workers(settings: &DoctorSettings) -> anyhow::Result<String> {
 
 /// Whether somebody leads, by its own word.
 async fn scheduler(settings: &DoctorSettings) -> anyhow::Result<String> {
-    let store =
-        Store::connect(settings.store.database()?, "ii-claw doctor", 2).await.context("DATABASE_URL")?;
+    let store = store(settings).await?;
     let leader = store.leader("scheduler").await?.filter(|leader| leader.live);
     let leader = leader.context("nobody leads: start one with `ii-claw scheduler`")?;
     let master = settings.keys.keys()?.master;

@@ -6,5 +6,6 @@ pub(crate) mod doctor;
 pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod migrate;
+pub(crate) mod reshard;
 pub(crate) mod roles;
 pub(crate) mod up;

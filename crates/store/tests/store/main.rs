@@ -13,6 +13,8 @@ mod members;
 mod membership_cost;
 mod message_log;
 mod messages;
+mod pooler;
+mod reshard;
 mod tenants;
 mod timers;
 

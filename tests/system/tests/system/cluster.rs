@@ -13,18 +13,18 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::Row as _;
 
-struct Telegram {
+pub(crate) struct Telegram {
     url: String,
-    token: String,
+    pub(crate) token: String,
 }
 
 impl Telegram {
-    fn new(url: &str) -> Self {
+    pub(crate) fn new(url: &str) -> Self {
         let number = u32::from_str_radix(&token(3), 16).unwrap() + 1_000_000;
         Self { url: url.to_owned(), token: format!("{number}:{}", token(18)) }
     }
 
-    async fn control(&self, what: &str, body: Value) -> Value {
+    pub(crate) async fn control(&self, what: &str, body: Value) -> Value {
         let mut body = body;
         body["token"] = json!(self.token);
         let response =
@@ -39,7 +39,7 @@ impl Telegram {
         answer["messages"].as_array().unwrap().clone()
     }
 
-    async fn wait_for_text(&self, text: &str) {
+    pub(crate) async fn wait_for_text(&self, text: &str) {
         eventually(&format!("{text:?} at Telegram"), Duration::from_secs(20), async || {
             self.sent().await.iter().any(|message| message["text"] == text).then_some(())
         })

@@ -13,5 +13,7 @@ mod fuzz;
 mod keys;
 mod nats_away;
 mod operator;
+mod pooler;
+mod reshard;
 mod settings;
 mod up;
