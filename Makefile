@@ -38,12 +38,21 @@ run: setup ## Build, then run everything on this machine: database, broker and a
 	$(CARGO) build --locked -p ii-claw
 	@exec $(TARGET)/debug/ii-claw up
 
-# The system tests come last and see real processes; nothing may follow them.
+# The system tests come last and see real processes; nothing may follow them but the upgrade, which has some of its own.
 .PHONY: test
 test: setup-test fmt-check lint doc deploy-check ## Check all that continuous integration checks
 	$(CARGO) build --locked -p ii-claw -p claw-testkit
 	$(WITH_SERVICES) $(CARGO) test --workspace --exclude claw-system-tests --locked --lib --bins --tests
 	$(WITH_SERVICES) $(CARGO) test -p claw-system-tests --locked --tests
+	@$(MAKE) --no-print-directory upgrade-test
+
+# Builds another version, which takes a minute more; without that one in the history it says so and ends well.
+.PHONY: upgrade-test
+upgrade-test: setup-test ## Check that the version before this one and this one work as one cluster
+	$(CARGO) build --locked -p ii-claw -p claw-testkit
+	@CARGO=$(CARGO) tests/upgrade/build.sh || { status=$$?; [ $$status -eq 3 ] && exit 0; exit $$status; }; \
+	II_CLAW_PREVIOUS_BIN=$(TARGET)/previous/ii-claw $(WITH_SERVICES) \
+		$(CARGO) test -p claw-system-tests --locked --test system -- --ignored --nocapture upgrade::
 
 .PHONY: with-services
 with-services: ## Run one command with a test database and broker: make with-services CMD="cargo test -p claw-store"

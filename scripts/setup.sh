@@ -137,6 +137,7 @@ install_missing() {
         have_python || missing+=(python3 python3-venv)
         have node || missing+=(nodejs npm)
         have curl || missing+=(curl)
+        have faketime || missing+=(faketime)
         [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
     fi
     [ "${#missing[@]}" -gt 0 ] || return 0

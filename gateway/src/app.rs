@@ -12,7 +12,7 @@ use claw_channels::{Deps, Live};
 use claw_config::{GatewaySettings, Keys, MediaSettings};
 use claw_media::{Limits, MediaStore};
 use claw_rpc::{Credentials, Owners, Peers, WorkerClients};
-use claw_runtime::{Clock, Ids, Lifecycle, OsRandom, Random, SystemClock};
+use claw_runtime::{Clock, Ids, Lifecycle, OsRandom, Random, SyncedClock};
 use claw_secrets::{Purpose, signature};
 use claw_store::{MessageWriter, Store, Vault};
 use claw_types::{ChannelId, ShardCount};
@@ -53,7 +53,7 @@ pub struct App {
     pub workers: WorkerClients,
     /// New ids.
     pub ids: Ids,
-    /// The time.
+    /// The time, by the database's clock.
     pub clock: Arc<dyn Clock>,
     /// The operator's keys.
     pub keys: Keys,
@@ -112,7 +112,9 @@ impl App {
         let keys = settings.keys.keys()?;
         let credentials = Credentials::new(&keys.master, settings.rpc.tls.files()?, lifecycle).await?;
         let (database, nats) = (settings.store.database()?, settings.store.nats()?);
-        let (random, clock): (Arc<dyn Random>, Arc<dyn Clock>) = (Arc::new(OsRandom), Arc::new(SystemClock));
+        let synced = Arc::new(SyncedClock::default());
+        let clock: Arc<dyn Clock> = Arc::<SyncedClock>::clone(&synced);
+        let random: Arc<dyn Random> = Arc::new(OsRandom);
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
         let name = settings.rpc.member_name(&ids.token(3));
         let connections = settings.store.database_connections;
@@ -120,6 +122,7 @@ impl App {
         let store = store.map_err(Error::Database)?;
         let shards =
             store.wait_for_schema(settings.store.shards, SCHEMA_WAIT).await.map_err(Error::Schema)?;
+        claw_launch::keep_time(&synced, &store, lifecycle).await.map_err(Error::Database)?;
         let cluster = store.cluster_id().await.map_err(Error::Schema)?;
         let bus = Bus::connect(nats, &name, ids.next(), cluster).await.map_err(Error::Bus)?;
         let bus = Arc::new(bus);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use claw_bus::Bus;
 use claw_config::{ConfigError, KeySettings, Keys, RpcSettings, StoreSettings};
 use claw_rpc::{Credentials, ServeError, TlsError};
-use claw_runtime::{Clock, Ids, Lifecycle, OsRandom, Random, SystemClock};
+use claw_runtime::{Clock, Ids, Lifecycle, OsRandom, Random, SyncedClock};
 use claw_store::{Member, Store};
 use claw_types::ShardCount;
 use tokio::net::TcpListener;
@@ -48,7 +48,7 @@ const SCHEMA_LIMIT: Duration = Duration::from_secs(30);
 pub struct Joined {
     /// The keys.
     pub keys: Keys,
-    /// The time.
+    /// The time, by the database's clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
@@ -88,11 +88,14 @@ pub async fn join(
     let keys = keys.keys()?;
     let credentials = Credentials::new(&keys.master, rpc.tls.files()?, lifecycle).await?;
     let lease_url = store.lease_database()?.to_owned();
-    let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(OsRandom));
+    let synced = Arc::new(SyncedClock::default());
+    let clock: Arc<dyn Clock> = Arc::<SyncedClock>::clone(&synced);
+    let random: Arc<dyn Random> = Arc::new(OsRandom);
     let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
     let name = rpc.member_name(&ids.token(3));
     let database = Store::connect_through(store.pooler()?, store.database()?, &name, connections).await?;
     let shards = database.wait_for_schema(store.shards, SCHEMA_LIMIT).await?;
+    crate::keep_time(&synced, &database, lifecycle).await?;
     let cluster = database.cluster_id().await?;
     let bus = Arc::new(Bus::connect(store.nats()?, &name, ids.next(), cluster).await?);
     let failed = |source| JoinError::Listen { address: rpc.rpc_listen, source };

@@ -3,6 +3,7 @@
 
 mod explain;
 mod join;
+mod time;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use claw_runtime::Lifecycle;
 use claw_telemetry::LogFormat;
 
 pub use join::{JoinError, Joined, join};
+pub use time::keep_time;
 
 /// What is in flight may finish for this long after SIGTERM.
 pub const GRACE: Duration = Duration::from_secs(25);

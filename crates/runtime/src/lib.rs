@@ -10,7 +10,7 @@ pub mod random;
 pub mod retry;
 
 pub use batch::{BatchError, Batcher};
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, SyncedClock, SystemClock};
 pub use ids::Ids;
 pub use lifecycle::{Failure, Lifecycle};
 pub use random::{OsRandom, Random, SeededRandom};

@@ -1,7 +1,7 @@
 //! Real processes: the `ii-claw` binary in any role, and foreign emulators.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -29,7 +29,15 @@ impl Claw {
     /// # Panics
     /// When the binary can't be started.
     pub fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(binary());
+        Self::start_program(&binary(), args, environment)
+    }
+
+    /// As [`Claw::start`], of another version.
+    ///
+    /// # Panics
+    /// When the program can't be started.
+    pub fn start_program(program: &Path, args: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(program);
         command
             .args(args)
             .stdin(Stdio::null())

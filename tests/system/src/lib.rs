@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "test support")]
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use claw_runtime::{Ids, OsRandom, SystemClock};
@@ -95,6 +96,8 @@ pub struct Cluster {
     /// The backend.
     pub receiver: Receiver,
     environment: Vec<(String, String)>,
+    /// Of which version processes are that are started from now on; the present one's when not set.
+    pub program: Option<PathBuf>,
 }
 
 impl Cluster {
@@ -105,6 +108,13 @@ impl Cluster {
 
     /// As [`Cluster::prepare`], with a NATS of the caller's.
     pub async fn prepare_with(nats: &str) -> Self {
+        let cluster = Self::empty(nats).await;
+        assert_eq!(cluster.start(&["migrate"], &[]).wait().await, Some(0));
+        cluster
+    }
+
+    /// An empty database and a backend.
+    pub async fn empty(nats: &str) -> Self {
         let database = TestDatabase::create().await;
         let receiver = Receiver::start().await;
         let environment = [
@@ -116,9 +126,7 @@ impl Cluster {
             ("II_CLAW_ALLOW_PRIVATE_URLS", "true"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let cluster = Self { database, receiver, environment: environment.into() };
-        assert_eq!(cluster.start(&["migrate"], &[]).wait().await, Some(0));
-        cluster
+        Self { database, receiver, environment: environment.into(), program: None }
     }
 
     /// With another value of this setting in every process that is started from now on.
@@ -132,7 +140,11 @@ impl Cluster {
     /// Starts a process with the cluster's settings and these.
     pub fn start(&self, args: &[&str], more: &[(&str, &str)]) -> Claw {
         let settings = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        Claw::start(args, &settings.chain(more.iter().copied()).collect::<Vec<_>>())
+        let environment: Vec<_> = settings.chain(more.iter().copied()).collect();
+        match &self.program {
+            Some(program) => Claw::start_program(program, args, &environment),
+            None => Claw::start(args, &environment),
+        }
     }
 
     /// Runs a command against a gateway to its end, which must have this code; answers what it printed.

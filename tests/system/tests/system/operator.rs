@@ -126,3 +126,34 @@ async fn two_gateways_of_one_name_are_not_both_let_in() {
         sqlx::query_scalar("select count(*) from members").fetch_one(&mut database).await.unwrap();
     assert_eq!(left, 0, "who leaves takes its row along");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_worker_owns_nothing_until_it_is_told_otherwise() {
+    let cluster = Cluster::prepare().await;
+    let (_gateway, api) = cluster.gateway().await;
+    let mut one = cluster.worker("one", &api.base).await;
+    let _two = cluster.worker("two", &api.base).await;
+    api.configure("ada", "hook", "webhook", json!({"secret_env": "0123456789abcdef"})).await;
+    let shards = |seen: &Value, name: &str| member(seen, name).and_then(|m| m["shards"].as_u64());
+    let both = |seen: &Value| shards(seen, "one") > Some(90) && shards(seen, "two") > Some(90);
+    wait_until(&api, "both to have their share", both).await;
+
+    let said = cluster.command(&api, &["worker", "drain", "one"], 0).await;
+    assert!(said.starts_with("one hands its "), "{said}");
+    let seen = wait_until(&api, "the other one to own all", |seen| {
+        (shards(seen, "one"), shards(seen, "two")) == (Some(0), Some(256))
+    })
+    .await;
+    let drained = member(&seen, "one").unwrap();
+    assert_eq!((&drained["live"], &drained["draining"]), (&json!(true), &json!(true)), "{drained}");
+    api.wait_for_status("ada", "hook", "running").await;
+
+    cluster.command(&api, &["worker", "drain", "one", "--undo"], 0).await;
+    wait_until(&api, "both to have their share again", both).await;
+    let said = cluster.command(&api, &["worker", "drain", "three"], 1).await;
+    assert!(said.contains("no live worker has this name"), "{said}");
+    let audit = api.call("GET", "/api/audit?action=worker.drained", None).await.1;
+    assert_eq!(audit["entries"][0]["subject"], "one", "{audit}");
+    one.signal("TERM").await;
+    assert_eq!(one.wait().await, Some(0), "{}", one.output());
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Builds the version before this one, which tests/upgrade/previous names, to target/previous/ii-claw.
+#
+# It shares the target directory, so that dependencies are not built again, and puts back this version's program. Ends
+# with status 3 when the version is not in the history of this clone.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+commit=$(<tests/upgrade/previous)
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+folder=$target/previous
+program=$target/debug/ii-claw
+
+if ! git cat-file -e "$commit^{commit}" 2>/dev/null; then
+    printf '\n*** SKIPPED: the upgrade was NOT tested ***\n' >&2
+    printf '*** %s is not in the history of this clone; fetch all of it: git fetch --unshallow ***\n\n' "$commit" >&2
+    exit 3
+fi
+if [ -x "$folder/ii-claw" ] && [ "$(cat "$folder/commit" 2>/dev/null)" = "$commit" ]; then
+    exit 0
+fi
+
+mkdir -p "$folder"
+rm -rf "$folder/source"
+mkdir "$folder/source"
+git archive "$commit" | tar -x -C "$folder/source"
+if [ -e "$program" ]; then cp -p "$program" "$folder/kept"; fi
+restore() {
+    if [ -e "$folder/kept" ]; then mv -f "$folder/kept" "$program"; fi
+}
+trap restore EXIT
+CARGO_TARGET_DIR=$target "${CARGO:-cargo}" build --locked -p ii-claw --manifest-path "$folder/source/Cargo.toml"
+cp "$program" "$folder/ii-claw"
+printf '%s\n' "$commit" >"$folder/commit"
+rm -rf "$folder/source"
