@@ -14,6 +14,7 @@ mod keys;
 mod misfits;
 mod nats_away;
 mod operator;
+mod rpc;
 mod settings;
 mod up;
 mod upgrade;
