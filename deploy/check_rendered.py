@@ -13,6 +13,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 RPC = 4201
+CERTIFICATE = ("II_CLAW_RPC_TLS_CERT", "II_CLAW_RPC_TLS_KEY", "II_CLAW_RPC_TLS_CA")
 ROLES = {"gateway": {"http": 4200, "rpc": RPC}, "worker": {"rpc": RPC}, "scheduler": {"rpc": RPC}}
 # Seconds that a role may take to end (GRACE of the roles).
 DRAIN = 25
@@ -54,10 +55,20 @@ def check_container(where: str, container: dict, settings: set[str], given: set[
 
 
 def check_volumes(where: str, role: str, spec: dict) -> None:
-    """Only gateways write: attachments, to a /tmp of their own that has an end."""
+    """Only gateways write: attachments, to a /tmp of their own that has an end. Certificates are read, where their settings say."""
     volumes = spec.get("volumes", [])
     containers = [*spec.get("initContainers", []), *spec["containers"]]
     mounts = [mount for each in containers for mount in each.get("volumeMounts", [])]
+    env = {entry["name"]: entry.get("value") for entry in spec["containers"][0]["env"]}
+    files = [env[key] for key in CERTIFICATE if key in env]
+    secrets = [volume["name"] for volume in volumes if "secret" in volume]
+    expect(len(files) in (0, 3) and len(secrets) == bool(files), f"{where}: certificates {files} from {secrets}")
+    if files:
+        (mount,) = [mount for mount in mounts if mount["name"] in secrets]
+        expect(mount.get("readOnly") is True, f"{where}: may write its certificates")
+        expect(all(file.startswith(mount["mountPath"] + "/") for file in files), f"{where}: no {files} in {mount}")
+        volumes = [volume for volume in volumes if volume["name"] not in secrets]
+        mounts = [each for each in mounts if each is not mount]
     if role != "gateway":
         expect(not volumes and not mounts, f"{where}: has volumes")
         return

@@ -152,6 +152,12 @@ leaseDatabaseUrl: II_CLAW_LEASE_DATABASE_URL
       fieldPath: metadata.name
 - name: II_CLAW_RPC_ADVERTISE
   value: "$(POD_IP):4201"
+{{- if $root.Values.rpcCertificate }}
+{{- range $key, $file := dict "II_CLAW_RPC_TLS_CERT" "tls.crt" "II_CLAW_RPC_TLS_KEY" "tls.key" "II_CLAW_RPC_TLS_CA" "ca.crt" }}
+- name: {{ $key }}
+  value: "/etc/ii-claw/rpc/{{ $file }}"
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* Where pods reach the gateways. */}}

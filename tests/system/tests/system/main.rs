@@ -16,6 +16,7 @@ mod nats_away;
 mod operator;
 mod pooler;
 mod reshard;
+mod rpc;
 mod settings;
 mod up;
 mod upgrade;
