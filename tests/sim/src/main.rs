@@ -48,7 +48,7 @@ fn report(outcomes: &[Outcome]) -> ExitCode {
         outcomes.len(),
         sum(|o| u64::try_from(o.accepted).unwrap_or(u64::MAX)),
         sum(|o| u64::try_from(o.delivered).unwrap_or(u64::MAX)),
-        sum(|o| o.again),
+        sum(|o| u64::try_from(o.again).unwrap_or(u64::MAX)),
         sum(|o| o.troubles.values().map(|n| u64::from(*n)).sum()),
         count(failed.len()),
     );

@@ -92,21 +92,15 @@ impl Platform {
     }
 }
 
-/// Looks for bots that are connected twice. A frozen process can't let go; it does not know, and does nothing.
+/// Tells who is connected as which bot. A frozen process can't let go; it does not know, and does nothing.
 pub fn inspect(world: &mut World) {
     let aware = |host: &HostId, now: Time| {
         let thawed = world.thawed.get(host).is_none_or(|at| now - *at > NOTICES);
         !world.frozen.contains(host) && thawed
     };
-    let mut twice = Vec::new();
-    for (number, bot) in world.platform.bots.iter().enumerate() {
-        let hosts: Vec<HostId> =
-            bot.connected.values().copied().filter(|host| aware(host, world.now)).collect();
-        if hosts.len() > 1 {
-            twice.push((number, hosts));
-        }
-    }
-    for (bot, hosts) in twice {
-        world.findings.twice(world.now, bot, &hosts);
+    for number in 0..world.platform.bots.len() {
+        let connected = world.platform.bots[number].connected.values().copied();
+        let hosts: Vec<HostId> = connected.filter(|host| aware(host, world.now)).collect();
+        world.findings.holders(world.now, number, hosts);
     }
 }

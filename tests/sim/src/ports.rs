@@ -128,7 +128,7 @@ impl Log for Ports {
             let newest = world.database.epoch(settlement.shard);
             let taken = world.database.settle(world.now, &settlement);
             if taken {
-                world.findings.committed(world.now, settlement.shard, settlement.epoch, newest);
+                world.findings.committed(settlement.shard, settlement.epoch, newest);
             }
             taken
         })
@@ -254,7 +254,7 @@ impl Ports {
         self.database(move |world| {
             let newest = world.database.epoch(id);
             if world.database.save_cursor(id, epoch, bot, last) {
-                world.findings.committed(world.now, id, epoch, newest);
+                world.findings.committed(id, epoch, newest);
             }
         })
         .await

@@ -40,7 +40,7 @@ pub struct Outcome {
     /// Messages delivered.
     pub delivered: usize,
     /// Deliveries that came again, under the same id.
-    pub again: u64,
+    pub again: usize,
     /// What was done to it.
     pub troubles: BTreeMap<&'static str, u32>,
     /// Statements that the database answered, in all.
@@ -362,8 +362,8 @@ impl Run {
         world.findings.close();
         Outcome {
             seed: self.seed,
-            accepted: world.findings.accepted_in_all(),
-            delivered: world.findings.delivered_in_all(),
+            accepted: world.findings.accepted,
+            delivered: world.findings.delivered,
             again: world.findings.again,
             troubles: self.troubles.clone(),
             statements: world.database.statements.values().sum(),

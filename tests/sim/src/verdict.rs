@@ -1,78 +1,84 @@
-//! What was seen, and what of it should not have been.
+//! What was seen, told to the checker that all layers of proof share, and what the simulation finds by itself.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use claw_checker::{Checker, Event};
 use claw_types::{Epoch, ShardId, Work};
 
 use crate::world::{HostId, Time};
 
 /// Everything that was seen.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Findings {
-    /// What went wrong, in order.
+    checker: Checker,
+    /// What only the simulation can see.
     pub faults: Vec<String>,
-    accepted: BTreeMap<String, Vec<u128>>,
-    first: BTreeMap<String, Vec<u128>>,
-    delivered: BTreeSet<u128>,
-    /// Deliveries that came again.
-    pub again: u64,
-    epochs: BTreeMap<ShardId, Epoch>,
+    /// Who could know that it is connected as a bot, by bot.
+    holders: Vec<Vec<HostId>>,
+    /// Accepted so far.
+    pub accepted: usize,
+    /// Taken by the backend so far, each counted once.
+    pub delivered: usize,
+    /// Deliveries that came again, under the same id.
+    pub again: usize,
+}
+
+fn name(id: u128) -> String {
+    format!("{id:x}")
+}
+
+fn millis(time: Time) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Findings {
     /// A message is in somebody's hands who keeps it.
     pub fn accepted(&mut self, conversation: &str, id: u128) {
         tracing::debug!("accepted {id:x} in {conversation}");
-        self.accepted.entry(conversation.to_owned()).or_default().push(id);
+        self.checker.record(Event::Accepted { conversation: conversation.to_owned(), id: name(id) });
     }
 
     /// The backend took a message.
     pub fn delivered(&mut self, work: &Work) {
-        let id = work.id.0.as_u128();
-        tracing::debug!("delivered {id:x} at place {} in {}", work.seq, work.conversation);
-        if self.delivered.insert(id) {
-            self.first.entry(work.conversation.clone()).or_default().push(id);
-        } else {
-            self.again += 1;
-        }
+        let id = name(work.id.0.as_u128());
+        tracing::debug!("delivered {id} at place {} in {}", work.seq, work.conversation);
+        let (conversation, key) = (work.conversation.clone(), work.id.to_string());
+        let digest = work.payload.get().to_owned();
+        self.checker.record(Event::Delivered { conversation, id, key, digest });
     }
 
     /// An owner's write was taken.
-    pub fn committed(&mut self, now: Time, shard: ShardId, epoch: Epoch, newest: Epoch) {
-        let last = self.epochs.entry(shard).or_insert(epoch);
-        if epoch < newest || epoch < *last {
-            self.faults
-                .push(format!("{now:?}: a write of epoch {} for shard {shard} after {}", epoch.0, newest.0));
+    pub fn committed(&mut self, shard: ShardId, epoch: Epoch, newest: Epoch) {
+        self.checker.record(Event::Committed { shard: shard.0, epoch: epoch.0, newest: newest.0 });
+    }
+
+    /// Who is connected as a bot right now, as far as they could know.
+    pub fn holders(&mut self, now: Time, bot: usize, hosts: Vec<HostId>) {
+        if self.holders.len() <= bot {
+            self.holders.resize(bot + 1, Vec::new());
         }
-        *last = epoch.max(*last);
+        let before = std::mem::replace(&mut self.holders[bot], hosts.clone());
+        let (bot, at) = (bot.to_string(), millis(now));
+        let by = |host: &HostId| format!("host {}", host.0);
+        for gone in before.iter().filter(|host| !hosts.contains(host)) {
+            self.checker.record(Event::LetGo { bot: bot.clone(), by: by(gone), at });
+        }
+        for new in hosts.iter().filter(|host| !before.contains(host)) {
+            self.checker.record(Event::Held { bot: bot.clone(), by: by(new), at });
+        }
     }
 
-    /// Two processes that could know better are connected as the same bot.
-    pub fn twice(&mut self, now: Time, bot: usize, hosts: &[HostId]) {
-        self.faults.push(format!("{now:?}: bot {bot} is connected by {hosts:?}"));
-    }
-
-    /// How many messages were accepted.
-    pub fn accepted_in_all(&self) -> usize {
-        self.accepted.values().map(Vec::len).sum()
-    }
-
-    /// How many of them were delivered.
-    pub fn delivered_in_all(&self) -> usize {
-        self.delivered.len()
-    }
-
-    /// Looks at everything at the end, when nothing is on its way any more.
+    /// The verdict, when nothing is on its way any more.
     pub fn close(&mut self) {
-        for (conversation, accepted) in &self.accepted {
-            let none = Vec::new();
-            let first = self.first.get(conversation).unwrap_or(&none);
-            if first == accepted {
-                continue;
-            }
-            let lost = accepted.iter().filter(|id| !self.delivered.contains(id)).count();
-            let what = if lost > 0 { format!("{lost} lost") } else { "out of order".to_owned() };
-            self.faults.push(format!("{conversation}: {what} of {}", accepted.len()));
+        let report = self.checker.verdict();
+        (self.accepted, self.delivered, self.again) = (report.accepted, report.delivered, report.again);
+        let kinds = [
+            ("lost", report.lost),
+            ("duplicate", report.duplicates),
+            ("out of order", report.out_of_order),
+            ("stale write", report.stale_writes),
+            ("held twice", report.held_twice),
+        ];
+        for (kind, found) in kinds {
+            self.faults.extend(found.into_iter().map(|fault| format!("{kind}: {fault}")));
         }
     }
 }

@@ -38,13 +38,13 @@ fn finds(broken: Broken, what: &str) -> bool {
 
 #[test]
 fn writes_of_old_claims_are_noticed() {
-    assert!(finds(Broken::NoFence, "a write of epoch"));
+    assert!(finds(Broken::NoFence, "stale write"));
 }
 
 #[test]
 fn two_holders_are_noticed() {
-    assert!(finds(Broken::NoLocks, "is connected by"));
-    assert!(finds(Broken::NoPatience, "is connected by"));
+    assert!(finds(Broken::NoLocks, "held twice"));
+    assert!(finds(Broken::NoPatience, "held twice"));
 }
 
 #[test]
