@@ -37,7 +37,7 @@ impl Rules {
 /// The model's unit, of which the limits are multiples, and few.
 const fn half_seconds(limit: Duration) -> u8 {
     let halves = limit.as_millis() / 500;
-    assert!(limit.as_millis() % 500 == 0 && halves < 60);
+    assert!(limit.as_millis().is_multiple_of(500) && halves < 60);
     #[expect(clippy::cast_possible_truncation, reason = "below 60")]
     {
         halves as u8

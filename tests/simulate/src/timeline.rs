@@ -12,13 +12,13 @@ use claw_types::placement::{HEARTBEAT_EVERY, LEASE_GOOD_FOR, LEASE_IDLE, TAKEN_O
 
 use crate::fleet::{WORKERS, Weights, fleet, owners};
 
-/// `make cost`, 100 leases and 4,096 shards, the middle one of three runs: a heartbeat, and a claim of 41 shards while 100 claim at once. Here fewer
-/// claim, and fewer shards each, so these are upper bounds.
-const HEARTBEAT: Duration = Duration::from_micros(1_230);
-const CLAIM: Duration = Duration::from_micros(85_850);
+/// `make cost`, 100 leases and 4,096 shards, the middle one of three runs: a heartbeat, and a claim of 41 shards while
+/// 100 claim at once. Here fewer claim, and fewer shards each, so these are upper bounds.
+const HEARTBEAT: Duration = Duration::from_micros(1_070);
+const CLAIM: Duration = Duration::from_micros(111_870);
 /// Processor time of Postgres for each.
-const HEARTBEAT_CPU: Duration = Duration::from_micros(526);
-const CLAIM_CPU: Duration = Duration::from_micros(1_820);
+const HEARTBEAT_CPU: Duration = Duration::from_micros(563);
+const CLAIM_CPU: Duration = Duration::from_micros(2_080);
 /// How often a claim is tried again that came too early (`EVERY_SOON` of the worker's placement).
 const AGAIN: Duration = Duration::from_millis(150);
 /// Moments between two looks that are tried.
