@@ -6,7 +6,7 @@
 //! Superusers are not subject to row-level security. Where we are given one (the private server of `ii-claw up`, many
 //! test set-ups), connections work as the role `APP_ROLE` instead, which is made for that and can't log in.
 //!
-//! Behind a transaction pooler there are no sessions to prepare; see [`road`].
+//! Behind a transaction pooler there are no sessions to prepare; see `pool/road.rs`.
 
 mod road;
 

@@ -10,8 +10,11 @@ use stateright::{Checker as _, Expectation, Model as _};
 fn main() -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let began = Instant::now();
-    let checked =
-        Cluster { rules: Rules::REAL, workers: WORKERS }.checker().threads(threads).spawn_bfs().join();
+    let checked = Cluster { rules: Rules::REAL, workers: WORKERS, remembers: false }
+        .checker()
+        .threads(threads)
+        .spawn_bfs()
+        .join();
     println!(
         "{WORKERS} workers, {SHARDS} shards: {} states, {} different ones, {} steps deep, in {:.1} s",
         checked.state_count(),

@@ -4,9 +4,9 @@ use stateright::{Model, Property as Checked};
 
 use crate::{Epoch, Rules, SHARDS, Session, State, WORKERS, Worker, Write};
 
-/// A heartbeat that takes longer than this, in seconds, counts as failed (`HEARTBEAT_LIMIT`, rounded down: longer
-/// only makes the lease older).
-const LONGEST_HEARTBEAT: u8 = 2;
+/// A heartbeat that takes longer than this, in half seconds, counts as failed (`CALL_LIMIT` of the worker's
+/// `placement`).
+const LONGEST_HEARTBEAT: u8 = 3;
 
 /// The cluster under some rules.
 #[derive(Debug, Clone, Copy)]
@@ -15,16 +15,18 @@ pub struct Cluster {
     pub rules: Rules,
     /// How many workers ever start; at most [`WORKERS`].
     pub workers: usize,
+    /// Whether it is remembered of a worker that it was replaced, for [`Property::SURVIVED`]. Twice the states.
+    pub remembers: bool,
 }
 
 /// One step of somebody's; numbers are workers and shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// A second passes for everybody.
-    Second,
-    /// A worker opens its lease connection.
+    /// Half a second passes for everybody.
+    Tick,
+    /// A worker opens its lease connection; it owns nothing.
     Open(usize),
-    /// A heartbeat is done; it took so many seconds.
+    /// A heartbeat is done; it took so many half seconds.
     Heartbeat(usize, u8),
     /// A worker takes a free lock and raises the epoch.
     Claim(usize, usize),
@@ -34,12 +36,8 @@ pub enum Action {
     StepDown(usize),
     /// The server sees that a connection was given up.
     SeeClosed(usize),
-    /// The server ends a session that was silent for too long.
-    EndIdle(usize),
-    /// Another worker has the session of a holder ended that has not been heard of.
-    EndFrozen(usize),
-    /// A session ends although its worker is well.
-    EndForNoReason(usize),
+    /// The server ends a session, for whatever reason.
+    EndSession(usize),
     /// An owner sends a write.
     Send(usize, usize),
     /// A write reaches the database and is checked.
@@ -59,10 +57,8 @@ impl Property {
     pub const WRITES: &'static str = "no write of an older epoch commits once there is a newer one";
     /// The deadline's promise.
     pub const ONE: &'static str = "at most one worker passes the deadline check of a shard";
-    /// Why the one that passes is the right one.
+    /// Why the one that passes is the right one: where two are connected, the older is frozen and does not know.
     pub const RIGHT: &'static str = "who passes the deadline check has the newest epoch";
-    /// Where two are connected, the older is frozen and does not know.
-    pub const UNAWARE: &'static str = "who is connected without holding the lock is past its deadline";
     /// Reachable: the model does what it is about.
     pub const TAKEOVER: &'static str = "a frozen worker's shard is served by another";
     /// Reachable: and goes on afterwards.
@@ -80,13 +76,19 @@ impl Cluster {
         WORKERS - self.workers..WORKERS
     }
 
-    fn second(self, state: &mut State) {
+    fn tick(self, state: &mut State) {
         for worker in &mut state.workers {
             worker.lease_age = (worker.lease_age + 1).min(self.rules.good_for);
-            if worker.has_backend() {
-                worker.heartbeat_age = (worker.heartbeat_age + 1).min(self.rules.stale);
-            }
+            worker.heartbeat_age = (worker.heartbeat_age + 1).min(self.rules.taken_over_after);
         }
+    }
+
+    /// Whether somebody else may take the shard over: its lock is free, and its owner gave it back or is silent.
+    fn is_free(self, state: &State, w: usize, shard: usize) -> bool {
+        state.workers.iter().enumerate().all(|(at, other)| {
+            let silent = other.heartbeat_age >= self.rules.taken_over_after || !self.rules.claims_wait;
+            !other.locks[shard] && (at == w || !other.owns[shard] || silent)
+        })
     }
 
     fn worker_actions(self, state: &State, w: usize, actions: &mut Vec<Action>) {
@@ -103,7 +105,7 @@ impl Cluster {
             actions.push(Action::StepDown(w));
         }
         for shard in 0..SHARDS {
-            let free = state.workers.iter().all(|other| !other.locks[shard]);
+            let free = self.is_free(state, w, shard);
             let waits = self.rules.writes_lock_row && matches!(state.writes[shard], Write::Open(_));
             if worker.session == Session::Open && worker.held[shard].is_none() && free && !waits {
                 actions.push(Action::Claim(w, shard));
@@ -117,30 +119,20 @@ impl Cluster {
         }
     }
 
-    fn server_actions(self, state: &State, w: usize, actions: &mut Vec<Action>) {
+    fn server_actions(state: &State, w: usize, actions: &mut Vec<Action>) {
         let worker = &state.workers[w];
         if worker.session == Session::Orphaned {
             actions.push(Action::SeeClosed(w));
         }
-        if !worker.has_backend() {
-            return;
-        }
-        if worker.heartbeat_age >= self.rules.idle {
-            actions.push(Action::EndIdle(w));
-        }
-        let contended = worker.locks.contains(&true)
-            && self.started().any(|other| other != w && state.workers[other].session == Session::Open);
-        if worker.heartbeat_age >= self.rules.stale && contended {
-            actions.push(Action::EndFrozen(w));
-        }
-        if !self.rules.sessions_last {
-            actions.push(Action::EndForNoReason(w));
+        if worker.has_backend() {
+            actions.push(Action::EndSession(w));
         }
     }
 
     fn claim(state: &mut State, w: usize, shard: usize) {
         for worker in &mut state.workers {
             worker.held[shard] = worker.held[shard].map(|_| Epoch::Old);
+            worker.owns[shard] = false;
         }
         state.writes[shard] = match state.writes[shard] {
             Write::None => Write::None,
@@ -148,29 +140,26 @@ impl Cluster {
             Write::Open(_) => Write::Open(Epoch::Old),
         };
         state.workers[w].locks[shard] = true;
+        state.workers[w].owns[shard] = true;
         state.workers[w].held[shard] = Some(Epoch::Newest);
     }
 
     fn step_down(self, worker: &mut Worker) {
-        let was_replaced = worker.held.contains(&Some(Epoch::Old));
-        let stopped = Worker::idle(was_replaced, self.rules.good_for);
-        *worker = match worker.session {
-            Session::Open => Worker {
-                session: Session::Orphaned,
-                heartbeat_age: worker.heartbeat_age,
-                locks: worker.locks,
-                ..stopped
-            },
-            _ => stopped,
-        };
+        worker.was_replaced = self.remembers && worker.held.contains(&Some(Epoch::Old));
+        worker.held = [None; SHARDS];
+        worker.lease_age = self.rules.good_for;
+        worker.session = if worker.session == Session::Open { Session::Orphaned } else { Session::None };
     }
 
-    fn end_session(self, worker: &mut Worker) {
-        if worker.session == Session::Orphaned {
-            *worker = Worker::idle(worker.was_replaced, self.rules.good_for);
-        } else {
-            *worker = Worker { session: Session::Ended, heartbeat_age: 0, locks: [false; SHARDS], ..*worker };
-        }
+    fn end_session(worker: &mut Worker) {
+        worker.locks = [false; SHARDS];
+        worker.session = if worker.session == Session::Open { Session::Ended } else { Session::None };
+    }
+
+    fn open(worker: &mut Worker) {
+        worker.session = Session::Open;
+        worker.heartbeat_age = 0;
+        worker.owns = [false; SHARDS];
     }
 
     fn heartbeat(self, worker: &mut Worker, took: u8) {
@@ -186,17 +175,17 @@ impl Model for Cluster {
 
     fn init_states(&self) -> Vec<State> {
         vec![State {
-            workers: [Worker::idle(false, self.rules.good_for); WORKERS],
+            workers: [Worker::new(self.rules.good_for); WORKERS],
             writes: [Write::None; SHARDS],
             old_write_committed: false,
         }]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        actions.push(Action::Second);
+        actions.push(Action::Tick);
         for w in self.started() {
             self.worker_actions(state, w, actions);
-            self.server_actions(state, w, actions);
+            Self::server_actions(state, w, actions);
         }
         for (shard, write) in state.writes.iter().enumerate() {
             match write {
@@ -210,18 +199,17 @@ impl Model for Cluster {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         match action {
-            Action::Second => self.second(&mut state),
-            Action::Open(w) => state.workers[w].session = Session::Open,
+            Action::Tick => self.tick(&mut state),
+            Action::Open(w) => Self::open(&mut state.workers[w]),
             Action::Heartbeat(w, took) => self.heartbeat(&mut state.workers[w], took),
             Action::Claim(w, shard) => Self::claim(&mut state, w, shard),
             Action::Release(w, shard) => {
                 state.workers[w].held[shard] = None;
+                state.workers[w].owns[shard] = false;
                 state.workers[w].locks[shard] = false;
             }
             Action::StepDown(w) => self.step_down(&mut state.workers[w]),
-            Action::SeeClosed(w) | Action::EndIdle(w) | Action::EndFrozen(w) | Action::EndForNoReason(w) => {
-                self.end_session(&mut state.workers[w]);
-            }
+            Action::SeeClosed(w) | Action::EndSession(w) => Self::end_session(&mut state.workers[w]),
             Action::Send(w, shard) => state.writes[shard] = Write::Sent(state.workers[w].held[shard]?),
             Action::Arrive(shard) => {
                 let Write::Sent(epoch) = state.writes[shard] else { return None };
@@ -238,7 +226,10 @@ impl Model for Cluster {
     }
 
     fn properties(&self) -> Vec<Checked<Self>> {
-        vec![
+        let survived = Checked::sometimes(Property::SURVIVED, |model: &Self, state: &State| {
+            !each(state, |w, s| !(w.was_replaced && model.passes(w, s)))
+        });
+        let mut properties = vec![
             Checked::always(Property::WRITES, |_: &Self, state: &State| !state.old_write_committed),
             Checked::always(Property::ONE, |model: &Self, state: &State| {
                 (0..SHARDS).all(|s| state.workers.iter().filter(|w| model.passes(**w, s)).count() <= 1)
@@ -246,19 +237,15 @@ impl Model for Cluster {
             Checked::always(Property::RIGHT, |model: &Self, state: &State| {
                 each(state, |w, s| !model.passes(w, s) || w.held[s] == Some(Epoch::Newest))
             }),
-            Checked::always(Property::UNAWARE, |model: &Self, state: &State| {
-                each(state, |w, s| w.held[s].is_none() || w.locks[s] || !model.passes(w, s))
-            }),
             Checked::sometimes(Property::TAKEOVER, |model: &Self, state: &State| {
                 (0..SHARDS).any(|s| {
                     state.workers.iter().any(|w| w.held[s] == Some(Epoch::Old))
                         && state.workers.iter().any(|w| model.passes(*w, s))
                 })
             }),
-            Checked::sometimes(Property::SURVIVED, |model: &Self, state: &State| {
-                !each(state, |w, s| !(w.was_replaced && model.passes(w, s)))
-            }),
-        ]
+        ];
+        properties.extend(self.remembers.then_some(survived));
+        properties
     }
 }
 

@@ -21,15 +21,17 @@ pub struct State {
 pub struct Worker {
     /// The lease connection.
     pub session: Session,
-    /// Seconds since the heartbeat that was answered last was sent, by the worker's clock.
+    /// Half seconds since the heartbeat that was answered last was sent, by the worker's clock.
     pub lease_age: u8,
-    /// Seconds since the heartbeat that the database saw last, by the database's clock.
+    /// Half seconds since the heartbeat that the database saw last, by the database's clock.
     pub heartbeat_age: u8,
     /// The shards whose advisory lock the session holds.
     pub locks: [bool; SHARDS],
+    /// The shards whose rows name the worker as their owner, whether it lives or not.
+    pub owns: [bool; SHARDS],
     /// The shards that the worker believes are its own, whose channels are connected.
     pub held: [Option<Epoch>; SHARDS],
-    /// Whether it once learned that another had taken over: it was frozen, and stepped down.
+    /// Whether it learned that another had taken over, and has not stepped down again since.
     pub was_replaced: bool,
 }
 
@@ -67,15 +69,16 @@ pub enum Write {
 }
 
 impl Worker {
-    /// One that has just started, or has just given up everything.
-    pub(crate) fn idle(was_replaced: bool, good_for: u8) -> Self {
+    /// One that has not started yet.
+    pub(crate) fn new(good_for: u8) -> Self {
         Self {
             session: Session::None,
             lease_age: good_for,
             heartbeat_age: 0,
             locks: [false; SHARDS],
+            owns: [false; SHARDS],
             held: [None; SHARDS],
-            was_replaced,
+            was_replaced: false,
         }
     }
 
@@ -92,11 +95,18 @@ impl Worker {
 
 impl State {
     /// The one of all states that differ only in who is who that stands for them.
-    pub(crate) fn representative(self) -> Self {
+    pub(crate) fn representative(mut self) -> Self {
+        for worker in &mut self.workers {
+            // Nobody asks how old the heartbeat of a worker is that has nothing and is not connected.
+            if worker.session != Session::Open && worker.owns == [false; SHARDS] {
+                worker.heartbeat_age = 0;
+            }
+        }
         let mut mirrored = self.clone();
         mirrored.writes.reverse();
         for worker in &mut mirrored.workers {
             worker.locks.reverse();
+            worker.owns.reverse();
             worker.held.reverse();
         }
         let sorted = |mut state: Self| {

@@ -64,10 +64,12 @@ async fn membership_cost() {
     let store = Store::connect(database.url(), "test", 2).await.unwrap();
     store.migrate(ShardCount::new(SHARDS)).await.unwrap();
     let mut admin = database.connect().await;
-    let mut leases = Vec::new();
-    for n in 0..WORKERS {
-        leases.push(Lease::open(database.url(), Bench::member(&format!("worker-{n}"))).await.unwrap());
-    }
+    // All at once: one after another the first ones would be silent for too long.
+    let opened =
+        join_all((0..WORKERS).map(async |n| {
+            Lease::open(database.url(), Bench::member(&format!("worker-{n}"))).await.unwrap()
+        }));
+    let mut leases = opened.await;
     let before = spent(&mut admin).await;
     let claims = leases.iter_mut().zip(0..).map(|(lease, n)| async move {
         let mine: Vec<ShardId> = (0..SHARDS).filter(|s| s % WORKERS == n).map(ShardId).collect();
