@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the version before this one, which tests/upgrade/previous names, to target/previous/ii-claw.
+# Builds the version before this one, which tests/upgrade/previous names, to target/previous/ii-claw. That is a commit until
+# there are releases; after each one, name it there.
 #
 # It shares the target directory, so that dependencies are not built again, and puts back this version's program. Ends
 # with status 3 when the version is not in the history of this clone.

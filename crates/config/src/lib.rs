@@ -8,10 +8,11 @@
 )]
 
 pub mod settings;
+mod tls;
 pub mod values;
 
 pub use settings::{
     BackendSettings, ConfigError, GatewaySettings, KeySettings, Keys, LogSettings, MediaSettings,
-    RetentionSettings, RpcSettings, SchedulerSettings, StoreSettings, TlsFiles, TlsSettings, UrlPolicy,
-    WorkerSettings,
+    RetentionSettings, RpcSettings, SchedulerSettings, StoreSettings, UrlPolicy, WorkerSettings,
 };
+pub use tls::{TlsFiles, TlsSettings};

@@ -1,7 +1,6 @@
 //! The settings, in groups that the roles put together.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use crate::values;
+use crate::{TlsFiles, TlsSettings, values};
 
 /// A setting that is missing or wrong.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -242,60 +241,6 @@ pub struct RpcSettings {
     /// This process's name in the cluster; default: the host name and a random suffix
     #[arg(long, env = "II_CLAW_NAME")]
     pub name: Option<String>,
-}
-
-/// Certificates for the internal RPC.
-#[derive(Debug, Clone, Default, Args)]
-pub struct TlsSettings {
-    /// Certificate of this process, and the chain to its authority, in PEM; for the DNS name ii-claw
-    #[arg(long, env = "II_CLAW_RPC_TLS_CERT")]
-    pub rpc_tls_cert: Option<PathBuf>,
-    /// Private key of the certificate, in PEM
-    #[arg(long, env = "II_CLAW_RPC_TLS_KEY")]
-    pub rpc_tls_key: Option<PathBuf>,
-    /// Authority that signs the certificates of all roles, in PEM
-    #[arg(long, env = "II_CLAW_RPC_TLS_CA")]
-    pub rpc_tls_ca: Option<PathBuf>,
-}
-
-/// The files for TLS between roles.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// A certificate and its chain.
-    pub cert: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-    /// The authority of all certificates.
-    pub ca: PathBuf,
-}
-
-impl TlsFiles {
-    /// The setting of the certificate.
-    pub const CERT: &'static str = "II_CLAW_RPC_TLS_CERT";
-    /// The setting of the private key.
-    pub const KEY: &'static str = "II_CLAW_RPC_TLS_KEY";
-    /// The setting of the authority.
-    pub const CA: &'static str = "II_CLAW_RPC_TLS_CA";
-    const ALL: [&'static str; 3] = [Self::CERT, Self::KEY, Self::CA];
-}
-
-impl TlsSettings {
-    /// The three files; `None` when none is set.
-    ///
-    /// # Errors
-    /// When only some are set.
-    pub fn files(&self) -> Result<Option<TlsFiles>, ConfigError> {
-        let Self { rpc_tls_cert: cert, rpc_tls_key: key, rpc_tls_ca: ca } = self;
-        if cert.is_none() && key.is_none() && ca.is_none() {
-            return Ok(None);
-        }
-        let set = |file: &Option<PathBuf>, setting| file.clone().ok_or(ConfigError::Alone(setting));
-        Ok(Some(TlsFiles {
-            cert: set(cert, TlsFiles::CERT)?,
-            key: set(key, TlsFiles::KEY)?,
-            ca: set(ca, TlsFiles::CA)?,
-        }))
-    }
 }
 
 /// Logging.
