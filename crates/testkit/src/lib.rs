@@ -7,12 +7,14 @@
 pub mod balancer;
 pub mod database;
 pub mod eventually;
+pub mod platform;
 pub mod process;
 pub mod receiver;
 
 pub use balancer::Balancer;
 pub use database::TestDatabase;
 pub use eventually::eventually;
+pub use platform::Platform;
 pub use process::{Claw, emulator, s3};
 pub use receiver::{Delivery, Receiver};
 
