@@ -7,6 +7,7 @@
 pub mod balancer;
 pub mod database;
 pub mod eventually;
+pub mod machine;
 pub mod platform;
 pub mod process;
 pub mod receiver;
