@@ -95,15 +95,6 @@ cost: setup-test ## Measure what messages and membership cost the database, by t
 	$(CARGO) build --locked -p ii-claw -p claw-testkit
 	$(WITH_SERVICES) $(CARGO) test -p claw-store --locked --test store -- --ignored --nocapture cost
 
-.PHONY: failover
-failover: setup ## Kill, drain and add workers with 1,000 channels, and measure how long each is without service
-	$(CARGO) build --locked -p ii-claw -p claw-failover
-	II_CLAW_BIN=$(TARGET)/debug/ii-claw $(TARGET)/debug/claw-failover all
-
-.PHONY: idle
-idle: setup release ## Measure what 5,000 silent channels cost a worker, and how long it takes to start with them
-	II_CLAW_BIN=$(TARGET)/release/ii-claw $(CARGO) run --release --locked -p claw-failover -- idle
-
 .PHONY: model
 model: ## Look at every state of the model of leases and epochs, and print the figures
 	$(CARGO) run --release --locked -p claw-model
