@@ -10,6 +10,10 @@ CARGO ?= cargo
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # Arguments for the load generator, as in `make bench BENCH_ARGS="--help"`.
 BENCH_ARGS ?=
+# Arguments for the measurements of hand-overs, as in `make failover FAILOVER_ARGS="--rounds 20"`.
+FAILOVER_ARGS ?=
+# Arguments for the measurement of idle channels, as in `make idle IDLE_ARGS="--channels 1000"`.
+IDLE_ARGS ?=
 # Arguments for the simulation.
 SIM_ARGS ?= --seeds 10000
 # Arguments for the fuzzer, as in `make fuzz-api FUZZ_ARGS="--seed 7"`.
@@ -82,6 +86,14 @@ release: ## Build the optimised programs
 .PHONY: bench
 bench: setup release ## Measure under load, e.g. make bench BENCH_ARGS="--help"
 	II_CLAW_BIN=$(TARGET)/release/ii-claw $(CARGO) run --release --locked -p claw-bench -- $(BENCH_ARGS)
+
+.PHONY: failover
+failover: setup release ## Measure how long channels are without service when workers die, leave and join
+	II_CLAW_BIN=$(TARGET)/release/ii-claw $(CARGO) run --release --locked -p claw-failover -- all $(FAILOVER_ARGS)
+
+.PHONY: idle
+idle: setup release ## Measure what 5,000 idle Telegram channels cost one worker
+	II_CLAW_BIN=$(TARGET)/release/ii-claw $(CARGO) run --release --locked -p claw-failover -- idle $(IDLE_ARGS)
 
 .PHONY: sim
 sim: ## Simulate placement and pipeline from many seeds, e.g. make sim SIM_ARGS="--seed 7 --trace"

@@ -1,10 +1,13 @@
 //! The connection to NATS.
 //!
 //! It reconnects for ever by itself; publishing while it is away is dropped rather than buffered without bound,
-//! because the database has the message and the owner's sweep will find it.
+//! because the database has the message and the owner's sweep will find it. For the same reason nobody waits for it: a
+//! server that is reached but does not read takes what fits into the client's queue, and the rest is dropped until pings
+//! that stay unanswered ([`PING_EVERY`]) have shown that it is away.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -21,6 +24,12 @@ use crate::subjects::Subjects;
 
 /// Larger messages are not published, only announced. NATS refuses more than 1 MiB by default.
 const MAX_PAYLOAD: usize = 512 * 1024;
+
+/// The client gives a connection up when three pings are unanswered, so after 6 s; by default it would take minutes.
+const PING_EVERY: Duration = Duration::from_secs(2);
+
+/// The client's queue may be full for this long before messages are dropped.
+const BURST_LIMIT: Duration = Duration::from_millis(20);
 
 /// How long a confirmation is waited for.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
@@ -56,6 +65,8 @@ pub struct Bus {
     counters: Mutex<HashMap<ShardId, u64>>,
     /// Counts the times that the connection was lost or a subscriber fell behind.
     losses: watch::Sender<u64>,
+    /// Whether the last message found the client's queue full; a warning for each would be too many.
+    full: AtomicBool,
 }
 
 /// Messages of one shard.
@@ -78,6 +89,7 @@ impl Bus {
         let lost = losses.clone();
         let client = with_credentials(url)
             .name(name)
+            .ping_interval(PING_EVERY)
             .event_callback(move |event| {
                 if matches!(event, Event::Disconnected | Event::SlowConsumer(_)) {
                     lost.send_modify(|n| *n += 1);
@@ -92,7 +104,14 @@ impl Bus {
             .connect(url.split(',').map(str::trim).collect::<Vec<_>>())
             .await
             .map_err(|source| Error::Connect { address: without_credentials(url), source })?;
-        Ok(Self { client, subjects: Subjects::new(cluster), publisher, counters: Mutex::default(), losses })
+        Ok(Self {
+            client,
+            subjects: Subjects::new(cluster),
+            publisher,
+            counters: Mutex::default(),
+            losses,
+            full: AtomicBool::new(false),
+        })
     }
 
     /// Whether the server is there right now.
@@ -164,13 +183,21 @@ impl Bus {
         self.publish(self.subjects.live(channel, conversation), frame).await;
     }
 
+    /// Waits for [`BURST_LIMIT`] at most: an accepted message is not held up by telling of it.
     async fn publish(&self, subject: String, payload: Bytes) {
         if !self.connected() {
             return;
         }
-        if let Err(error) = self.client.publish(subject, payload).await {
-            // The sweep makes good for it.
-            warn!(%error, "NATS did not take a message: {error}");
+        // One of them waits to see whether it is only a burst; while the queue stays full, the others do not.
+        let patience = if self.full.load(Ordering::Relaxed) { Duration::ZERO } else { BURST_LIMIT };
+        // The sweep makes good for what is dropped.
+        match tokio::time::timeout(patience, self.client.publish(subject, payload)).await {
+            Ok(Ok(())) => self.full.store(false, Ordering::Relaxed),
+            Ok(Err(error)) => warn!(%error, "NATS did not take a message: {error}"),
+            Err(_) if !self.full.swap(true, Ordering::Relaxed) => {
+                warn!("NATS does not keep up: messages to it are dropped, and found by sweeps");
+            }
+            Err(_) => {}
         }
     }
 

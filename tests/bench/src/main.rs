@@ -49,7 +49,7 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let receiver = Arc::new(Receiver::start().await?);
     let stack = Stack::start(&receiver.url(), args.connections).await?;
-    println!("machine: {}", machine::describe());
+    println!("machine: {}", claw_testkit::machine::describe());
     println!("database: {}", stack.describe_database().await?);
     tokio::time::sleep(Duration::from_secs(3)).await;
     println!("idle RSS: {}", stack.memory());

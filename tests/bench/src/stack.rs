@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use claw_devstack::Devstack;
+use claw_testkit::machine;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Row as _};
 use tempfile::TempDir;
@@ -12,7 +13,6 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use crate::machine;
 use crate::receiver::SECRET;
 
 /// The operator's key of the benchmark.

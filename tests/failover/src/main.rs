@@ -1,0 +1,65 @@
+//! `make failover` and `make idle`: what people notice when workers die, leave and join, and what a silent channel costs.
+//!
+//! Real processes on a private Postgres and NATS; the platform is in this process and records every long poll, so a channel
+//! is in service exactly while the platform has a poll of its bot open. What breaks a bound ends in exit code 1.
+
+mod cluster;
+mod measure;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::report::Report;
+
+#[derive(Parser)]
+#[command(name = "claw-failover", about = "How long channels are without service, and what they cost")]
+struct Cli {
+    #[command(subcommand)]
+    measurement: Measurement,
+}
+
+#[derive(Subcommand)]
+enum Measurement {
+    /// One of two workers is killed
+    Takeover(Size),
+    /// One of two workers is told to end
+    Drain(Size),
+    /// A third worker comes
+    Join(Size),
+    /// Takeover, drain and join
+    All(Size),
+    /// Memory and start of one worker with channels on which nothing happens
+    Idle {
+        /// Telegram channels
+        #[arg(long, default_value_t = 5000)]
+        channels: u32,
+    },
+}
+
+#[derive(Args)]
+struct Size {
+    /// Telegram channels
+    #[arg(long, default_value_t = 1000)]
+    channels: u32,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    claw_testkit::install_tls();
+    let mut report = Report::default();
+    report.tell(&format!("machine: {}", claw_testkit::machine::describe()));
+    match Cli::parse().measurement {
+        Measurement::Takeover(size) => measure::takeover(&mut report, size.channels).await?,
+        Measurement::Drain(size) => measure::drain(&mut report, size.channels).await?,
+        Measurement::Join(size) => measure::join(&mut report, size.channels).await?,
+        Measurement::All(Size { channels }) => {
+            measure::takeover(&mut report, channels).await?;
+            measure::drain(&mut report, channels).await?;
+            measure::join(&mut report, channels).await?;
+        }
+        Measurement::Idle { channels } => measure::idle(&mut report, channels).await?,
+    }
+    Ok(if report.is_broken() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
