@@ -3,6 +3,7 @@
 
 mod explain;
 mod join;
+mod open_files;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use claw_runtime::Lifecycle;
 use claw_telemetry::LogFormat;
 
 pub use join::{JoinError, Joined, join};
+pub use open_files::raise_open_files;
 
 /// What is in flight may finish for this long after SIGTERM.
 pub const GRACE: Duration = Duration::from_secs(25);
@@ -80,6 +82,9 @@ where
 {
     let format = if log.format == "json" { LogFormat::Json } else { LogFormat::Text };
     claw_telemetry::setup(&log.level, format)?;
+    if let Err(error) = raise_open_files() {
+        tracing::warn!("the limit of open files can't be raised, raise it by `ulimit -n`: {error}");
+    }
     // With several TLS providers linked in, rustls can't choose by itself.
     let installed = rustls::crypto::ring::default_provider().install_default();
     installed.map_err(|_| anyhow!("a TLS provider was installed before"))?;
