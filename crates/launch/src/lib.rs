@@ -3,6 +3,7 @@
 
 mod explain;
 mod join;
+mod open_files;
 mod time;
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use claw_runtime::Lifecycle;
 use claw_telemetry::LogFormat;
 
 pub use join::{JoinError, Joined, join};
+pub use open_files::raise_open_files;
 pub use time::keep_time;
 
 /// What is in flight may finish for this long after SIGTERM.
@@ -82,6 +84,9 @@ where
 {
     let format = if log.format == "json" { LogFormat::Json } else { LogFormat::Text };
     claw_telemetry::setup(&log.level, format)?;
+    if let Err(error) = raise_open_files() {
+        tracing::warn!("the limit of open files can't be raised, raise it by `ulimit -n`: {error}");
+    }
     // With several TLS providers linked in, rustls can't choose by itself.
     let installed = rustls::crypto::ring::default_provider().install_default();
     installed.map_err(|_| anyhow!("a TLS provider was installed before"))?;

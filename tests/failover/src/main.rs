@@ -48,6 +48,8 @@ struct Size {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     claw_testkit::install_tls();
+    // The platform has a connection for each channel.
+    claw_launch::raise_open_files()?;
     let mut report = Report::default();
     report.tell(&format!("machine: {}", claw_testkit::machine::describe()));
     match Cli::parse().measurement {
