@@ -16,8 +16,8 @@ pub(super) struct ShardSink {
     pub(super) core: Arc<Core>,
     pub(super) shard: Arc<Shard>,
     pub(super) channel: Channel,
-    /// As it was when the channel was loaded, for the first time that it is asked for: a query for each channel would be
-    /// what a start takes longest for.
+    /// As it was when the channel was loaded, for the first time that it is asked for: a start makes no query for each
+    /// channel.
     loaded: Mutex<Option<AsLoaded>>,
 }
 
