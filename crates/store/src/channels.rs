@@ -101,6 +101,19 @@ pub struct SaveChannel {
     pub replaces: Option<i64>,
 }
 
+/// A channel as its owner needs it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Which one.
+    pub id: ChannelId,
+    /// Of its fields.
+    pub revision: i64,
+    /// Up to where the platform's stream was consumed.
+    pub cursor: Option<String>,
+    /// With its secrets opened; or why the row can't be used.
+    pub channel: Result<(Channel, Map<String, Value>)>,
+}
+
 /// What an owner says about a running channel.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observation {
@@ -266,6 +279,27 @@ impl Store {
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.0).fetch_optional(&self.pool).await?;
         row.as_ref().map(|row| with_secrets(row, vault)).transpose()
+    }
+
+    /// Those of these channels that were not deleted, each with its secrets opened and its cursor. One that can't be used
+    /// keeps none of the others back.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn channels_load(&self, vault: &Vault, ids: &[ChannelId]) -> Result<Vec<Loaded>> {
+        let sql = format!(
+            "select {COLUMNS}, c.secrets, c.secrets_key, s.cursor from channels c
+             left join channel_state s on s.channel_id = c.id
+             where c.id = any ($1) and c.deleted_at is null"
+        );
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(ids).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let (id, revision) = (ChannelId(row.try_get("id")?), row.try_get("revision")?);
+                Ok(Loaded { id, revision, cursor: row.try_get("cursor")?, channel: with_secrets(row, vault) })
+            })
+            .collect()
     }
 
     /// What these channels are called, of any user.

@@ -33,7 +33,7 @@ pub mod vault;
 pub mod wakes;
 
 pub use audit::{AuditEntry, AuditFilter};
-pub use channels::{Channel, ChannelName, ChannelStatus, Observation, SaveChannel, Sighting};
+pub use channels::{Channel, ChannelName, ChannelStatus, Loaded, Observation, SaveChannel, Sighting};
 pub use cluster::{ClusterFacts, Lag, MemberStatus, ShardClaim};
 pub use dead_letters::{Revived, Selection, Unchanged};
 pub use destinations::{Destination, DestinationSettings, Due, NewDestination, Refusal};

@@ -1,6 +1,6 @@
 //! Where an adapter that runs here puts what it received.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use claw_channels::{Sink, SinkError};
@@ -16,6 +16,18 @@ pub(super) struct ShardSink {
     pub(super) core: Arc<Core>,
     pub(super) shard: Arc<Shard>,
     pub(super) channel: Channel,
+    /// As it was when the channel was loaded, for the first time that it is asked for: a start makes no query for each
+    /// channel.
+    loaded: Mutex<Option<AsLoaded>>,
+}
+
+/// The cursor of a channel that was just loaded; it may have none yet.
+struct AsLoaded(Option<String>);
+
+impl ShardSink {
+    pub(super) fn new(core: Arc<Core>, shard: Arc<Shard>, channel: Channel, cursor: Option<String>) -> Self {
+        Self { core, shard, channel, loaded: Mutex::new(Some(AsLoaded(cursor))) }
+    }
 }
 
 fn not_committed(error: &claw_store::Error) -> SinkError {
@@ -39,6 +51,11 @@ impl Sink for ShardSink {
     }
 
     async fn cursor(&self) -> Result<Option<String>, SinkError> {
+        // Nobody has written it since: the claim was ours before the row was read.
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(AsLoaded(cursor)) = loaded {
+            return Ok(cursor);
+        }
         self.core.store.channel_cursor(self.channel.id).await.map_err(|error| not_committed(&error))
     }
 

@@ -3,12 +3,13 @@
 //! Only a channel whose revision changed, or that had failed, is restarted; the others go on undisturbed. The old
 //! connection has ended before the new one begins.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use claw_channels::{ChannelError, registry};
 use claw_runtime::Backoff;
-use claw_store::{Channel, Observation, chain};
+use claw_store::{Channel, Loaded, Observation, chain};
 use claw_types::ChannelId;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -23,6 +24,8 @@ use crate::shard::Shard;
 
 /// A channel whose credential is refused is tried again this often: it may have been unblocked at the platform.
 const REFUSED_PAUSE: Duration = Duration::from_secs(300);
+/// Rows that are loaded by one query: a shard may have so many channels that all at once would be too much memory.
+const AT_ONCE: usize = 500;
 /// A listener that does not end within this is cut off.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// A channel that failed runs again once it has lasted for this long, which is more than any platform call may take:
@@ -53,7 +56,7 @@ pub(crate) async fn run(core: Arc<Core>, shard: Arc<Shard>) {
             None => break,
             Some(Event::All) => load_all(&core, &shard).await,
             Some(Event::Revision(id, revision)) if is_current(&shard, id, revision) => Ok(()),
-            Some(Event::Changed(id) | Event::Revision(id, _)) => refresh(&core, &shard, id).await,
+            Some(Event::Changed(id) | Event::Revision(id, _)) => refresh(&core, &shard, &[id]).await,
         };
         if let Err(error) = handled {
             // The periodic look at changed rows comes back to it.
@@ -68,51 +71,50 @@ fn is_current(shard: &Shard, id: ChannelId, revision: i64) -> bool {
 }
 
 async fn load_all(core: &Arc<Core>, shard: &Arc<Shard>) -> claw_store::Result<()> {
-    for (id, _, revision) in core.store.channels_in(&[shard.id]).await? {
-        if !is_current(shard, id, revision) {
-            refresh(core, shard, id).await?;
+    let rows = core.store.channels_in(&[shard.id]).await?;
+    let due = rows.into_iter().filter(|(id, _, revision)| !is_current(shard, *id, *revision));
+    let due: Vec<ChannelId> = due.map(|(id, ..)| id).collect();
+    for some in due.chunks(AT_ONCE) {
+        refresh(core, shard, some).await?;
+    }
+    Ok(())
+}
+
+/// Makes what runs what the rows say.
+async fn refresh(core: &Arc<Core>, shard: &Arc<Shard>, ids: &[ChannelId]) -> claw_store::Result<()> {
+    let mut rows: HashMap<ChannelId, Loaded> =
+        core.store.channels_load(&core.vault, ids).await?.into_iter().map(|row| (row.id, row)).collect();
+    for id in ids {
+        match rows.remove(id) {
+            Some(row) => apply(core, shard, row).await?,
+            None => stop(shard, *id).await,
         }
     }
     Ok(())
 }
 
-/// Makes what runs what the row says.
-async fn refresh(core: &Arc<Core>, shard: &Arc<Shard>, id: ChannelId) -> claw_store::Result<()> {
-    let row = match core.store.channel_load(&core.vault, id).await {
-        // Sealed with another key: say so instead of trying for ever.
+async fn apply(core: &Arc<Core>, shard: &Arc<Shard>, row: Loaded) -> claw_store::Result<()> {
+    let Loaded { id, revision, cursor, channel } = row;
+    let (channel, secrets) = match channel {
+        // Sealed with another key: its user and the operator are told, instead of trying for ever.
         Err(claw_store::Error::Secrets(error)) => {
-            return unreadable(core, shard, id, &error.to_string()).await;
+            stop(shard, id).await;
+            fail(core, shard, id, revision, &error.to_string());
+            return Ok(());
         }
         other => other?,
     };
-    let wanted = row.filter(|(channel, _)| channel.enabled && channel.shard == shard.id);
-    let Some((channel, secrets)) = wanted else {
+    if !channel.enabled || channel.shard != shard.id {
         stop(shard, id).await;
         return Ok(());
-    };
+    }
     let healthy = shard.channels.running().get(&id).is_some_and(|running| {
-        running.revision == channel.revision
-            && matches!(running.health, Health::Running(_))
-            && !running.refused
+        running.revision == revision && matches!(running.health, Health::Running(_)) && !running.refused
     });
     if !healthy {
         stop(shard, id).await;
-        start(core, shard, channel, &secrets);
+        start(core, shard, channel, &secrets, cursor);
     }
-    Ok(())
-}
-
-/// A channel whose secrets do not open can't run; its user and the operator are told.
-async fn unreadable(
-    core: &Arc<Core>,
-    shard: &Arc<Shard>,
-    id: ChannelId,
-    error: &str,
-) -> claw_store::Result<()> {
-    stop(shard, id).await;
-    let rows = core.store.channels_in(&[shard.id]).await?;
-    let Some((_, _, revision)) = rows.into_iter().find(|(other, ..)| *other == id) else { return Ok(()) };
-    fail(core, shard, id, revision, error);
     Ok(())
 }
 
@@ -126,7 +128,13 @@ fn fail(core: &Arc<Core>, shard: &Arc<Shard>, id: ChannelId, revision: i64, erro
     shard.channels.running().insert(id, running);
 }
 
-fn start(core: &Arc<Core>, shard: &Arc<Shard>, channel: Channel, secrets: &Map<String, Value>) {
+fn start(
+    core: &Arc<Core>,
+    shard: &Arc<Shard>,
+    channel: Channel,
+    secrets: &Map<String, Value>,
+    cursor: Option<String>,
+) {
     let entry = registry::find(&channel.channel_type);
     let made = match entry {
         Some(entry) => entry.make(&channel.config, secrets, core.deps_for(channel.id)),
@@ -142,7 +150,8 @@ fn start(core: &Arc<Core>, shard: &Arc<Shard>, channel: Channel, secrets: &Map<S
     };
     info!(channel = %id, shard = %shard.id, "channel {id} starts");
     let (stop, tasks) = (shard.stopping().child_token(), TaskTracker::new());
-    let listener = listen(Arc::clone(core), Arc::clone(shard), channel, Arc::clone(&made), stop.clone());
+    let sink = ShardSink::new(Arc::clone(core), Arc::clone(shard), channel, cursor);
+    let listener = listen(sink, Arc::clone(&made), stop.clone());
     // Before the listener runs: it may have something to say about itself.
     let health = Health::Running(made);
     let running = Running { revision, health, refused: false, trouble: None, stop, tasks: tasks.clone() };
@@ -169,15 +178,9 @@ async fn stop_all(shard: &Shard) {
 }
 
 /// Listens again and again until told to stop.
-async fn listen(
-    core: Arc<Core>,
-    shard: Arc<Shard>,
-    channel: Channel,
-    made: Arc<dyn claw_channels::Channel>,
-    stop: CancellationToken,
-) {
-    let (id, revision) = (channel.id, channel.revision);
-    let sink = ShardSink { core: Arc::clone(&core), shard: Arc::clone(&shard), channel };
+async fn listen(sink: ShardSink, made: Arc<dyn claw_channels::Channel>, stop: CancellationToken) {
+    let (core, shard) = (&sink.core, &sink.shard);
+    let (id, revision) = (sink.channel.id, sink.channel.revision);
     let mut failed = 0;
     while !stop.is_cancelled() && core.lease.holds() {
         let began = tokio::time::Instant::now();
@@ -191,13 +194,13 @@ async fn listen(
             ended
         } else {
             shard.channels.troubled(id, None);
-            observe::soon(&core, &shard, id, Observation::Running { revision });
+            observe::soon(core, shard, id, Observation::Running { revision });
             listening.await
         };
         let Err(error) = ended else { return };
         warn!(channel = %id, "channel {id} stopped receiving: {error}");
         shard.channels.troubled(id, Some(error.to_string()));
-        observe::soon(&core, &shard, id, Observation::Failed { revision, error: error.to_string() });
+        observe::soon(core, shard, id, Observation::Failed { revision, error: error.to_string() });
         failed = if began.elapsed() > Duration::from_secs(60) { 1 } else { failed + 1 };
         let pause = match error {
             ChannelError::BadCredentials(_) | ChannelError::Config(_) => {

@@ -22,7 +22,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Measurement {
-    /// One of two workers is killed
+    /// One of two workers is killed, and one of three
     Takeover(Size),
     /// One of two workers is told to end
     Drain(Size),
@@ -43,6 +43,17 @@ struct Size {
     /// Telegram channels
     #[arg(long, default_value_t = 1000)]
     channels: u32,
+    /// How often a worker is killed, of two and of three
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+}
+
+async fn takeovers(report: &mut Report, size: &Size) -> anyhow::Result<()> {
+    for _ in 0..size.rounds {
+        measure::takeover(report, size.channels, &[measure::TWO]).await?;
+        measure::takeover(report, size.channels, &[measure::TWO, measure::THREE]).await?;
+    }
+    Ok(())
 }
 
 #[tokio::main]
@@ -53,13 +64,13 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
     report.tell(&format!("machine: {}", claw_testkit::machine::describe()));
     match Cli::parse().measurement {
-        Measurement::Takeover(size) => measure::takeover(&mut report, size.channels).await?,
+        Measurement::Takeover(size) => takeovers(&mut report, &size).await?,
         Measurement::Drain(size) => measure::drain(&mut report, size.channels).await?,
         Measurement::Join(size) => measure::join(&mut report, size.channels).await?,
-        Measurement::All(Size { channels }) => {
-            measure::takeover(&mut report, channels).await?;
-            measure::drain(&mut report, channels).await?;
-            measure::join(&mut report, channels).await?;
+        Measurement::All(size) => {
+            takeovers(&mut report, &size).await?;
+            measure::drain(&mut report, size.channels).await?;
+            measure::join(&mut report, size.channels).await?;
         }
         Measurement::Idle { channels } => measure::idle(&mut report, channels).await?,
     }

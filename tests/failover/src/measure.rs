@@ -5,33 +5,36 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use claw_testkit::platform::Gap;
-use claw_testkit::{eventually, machine};
+use claw_testkit::{Claw, eventually, machine};
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 use crate::report::{Report, Spread, let_go};
 
 const ONE: &str = "worker-1";
-const TWO: &str = "worker-2";
-const THREE: &str = "worker-3";
+pub(crate) const TWO: &str = "worker-2";
+pub(crate) const THREE: &str = "worker-3";
 /// A long poll lasts 30 s; everything that is made once has been made after two.
 const SECOND_POLL: Duration = Duration::from_secs(90);
 
 /// A worker ends without notice: how long until another one polls its bots?
-pub(crate) async fn takeover(report: &mut Report, channels: u32) -> anyhow::Result<()> {
+pub(crate) async fn takeover(report: &mut Report, channels: u32, others: &[&str]) -> anyhow::Result<()> {
     let cluster = Cluster::start().await?;
     cluster.configure(channels).await?;
-    let [mut one, _two] = cluster.workers([ONE, TWO]).await;
+    let mut one = cluster.spawn("worker", ONE);
+    let _others: Vec<Claw> = others.iter().map(|name| cluster.spawn("worker", name)).collect();
+    cluster.wait_for_shares(&[&[ONE], others].concat()).await;
     cluster.all_polling(channels).await?;
     let killed = Instant::now();
     one.signal("KILL").await;
     one.wait().await;
-    cluster.wait_for_shares(&[TWO]).await;
+    cluster.wait_for_shares(others).await;
     cluster.all_polling(channels).await?;
     let until = |gap: &Gap| (gap.began + gap.lasted).duration_since(killed);
     let times = Spread::of(let_go(&cluster.platform, channels, killed).iter().map(until));
     ensure!(times.len() > 0, "the worker that was killed had no channels");
-    report.tell(&format!("takeover: SIGKILL of one of 2 workers, {} of {channels} channels", times.len()));
+    let (workers, lost) = (others.len() + 1, times.len());
+    report.tell(&format!("takeover: SIGKILL of one of {workers} workers, {lost} of {channels} channels"));
     report.at_most("until another worker polls, p50", times.percentile(50), Duration::from_secs(3));
     report.at_most("until another worker polls, p99", times.percentile(99), Duration::from_secs(8));
     report.tell(&format!("  the last one: {:.3?}", times.max()));
@@ -126,6 +129,6 @@ pub(crate) async fn idle(report: &mut Report, channels: u32) -> anyhow::Result<(
     cluster.stop().await
 }
 
-fn resident(worker: &claw_testkit::Claw) -> anyhow::Result<u64> {
+fn resident(worker: &Claw) -> anyhow::Result<u64> {
     machine::resident(worker.pid()).context("the worker has ended")
 }

@@ -130,6 +130,16 @@ async fn another_master_key_opens_nothing() {
     let other = claw_store::Vault::new(key, std::sync::Arc::new(claw_runtime::OsRandom));
     let error = bench.store.channel_load(&other, save.id).await.unwrap_err();
     assert!(matches!(error, Error::Secrets(_)), "{error}");
+    // One that can't be opened is no reason to be without the others.
+    let second = bench.channel("ada", "two");
+    bench.store.channel_save(&other, &second, &actor()).await.unwrap();
+    let nobody = claw_types::ChannelId(uuid::Uuid::nil());
+    let mut loaded = bench.store.channels_load(&other, &[save.id, second.id, nobody]).await.unwrap();
+    loaded.sort_by_key(|row| row.id != save.id);
+    let [unreadable, readable] = &loaded[..] else { panic!("{loaded:?}") };
+    assert!(matches!(unreadable.channel, Err(Error::Secrets(_))), "{unreadable:?}");
+    assert_eq!((unreadable.revision, readable.cursor.as_deref()), (1, None));
+    assert_eq!(readable.channel.as_ref().unwrap().1, second.secrets);
     assert_eq!(json!(save.config)["open"], "value");
 }
 
