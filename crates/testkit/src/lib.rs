@@ -8,6 +8,7 @@ pub mod balancer;
 pub mod database;
 pub mod eventually;
 pub mod pgbouncer;
+pub mod platform;
 pub mod process;
 pub mod receiver;
 
@@ -15,6 +16,7 @@ pub use balancer::Balancer;
 pub use database::TestDatabase;
 pub use eventually::eventually;
 pub use pgbouncer::PgBouncer;
+pub use platform::Platform;
 pub use process::{Claw, emulator, s3};
 pub use receiver::{Delivery, Receiver};
 

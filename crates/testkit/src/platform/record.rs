@@ -1,0 +1,223 @@
+//! What happened at the platform: polls, conflicts, messages.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use claw_runtime::{Clock as _, SystemClock};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::socket::Peer;
+
+/// One call of `getUpdates`, from its arrival to its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Poll {
+    /// The client's end of the connection.
+    pub peer: SocketAddr,
+    /// When it arrived.
+    pub began: Instant,
+    /// When it ended and how; `None` while it is open.
+    pub ended: Option<(Instant, End)>,
+}
+
+/// How a poll ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was answered, with updates or without.
+    Answered,
+    /// A newer poll of the same bot arrived.
+    Conflict,
+    /// The client is gone.
+    Closed,
+}
+
+/// A time without an open poll.
+#[derive(Debug, Clone, Copy)]
+pub struct Gap {
+    /// When the poll before it ended.
+    pub began: Instant,
+    /// Why that ended.
+    pub end: End,
+    /// Until the next poll arrived.
+    pub lasted: Duration,
+}
+
+/// Two polls of one bot at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Conflict {
+    /// Whose.
+    pub bot: u32,
+    /// When the older poll arrived, and from where.
+    pub older: (Instant, SocketAddr),
+    /// When the newer one did.
+    pub newer: (Instant, SocketAddr),
+}
+
+/// A message that a bot sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// When.
+    pub at: Instant,
+    /// Which bot.
+    pub bot: u32,
+    /// To whom.
+    pub chat: String,
+    /// What.
+    pub text: String,
+}
+
+/// Every time between two polls in which none was open.
+pub(super) fn gaps(polls: &[Poll]) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    let mut last: Option<(Instant, End)> = None;
+    for poll in polls {
+        if let Some((began, end)) = last
+            && poll.began > began
+        {
+            gaps.push(Gap { began, end, lasted: poll.began - began });
+        }
+        let Some(ended) = poll.ended else { break };
+        if last.is_none_or(|(when, _)| ended.0 > when) {
+            last = Some(ended);
+        }
+    }
+    gaps
+}
+
+pub(super) struct Bot {
+    pub(super) polls: Vec<Poll>,
+    /// The places in `polls` of those that are open.
+    open: Vec<(usize, Peer)>,
+    pub(super) updates: VecDeque<(i64, Value)>,
+    last_id: i64,
+    /// Counts what an open poll has to look at: updates, newer polls.
+    news: watch::Sender<u64>,
+}
+
+impl Bot {
+    fn new() -> Self {
+        let news = watch::Sender::new(0);
+        Self { polls: Vec::new(), open: Vec::new(), updates: VecDeque::new(), last_id: 0, news }
+    }
+
+    pub(super) fn next_id(&mut self) -> i64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn tell(&self) {
+        self.news.send_modify(|count| *count += 1);
+    }
+
+    /// Notes the end of a poll; the first word on it stands.
+    fn end(&mut self, place: usize, end: End) {
+        self.polls[place].ended.get_or_insert((Instant::now(), end));
+    }
+}
+
+/// Everything that happened.
+#[derive(Default)]
+pub(super) struct Record {
+    bots: Mutex<BTreeMap<u32, Bot>>,
+    conflicts: Mutex<Vec<Conflict>>,
+    sent: Mutex<Vec<Sent>>,
+    /// How many bots have an open poll.
+    pub(super) polling: watch::Sender<usize>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Record {
+    pub(super) fn with<T>(&self, n: u32, use_bot: impl FnOnce(&mut Bot) -> T) -> T {
+        use_bot(lock(&self.bots).entry(n).or_insert_with(Bot::new))
+    }
+
+    pub(super) fn conflicts(&self) -> MutexGuard<'_, Vec<Conflict>> {
+        lock(&self.conflicts)
+    }
+
+    pub(super) fn sent(&self) -> MutexGuard<'_, Vec<Sent>> {
+        lock(&self.sent)
+    }
+
+    pub(super) fn inject(&self, n: u32, chat: i64, text: &str) {
+        let date = SystemClock.now().timestamp();
+        self.with(n, |bot| {
+            let id = bot.next_id();
+            let update = json!({"update_id": id, "message": {
+                "message_id": id, "date": date, "text": text,
+                "chat": {"id": chat, "type": "private", "first_name": "Ada"},
+                "from": {"id": chat, "is_bot": false, "first_name": "Ada"},
+            }});
+            bot.updates.push_back((id, update));
+            bot.tell();
+        });
+    }
+}
+
+/// An open poll. Dropped with the handler, which the server drops when the client is gone.
+pub(super) struct Open<'a> {
+    record: &'a Record,
+    bot: u32,
+    place: usize,
+    end: End,
+}
+
+impl<'a> Open<'a> {
+    /// Notes that a poll arrived. The receiver tells of what it has to look at.
+    pub(super) fn begin(record: &'a Record, n: u32, peer: Peer) -> (Self, watch::Receiver<u64>) {
+        record.with(n, |bot| {
+            let poll = Poll { peer: peer.address, began: Instant::now(), ended: None };
+            for index in 0..bot.open.len() {
+                let (place, older) = &bot.open[index];
+                let place = *place;
+                if older.is_gone() {
+                    bot.end(place, End::Closed);
+                } else if bot.polls[place].ended.is_none() {
+                    let older = (bot.polls[place].began, bot.polls[place].peer);
+                    let newer = (poll.began, poll.peer);
+                    record.conflicts().push(Conflict { bot: n, older, newer });
+                    bot.end(place, End::Conflict);
+                }
+            }
+            let place = bot.polls.len();
+            bot.polls.push(poll);
+            bot.open.push((place, peer));
+            bot.tell();
+            if bot.open.len() == 1 {
+                record.polling.send_modify(|count| *count += 1);
+            }
+            let mut news = bot.news.subscribe();
+            news.mark_unchanged();
+            (Self { record, bot: n, place, end: End::Closed }, news)
+        })
+    }
+
+    /// Whether a newer poll arrived.
+    pub(super) fn is_older(&self, bot: &Bot) -> bool {
+        self.place + 1 < bot.polls.len()
+    }
+
+    /// It ends with an answer.
+    pub(super) fn close(mut self, end: End) {
+        self.end = end;
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let Self { record, bot, place, end } = *self;
+        record.with(bot, |bot| {
+            bot.end(place, end);
+            bot.open.retain(|(other, _)| *other != place);
+            if bot.open.is_empty() {
+                record.polling.send_modify(|count| *count -= 1);
+            }
+        });
+    }
+}
