@@ -1,7 +1,9 @@
 //! The scenarios. Each starts a cluster and its load, breaks things round by round, and ends with the checker's verdict.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use anyhow::ensure;
 use claw_runtime::{Random as _, SeededRandom};
 use claw_testkit::fault_proxy::{End, Mode};
 use sqlx::postgres::PgConnection;
@@ -21,6 +23,8 @@ const FAULT_LASTS: Duration = Duration::from_secs(12);
 const NATS_FAULT_LASTS: Duration = Duration::from_secs(10);
 /// Everything accepted is delivered within this time of the end of the faults.
 const SETTLES_WITHIN: Duration = Duration::from_secs(180);
+/// A worker that is there owns something within this time.
+const OWNS_WITHIN: Duration = Duration::from_secs(60);
 /// The load between two rounds.
 const CALM: Duration = Duration::from_secs(1);
 /// A round is told of every so many.
@@ -73,6 +77,22 @@ impl Run {
         places[(self.random.unit() * places.len() as f64) as usize]
     }
 
+    /// The place of a random worker and the bots that it holds: at least one, which a worker that came back may have to wait
+    /// for.
+    async fn pick_owner(&mut self) -> anyhow::Result<(usize, BTreeSet<u32>)> {
+        let place = self.pick(&self.world.places("worker"));
+        let deadline = Instant::now() + OWNS_WITHIN;
+        loop {
+            self.world.supervise()?;
+            let bots = watch::bots_of(&mut self.database, &self.world.slots[place].name).await?;
+            if !bots.is_empty() {
+                return Ok((place, bots));
+            }
+            ensure!(Instant::now() < deadline, "{} owns nothing", self.world.slots[place].name);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// Waits until all is delivered and asks the checker.
     async fn finish(mut self, report: &mut Report) -> anyhow::Result<()> {
         self.world.healthy().await?;
@@ -122,7 +142,7 @@ pub(crate) async fn kill(report: &mut Report, options: Options) -> anyhow::Resul
 pub(crate) async fn freeze(report: &mut Report, options: Options) -> anyhow::Result<()> {
     let mut run = Run::start(report, "freeze", options).await?;
     for _ in 0..options.rounds {
-        let place = run.pick(&run.world.places("worker"));
+        let (place, _) = run.pick_owner().await?;
         run.world.slots[place].process.signal("STOP").await;
         tokio::time::sleep(Duration::from_secs(30)).await;
         run.world.slots[place].process.signal("CONT").await;
@@ -143,10 +163,9 @@ pub(crate) async fn way_fails(
     let mut run = Run::start(report, name, options).await?;
     let (mut stops, mut takeovers) = (Vec::new(), Vec::new());
     for round in 1..=options.rounds {
-        let place = run.pick(&run.world.places("worker"));
+        let (place, bots) = run.pick_owner().await?;
         let mode = modes[round as usize % modes.len()];
         let slot = &run.world.slots[place];
-        let bots = watch::bots_of(&mut run.database, &slot.name).await?;
         let (proxy, lasts) = match way {
             Way::Postgres => (&slot.postgres, FAULT_LASTS),
             Way::Nats => (&slot.nats, NATS_FAULT_LASTS),
