@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use claw_runtime::{OsRandom, Random as _};
 use claw_testkit::fault_proxy::Mode;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::report::Report;
 use crate::scenarios::{HALF_OPEN, Options, Way};
@@ -92,9 +93,19 @@ async fn main() -> anyhow::Result<ExitCode> {
     let all = Scenario::value_variants();
     let chosen = if cli.scenarios.is_empty() { all } else { &cli.scenarios };
     let mut report = Report::default();
-    for scenario in chosen {
-        let rounds = cli.rounds.unwrap_or(scenario.rounds());
-        scenario.run(&mut report, Options { rounds, rate: cli.rate, seed }).await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let scenarios = async {
+        for scenario in chosen {
+            let rounds = cli.rounds.unwrap_or(scenario.rounds());
+            scenario.run(&mut report, Options { rounds, rate: cli.rate, seed }).await?;
+        }
+        anyhow::Ok(())
+    };
+    // What runs is dropped then, and the processes end with it.
+    tokio::select! {
+        done = scenarios => done?,
+        _ = terminate.recv() => anyhow::bail!("told to stop before the end"),
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("stopped before the end"),
     }
     Ok(if report.is_broken() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
