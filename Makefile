@@ -16,6 +16,8 @@ FAILOVER_ARGS ?=
 IDLE_ARGS ?=
 # Arguments for the simulation.
 SIM_ARGS ?= --seeds 10000
+# What fails and how often, as in `make chaos CHAOS_ARGS="kill --rounds 20 --seed 7"`; everything at length when empty.
+CHAOS_ARGS ?=
 # Arguments for the fuzzer, as in `make fuzz-api FUZZ_ARGS="--seed 7"`.
 FUZZ_ARGS ?=
 
@@ -98,6 +100,10 @@ idle: setup release ## Measure what 5,000 idle Telegram channels cost one worker
 .PHONY: sim
 sim: ## Simulate placement and pipeline from many seeds, e.g. make sim SIM_ARGS="--seed 7 --trace"
 	$(CARGO) run --release --locked -p claw-sim -- $(SIM_ARGS)
+
+.PHONY: chaos
+chaos: setup release ## Break processes and networks under load for hours, e.g. make chaos CHAOS_ARGS="--help"
+	II_CLAW_BIN=$(TARGET)/release/ii-claw $(CARGO) run --release --locked -p claw-chaos -- $(CHAOS_ARGS)
 
 .PHONY: cost
 cost: setup-test ## Measure what messages and membership cost the database, by themselves

@@ -7,6 +7,7 @@
 pub mod balancer;
 pub mod database;
 pub mod eventually;
+pub mod fault_proxy;
 pub mod machine;
 pub mod pgbouncer;
 pub mod platform;
@@ -16,6 +17,7 @@ pub mod receiver;
 pub use balancer::Balancer;
 pub use database::TestDatabase;
 pub use eventually::eventually;
+pub use fault_proxy::FaultProxy;
 pub use pgbouncer::PgBouncer;
 pub use platform::Platform;
 pub use process::{Claw, emulator, s3};

@@ -116,6 +116,14 @@ impl Claw {
         status.expect("its status is known").code()
     }
 
+    /// Whether it has ended, by itself or by a signal.
+    ///
+    /// # Panics
+    /// When its status can't be read.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("its status is known").is_some()
+    }
+
     /// Kills it without notice and waits for its end.
     ///
     /// # Panics

@@ -1,0 +1,35 @@
+//! The short version of `make chaos`. The scenarios judge themselves; here they only must succeed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that can't be set up must fail loudly, and figures"
+)]
+
+use std::process::Command;
+
+/// Where the build is, beside which the servers keep their data.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+fn succeeds(args: &[&str]) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_claw-chaos"));
+    let output = command.args(args).args(["--rate", "50"]).current_dir(ROOT).output().unwrap();
+    let (said, complained) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{args:?}: {}\n{said}\n{complained}", output.status);
+    println!("{said}");
+}
+
+#[test]
+fn twenty_processes_are_killed() {
+    succeeds(&["kill", "--rounds", "20"]);
+}
+
+#[test]
+fn workers_lose_their_way_to_postgres() {
+    succeeds(&["blackhole-postgres", "halfopen-postgres", "--rounds", "2"]);
+}
+
+#[test]
+fn workers_lose_their_way_to_nats() {
+    succeeds(&["blackhole-nats", "halfopen-nats", "--rounds", "2"]);
+}
