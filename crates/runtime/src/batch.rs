@@ -25,6 +25,13 @@ pub enum BatchError<E> {
     Stopped,
 }
 
+/// Tells failures of a whole batch from failures of one of its items.
+pub trait FlushError {
+    /// Whether one bad item can be why a batch failed, so that each is worth trying alone. When the server is away, each
+    /// would only wait as long again, one after the other, while everybody behind them waits for all of them.
+    fn may_be_one_item(&self) -> bool;
+}
+
 type Entry<T, R, E> = (T, oneshot::Sender<Result<R, BatchError<E>>>);
 
 /// Hands items to a flush function in batches. Cheap to clone.
@@ -42,12 +49,12 @@ impl<T, R, E> Batcher<T, R, E>
 where
     T: Clone + Send + 'static,
     R: Send + 'static,
-    E: Send + Sync + 'static,
+    E: FlushError + Send + Sync + 'static,
 {
     /// Starts the task that flushes; it ends when every handle is gone or `lifecycle` is forced to end.
     ///
-    /// `flush` returns one result for each item, in order. When it fails for a batch of several, each item is
-    /// flushed alone, so that one bad item fails only itself.
+    /// `flush` returns one result for each item, in order. When it fails for a batch of several and
+    /// [one may be to blame](FlushError), each item is flushed alone, so that one bad item fails only itself.
     pub fn start<F, Fut>(lifecycle: &Lifecycle, name: &'static str, limit: usize, flush: F) -> Self
     where
         F: Fn(Vec<T>) -> Fut + Send + Sync + 'static,
@@ -85,6 +92,7 @@ where
 async fn flush_all<T, R, E, F, Fut>(flush: &F, entries: impl Iterator<Item = Entry<T, R, E>>)
 where
     T: Clone,
+    E: FlushError,
     F: Fn(Vec<T>) -> Fut,
     Fut: Future<Output = Result<Vec<R>, E>>,
 {
@@ -97,19 +105,19 @@ where
             // A caller that went away does not care any more.
             replies.into_iter().zip(results).for_each(|(reply, result)| drop(reply.send(Ok(result))));
         }
-        (Err(error), None) => {
-            let error = Arc::new(error);
-            for reply in replies {
-                drop(reply.send(Err(BatchError::Flush(Arc::clone(&error)))));
-            }
-        }
-        (Err(_), Some(items)) => {
+        (Err(error), Some(items)) if error.may_be_one_item() => {
             for (item, reply) in items.into_iter().zip(replies) {
                 let result = flush(vec![item]).await;
                 let result = result
                     .map_err(|e| BatchError::Flush(Arc::new(e)))
                     .and_then(|mut one| one.pop().ok_or(BatchError::Stopped));
                 drop(reply.send(result));
+            }
+        }
+        (Err(error), _) => {
+            let error = Arc::new(error);
+            for reply in replies {
+                drop(reply.send(Err(BatchError::Flush(Arc::clone(&error)))));
             }
         }
     }
@@ -123,6 +131,18 @@ mod tests {
 
     use super::*;
 
+    #[derive(Debug)]
+    enum Failed {
+        BadItem,
+        Away,
+    }
+
+    impl FlushError for Failed {
+        fn may_be_one_item(&self) -> bool {
+            matches!(self, Self::BadItem)
+        }
+    }
+
     #[tokio::test]
     async fn what_arrives_during_a_flush_is_the_next_batch() {
         let lifecycle = Lifecycle::new();
@@ -134,7 +154,7 @@ mod tests {
             async move {
                 sizes.lock().unwrap().push(items.len());
                 gate.acquire().await.unwrap().forget();
-                Ok::<_, String>(items.iter().map(|i| i * 2).collect())
+                Ok::<_, Failed>(items.iter().map(|i| i * 2).collect())
             }
         });
         let first = batcher.submit(1);
@@ -152,10 +172,24 @@ mod tests {
     async fn a_bad_item_fails_alone() {
         let lifecycle = Lifecycle::new();
         let batcher = Batcher::start(&lifecycle, "test", 100, |items: Vec<u32>| async move {
-            if items.contains(&3) { Err("three") } else { Ok(items) }
+            if items.contains(&3) { Err(Failed::BadItem) } else { Ok(items) }
         });
         let results = futures::future::join_all((1..=5).map(|i| batcher.submit(i))).await;
         let failed: Vec<_> = results.iter().map(Result::is_err).collect();
         assert_eq!(failed, [false, false, true, false, false]);
+    }
+
+    #[tokio::test]
+    async fn when_the_server_is_away_nobody_is_tried_alone() {
+        let lifecycle = Lifecycle::new();
+        let tried = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&tried);
+        let batcher = Batcher::start(&lifecycle, "test", 100, move |_: Vec<u32>| {
+            *counted.lock().unwrap() += 1;
+            async { Err::<Vec<u32>, _>(Failed::Away) }
+        });
+        let results = futures::future::join_all((1..=50).map(|i| batcher.submit(i))).await;
+        assert!(results.iter().all(Result::is_err));
+        assert!(*tried.lock().unwrap() < 50, "{} flushes", tried.lock().unwrap());
     }
 }

@@ -111,6 +111,19 @@ pub enum Error {
     Json(#[from] serde_json::Error),
 }
 
+impl claw_runtime::FlushError for Error {
+    /// What the server itself said about the statement, unless it was stopping or had no time or room (classes 53, 57).
+    fn may_be_one_item(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(refused)) => {
+                !refused.code().is_some_and(|code| code.starts_with("53") || code.starts_with("57"))
+            }
+            Self::Database(_) | Self::NotCommitted(_) => false,
+            _ => true,
+        }
+    }
+}
+
 impl From<claw_runtime::BatchError<Error>> for Error {
     fn from(error: claw_runtime::BatchError<Error>) -> Self {
         match error {

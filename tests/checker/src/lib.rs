@@ -71,7 +71,7 @@ impl Checker {
                 self.messages.delivered(conversation, id, key, digest);
             }
             Event::Committed { shard, epoch, newest } => self.epochs.committed(shard, epoch, newest),
-            Event::Held { bot, by, at } => self.bots.held(bot, by, at),
+            Event::Held { bot, by, at } => self.bots.held(&bot, by, at),
             Event::LetGo { bot, by, at } => self.bots.let_go(&bot, &by, at),
         }
     }

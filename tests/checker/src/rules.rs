@@ -138,8 +138,8 @@ pub(crate) struct Bots {
 }
 
 impl Bots {
-    pub(crate) fn held(&mut self, bot: String, by: String, at: u64) {
-        let holders = self.held.entry(bot.clone()).or_default();
+    pub(crate) fn held(&mut self, bot: &str, by: String, at: u64) {
+        let holders = self.held.entry(bot.to_owned()).or_default();
         if !holders.is_empty() {
             self.faults.push(format!("at {at} ms: {bot} is held by {by} and by {}", holders.join(", ")));
         }

@@ -27,7 +27,9 @@ fn let_go(bot: &str, by: &str) -> Event {
 
 fn verdict(events: impl IntoIterator<Item = Event>) -> Report {
     let mut checker = Checker::default();
-    events.into_iter().for_each(|event| checker.record(event));
+    for event in events {
+        checker.record(event);
+    }
     checker.verdict()
 }
 
@@ -133,7 +135,9 @@ fn a_verdict_can_be_computed_again_from_the_log() {
     let mut checker = Checker::logging_to(log.clone());
     let events =
         [accepted("c", "1"), accepted("c", "2"), delivered("c", "2"), held("b", "one"), held("b", "two")];
-    events.into_iter().for_each(|event| checker.record(event));
+    for event in events {
+        checker.record(event);
+    }
     let written = log.0.lock().unwrap().clone();
     let again = Checker::replay(written.as_slice()).unwrap();
     assert_eq!(again.verdict(), checker.verdict());

@@ -101,6 +101,6 @@ pub fn inspect(world: &mut World) {
     for number in 0..world.platform.bots.len() {
         let connected = world.platform.bots[number].connected.values().copied();
         let hosts: Vec<HostId> = connected.filter(|host| aware(host, world.now)).collect();
-        world.findings.holders(world.now, number, hosts);
+        world.findings.holders(world.now, number, &hosts);
     }
 }

@@ -51,11 +51,11 @@ impl Findings {
     }
 
     /// Who is connected as a bot right now, as far as they could know.
-    pub fn holders(&mut self, now: Time, bot: usize, hosts: Vec<HostId>) {
+    pub fn holders(&mut self, now: Time, bot: usize, hosts: &[HostId]) {
         if self.holders.len() <= bot {
             self.holders.resize(bot + 1, Vec::new());
         }
-        let before = std::mem::replace(&mut self.holders[bot], hosts.clone());
+        let before = std::mem::replace(&mut self.holders[bot], hosts.to_vec());
         let (bot, at) = (bot.to_string(), millis(now));
         let by = |host: &HostId| format!("host {}", host.0);
         for gone in before.iter().filter(|host| !hosts.contains(host)) {

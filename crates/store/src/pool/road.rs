@@ -5,15 +5,27 @@
 //! next process gets the same session), and no start-up parameter is sent, because PgBouncer refuses what it does not
 //! know. The price is two more round trips a statement, one for the settings and one for the commit.
 //!
+//! A connection whose network was cut without a word answers nothing, ever, and TCP notices after a quarter of an hour, or
+//! never while we wait. The server gives a statement up after 10 s; where not even that arrives, the connection is closed
+//! instead of going back into the pool.
+//!
 //! Must hold: rows are handed out only once their transaction has committed. Whoever sees them may tell the world.
+
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
-use sqlx::postgres::{PgArguments, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo, Postgres};
-use sqlx::{AssertSqlSafe, Either, Execute, Executor, SqlStr};
+use sqlx::postgres::{
+    PgArguments, PgConnection, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo, Postgres,
+};
+use sqlx::{AssertSqlSafe, Connection as _, Either, Execute, Executor, SqlStr};
+use tokio::time::timeout;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Step = Either<PgQueryResult, PgRow>;
+
+/// How long a statement may take, with what goes around it: longer than the server lets it.
+const CALL_LIMIT: Duration = Duration::from_secs(12);
 
 /// Where statements run; `&Road` takes them as `&PgPool` would.
 #[derive(Debug, Clone)]
@@ -49,6 +61,24 @@ impl Road {
         self.opening.is_none().then_some(&self.pool)
     }
 
+    /// Runs a statement on a connection by itself; what it answers is committed.
+    async fn run<T>(&self, ask: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>) -> sqlx::Result<T> {
+        let mut conn = self.pool.acquire().await?;
+        let asked = async {
+            let Some(opening) = &self.opening else { return ask(&mut conn).await };
+            let mut txn = conn.begin_with(AssertSqlSafe(opening.clone())).await?;
+            let answer = ask(&mut txn).await?;
+            txn.commit().await?;
+            Ok(answer)
+        };
+        if let Ok(answer) = timeout(CALL_LIMIT, asked).await {
+            return answer;
+        }
+        conn.close_on_drop();
+        let late = format!("the database did not answer within {} s", CALL_LIMIT.as_secs());
+        Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, late)))
+    }
+
     /// Closes every connection.
     pub(crate) async fn close(&self) {
         self.pool.close().await;
@@ -63,14 +93,9 @@ impl<'p> Executor<'p> for &'_ Road {
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        if self.opening.is_none() {
-            return self.pool.fetch_many(query);
-        }
-        let road = self.clone();
+        let (road, query) = (self.clone(), Statement { query, named: self.opening.is_none() });
         let steps = async move {
-            let mut txn = road.begin().await?;
-            let steps: Vec<Step> = txn.fetch_many(query).try_collect().await?;
-            txn.commit().await?;
+            let steps = road.run(async |on| on.fetch_many(query).try_collect::<Vec<Step>>().await).await?;
             Ok::<_, sqlx::Error>(stream::iter(steps.into_iter().map(Ok)))
         };
         stream::once(steps).try_flatten().boxed()
@@ -81,16 +106,8 @@ impl<'p> Executor<'p> for &'_ Road {
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        if self.opening.is_none() {
-            return self.pool.fetch_optional(query);
-        }
-        let road = self.clone();
-        Box::pin(async move {
-            let mut txn = road.begin().await?;
-            let row = txn.fetch_optional(query).await?;
-            txn.commit().await?;
-            Ok(row)
-        })
+        let (road, query) = (self.clone(), Statement { query, named: self.opening.is_none() });
+        Box::pin(async move { road.run(async |on| on.fetch_optional(query).await).await })
     }
 
     fn prepare_with<'e>(
