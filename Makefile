@@ -44,13 +44,12 @@ run: setup ## Build, then run everything on this machine: database, broker and a
 	$(CARGO) build --locked -p ii-claw
 	@exec $(TARGET)/debug/ii-claw up
 
-# The system tests come last and see real processes; nothing may follow them but the upgrade, which has some of its own.
+# The system tests come last and see real processes; nothing may follow them.
 .PHONY: test
-test: setup-test fmt-check lint doc deploy-check ## Check all that continuous integration checks
+test: setup-test fmt-check lint doc deploy-check upgrade-test ## Check all that continuous integration checks
 	$(CARGO) build --locked -p ii-claw -p claw-testkit
 	$(WITH_SERVICES) $(CARGO) test --workspace --exclude claw-system-tests --locked --lib --bins --tests
 	$(WITH_SERVICES) $(CARGO) test -p claw-system-tests --locked --tests
-	@$(MAKE) --no-print-directory upgrade-test
 
 # Builds another version, which takes a minute more; without that one in the history it says so and ends well.
 .PHONY: upgrade-test
