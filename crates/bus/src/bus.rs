@@ -3,7 +3,7 @@
 //! It reconnects for ever by itself; publishing while it is away is dropped rather than buffered without bound,
 //! because the database has the message and the owner's sweep will find it. For the same reason nobody waits for it: a
 //! server that is reached but does not read takes what fits into the client's queue, and the rest is dropped until pings
-//! that stay unanswered ([`PING_EVERY`]) have shown that it is away.
+//! that stay unanswered have shown that it is away.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
