@@ -30,7 +30,7 @@ def expect(ok: object, sentence: str) -> None:
 
 def known_settings() -> set[str]:
     """The variables that ii-claw reads."""
-    sources = [ROOT / "crates/config/src/settings.rs", *(ROOT / "crates/cli/src").rglob("*.rs")]
+    sources = [*(ROOT / "crates/config/src").glob("*.rs"), *(ROOT / "crates/cli/src").rglob("*.rs")]
     return {name for path in sources for name in re.findall(r'env = "([A-Z_]+)"', path.read_text())}
 
 
