@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::load::Load;
 use crate::report::{Report, Spread};
-use crate::watch;
+use crate::watch::{self, Frozen};
 use crate::world::World;
 
 /// The owner has stopped within this time of losing Postgres, and others have taken over within the other.
@@ -52,6 +52,7 @@ struct Run {
     database: PgConnection,
     random: SeededRandom,
     began: Instant,
+    frozen: Vec<Frozen>,
 }
 
 impl Run {
@@ -64,7 +65,7 @@ impl Run {
         watch::note_writes(&mut database).await?;
         let load = Load::start(&world, rate).await?;
         world.healthy().await?;
-        Ok(Self { world, load, database, random: SeededRandom::new(seed), began })
+        Ok(Self { world, load, database, random: SeededRandom::new(seed), began, frozen: Vec::new() })
     }
 
     #[expect(
@@ -113,7 +114,7 @@ impl Run {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         let writes = watch::tell_writes(&mut self.database, &self.world.witness).await?;
-        watch::tell_polls(&self.world.platform, &self.world.witness, self.began);
+        watch::tell_polls(&self.world.platform, &self.world.witness, self.began, &self.frozen);
         let verdict = self.world.witness.checker().verdict();
         report.tell(&format!("  {writes} owners' writes looked at; {refused} attempts of senders refused"));
         report.verdict(&verdict);
@@ -142,10 +143,13 @@ pub(crate) async fn kill(report: &mut Report, options: Options) -> anyhow::Resul
 pub(crate) async fn freeze(report: &mut Report, options: Options) -> anyhow::Result<()> {
     let mut run = Run::start(report, "freeze", options).await?;
     for _ in 0..options.rounds {
-        let (place, _) = run.pick_owner().await?;
+        let (place, bots) = run.pick_owner().await?;
+        let from = Instant::now();
         run.world.slots[place].process.signal("STOP").await;
         tokio::time::sleep(Duration::from_secs(30)).await;
+        let until = Instant::now();
         run.world.slots[place].process.signal("CONT").await;
+        run.frozen.push(Frozen { bots, from, until });
         run.world.healthy().await?;
         tokio::time::sleep(CALM).await;
     }

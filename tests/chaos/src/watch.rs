@@ -68,8 +68,26 @@ pub(crate) fn handed_over(platform: &Platform, bot: u32, since: Instant) -> Opti
     Some((gap.began.saturating_duration_since(since), (gap.began + gap.lasted).duration_since(since)))
 }
 
+/// A worker that was stopped in its tracks: its kernel kept its connections open, and it neither knew nor could act.
+pub(crate) struct Frozen {
+    pub(crate) bots: BTreeSet<u32>,
+    pub(crate) from: Instant,
+    pub(crate) until: Instant,
+}
+
+/// Who goes on again has let go of what is no longer its own within this.
+const NOTICES_WITHIN: Duration = Duration::from_millis(500);
+
+impl Frozen {
+    /// Whether such a poll is what a frozen worker had open; it counts as held until the freeze.
+    fn excuses(&self, bot: u32, began: Instant, ended: Instant) -> bool {
+        let during = began < self.from && ended > self.from && ended < self.until + NOTICES_WITHIN;
+        during && self.bots.contains(&bot)
+    }
+}
+
 /// Tells the checker who polled when. `epoch` is the beginning of the test's clock.
-pub(crate) fn tell_polls(platform: &Platform, witness: &Witness, epoch: Instant) {
+pub(crate) fn tell_polls(platform: &Platform, witness: &Witness, epoch: Instant, frozen: &[Frozen]) {
     let at = |when: Instant| u64::try_from(when.duration_since(epoch).as_millis()).unwrap_or(u64::MAX);
     for n in 1..=BOTS {
         let polls = platform.polls(n);
@@ -78,7 +96,9 @@ pub(crate) fn tell_polls(platform: &Platform, witness: &Witness, epoch: Instant)
             moments.push((poll.began, 1, place));
             if let Some((ended, end)) = poll.ended {
                 // The newer of two polls at a time began before the platform ended the older one.
-                moments.push((ended, if end == End::Conflict { 2 } else { 0 }, place));
+                let order = if end == End::Conflict { 2 } else { 0 };
+                let freeze = frozen.iter().find(|freeze| freeze.excuses(n, poll.began, ended));
+                moments.push(freeze.map_or((ended, order, place), |freeze| (freeze.from, 0, place)));
             }
         }
         moments.sort();
