@@ -187,7 +187,9 @@ impl Lease {
     }
 
     /// Claims what can be claimed of `shards`: takes each lock and, in the same statement, raises the epoch. A shard that was
-    /// not given back can be claimed only [`TAKEN_OVER_AFTER`] its owner was last heard of.
+    /// not given back can be claimed only [`TAKEN_OVER_AFTER`] its owner was last heard of. One whose row is locked waits for the
+    /// next claim: a write of an owner that was cut off may hold it until the server gives that transaction up, and the
+    /// others must not wait with it.
     ///
     /// # Errors
     /// When the connection failed; then nothing is held.
@@ -199,13 +201,11 @@ impl Lease {
                  where s.shard = any ($2)
                    and (s.owner is null or s.owner = $3
                         or not exists (select 1 from members m where m.name = s.owner
-                                       and m.heartbeat_at > now() - make_interval(secs => $5)))),
-             locked as materialized (select shard, pg_try_advisory_lock($1, shard) as ok from free),
-             mine as materialized (
-                 select s.shard from shards s join locked l on l.shard = s.shard and l.ok
-                 order by s.shard for update of s)
+                                       and m.heartbeat_at > now() - make_interval(secs => $5)))
+                 order by s.shard for update of s skip locked),
+             locked as materialized (select shard, pg_try_advisory_lock($1, shard) as ok from free)
              update shards s set epoch = s.epoch + 1, owner = $3, rpc_address = $4, claimed_at = now()
-             from mine where s.shard = mine.shard returning s.shard, s.epoch",
+             from locked where s.shard = locked.shard and locked.ok returning s.shard, s.epoch",
         )
         .bind(SHARD)
         .bind(wanted)

@@ -34,7 +34,8 @@ const SETTINGS: [(&str, &str); 6] = [
     // A statement that takes longer than this is stuck: everything here is short. The caller hears an error
     // and nothing was committed.
     ("statement_timeout", "10s"),
-    ("idle_in_transaction_session_timeout", "10s"),
+    // A transaction whose process was cut off may keep a shard from being claimed; ours are never idle for long.
+    ("idle_in_transaction_session_timeout", "5s"),
     // Every statement here finds its rows by an index. A plan made while a table was small, or without fresh
     // statistics, must not read a table whole once it has millions of rows.
     ("enable_seqscan", "off"),

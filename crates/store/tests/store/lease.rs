@@ -173,3 +173,17 @@ async fn a_name_is_free_at_once_for_the_same_process_and_later_for_another() {
     silence(&bench, "one").await;
     Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_write_that_is_stuck_holds_back_its_own_shard_only() {
+    let bench = Bench::new().await;
+    let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let mut stuck = bench.database.connect().await;
+    sqlx::raw_sql("begin; select * from shards where shard = 1 for share").execute(&mut stuck).await.unwrap();
+    let claimed = lease.claim(&shards(0..3)).await.unwrap();
+    let claimed: std::collections::BTreeSet<_> = claimed.iter().map(|claim| claim.shard).collect();
+    assert_eq!(claimed, [ShardId(0), ShardId(2)].into());
+    sqlx::raw_sql("rollback").execute(&mut stuck).await.unwrap();
+    let claimed = lease.claim(&shards(1..2)).await.unwrap();
+    assert_eq!((claimed[0].shard, claimed[0].epoch), (ShardId(1), Epoch(1)));
+}
