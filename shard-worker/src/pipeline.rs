@@ -56,6 +56,11 @@ impl Deadline {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked + good_for);
     }
 
+    /// Until when it is good; `None` without one.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gone.
     pub(crate) fn revoke(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;

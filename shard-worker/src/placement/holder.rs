@@ -90,7 +90,7 @@ impl<'a> Holder<'a> {
         if leaving == self.leaving.is_some() {
             return Ok(());
         }
-        in_time(self.lease.set_draining(leaving)).await?;
+        in_time(self.limit(), self.lease.set_draining(leaving)).await?;
         self.leaving = leaving.then(Instant::now);
         self.pipeline.draining.store(leaving, Ordering::Relaxed);
         let what = if leaving { "giving every shard away" } else { "taking shards again" };
@@ -104,12 +104,20 @@ impl<'a> Holder<'a> {
         // This process may have been frozen: then everything stops before anybody is asked.
         self.not_lapsed()?;
         let asked = Instant::now();
-        let peers = in_time(self.lease.heartbeat()).await?;
+        let peers = in_time(self.limit(), self.lease.heartbeat()).await?;
         // Whoever asked the deadline meanwhile has stopped for good, so it can't be extended afterwards.
         self.not_lapsed()?;
         self.pipeline.lease.renew(asked, LEASE_GOOD_FOR);
         self.planner.update(peers);
         self.follow_plan().await
+    }
+
+    /// Until when a call on the lease connection may take. One after the other they must not outlast the lease: what runs for our
+    /// shards has to be stopped by then.
+    fn limit(&self) -> Instant {
+        let limit = Instant::now() + CALL_LIMIT;
+        let nothing = self.held.is_empty() && self.releasing.is_empty();
+        self.pipeline.lease.until().filter(|_| !nothing).map_or(limit, |until| until.min(limit))
     }
 
     fn not_lapsed(&self) -> Result<(), Error> {
@@ -148,12 +156,12 @@ impl<'a> Holder<'a> {
     }
 
     async fn claim(&mut self, missing: &[ShardId]) -> Result<(), Error> {
-        let claimed = in_time(self.lease.claim(missing)).await?;
+        let claimed = in_time(self.limit(), self.lease.claim(missing)).await?;
         self.waiting = (claimed.len() < missing.len()).then(|| self.waiting.unwrap_or_else(Instant::now));
         if self.waiting.is_some() {
             let left: Vec<ShardId> =
                 missing.iter().filter(|shard| claimed.iter().all(|c| c.shard != **shard)).copied().collect();
-            let broken = in_time(self.lease.break_frozen(&left)).await?;
+            let broken = in_time(self.limit(), self.lease.break_frozen(&left)).await?;
             if broken > 0 {
                 warn!(sessions = broken, "ended {broken} sessions of workers that have not been heard of");
             }
@@ -196,7 +204,7 @@ impl<'a> Holder<'a> {
     }
 
     async fn give_back(&mut self, shards: Vec<ShardId>) -> Result<(), Error> {
-        in_time(self.lease.release(&shards)).await?;
+        in_time(self.limit(), self.lease.release(&shards)).await?;
         for shard in &shards {
             self.releasing.remove(shard);
         }
@@ -231,7 +239,7 @@ impl<'a> Holder<'a> {
             self.drop_everything().await;
         }
         self.pipeline.lease.revoke();
-        if let Err(error) = in_time(self.lease.close()).await {
+        if let Err(error) = in_time(self.limit(), self.lease.close()).await {
             warn!("closing the lease failed: {}", chain(&error));
         }
         self.pipeline.road.tell_members().await;
@@ -263,7 +271,7 @@ async fn news(bell: &Notify) {
     tokio::time::sleep(COALESCE).await;
 }
 
-async fn in_time<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let answered = tokio::time::timeout(CALL_LIMIT, call).await;
+async fn in_time<T>(limit: Instant, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let answered = tokio::time::timeout_at(limit, call).await;
     answered.unwrap_or_else(|_| Err(Error::NotCommitted("the database did not answer in time".to_owned())))
 }
