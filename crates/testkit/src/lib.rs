@@ -13,6 +13,7 @@ pub mod pgbouncer;
 pub mod platform;
 pub mod process;
 pub mod receiver;
+pub mod report;
 
 pub use balancer::Balancer;
 pub use database::TestDatabase;
@@ -22,6 +23,7 @@ pub use pgbouncer::PgBouncer;
 pub use platform::Platform;
 pub use process::{Claw, emulator, s3};
 pub use receiver::{Delivery, Receiver};
+pub use report::{Report, Spread};
 
 /// The NATS server of this run.
 ///

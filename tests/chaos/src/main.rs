@@ -15,10 +15,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use claw_runtime::{OsRandom, Random as _};
+use claw_testkit::Report;
 use claw_testkit::fault_proxy::Mode;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::report::Report;
 use crate::scenarios::{HALF_OPEN, Options, Way};
 
 #[derive(Parser)]

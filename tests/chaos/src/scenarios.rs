@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::ensure;
 use claw_runtime::{Random as _, SeededRandom};
 use claw_testkit::fault_proxy::{End, Mode};
+use claw_testkit::{Report, Spread};
 use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
 use crate::load::Load;
-use crate::report::{Report, Spread};
+use crate::report;
 use crate::watch::{self, Frozen};
 use crate::world::World;
 
@@ -117,7 +118,7 @@ impl Run {
         watch::tell_polls(&self.world.platform, &self.world.witness, self.began, &self.frozen);
         let verdict = self.world.witness.checker().verdict();
         report.tell(&format!("  {writes} owners' writes looked at; {refused} attempts of senders refused"));
-        report.verdict(&verdict);
+        report::verdict(report, &verdict);
         self.world.stop().await
     }
 }
@@ -191,8 +192,8 @@ pub(crate) async fn way_fails(
         }
     }
     if way == Way::Postgres {
-        report.spread("fault until the owner let a bot go", &Spread::of(stops), STOPS_WITHIN);
-        report.spread("fault until others polled it", &Spread::of(takeovers), TAKEN_WITHIN);
+        report::spread(report, "fault until the owner let a bot go", &Spread::of(stops), STOPS_WITHIN);
+        report::spread(report, "fault until others polled it", &Spread::of(takeovers), TAKEN_WITHIN);
     }
     run.finish(report).await
 }

@@ -4,14 +4,13 @@
 //! is in service exactly while the platform has a poll of its bot open. What breaks a bound ends in exit code 1.
 
 mod cluster;
+mod gaps;
 mod measure;
-mod report;
 
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-
-use crate::report::Report;
+use claw_testkit::Report;
 
 #[derive(Parser)]
 #[command(name = "claw-failover", about = "How long channels are without service, and what they cost")]

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use claw_testkit::platform::Gap;
-use claw_testkit::{Claw, eventually, machine};
+use claw_testkit::{Claw, Report, Spread, eventually, machine};
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
-use crate::report::{Report, Spread, let_go};
+use crate::gaps::{let_go, no_overlap};
 
 const ONE: &str = "worker-1";
 pub(crate) const TWO: &str = "worker-2";
@@ -38,7 +38,7 @@ pub(crate) async fn takeover(report: &mut Report, channels: u32, others: &[&str]
     report.at_most("until another worker polls, p50", times.percentile(50), Duration::from_secs(3));
     report.at_most("until another worker polls, p99", times.percentile(99), Duration::from_secs(8));
     report.tell(&format!("  the last one: {:.3?}", times.max()));
-    report.no_overlap(&cluster.platform);
+    no_overlap(report, &cluster.platform);
     cluster.stop().await
 }
 
@@ -96,7 +96,7 @@ fn without_service(
     report.tell(&format!("  {} of {channels} channels handed over", gaps.len()));
     report.tell(&format!("  without an open poll: p50 {p50:.3?}, p99 {p99:.3?}"));
     report.at_most("the longest time without an open poll", gaps.max(), Duration::from_secs(1));
-    report.no_overlap(&cluster.platform);
+    no_overlap(report, &cluster.platform);
     Ok(())
 }
 
@@ -125,7 +125,7 @@ pub(crate) async fn idle(report: &mut Report, channels: u32) -> anyhow::Result<(
     let each = with.max(at_start).saturating_sub(without) / u64::from(channels.max(1));
     report.at_most("KiB of each channel", each, 64);
     report.at_most("from the start of the process to all polling", took, Duration::from_secs(15));
-    report.no_overlap(&cluster.platform);
+    no_overlap(report, &cluster.platform);
     cluster.stop().await
 }
 
