@@ -79,11 +79,11 @@ pub(crate) struct Elector {
 impl Elector {
     /// Runs until the process stops; then resigns.
     pub(crate) async fn run(mut self) {
-        let mut failed = 0;
+        let (mut failed, mut before) = (0, None);
         while !self.lifecycle.soft().is_cancelled() {
-            match self.connect().await {
+            match self.connect(before).await {
                 Ok(mut lease) => {
-                    failed = 0;
+                    (failed, before) = (0, Some(lease.backend()));
                     let ended = self.take_part(&mut lease).await;
                     let led = self.leadership.get().term;
                     self.leadership.set(State::default());
@@ -104,8 +104,9 @@ impl Elector {
         }
     }
 
-    async fn connect(&self) -> Result<Lease, Error> {
-        in_time(Lease::open(&self.lease_url, self.member.clone())).await
+    /// `before` is the former connection's.
+    async fn connect(&self, before: Option<i32>) -> Result<Lease, Error> {
+        in_time(Lease::open_again(&self.lease_url, self.member.clone(), before)).await
     }
 
     /// Until the process stops (`Ok`) or the connection or the term is lost.
