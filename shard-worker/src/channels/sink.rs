@@ -16,17 +16,22 @@ pub(super) struct ShardSink {
     pub(super) core: Arc<Core>,
     pub(super) shard: Arc<Shard>,
     pub(super) channel: Channel,
-    /// As it was when the channel was loaded, for the first time that it is asked for: a start makes no query for each
-    /// channel.
+    /// For the first time that the cursor is asked for: a start makes no query for each channel.
     loaded: Mutex<Option<AsLoaded>>,
 }
 
-/// The cursor of a channel that was just loaded; it may have none yet.
-struct AsLoaded(Option<String>);
+/// The cursor of a channel as it was loaded; it may have none yet.
+pub(super) struct AsLoaded(pub(super) Option<String>);
 
 impl ShardSink {
-    pub(super) fn new(core: Arc<Core>, shard: Arc<Shard>, channel: Channel, cursor: Option<String>) -> Self {
-        Self { core, shard, channel, loaded: Mutex::new(Some(AsLoaded(cursor))) }
+    /// `loaded` only if nobody can have saved another cursor since.
+    pub(super) fn new(
+        core: Arc<Core>,
+        shard: Arc<Shard>,
+        channel: Channel,
+        loaded: Option<AsLoaded>,
+    ) -> Self {
+        Self { core, shard, channel, loaded: Mutex::new(loaded) }
     }
 }
 
@@ -51,7 +56,6 @@ impl Sink for ShardSink {
     }
 
     async fn cursor(&self) -> Result<Option<String>, SinkError> {
-        // Nobody has written it since: the claim was ours before the row was read.
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(AsLoaded(cursor)) = loaded {
             return Ok(cursor);

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::sink::ShardSink;
+use super::sink::{AsLoaded, ShardSink};
 use super::{Event, Health, Running, observe};
 use crate::core::Core;
 use crate::shard::Shard;
@@ -87,7 +87,7 @@ async fn refresh(core: &Arc<Core>, shard: &Arc<Shard>, ids: &[ChannelId]) -> cla
     for id in ids {
         match rows.remove(id) {
             Some(row) => apply(core, shard, row).await?,
-            None => stop(shard, *id).await,
+            None => drop(stop(shard, *id).await),
         }
     }
     Ok(())
@@ -112,8 +112,9 @@ async fn apply(core: &Arc<Core>, shard: &Arc<Shard>, row: Loaded) -> claw_store:
         running.revision == revision && matches!(running.health, Health::Running(_)) && !running.refused
     });
     if !healthy {
-        stop(shard, id).await;
-        start(core, shard, channel, &secrets, cursor);
+        // A former connection of ours may have saved a newer one after the row was read; one of a former owner can't.
+        let loaded = (!stop(shard, id).await).then_some(AsLoaded(cursor));
+        start(core, shard, channel, &secrets, loaded);
     }
     Ok(())
 }
@@ -133,7 +134,7 @@ fn start(
     shard: &Arc<Shard>,
     channel: Channel,
     secrets: &Map<String, Value>,
-    cursor: Option<String>,
+    cursor: Option<AsLoaded>,
 ) {
     let entry = registry::find(&channel.channel_type);
     let made = match entry {
@@ -160,12 +161,14 @@ fn start(
     tasks.close();
 }
 
-async fn stop(shard: &Shard, id: ChannelId) {
-    let Some(running) = shard.channels.running().remove(&id) else { return };
+/// Tells whether it ran.
+async fn stop(shard: &Shard, id: ChannelId) -> bool {
+    let Some(running) = shard.channels.running().remove(&id) else { return false };
     running.stop.cancel();
     if tokio::time::timeout(STOP_LIMIT, running.tasks.wait()).await.is_err() {
         warn!(channel = %id, "channel {id} did not stop within {STOP_LIMIT:?}");
     }
+    true
 }
 
 async fn stop_all(shard: &Shard) {
