@@ -32,7 +32,7 @@ pub(crate) async fn takeover(report: &mut Report, channels: u32, others: &[&str]
     cluster.all_polling(channels).await?;
     let until = |gap: &Gap| (gap.began + gap.lasted).duration_since(killed);
     let times = Spread::of(let_go(&cluster.platform, channels, killed).iter().map(until));
-    ensure!(times.len() > 0, "the worker that was killed had no channels");
+    ensure!(!times.is_empty(), "the worker that was killed had no channels");
     let (workers, lost) = (others.len() + 1, times.len());
     report.tell(&format!("takeover: SIGKILL of one of {workers} workers, {lost} of {channels} channels"));
     report.at_most("until another worker polls, p50", times.percentile(50), Duration::from_secs(3));
@@ -91,7 +91,7 @@ fn without_service(
     since: Instant,
 ) -> anyhow::Result<()> {
     let gaps = Spread::of(let_go(&cluster.platform, channels, since).iter().map(|gap| gap.lasted));
-    ensure!(gaps.len() > 0, "no channel was handed over");
+    ensure!(!gaps.is_empty(), "no channel was handed over");
     let (p50, p99) = (gaps.percentile(50), gaps.percentile(99));
     report.tell(&format!("  {} of {channels} channels handed over", gaps.len()));
     report.tell(&format!("  without an open poll: p50 {p50:.3?}, p99 {p99:.3?}"));
