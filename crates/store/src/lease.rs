@@ -34,6 +34,12 @@ const SETTLED: &str = "3 seconds";
 /// A lease connection that is silent for longer than this is ended by the server.
 const IDLE: &str = "5s";
 
+/// A row that is locked is waited for this long: a write that is under way takes milliseconds. Well below what a worker
+/// trusts its lease for.
+const LOCK_WAIT: &str = "1s";
+/// The error of a wait that took longer (`lock_not_available`, <https://www.postgresql.org/docs/15/errcodes-appendix.html>).
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// The server's processes that serve somebody. A member's lock on its name lasts exactly as long as the process that
 /// served its lease, and listing the locks of the whole server made a heartbeat four times as dear (`make cost`). A
 /// number that was used again within 6 s would make a dead member look frozen instead, no worse.
@@ -80,6 +86,8 @@ pub struct Lease {
     conn: PgConnection,
     member: Member,
     backend: i32,
+    /// A claim met a row that stays locked: until one meets none, claims pass over such rows.
+    some_are_stuck: bool,
 }
 
 /// A stable number for a name; a collision would only make two processes take turns at starting.
@@ -112,7 +120,7 @@ impl Lease {
                 ("tcp_keepalives_count", "3"),
                 ("tcp_user_timeout", "4000"),
                 ("statement_timeout", "3s"),
-                ("lock_timeout", "2s"),
+                ("lock_timeout", LOCK_WAIT),
             ]);
         let mut conn = connect_alone(&options).await?;
         let taken: bool = sqlx::query_scalar("select pg_try_advisory_lock($1, $2)")
@@ -151,7 +159,7 @@ impl Lease {
             .bind(&member.name)
             .execute(&mut conn)
             .await?;
-        Ok(Self { conn, member, backend })
+        Ok(Self { conn, member, backend, some_are_stuck: false })
     }
 
     /// Says that this process is alive and tells which workers are: a fresh heartbeat, a session (and with it the name's lock), not
@@ -187,26 +195,43 @@ impl Lease {
     }
 
     /// Claims what can be claimed of `shards`: takes each lock and, in the same statement, raises the epoch. A shard that was
-    /// not given back can be claimed only [`TAKEN_OVER_AFTER`] its owner was last heard of. One whose row is locked waits for the
-    /// next claim: a write of an owner that was cut off may hold it until the server gives that transaction up, and the
-    /// others must not wait with it.
+    /// not given back can be claimed only [`TAKEN_OVER_AFTER`] its owner was last heard of.
+    ///
+    /// A write that is under way is waited for. One of an owner that was cut off may keep its row locked until the server
+    /// gives its transaction up: that shard waits for a later claim, and the others do not wait with it.
     ///
     /// # Errors
     /// When the connection failed; then nothing is held.
     pub async fn claim(&mut self, shards: &[ShardId]) -> Result<Vec<Claimed>> {
+        let claimed = match self.claim_rows(shards).await {
+            Err(Error::Database(sqlx::Error::Database(refused)))
+                if refused.code().as_deref() == Some(LOCK_NOT_AVAILABLE) =>
+            {
+                self.some_are_stuck = true;
+                self.claim_rows(shards).await?
+            }
+            other => other?,
+        };
+        self.some_are_stuck &= claimed.len() < shards.len();
+        Ok(claimed)
+    }
+
+    /// All rows are locked before the first advisory lock is tried, for that one would outlast a failure.
+    async fn claim_rows(&mut self, shards: &[ShardId]) -> Result<Vec<Claimed>> {
         let wanted: Vec<i32> = shards.iter().map(|s| s.as_i32()).collect();
-        let rows = sqlx::query(
+        let pass_over = if self.some_are_stuck { "skip locked" } else { "" };
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "with free as materialized (
                  select s.shard from shards s
                  where s.shard = any ($2)
                    and (s.owner is null or s.owner = $3
                         or not exists (select 1 from members m where m.name = s.owner
                                        and m.heartbeat_at > now() - make_interval(secs => $5)))
-                 order by s.shard for update of s skip locked),
+                 order by s.shard for update of s {pass_over}),
              locked as materialized (select shard, pg_try_advisory_lock($1, shard) as ok from free)
              update shards s set epoch = s.epoch + 1, owner = $3, rpc_address = $4, claimed_at = now()
-             from locked where s.shard = locked.shard and locked.ok returning s.shard, s.epoch",
-        )
+             from locked where s.shard = locked.shard and locked.ok returning s.shard, s.epoch"
+        )))
         .bind(SHARD)
         .bind(wanted)
         .bind(&self.member.name)
