@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use claw_runtime::SystemClock;
 use claw_store::{
     Accepted, Actor, AgentEvent, Lease, MessageDetail, MessageFilter, MessagePlace, MessageRow, NewMessage,
-    Selection, Settlement, Unchanged, When,
+    Place, Selection, Settlement, Unchanged, When,
 };
 use claw_types::{ChannelId, Direction, Epoch, MessageId, MessageState, ShardCount, ShardId, UserId, Work};
 use serde_json::value::to_raw_value;
@@ -377,6 +377,17 @@ async fn what_is_discarded_keeps_its_reason_until_it_is_revived_and_both_are_not
 #[tokio::test]
 async fn what_somebody_decides_is_told_with_the_change() {
     let owned = Owned::new().await;
+    // As long as anybody's older transaction runs, the channel's own event lies behind this moment, too.
+    claw_testkit::eventually(
+        "the channel's event to be settled",
+        std::time::Duration::from_secs(20),
+        async || {
+            let mut page =
+                owned.bench.store.events_after(Some(&owned.user), Place::default(), 1).await.unwrap();
+            page.events.pop().map(drop)
+        },
+    )
+    .await;
     let start = owned.bench.store.events_now().await.unwrap();
     let work = owned.dead("c", MessageState::Failed).await;
     let which = Selection::Ids(vec![work.id]);
