@@ -93,13 +93,26 @@ impl Cluster {
     }
 
     /// Creates the database when missing; proves that the password is right.
+    ///
+    /// What a killed caller asked for still goes on in the server: a failure
+    /// to create a database that is there afterwards is none.
     pub(crate) async fn ensure_database(&self, port: u16) -> Result<(), String> {
-        let exists = format!("SELECT 1 FROM pg_database WHERE datname = '{NAME}'");
-        if self.query(port, &exists).await?.trim().is_empty() {
-            self.query(port, &format!("CREATE DATABASE {NAME}")).await?;
-            tracing::debug!(database = NAME, "created");
+        if self.has_database(port).await? {
+            return Ok(());
         }
+        let created = self.query(port, &format!("CREATE DATABASE {NAME}")).await;
+        if let Err(output) = created
+            && !self.has_database(port).await?
+        {
+            return Err(output);
+        }
+        tracing::debug!(database = NAME, "created");
         Ok(())
+    }
+
+    async fn has_database(&self, port: u16) -> Result<bool, String> {
+        let exists = format!("SELECT 1 FROM pg_database WHERE datname = '{NAME}'");
+        Ok(!self.query(port, &exists).await?.trim().is_empty())
     }
 
     async fn query(&self, port: u16, sql: &str) -> Result<String, String> {
