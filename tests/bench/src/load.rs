@@ -9,7 +9,7 @@ use claw_secrets::signature;
 use futures::future::join_all;
 use hdrhistogram::Histogram;
 use http::header::CONTENT_TYPE;
-use reqwest::Client;
+use reqwest::{Client, Url};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Load {
     client: Client,
     receiver: Arc<Receiver>,
-    hooks: Arc<Vec<String>>,
+    hooks: Arc<Vec<Url>>,
     count: Arc<AtomicU64>,
 }
 
@@ -90,7 +90,7 @@ impl Load {
             ensure!(response.status().is_success(), "configure answered {}", response.status());
             let channel: Value = response.json().await?;
             let path = channel["webhook_path"].as_str().context("a channel without webhook_path")?;
-            hooks.push(format!("{}{path}", stack.gateway_url()));
+            hooks.push(format!("{}{path}", stack.gateway_url()).parse()?);
         }
         Ok(Self { client, receiver, hooks: Arc::new(hooks), count: Arc::default() })
     }
@@ -98,18 +98,8 @@ impl Load {
     async fn message(&self, hook: usize) -> Fate {
         let text = format!("message {}", self.count.fetch_add(1, Ordering::Relaxed));
         let arrived = self.receiver.expect(&text);
-        let body =
-            json!({"message_id": text, "sender": {"id": "ada", "name": "Ada"}, "text": text}).to_string();
-        let signature = signature::sign(CHANNEL_SECRET.as_bytes(), body.as_bytes());
-        let request = self
-            .client
-            .post(&self.hooks[hook % self.hooks.len()])
-            .header(signature::HEADER, signature)
-            .header(CONTENT_TYPE, "application/json")
-            .body(body);
         let began = Instant::now();
-        let Ok(response) = request.send().await else { return Fate::Refused };
-        if !response.status().is_success() || response.bytes().await.is_err() {
+        if !self.post(hook, &text).await {
             return Fate::Refused;
         }
         let arrived = tokio::time::timeout(PATIENCE, arrived).await;
@@ -117,6 +107,21 @@ impl Load {
             Ok(Ok(at)) => Fate::Delivered(at.duration_since(began)),
             _ => Fate::Lost,
         }
+    }
+
+    /// Sends a text by a channel; tells whether it was accepted.
+    pub(crate) async fn post(&self, hook: usize, text: &str) -> bool {
+        let body =
+            json!({"message_id": text, "sender": {"id": "ada", "name": "Ada"}, "text": text}).to_string();
+        let signature = signature::sign(CHANNEL_SECRET.as_bytes(), body.as_bytes());
+        let request = self
+            .client
+            .post(self.hooks[hook % self.hooks.len()].clone())
+            .header(signature::HEADER, signature)
+            .header(CONTENT_TYPE, "application/json")
+            .body(body);
+        let Ok(response) = request.send().await else { return false };
+        response.status().is_success() && response.bytes().await.is_ok()
     }
 
     /// Each client waits for its message's arrival before it sends the next.
@@ -141,15 +146,31 @@ impl Load {
 
     /// A message every 1/`rate` seconds, whatever became of those before.
     pub(crate) async fn fixed_rate(&self, rate: u32, time: Duration) -> Outcome {
+        let over = tokio::time::sleep(time);
+        self.fixed_rate_until(rate, 0, over).await
+    }
+
+    /// The same until `over`, by the channels from `first` on.
+    pub(crate) async fn fixed_rate_until(
+        &self,
+        rate: u32,
+        first: usize,
+        over: impl Future<Output = ()>,
+    ) -> Outcome {
         let began = Instant::now();
         let badly_signed = self.receiver.badly_signed();
         let (sender, results) = mpsc::unbounded_channel();
         let mut tick = tokio::time::interval(Duration::from_secs(1) / rate);
         tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        let mut hook = 0;
-        while began.elapsed() < time {
-            tick.tick().await;
-            hook += 1;
+        let mut hooks = (first..self.hooks.len()).cycle();
+        let mut over = std::pin::pin!(over);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut over => break,
+                _ = tick.tick() => {}
+            }
+            let Some(hook) = hooks.next() else { break };
             let (this, sender) = (self.clone(), sender.clone());
             #[expect(clippy::disallowed_methods, reason = "its result is awaited")]
             tokio::spawn(async move {

@@ -3,10 +3,13 @@
 //!
 //! - **Closed loop**: each client sends a message, waits until the backend has it, and sends the next one.
 //! - **Fixed rate**: messages are sent on time, whatever happens to the earlier ones.
+//! - **Backlog** (`--backlog`): the backend is away while that many messages are accepted; then they drain in order
+//!   while others write in other conversations.
 //!
 //! Times are taken from just before a message is sent to when its webhook arrives, so they include the load
 //! generator's own part and the commit. What is printed can be pasted into docs/benchmarks.md.
 
+mod backlog;
 mod load;
 mod machine;
 mod receiver;
@@ -39,7 +42,13 @@ struct Args {
     /// Connections of each role to the database
     #[arg(long, default_value_t = 8)]
     connections: u32,
+    /// Messages that wait when the backend comes back; 0 leaves this measurement out
+    #[arg(long, default_value_t = 0)]
+    backlog: u64,
 }
+
+/// Conversations that have a backlog; the other channels' have none.
+const WITH_BACKLOG: usize = 192;
 
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "the report")]
@@ -57,17 +66,46 @@ async fn main() -> anyhow::Result<()> {
     let load = Load::prepare(&stack, Arc::clone(&receiver), args.clients.max(256)).await?;
     let (warm_up, time) = (Duration::from_secs(args.warm_up), Duration::from_secs(args.seconds));
     load.closed_loop(args.clients, warm_up).await;
-    let before = Usage::of(&stack.processes());
+    let (before, database_before) = (Usage::of(&stack.processes()), stack.database_work().await?);
     let closed = load.closed_loop(args.clients, time).await;
     let used = Usage::of(&stack.processes()).since(&before);
     report(&format!("closed loop, {} clients, {time:?}", args.clients), &closed);
     println!("  CPU a message: {}", used.per_message(closed.delivered));
+    report_database(database_before, stack.database_work().await?, closed.delivered);
 
     load.fixed_rate(args.rate, warm_up).await;
     let fixed = load.fixed_rate(args.rate, time).await;
     report(&format!("fixed rate {}/s, {time:?}", args.rate), &fixed);
     println!("RSS after load: {}", stack.memory());
+    if args.backlog > 0 {
+        let drain = backlog::run(&load, &receiver, args.backlog, WITH_BACKLOG).await?;
+        report_backlog(&drain, closed.rate(closed.delivered));
+    }
     stack.stop().await
+}
+
+#[expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "the report")]
+fn report_database(before: (i64, i64), after: (i64, i64), messages: u64) {
+    let each = |before: i64, after: i64| (after - before) as f64 / messages.max(1) as f64;
+    println!(
+        "  Postgres a message: {:.3} transactions, {:.0} bytes of write-ahead log",
+        each(before.0, after.0),
+        each(before.1, after.1)
+    );
+}
+
+#[expect(clippy::print_stdout, reason = "the report")]
+fn report_backlog(drain: &backlog::Drain, normal: f64) {
+    println!(
+        "backlog of {}: the first after {:.1?}, then {:.0}/s ({:.0} % of the closed loop), out of order {}, again {}",
+        drain.count,
+        drain.until_first,
+        drain.rate(),
+        100.0 * drain.rate() / normal,
+        drain.backlog.out_of_order,
+        drain.backlog.again,
+    );
+    report("meanwhile, in other conversations", &drain.newcomers);
 }
 
 #[expect(clippy::print_stdout, reason = "the report")]

@@ -1,8 +1,9 @@
-//! The backend of the benchmark: checks each signature and tells who waits.
+//! The backend of the benchmark: checks each signature, tells who waits, and keeps account of a backlog.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -11,8 +12,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use claw_secrets::signature;
+use serde::Deserialize;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 /// The webhook secret of the benchmark.
@@ -28,6 +30,45 @@ pub(crate) struct Receiver {
 struct Shared {
     waiting: Mutex<HashMap<String, oneshot::Sender<Instant>>>,
     badly_signed: AtomicU64,
+    away: AtomicBool,
+    backlog: Mutex<Backlog>,
+    /// How many of the backlog came.
+    drained: watch::Sender<u64>,
+}
+
+/// What came of a backlog.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Backlog {
+    /// The number expected next in each conversation.
+    next: HashMap<String, u64>,
+    /// When its first and its last one came.
+    pub(crate) span: Option<(Instant, Instant)>,
+    /// Messages that came before one of their conversation that is older.
+    pub(crate) out_of_order: u64,
+    /// Messages that came again.
+    pub(crate) again: u64,
+}
+
+/// All of the body that is looked at.
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    text: Cow<'a, str>,
+}
+
+impl Backlog {
+    /// Message `number` of a conversation came; tells whether it is new.
+    fn came(&mut self, conversation: &str, number: u64, at: Instant) -> bool {
+        let next = self.next.entry(conversation.to_owned()).or_default();
+        if number < *next {
+            self.again += 1;
+            return false;
+        }
+        self.out_of_order += u64::from(number > *next);
+        *next = number + 1;
+        self.span = Some((self.span.map_or(at, |(first, _)| first), at));
+        true
+    }
 }
 
 impl Receiver {
@@ -55,20 +96,53 @@ impl Receiver {
     pub(crate) fn badly_signed(&self) -> u64 {
         self.shared.badly_signed.load(Ordering::Relaxed)
     }
+
+    /// Answers 503 from now on, or takes messages again.
+    pub(crate) fn be_away(&self, away: bool) {
+        self.shared.away.store(away, Ordering::Relaxed);
+    }
+
+    /// Returns when `count` messages of the backlog have come, with what became of it.
+    pub(crate) async fn drained(&self, count: u64) -> Backlog {
+        let mut drained = self.shared.drained.subscribe();
+        // The sender lives as long as we do.
+        let _came = drained.wait_for(|so_far| *so_far >= count).await;
+        self.shared.backlog.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many of the backlog have come.
+    pub(crate) fn so_far(&self) -> u64 {
+        *self.shared.drained.borrow()
+    }
+}
+
+/// The text of message `number` in a conversation of the backlog.
+pub(crate) fn of_backlog(conversation: usize, number: u64) -> String {
+    format!("backlog {conversation} {number}")
 }
 
 async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let arrived = Instant::now();
+    if shared.away.load(Ordering::Relaxed) {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
     let given = headers.get(signature::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !signature::verify(SECRET.as_bytes(), &body, given) {
         shared.badly_signed.fetch_add(1, Ordering::Relaxed);
         return StatusCode::UNAUTHORIZED;
     }
-    let Ok(message) = serde_json::from_slice::<serde_json::Value>(&body) else {
+    let Ok(Message { text }) = serde_json::from_slice::<Message<'_>>(&body) else {
         return StatusCode::BAD_REQUEST;
     };
-    let text = message["text"].as_str().unwrap_or_default();
-    if let Some(sender) = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(text) {
+    if let Some((conversation, number)) = text.strip_prefix("backlog ").and_then(|rest| rest.split_once(' ')) {
+        let Ok(number) = number.parse() else { return StatusCode::BAD_REQUEST };
+        let mut backlog = shared.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        if backlog.came(conversation, number, arrived) {
+            shared.drained.send_modify(|so_far| *so_far += 1);
+        }
+        return StatusCode::OK;
+    }
+    if let Some(sender) = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&*text) {
         // The client has given up.
         let _gone = sender.send(arrived);
     }

@@ -141,6 +141,19 @@ impl Stack {
         ))
     }
 
+    /// Transactions and bytes of write-ahead log so far, of the whole server.
+    pub(crate) async fn database_work(&self) -> anyhow::Result<(i64, i64)> {
+        let mut database = PgConnection::connect(self.servers.postgres().url()).await?;
+        // Backends report what they did about once a second.
+        let row = sqlx::query(
+            "select (select xact_commit + xact_rollback from pg_stat_database where datname = current_database())::bigint,
+                    (select wal_bytes from pg_stat_wal)::bigint",
+        )
+        .fetch_one(&mut database)
+        .await?;
+        Ok((row.get(0), row.get(1)))
+    }
+
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         for (_, child) in &mut self.roles {
             child.kill().await?;
