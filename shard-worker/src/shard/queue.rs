@@ -5,9 +5,14 @@
 //!
 //! - **Normal**: what NATS brings is queued. A pass over the database every second finds what a lost publish left
 //!   behind; it looks only past the `floor`, the place up to which everything is known to be accounted for.
-//! - **Catching up** (after a claim, after a gap in a publisher's numbers, when the window was full): what NATS
-//!   brings is left to the sweep, which reads the shard in order. Otherwise a new message could overtake an older
-//!   one of its conversation that is only in the database.
+//! - **Catching up** (after a claim, after a gap in a publisher's numbers, when the window was full): the sweep reads
+//!   the shard in order. What NATS brings is not queued itself, or it could overtake an older message of its
+//!   conversation that is only in the database.
+//!
+//! A backlog must not delay the conversations that have no part in it. While catching up, and with a full window, a
+//! message of a conversation in which nothing was pending gets a lane in a small reserve all the same, and one whose
+//! conversation has a lane goes with that. Both are read from the database, from the conversation's beginning: what was
+//! accepted in the same statement as a message, or by another gateway at that moment, it does not know to be ahead.
 //!
 //! A message says which ones of its conversation were pending before it. One that is not known was published by somebody
 //! else and is late or lost: that conversation alone is read from the database.
@@ -18,14 +23,25 @@
 //! Must hold: a pending message of the shard is in a lane, or its lane says that there is more in the database past
 //! a place before it, or it lies past the floor. Whatever is dropped here is still in the database.
 
+mod lane;
+mod recent;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use claw_types::{ChannelId, Direction, MessageId, Work};
+use claw_types::{MessageId, Work};
 use tokio::time::Instant;
+
+use self::lane::Lane;
+pub use self::lane::{LaneKey, Next};
+use self::recent::Recent;
 
 /// Messages in memory for one shard; past it, the sweep waits.
 const SHARD_WINDOW: usize = 2_000;
+/// Lanes beside the window, for conversations that have no part in a backlog; past it they wait for the sweep, too.
+const RESERVE: usize = 250;
+/// What a lane reads at least, also when the window is full: a lane without messages can't go on.
+const LEAST_LOAD: usize = 4;
 /// Messages in memory for one conversation; past it, the lane reads on from the database.
 const LANE_WINDOW: usize = 32;
 /// Transactions are shorter than this (statements time out at 10 s): what was given a place longer ago than this and
@@ -33,71 +49,13 @@ const LANE_WINDOW: usize = 32;
 const SETTLED_AFTER: Duration = Duration::from_secs(30);
 /// How often a pass begins at the very beginning: what somebody set back to pending by hand is found.
 const LOOK_AT_ALL: Duration = Duration::from_secs(60);
-/// Done messages are remembered at least this long, and a publish is never later.
-const REMEMBER: Duration = Duration::from_secs(60);
-
-/// A conversation's key within the shard.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct LaneKey {
-    /// The channel.
-    pub channel: ChannelId,
-    /// Which way.
-    pub direction: Direction,
-    /// The conversation.
-    pub conversation: String,
-}
-
-impl LaneKey {
-    /// The lane that a message belongs to.
-    pub fn of(work: &Work) -> Self {
-        Self { channel: work.channel_id, direction: work.direction, conversation: work.conversation.clone() }
-    }
-}
-
-/// What a lane's runner is to do next.
-#[derive(Debug)]
-pub enum Next {
-    /// Attempt this message.
-    Attempt(Box<Work>),
-    /// Nothing until then.
-    WaitUntil(Instant),
-    /// Read the lane's messages past this place from the database, at most this many, and call
-    /// [`ShardQueue::loaded`].
-    Load {
-        /// The place.
-        after: i64,
-        /// How many at most.
-        limit: usize,
-    },
-    /// The lane is empty and gone: end.
-    Finished,
-}
-
-#[derive(Debug, Default)]
-struct Lane {
-    works: VecDeque<Work>,
-    not_before: Option<Instant>,
-    /// Pending messages past this place are only in the database.
-    more_after: Option<i64>,
-    /// The same of those that were left to the database since the last load began.
-    left_since_load: Option<i64>,
-    /// The place of the last message that was taken into memory.
-    last_seq: i64,
-}
-
-impl Lane {
-    /// The database keeps what is past this place, also what arrives late: the lane's next load begins there.
-    fn leave(&mut self, before: i64) {
-        let more_after = self.more_after.unwrap_or(self.last_seq);
-        self.more_after = Some(more_after.min(before));
-        self.left_since_load = Some(self.left_since_load.map_or(before, |left| left.min(before)));
-    }
-}
 
 /// The window on one shard.
 #[derive(Debug)]
 pub struct ShardQueue {
     lanes: HashMap<LaneKey, Lane>,
+    /// How many of the lanes are in the reserve.
+    beside: usize,
     known: HashSet<MessageId>,
     done: Recent,
     catching_up: bool,
@@ -107,33 +65,6 @@ pub struct ShardQueue {
     pass: Option<i64>,
     completed: VecDeque<(Instant, i64)>,
     pass_began: Option<(Instant, i64)>,
-}
-
-/// Remembers ids, each with the retries it had, for [`REMEMBER`] to twice that.
-#[derive(Debug, Default)]
-struct Recent {
-    young: HashMap<MessageId, u32>,
-    old: HashMap<MessageId, u32>,
-    turned: Option<Instant>,
-}
-
-impl Recent {
-    fn insert(&mut self, work: &Work, now: Instant) {
-        if self.turned.is_none_or(|turned| now.duration_since(turned) >= REMEMBER) {
-            self.old = std::mem::take(&mut self.young);
-            self.turned = Some(now);
-        }
-        self.young.insert(work.id, work.retries);
-    }
-
-    fn has(&self, id: MessageId) -> bool {
-        [&self.young, &self.old].iter().any(|done| done.contains_key(&id))
-    }
-
-    /// Whether it is done, unless it was set back to work since.
-    fn contains(&self, work: &Work) -> bool {
-        [&self.young, &self.old].iter().any(|done| done.get(&work.id).is_some_and(|n| *n >= work.retries))
-    }
 }
 
 impl Default for ShardQueue {
@@ -147,6 +78,7 @@ impl ShardQueue {
     pub fn new() -> Self {
         Self {
             lanes: HashMap::new(),
+            beside: 0,
             known: HashSet::new(),
             done: Recent::default(),
             catching_up: true,
@@ -164,11 +96,31 @@ impl ShardQueue {
         if self.is_known(&work) {
             return None;
         }
-        if self.catching_up || self.known.len() >= SHARD_WINDOW {
+        if self.catching_up || self.held() >= SHARD_WINDOW {
+            return self.offer_beside(&work);
+        }
+        self.put(work, None)
+    }
+
+    /// A message that is not to wait for the backlog, unless its conversation is part of it.
+    fn offer_beside(&mut self, work: &Work) -> Option<LaneKey> {
+        let key = LaneKey::of(work);
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            lane.leave(0);
+            return None;
+        }
+        if self.beside >= RESERVE || !work.ahead.iter().all(|id| self.done.has(*id)) {
             self.leave_to_sweep();
             return None;
         }
-        self.put(work, None)
+        self.beside += 1;
+        self.lanes.insert(key.clone(), Lane::beside());
+        Some(key)
+    }
+
+    /// How much of the window is used: a lane counts before it has read its messages, too.
+    fn held(&self) -> usize {
+        self.known.len().max(self.lanes.len())
     }
 
     /// Something was published that did not arrive, or was not taken: the sweep has to find it.
@@ -184,7 +136,7 @@ impl ShardQueue {
 
     /// Whether the sweep may bring more.
     pub fn has_room(&self) -> bool {
-        self.known.len() < SHARD_WINDOW / 2
+        self.held() < SHARD_WINDOW / 2
     }
 
     /// Begins a page of the present pass, or a new pass. `high` is the highest place given before this page is read.
@@ -275,9 +227,12 @@ impl ShardQueue {
         }
         if let Some(after) = lane.more_after {
             lane.left_since_load = None;
-            return Next::Load { after, limit: LANE_WINDOW };
+            let limit = SHARD_WINDOW.saturating_sub(self.known.len()).clamp(LEAST_LOAD, LANE_WINDOW);
+            return Next::Load { after, limit };
         }
-        self.lanes.remove(key);
+        if self.lanes.remove(key).is_some_and(|lane| lane.beside) {
+            self.beside -= 1;
+        }
         Next::Finished
     }
 
@@ -311,6 +266,10 @@ impl ShardQueue {
     /// meanwhile: a destination that is away for a day must not fill the window.
     pub fn retry(&mut self, key: &LaneKey, work: Work, at: Instant) {
         let Some(lane) = self.lanes.get_mut(key) else { return };
+        if std::mem::take(&mut lane.beside) {
+            // The reserve is for those that are soon through.
+            self.beside -= 1;
+        }
         let mut more_after = lane.more_after;
         for later in lane.works.drain(..).skip(1) {
             self.known.remove(&later.id);

@@ -1,4 +1,4 @@
-use claw_types::ShardId;
+use claw_types::{ChannelId, Direction, ShardId};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -132,7 +132,7 @@ async fn after_a_gap_the_sweep_keeps_the_order() {
     let now = Instant::now();
     let mut queue = settled(now);
     queue.leave_to_sweep();
-    assert!(queue.offer(work(2, "a")).is_none(), "1 was lost; 2 must not overtake it");
+    assert!(queue.offer(behind(2, "a", &[1])).is_none(), "1 was lost; 2 must not overtake it");
     assert!(queue.wants_sweep());
     queue.begin_page(2, now);
     let lanes = queue.end_page(due(vec![work(1, "a"), work(2, "a")]), false, now);
@@ -145,7 +145,7 @@ async fn what_is_left_during_a_page_needs_another_one() {
     let now = Instant::now();
     let mut queue = ShardQueue::new();
     queue.begin_page(0, now);
-    queue.offer(work(5, "a"));
+    queue.offer(behind(5, "a", &[4]));
     queue.end_page(Vec::new(), false, now);
     assert!(queue.wants_sweep(), "the page was read before message 5 was committed");
     queue.begin_page(5, now);
@@ -290,21 +290,74 @@ async fn what_is_left_during_a_load_is_loaded_next() {
     assert!(matches!(queue.next(&lane, now), Next::Load { after: 2, .. }));
 }
 
+/// A queue whose window is full of conversations with one message each, numbered from 1.
+fn full(now: Instant) -> ShardQueue {
+    let mut queue = settled(now);
+    for seq in 1..=i64::try_from(SHARD_WINDOW).unwrap() {
+        assert!(queue.offer(work(seq, &seq.to_string())).is_some());
+    }
+    queue
+}
+
 #[tokio::test]
 async fn a_full_window_leaves_the_rest_to_the_sweep() {
     let now = Instant::now();
-    let mut queue = settled(now);
-    for seq in 0..=i64::try_from(SHARD_WINDOW).unwrap() {
-        queue.offer(work(seq, &seq.to_string()));
-    }
+    let mut queue = full(now);
+    assert!(queue.offer(behind(5_000, "a", &[4_000])).is_none());
     assert_eq!(queue.known.len(), SHARD_WINDOW);
     assert!(!queue.wants_sweep(), "no room yet");
-    for seq in 0..1_100 {
+    for seq in 1..1_100 {
         let lane = LaneKey::of(&work(seq, &seq.to_string()));
         queue.finished(&lane, now);
         assert!(matches!(queue.next(&lane, now), Next::Finished));
     }
     assert!(queue.wants_sweep());
+}
+
+#[tokio::test]
+async fn a_backlog_does_not_delay_a_conversation_that_has_no_part_in_it() {
+    let now = Instant::now();
+    for mut queue in [full(now), ShardQueue::new()] {
+        let lane = queue.offer(work(6_002, "a")).expect("a runner at once");
+        assert!(matches!(queue.next(&lane, now), Next::Load { after: 0, .. }));
+        queue.offer(behind(6_003, "a", &[6_002]));
+        // 6,001 was accepted in the same statement as 6,002, so that one does not know of it.
+        assert_eq!(work_off(&mut queue, &lane, vec![6_001, 6_002, 6_003], now), [6_001, 6_002, 6_003]);
+        assert!(queue.offer(work(6_002, "a")).is_none(), "done, and remembered");
+        assert!(queue.offer(behind(6_004, "a", &[6_003])).is_some(), "what was ahead of it is done");
+        assert!(
+            queue.offer(behind(7_001, "b", &[5_000])).is_none(),
+            "its conversation is part of the backlog"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_the_sweep_brings_to_a_lane_beside_it_does_not_change_the_order() {
+    let now = Instant::now();
+    let mut queue = ShardQueue::new();
+    queue.begin_page(9, now);
+    let lane = queue.offer(work(6, "a")).unwrap();
+    assert!(matches!(queue.next(&lane, now), Next::Load { after: 0, .. }));
+    assert!(queue.end_page(due(vec![work(5, "a"), work(6, "a")]), false, now).is_empty());
+    queue.loaded(&lane, vec![work(5, "a"), work(6, "a")], false);
+    assert_eq!(work_off(&mut queue, &lane, vec![5, 6], now), [5, 6]);
+}
+
+#[tokio::test]
+async fn the_reserve_beside_a_backlog_is_bounded_and_comes_free() {
+    let now = Instant::now();
+    let mut queue = ShardQueue::new();
+    let lanes = (1..=1_000).filter_map(|seq| queue.offer(work(seq, &seq.to_string())));
+    let lanes: Vec<_> = lanes.collect();
+    assert_eq!(lanes.len(), RESERVE);
+    queue.loaded(&lanes[0], vec![work(1, "1")], false);
+    queue.retry(&lanes[0], Work { attempts: 1, ..work(1, "1") }, now + Duration::from_secs(60));
+    assert!(queue.offer(work(2_001, "a")).is_some(), "one that fails leaves it");
+    assert!(queue.offer(work(2_002, "b")).is_none());
+    queue.loaded(&lanes[1], Vec::new(), false);
+    assert!(matches!(queue.next(&lanes[1], now), Next::Finished));
+    assert!(queue.offer(work(2_002, "b")).is_some());
 }
 
 #[tokio::test]

@@ -1,0 +1,72 @@
+//! One conversation within a shard's window.
+
+use std::collections::VecDeque;
+
+use claw_types::{ChannelId, Direction, Work};
+use tokio::time::Instant;
+
+/// A conversation's key within the shard.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LaneKey {
+    /// The channel.
+    pub channel: ChannelId,
+    /// Which way.
+    pub direction: Direction,
+    /// The conversation.
+    pub conversation: String,
+}
+
+impl LaneKey {
+    /// The lane that a message belongs to.
+    pub fn of(work: &Work) -> Self {
+        Self { channel: work.channel_id, direction: work.direction, conversation: work.conversation.clone() }
+    }
+}
+
+/// What a lane's runner is to do next.
+#[derive(Debug)]
+pub enum Next {
+    /// Attempt this message.
+    Attempt(Box<Work>),
+    /// Nothing until then.
+    WaitUntil(Instant),
+    /// Read the lane's messages past this place from the database, at most this many, and call
+    /// [`ShardQueue::loaded`](super::ShardQueue::loaded).
+    Load {
+        /// The place.
+        after: i64,
+        /// How many at most.
+        limit: usize,
+    },
+    /// The lane is empty and gone: end.
+    Finished,
+}
+
+/// One conversation's messages, as far as they are in memory.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    pub(super) works: VecDeque<Work>,
+    pub(super) not_before: Option<Instant>,
+    /// Pending messages past this place are only in the database.
+    pub(super) more_after: Option<i64>,
+    /// The same of those that were left to the database since the last load began.
+    pub(super) left_since_load: Option<i64>,
+    /// The place of the last message that was taken into memory.
+    pub(super) last_seq: i64,
+    /// It is in the reserve, not in the window.
+    pub(super) beside: bool,
+}
+
+impl Lane {
+    /// One in the reserve, which reads its conversation from the beginning.
+    pub(super) fn beside() -> Self {
+        Self { more_after: Some(0), beside: true, ..Self::default() }
+    }
+
+    /// The database keeps what is past this place, also what arrives late: the lane's next load begins there.
+    pub(super) fn leave(&mut self, before: i64) {
+        let more_after = self.more_after.unwrap_or(self.last_seq);
+        self.more_after = Some(more_after.min(before));
+        self.left_since_load = Some(self.left_since_load.map_or(before, |left| left.min(before)));
+    }
+}
