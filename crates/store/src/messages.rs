@@ -10,6 +10,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use crate::backlog::{Look, Whose};
 use crate::error::reason;
 use crate::events::TELL_ACCEPTED;
 use crate::{Error, Result, Store, Tenant};
@@ -361,21 +362,12 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn messages_pending(&self, after: &[(ShardId, i64)], limit: i64) -> Result<Vec<(Work, f64)>> {
-        let sql = format!(
-            "select {WORK}, extract(epoch from m.due_at - now())::float8 as due_in
-             from unnest($1::int[], $2::bigint[]) as a (shard, seq)
-             cross join lateral (
-                 select * from messages m
-                 where m.shard = a.shard and m.finished_at is null and m.seq > a.seq
-                 order by m.seq limit $3) m"
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(after.iter().map(|(shard, _)| shard.as_i32()).collect::<Vec<_>>())
-            .bind(after.iter().map(|(_, seq)| *seq).collect::<Vec<_>>())
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(|row| Ok((work(row)?, row.try_get("due_in")?))).collect()
+        let all = |(shard, after): &(ShardId, i64)| Look {
+            shard: *shard,
+            after: *after,
+            whose: Whose::AllBut(Vec::new()),
+        };
+        self.messages_pending_pages(&after.iter().map(all).collect::<Vec<_>>(), limit).await
     }
 
     /// The pending messages of one conversation past a place, in order.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use claw_bus::Numbered;
-use claw_store::{Claimed, Peer, Result, Settlement};
+use claw_store::{Claimed, Look, Peer, Result, Settlement};
 use claw_types::{ShardId, Work};
 use futures::stream::BoxStream;
 
@@ -48,12 +48,11 @@ pub trait Log: Send + Sync {
     /// When the database fails, as with the other calls.
     async fn high_water(&self) -> Result<i64>;
 
-    /// The pending messages of each shard behind a place, in order, at most `limit` of each, with the seconds until each
-    /// is due.
+    /// The pending messages of each page, in order, at most `limit` of each, with the seconds until each is due.
     ///
     /// # Errors
     /// When the database fails.
-    async fn pending(&self, after: &[(ShardId, i64)], limit: usize) -> Result<Vec<(Work, f64)>>;
+    async fn pending(&self, looks: &[Look], limit: usize) -> Result<Vec<(Work, f64)>>;
 
     /// The pending messages of one conversation behind a place, in order.
     ///

@@ -14,30 +14,37 @@
 //! conversation has a lane goes with that. Both are read from the database, from the conversation's beginning: what was
 //! accepted in the same statement as a message, or by another gateway at that moment, it does not know to be ahead.
 //!
+//! One tenant has no more than a share of the window; what else it has waits in the database and is read by itself
+//! (`tenants`). Conversations that wait for another attempt don't count, up to a bound.
+//!
 //! A message says which ones of its conversation were pending before it. One that is not known was published by somebody
 //! else and is late or lost: that conversation alone is read from the database.
 //!
 //! A message that had ended may be set back to work. It comes with a new place, past the floor, and with a higher
 //! count of retries; by that it is told from a late word of the time before.
 //!
-//! Must hold: a pending message of the shard is in a lane, or its lane says that there is more in the database past
-//! a place before it, or it lies past the floor. Whatever is dropped here is still in the database.
+//! Must hold: a pending message of the shard is in a lane, or its lane or its tenant says that there is more in the
+//! database past a place before it, or it lies past the floor. Whatever is dropped here is still in the database.
 
 mod lane;
 mod recent;
+mod tenants;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use claw_types::{MessageId, Work};
+use claw_types::{MessageId, UserId, Work};
 use tokio::time::Instant;
 
 use self::lane::Lane;
 pub use self::lane::{LaneKey, Next};
 use self::recent::Recent;
+use self::tenants::Tenants;
 
 /// Messages in memory for one shard; past it, the sweep waits.
 const SHARD_WINDOW: usize = 2_000;
+/// Lanes that wait for another attempt and don't count for the window. They have one message each.
+const WAITING: usize = 2_000;
 /// Lanes beside the window, for conversations that have no part in a backlog; past it they wait for the sweep, too.
 const RESERVE: usize = 250;
 /// What a lane reads at least, also when the window is full: a lane without messages can't go on.
@@ -56,6 +63,9 @@ pub struct ShardQueue {
     lanes: HashMap<LaneKey, Lane>,
     /// How many of the lanes are in the reserve.
     beside: usize,
+    /// How many of the lanes wait for another attempt.
+    waiting: usize,
+    tenants: Tenants,
     known: HashSet<MessageId>,
     done: Recent,
     catching_up: bool,
@@ -79,6 +89,8 @@ impl ShardQueue {
         Self {
             lanes: HashMap::new(),
             beside: 0,
+            waiting: 0,
+            tenants: Tenants::default(),
             known: HashSet::new(),
             done: Recent::default(),
             catching_up: true,
@@ -96,7 +108,7 @@ impl ShardQueue {
         if self.is_known(&work) {
             return None;
         }
-        if self.catching_up || self.held() >= SHARD_WINDOW {
+        if self.catching_up || self.held() >= SHARD_WINDOW || self.tenants.is_closed(&work.user_id) {
             return self.offer_beside(&work);
         }
         self.put(work, None)
@@ -109,18 +121,32 @@ impl ShardQueue {
             lane.leave(0);
             return None;
         }
-        if self.beside >= RESERVE || !work.ahead.iter().all(|id| self.done.has(*id)) {
-            self.leave_to_sweep();
+        let reserve = self.beside < RESERVE && self.tenants.has_reserve(&work.user_id);
+        if !reserve || !work.ahead.iter().all(|id| self.done.has(*id)) {
+            self.leave(work);
             return None;
         }
         self.beside += 1;
-        self.lanes.insert(key.clone(), Lane::beside());
+        let held = self.tenants.of(&work.user_id);
+        held.lanes += 1;
+        held.beside += 1;
+        self.lanes.insert(key.clone(), Lane::beside(work.user_id.clone()));
         Some(key)
+    }
+
+    /// Leaves a message without a lane to its tenant's turn or, when it is not the tenant's doing, to the sweep.
+    fn leave(&mut self, work: &Work) {
+        let user = &work.user_id;
+        if self.tenants.is_behind(user) || (!self.catching_up && self.tenants.is_closed(user)) {
+            self.tenants.leave(user, work.seq, self.floor);
+        } else {
+            self.leave_to_sweep();
+        }
     }
 
     /// How much of the window is used: a lane counts before it has read its messages, too.
     fn held(&self) -> usize {
-        self.known.len().max(self.lanes.len())
+        self.known.len().max(self.lanes.len()) - self.waiting.min(WAITING)
     }
 
     /// Something was published that did not arrive, or was not taken: the sweep has to find it.
@@ -131,7 +157,48 @@ impl ShardQueue {
 
     /// Whether this shard waits for a sweep and has room for what it finds.
     pub fn wants_sweep(&self) -> bool {
+        self.wants_pass() || (self.has_room() && self.tenants.wanting().next().is_some())
+    }
+
+    /// Whether the whole shard is to be read.
+    pub fn wants_pass(&self) -> bool {
         (self.catching_up || self.pass.is_some()) && self.has_room()
+    }
+
+    /// The tenants that a sweep of the shard passes over, because they are read by themselves.
+    pub fn passed_over(&self) -> Vec<UserId> {
+        self.tenants.behind()
+    }
+
+    /// The tenants to read a page of.
+    pub fn tenants_wanting(&self) -> Vec<UserId> {
+        if self.has_room() { self.tenants.wanting().cloned().collect() } else { Vec::new() }
+    }
+
+    /// Begins a page of one tenant's messages: the place to read from.
+    pub fn begin_tenant(&mut self, user: &UserId) -> Option<i64> {
+        self.tenants.begin(user)
+    }
+
+    /// As [`Self::end_page`], of one tenant.
+    pub fn end_tenant(
+        &mut self,
+        user: &UserId,
+        works: Vec<(Work, Duration)>,
+        full: bool,
+        now: Instant,
+    ) -> Vec<LaneKey> {
+        if self.tenants.end(user, works.last().map(|(work, _)| work.seq), full) {
+            // Passes went over it meanwhile, and the floor may have risen over what of it was committed late.
+            self.looked_at_all = None;
+        }
+        let mut start = Vec::new();
+        for (work, due_in) in works {
+            if !self.is_known(&work) {
+                start.extend(self.put(work, not_before(due_in, now)));
+            }
+        }
+        start
     }
 
     /// Whether the sweep may bring more.
@@ -162,9 +229,14 @@ impl ShardQueue {
         let last = works.last().map(|(work, _)| work.seq);
         let mut start = Vec::new();
         for (work, due_in) in works {
-            if !self.is_known(&work) {
-                start.extend(self.put(work, (!due_in.is_zero()).then(|| now + due_in)));
+            if self.is_known(&work) {
+                continue;
             }
+            if self.tenants.is_closed(&work.user_id) && !self.lanes.contains_key(&LaneKey::of(&work)) {
+                self.tenants.leave(&work.user_id, work.seq, self.floor);
+                continue;
+            }
+            start.extend(self.put(work, not_before(due_in, now)));
         }
         if full {
             self.pass = last.or(self.pass);
@@ -195,20 +267,27 @@ impl ShardQueue {
     fn put(&mut self, work: Work, not_before: Option<Instant>) -> Option<LaneKey> {
         let key = LaneKey::of(&work);
         let missed = work.ahead.iter().any(|id| !self.known.contains(id) && !self.done.has(*id));
-        let (lane, new) = match self.lanes.get_mut(&key) {
-            Some(lane) => (lane, false),
-            None => (self.lanes.entry(key.clone()).or_default(), true),
-        };
-        if missed || lane.more_after.is_some() || lane.works.len() >= LANE_WINDOW {
+        let no_room = self.tenants.room(&work.user_id) == 0;
+        let held = self.tenants.of(&work.user_id);
+        let new = !self.lanes.contains_key(&key);
+        held.lanes += usize::from(new);
+        let lane = self.lanes.entry(key.clone()).or_insert_with(|| Lane::new(work.user_id.clone()));
+        let full = lane.works.len() >= LANE_WINDOW || (no_room && !new);
+        if missed || lane.more_after.is_some() || full {
             // Where the missed one lies is not known.
             lane.leave(if missed { 0 } else { work.seq - 1 });
             return new.then_some(key);
         }
         if lane.works.is_empty() {
             lane.not_before = not_before;
+            if not_before.is_some() && !std::mem::replace(&mut lane.waiting, true) {
+                self.waiting += 1;
+                held.waiting += 1;
+            }
         }
         lane.last_seq = lane.last_seq.max(work.seq);
         self.known.insert(work.id);
+        held.messages += 1;
         // A publish may arrive behind a later one of the same conversation.
         let at = lane.works.iter().rposition(|before| before.seq < work.seq || before.attempts > 0);
         let in_flight = usize::from(!new && !lane.works.is_empty());
@@ -220,18 +299,27 @@ impl ShardQueue {
     pub fn next(&mut self, key: &LaneKey, now: Instant) -> Next {
         let Some(lane) = self.lanes.get_mut(key) else { return Next::Finished };
         if let Some(work) = lane.works.front() {
-            return match lane.not_before {
-                Some(at) if at > now => Next::WaitUntil(at),
-                _ => Next::Attempt(Box::new(work.clone())),
-            };
+            if let Some(at) = lane.not_before.filter(|at| *at > now) {
+                return Next::WaitUntil(at);
+            }
+            let work = Box::new(work.clone());
+            if std::mem::take(&mut lane.waiting) {
+                self.waiting -= 1;
+                self.tenants.of(&lane.user).waiting -= 1;
+            }
+            return Next::Attempt(work);
         }
         if let Some(after) = lane.more_after {
             lane.left_since_load = None;
-            let limit = SHARD_WINDOW.saturating_sub(self.known.len()).clamp(LEAST_LOAD, LANE_WINDOW);
-            return Next::Load { after, limit };
+            let room = self.tenants.room(&lane.user).min(SHARD_WINDOW.saturating_sub(self.held()));
+            return Next::Load { after, limit: room.clamp(LEAST_LOAD, LANE_WINDOW) };
         }
-        if self.lanes.remove(key).is_some_and(|lane| lane.beside) {
-            self.beside -= 1;
+        if let Some(lane) = self.lanes.remove(key) {
+            if lane.beside {
+                self.beside -= 1;
+                self.tenants.of(&lane.user).beside -= 1;
+            }
+            self.tenants.forget_lane(&lane.user);
         }
         Next::Finished
     }
@@ -244,6 +332,7 @@ impl ShardQueue {
             lane.last_seq = lane.last_seq.max(work.seq);
             if !self.done.contains(&work) && self.known.insert(work.id) {
                 lane.works.push_back(work);
+                self.tenants.of(&lane.user).messages += 1;
             }
         }
         lane.not_before = None;
@@ -257,6 +346,7 @@ impl ShardQueue {
         let Some(lane) = self.lanes.get_mut(key) else { return };
         if let Some(work) = lane.works.pop_front() {
             self.known.remove(&work.id);
+            self.tenants.of(&lane.user).messages -= 1;
             self.done.insert(&work, now);
         }
         lane.not_before = None;
@@ -266,13 +356,20 @@ impl ShardQueue {
     /// meanwhile: a destination that is away for a day must not fill the window.
     pub fn retry(&mut self, key: &LaneKey, work: Work, at: Instant) {
         let Some(lane) = self.lanes.get_mut(key) else { return };
+        let held = self.tenants.of(&lane.user);
         if std::mem::take(&mut lane.beside) {
             // The reserve is for those that are soon through.
             self.beside -= 1;
+            held.beside -= 1;
+        }
+        if !std::mem::replace(&mut lane.waiting, true) {
+            self.waiting += 1;
+            held.waiting += 1;
         }
         let mut more_after = lane.more_after;
         for later in lane.works.drain(..).skip(1) {
             self.known.remove(&later.id);
+            held.messages -= 1;
             // One that arrived late stands behind this one, but has a lower place.
             more_after = Some(more_after.map_or(later.seq - 1, |after| after.min(later.seq - 1)));
         }
@@ -286,6 +383,11 @@ impl ShardQueue {
     pub fn holds(&self, id: MessageId) -> bool {
         self.known.contains(&id)
     }
+}
+
+/// When a message is to be attempted that is due in this time, if not at once.
+fn not_before(due_in: Duration, now: Instant) -> Option<Instant> {
+    (!due_in.is_zero()).then(|| now + due_in)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The safety net: looks into the database for what was not handled, every second and whenever a shard asks for it.
 //!
 //! One query serves all shards. A shard that catches up is read page after page without a pause, as long as it has
-//! room in memory.
+//! room in memory. So is a tenant with more than its share of a shard's window, by itself.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use claw_store::chain;
-use claw_types::{ShardId, Work};
+use claw_store::{Look, Whose, chain};
+use claw_types::{UserId, Work};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::warn;
 
@@ -33,11 +33,11 @@ pub async fn run(pipeline: Arc<Pipeline>) {
             () = pipeline.sweep.notified() => false,
         };
         loop {
-            let shards = wanting(&pipeline, all);
-            if shards.is_empty() || soft.is_cancelled() {
+            let (shards, tenants) = (wanting(&pipeline, all), tenants_wanting(&pipeline));
+            if (shards.is_empty() && tenants.is_empty()) || soft.is_cancelled() {
                 break;
             }
-            if let Err(error) = sweep(&pipeline, &shards).await {
+            if let Err(error) = round(&pipeline, &shards, &tenants).await {
                 warn!("sweeping failed, trying again in a second: {}", chain(&error));
                 break;
             }
@@ -50,17 +50,59 @@ fn wanting(pipeline: &Pipeline, all: bool) -> Vec<Arc<Shard>> {
     let mut shards = pipeline.shards();
     shards.retain(|shard| {
         let queue = shard.queue();
-        !shard.stopping().is_cancelled() && (queue.wants_sweep() || (all && queue.has_room()))
+        !shard.stopping().is_cancelled() && (queue.wants_pass() || (all && queue.has_room()))
     });
     shards
+}
+
+fn tenants_wanting(pipeline: &Pipeline) -> Vec<(Arc<Shard>, UserId)> {
+    let mut wanting = Vec::new();
+    for shard in pipeline.shards() {
+        if !shard.stopping().is_cancelled() {
+            let tenants = shard.queue().tenants_wanting();
+            wanting.extend(tenants.into_iter().map(|user| (Arc::clone(&shard), user)));
+        }
+    }
+    wanting
+}
+
+/// A page of each of these.
+async fn round(
+    pipeline: &Arc<Pipeline>,
+    shards: &[Arc<Shard>],
+    tenants: &[(Arc<Shard>, UserId)],
+) -> claw_store::Result<()> {
+    if !shards.is_empty() {
+        sweep(pipeline, shards).await?;
+    }
+    for (shard, user) in tenants {
+        sweep_tenant(pipeline, shard, user).await?;
+    }
+    Ok(())
+}
+
+async fn sweep_tenant(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, user: &UserId) -> claw_store::Result<()> {
+    let Some(after) = shard.queue().begin_tenant(user) else { return Ok(()) };
+    let look = Look { shard: shard.id, after, whose: Whose::Only(user.clone()) };
+    let rows = pipeline.log.pending(&[look], PAGE).await?;
+    let full = rows.len() >= PAGE;
+    let start = shard.queue().end_tenant(user, due(rows), full, Instant::now());
+    for key in start {
+        lane::start(pipeline, shard, key);
+    }
+    Ok(())
 }
 
 async fn sweep(pipeline: &Arc<Pipeline>, shards: &[Arc<Shard>]) -> claw_store::Result<()> {
     let high = pipeline.log.high_water().await?;
     let now = Instant::now();
-    let after: Vec<(ShardId, i64)> =
-        shards.iter().map(|shard| (shard.id, shard.queue().begin_page(high, now))).collect();
-    let mut rows = pipeline.log.pending(&after, PAGE).await?;
+    let look = |shard: &Arc<Shard>| {
+        let mut queue = shard.queue();
+        let after = queue.begin_page(high, now);
+        Look { shard: shard.id, after, whose: Whose::AllBut(queue.passed_over()) }
+    };
+    let looks: Vec<Look> = shards.iter().map(look).collect();
+    let mut rows = pipeline.log.pending(&looks, PAGE).await?;
     // Stable: keeps each shard's rows in their order.
     rows.sort_by_key(|(work, _)| work.shard);
     for shard in shards {
@@ -73,10 +115,13 @@ async fn sweep(pipeline: &Arc<Pipeline>, shards: &[Arc<Shard>]) -> claw_store::R
 
 fn take(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, rows: Vec<(Work, f64)>) {
     let full = rows.len() >= PAGE;
-    let due = |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default();
-    let rows = rows.into_iter().map(|(work, seconds)| (work, due(seconds))).collect();
-    let start = shard.queue().end_page(rows, full, Instant::now());
+    let start = shard.queue().end_page(due(rows), full, Instant::now());
     for key in start {
         lane::start(pipeline, shard, key);
     }
+}
+
+fn due(rows: Vec<(Work, f64)>) -> Vec<(Work, Duration)> {
+    let due = |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default();
+    rows.into_iter().map(|(work, seconds)| (work, due(seconds))).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use claw_shard_worker::shard::queue::LaneKey;
-use claw_store::{Claimed, Error, Peer, Result, Settlement};
+use claw_store::{Claimed, Error, Look, Peer, Result, Settlement};
 use claw_types::placement::{LEASE_IDLE, LEASE_STALE, TAKEN_OVER_AFTER};
 use claw_types::{Epoch, MessageId, MessageState, ShardCount, ShardId, Work};
 
@@ -326,15 +326,16 @@ impl Database {
         self.messages.range(after + 1..).map(|(_, row)| row).filter(pending)
     }
 
-    /// `Store::messages_pending`
-    pub fn pending_of(&mut self, now: Time, after: &[(ShardId, i64)], limit: usize) -> Vec<(Work, f64)> {
+    /// `Store::messages_pending_pages`
+    pub fn pending_of(&mut self, now: Time, looks: &[Look], limit: usize) -> Vec<(Work, f64)> {
         self.count("sweep");
         let due = |row: &Row| (row.work.clone(), row.due_at.as_secs_f64() - now.as_secs_f64());
-        let of = |(shard, after): &(ShardId, i64)| {
-            let shard = *shard;
-            self.pending_after(*after).filter(move |row| row.work.shard == shard).take(limit).map(due)
+        let of = |look: &Look| {
+            let look = look.clone();
+            let wanted = move |row: &&Row| row.work.shard == look.shard && look.whose.has(&row.work.user_id);
+            self.pending_after(look.after).filter(wanted).take(limit).map(due)
         };
-        after.iter().flat_map(of).collect()
+        looks.iter().flat_map(of).collect()
     }
 
     /// `Store::messages_pending_in`

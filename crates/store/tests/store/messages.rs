@@ -1,4 +1,4 @@
-use claw_store::{Accepted, Error, Lease, NewMessage, Settlement};
+use claw_store::{Accepted, Error, Lease, Look, NewMessage, Settlement, Whose};
 use claw_types::{Direction, Epoch, MessageId, MessageState, ShardId, Work};
 use serde_json::value::RawValue;
 
@@ -65,6 +65,24 @@ async fn what_is_accepted_is_pending_in_order() {
     let page = bench.store.messages_pending(&[(SHARD, 0)], 10).await.unwrap();
     assert_eq!(page.len(), 10);
     assert!(bench.store.messages_high_water().await.unwrap() >= accepted[49].seq);
+}
+
+#[tokio::test]
+async fn a_shard_is_read_without_some_tenants_and_one_tenant_by_itself() {
+    let bench = Bench::new().await;
+    for n in 0..6 {
+        let user_id = ["ada", "bob", "\"q\""][n % 3].parse().unwrap();
+        accept(&bench, NewMessage { user_id, ..message(&bench, &n.to_string(), "x", None) }).await;
+    }
+    let read = async |whose: Whose, limit| {
+        let page = [Look { shard: SHARD, after: 0, whose }];
+        let rows = bench.store.messages_pending_pages(&page, limit).await.unwrap();
+        rows.into_iter().map(|(work, _)| work.conversation).collect::<Vec<_>>()
+    };
+    let users = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+    assert_eq!(read(Whose::AllBut(users(&["ada", "\"q\""])), 9).await, ["1", "4"]);
+    assert_eq!(read(Whose::AllBut(users(&["bob"])), 3).await, ["0", "2", "3"]);
+    assert_eq!(read(Whose::Only("\"q\"".parse().unwrap()), 9).await, ["2", "5"]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use claw_types::{ChannelId, Direction, Work};
+use claw_types::{ChannelId, Direction, UserId, Work};
 use tokio::time::Instant;
 
 /// A conversation's key within the shard.
@@ -43,8 +43,10 @@ pub enum Next {
 }
 
 /// One conversation's messages, as far as they are in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lane {
+    /// Whose channel it is.
+    pub(super) user: UserId,
     pub(super) works: VecDeque<Work>,
     pub(super) not_before: Option<Instant>,
     /// Pending messages past this place are only in the database.
@@ -55,12 +57,28 @@ pub(super) struct Lane {
     pub(super) last_seq: i64,
     /// It is in the reserve, not in the window.
     pub(super) beside: bool,
+    /// Its first message waits for another attempt.
+    pub(super) waiting: bool,
 }
 
 impl Lane {
+    /// An empty one.
+    pub(super) fn new(user: UserId) -> Self {
+        Self {
+            user,
+            works: VecDeque::new(),
+            not_before: None,
+            more_after: None,
+            left_since_load: None,
+            last_seq: 0,
+            beside: false,
+            waiting: false,
+        }
+    }
+
     /// One in the reserve, which reads its conversation from the beginning.
-    pub(super) fn beside() -> Self {
-        Self { more_after: Some(0), beside: true, ..Self::default() }
+    pub(super) fn beside(user: UserId) -> Self {
+        Self { more_after: Some(0), beside: true, ..Self::new(user) }
     }
 
     /// The database keeps what is past this place, also what arrives late: the lane's next load begins there.

@@ -24,6 +24,8 @@ fn work(seq: i64, conversation: &str) -> Work {
     }
 }
 
+mod tenants;
+
 fn due(works: Vec<Work>) -> Vec<(Work, Duration)> {
     works.into_iter().map(|work| (work, Duration::ZERO)).collect()
 }
@@ -290,11 +292,17 @@ async fn what_is_left_during_a_load_is_loaded_next() {
     assert!(matches!(queue.next(&lane, now), Next::Load { after: 2, .. }));
 }
 
-/// A queue whose window is full of conversations with one message each, numbered from 1.
+/// As one of this tenant's.
+fn of(user: &str, work: Work) -> Work {
+    Work { user_id: user.parse().unwrap(), ..work }
+}
+
+/// A queue whose window is full of conversations of several tenants with one message each, numbered from 1.
 fn full(now: Instant) -> ShardQueue {
     let mut queue = settled(now);
     for seq in 1..=i64::try_from(SHARD_WINDOW).unwrap() {
-        assert!(queue.offer(work(seq, &seq.to_string())).is_some());
+        let user = format!("tenant-{}", seq % 8);
+        assert!(queue.offer(of(&user, work(seq, &seq.to_string()))).is_some());
     }
     queue
 }
@@ -348,11 +356,12 @@ async fn what_the_sweep_brings_to_a_lane_beside_it_does_not_change_the_order() {
 async fn the_reserve_beside_a_backlog_is_bounded_and_comes_free() {
     let now = Instant::now();
     let mut queue = ShardQueue::new();
-    let lanes = (1..=1_000).filter_map(|seq| queue.offer(work(seq, &seq.to_string())));
+    let user = |seq| format!("tenant-{}", seq % 8);
+    let lanes = (1..=1_000).filter_map(|seq| queue.offer(of(&user(seq), work(seq, &seq.to_string()))));
     let lanes: Vec<_> = lanes.collect();
     assert_eq!(lanes.len(), RESERVE);
-    queue.loaded(&lanes[0], vec![work(1, "1")], false);
-    queue.retry(&lanes[0], Work { attempts: 1, ..work(1, "1") }, now + Duration::from_secs(60));
+    queue.loaded(&lanes[0], vec![of(&user(1), work(1, "1"))], false);
+    queue.retry(&lanes[0], Work { attempts: 1, ..of(&user(1), work(1, "1")) }, now + Duration::from_secs(60));
     assert!(queue.offer(work(2_001, "a")).is_some(), "one that fails leaves it");
     assert!(queue.offer(work(2_002, "b")).is_none());
     queue.loaded(&lanes[1], Vec::new(), false);
