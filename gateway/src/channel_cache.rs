@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use claw_bus::{Bus, changed_channel};
 use claw_channels::{ChannelError, Deps, registry};
+use claw_intake::Intake;
 use claw_runtime::Lifecycle;
 use claw_store::{Channel, Store, Vault};
 use claw_types::{ChannelId, InstanceId, UserId};
@@ -31,6 +32,8 @@ const CAPACITY: u64 = 10_000;
 pub struct Known {
     /// As stored.
     pub channel: Channel,
+    /// Who may write to it.
+    pub intake: Intake,
     /// Its adapter, or why there is none.
     pub adapter: Result<Arc<dyn claw_channels::Channel>, ChannelError>,
 }
@@ -95,7 +98,8 @@ impl ChannelCache {
             return Ok(None);
         };
         let adapter = self.make(&channel, &secrets);
-        Ok(Some(Arc::new(Known { channel, adapter })))
+        let intake = Intake::new(&channel.config);
+        Ok(Some(Arc::new(Known { channel, intake, adapter })))
     }
 
     fn make(

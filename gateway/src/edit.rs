@@ -170,10 +170,10 @@ pub fn fields(
     }
     let stored = stored.map(kept).unwrap_or_default();
     let fields = match others {
-        Others::Stay => stored.merge(entry.name, entry.fields, given)?,
-        Others::Go => stored.replace(entry.name, entry.fields, given)?,
+        Others::Stay => stored.merge(entry.name, &entry.fields(), given)?,
+        Others::Go => stored.replace(entry.name, &entry.fields(), given)?,
     };
-    Ok(fields.complete(entry.name, entry.fields)?)
+    Ok(fields.complete(entry.name, &entry.fields())?)
 }
 
 /// The fields of a stored channel.

@@ -53,7 +53,7 @@ impl Hub for GatewayHub {
 
     async fn accept(&self, id: ChannelId, message: Inbound) -> Result<Stored, HubError> {
         let known = self.known(id).await?;
-        let accepted = intake::accept(&self.0, &known.channel, vec![message]).await.map_err(|problem| {
+        let accepted = intake::accept(&self.0, &known, vec![message]).await.map_err(|problem| {
             error!(channel.id = %id, ?problem, "a message of a socket of channel {id} was not accepted");
             HubError::Unavailable
         })?;
@@ -61,7 +61,7 @@ impl Hub for GatewayHub {
             Accepted::New(work) => Stored { id: work.id, seq: work.seq, duplicate: false },
             Accepted::Duplicate(id) => Stored { id: *id, seq: 0, duplicate: true },
         });
-        stored.ok_or(HubError::Unavailable)
+        stored.ok_or(HubError::NotTaken)
     }
 
     async fn history(
@@ -147,7 +147,7 @@ mod tests {
     use claw_store::{SaveChannel, Store};
     use claw_testkit::TestDatabase;
     use claw_types::Direction;
-    use serde_json::Map;
+    use serde_json::{Map, Value, json};
 
     use super::*;
 
@@ -168,6 +168,16 @@ mod tests {
     }
 
     async fn save(hub: &GatewayHub, enabled: bool, replaces: Option<i64>, id: ChannelId) {
+        save_with(hub, Map::new(), enabled, replaces, id).await;
+    }
+
+    async fn save_with(
+        hub: &GatewayHub,
+        config: Map<String, Value>,
+        enabled: bool,
+        replaces: Option<i64>,
+        id: ChannelId,
+    ) {
         let (user, instance) = ("u".parse().unwrap(), "chat".parse().unwrap());
         let save = SaveChannel {
             id,
@@ -176,7 +186,7 @@ mod tests {
             instance,
             instance_name: "A chat".into(),
             channel_type: registry::FRONT_PAGE.into(),
-            config: Map::new(),
+            config,
             secrets: Map::new(),
             credential: None,
             enabled,
@@ -227,6 +237,22 @@ mod tests {
         assert!(history.iter().all(|item| item.direction == Direction::In));
         assert_eq!(hub.history(id, "visitor", first.seq).await.unwrap().len(), 1);
         assert!(hub.history(id, "somebody else", 0).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_policy_counts_for_channels_added_and_changed_at_run_time() {
+        let lifecycle = Lifecycle::new();
+        let hub = hub(&lifecycle).await;
+        let id = ChannelId(hub.0.ids.next());
+        let policy = |name: &str| Map::from_iter([("dm_policy".to_owned(), json!(name))]);
+        save_with(&hub, policy("disabled"), true, None, id).await;
+        assert_eq!(hub.accept(id, message("m-1")).await.unwrap_err(), HubError::NotTaken);
+        save_with(&hub, policy("open"), true, Some(1), id).await;
+        let taken = hub.accept(id, message("m-2")).await.unwrap();
+        save_with(&hub, policy("allowlist"), true, Some(2), id).await;
+        assert_eq!(hub.accept(id, message("m-3")).await.unwrap_err(), HubError::NotTaken);
+        let history = hub.history(id, "visitor", 0).await.unwrap();
+        assert_eq!(history.iter().map(|item| item.id).collect::<Vec<_>>(), [taken.id]);
     }
 
     #[tokio::test]

@@ -1,19 +1,22 @@
 //! Accepting messages: committed first, told to the owner second, answered last.
 
-use claw_store::{Accepted, Channel, NewMessage};
+use claw_store::{Accepted, NewMessage};
 use claw_types::Inbound;
 use futures::future::join_all;
 
 use crate::app::App;
+use crate::channel_cache::Known;
 use crate::error::Problem;
 
-/// Accepts what people wrote; returns once all of it is committed.
+/// Accepts what people wrote as far as the channel's policy lets it; returns once all of that is committed. What is ignored is
+/// not among the answers.
 ///
 /// # Errors
 /// When one was not: the platform sends them all again, and those that were committed are recognised then.
-pub async fn accept(app: &App, channel: &Channel, messages: Vec<Inbound>) -> Result<Vec<Accepted>, Problem> {
-    let make = |message| NewMessage::inbound(channel, message, &app.ids, &*app.clock);
-    let messages = messages.into_iter().map(make).collect::<claw_store::Result<Vec<_>>>()?;
+pub async fn accept(app: &App, known: &Known, messages: Vec<Inbound>) -> Result<Vec<Accepted>, Problem> {
+    let make = |message| NewMessage::inbound(&known.channel, message, &app.ids, &*app.clock);
+    let admitted = messages.into_iter().filter(|message| known.intake.admit(message).is_ok());
+    let messages = admitted.map(make).collect::<claw_store::Result<Vec<_>>>()?;
     // Together, so that they are one batch; in order, because submitting is in order.
     let committed = join_all(messages.into_iter().map(|message| app.writer.accept(message))).await;
     for accepted in committed.iter().flatten() {

@@ -50,8 +50,10 @@ pub struct FieldInfo {
     pub key: &'static str,
     /// Its name in a form.
     pub label: &'static str,
-    /// `text`, `secret`, `url`, `number`, `boolean` or `list`.
+    /// `text`, `secret`, `url`, `number`, `boolean`, `list` or `choice`.
     pub r#type: &'static str,
+    /// What a `choice` can be; of others empty.
+    pub choices: &'static [&'static str],
     /// Whether a channel needs it.
     pub required: bool,
     /// Whether it is sealed and never shown again.
@@ -115,7 +117,7 @@ impl TypeInfo {
             description: about.description,
             setup: about.setup.to_vec(),
             docs_url: about.docs_url,
-            fields: entry.fields.iter().map(FieldInfo::of).collect(),
+            fields: entry.fields().iter().map(FieldInfo::of).collect(),
             capabilities: Capabilities::of(entry.caps),
         }
     }
@@ -131,11 +133,17 @@ impl FieldInfo {
             FieldKind::Number => "number",
             FieldKind::Bool => "boolean",
             FieldKind::List => "list",
+            FieldKind::Choice(_) => "choice",
+        };
+        let choices = match kind {
+            FieldKind::Choice(choices) => choices,
+            _ => &[],
         };
         Self {
             key,
             label,
             r#type,
+            choices,
             required,
             secret: kind == FieldKind::Secret,
             placeholder,
@@ -189,6 +197,8 @@ mod tests {
     use serde::forward_to_deserialize_any;
     use serde_json::{Map, Value, json};
 
+    use crate::common::COMMON;
+
     use crate::adapters::webhook::testing::{Recorder, deps};
     use crate::fields::{FieldError, Fields};
     use crate::registry::{ALL, catalogue};
@@ -231,12 +241,13 @@ mod tests {
         let value = |kind, placeholder: Option<&str>| match kind {
             FieldKind::Number => json!("5"),
             FieldKind::Bool => json!("true"),
+            FieldKind::Choice(choices) => json!(choices[0]),
             FieldKind::Text | FieldKind::Secret | FieldKind::Url | FieldKind::List => {
                 json!(placeholder.unwrap_or("something"))
             }
         };
         entry
-            .fields
+            .fields()
             .iter()
             .map(|field| (field.key.to_owned(), value(field.kind, field.placeholder)))
             .collect()
@@ -245,18 +256,20 @@ mod tests {
     #[test]
     fn every_field_is_in_the_configuration_and_the_other_way_round() {
         for entry in ALL {
-            let listed: BTreeSet<_> = entry.fields.iter().map(|field| field.key).collect();
-            let read: BTreeSet<_> = (entry.config_keys)().iter().copied().collect();
+            let fields = entry.fields();
+            let listed: BTreeSet<_> = fields.iter().map(|field| field.key).collect();
+            let common = COMMON.iter().map(|field| field.key);
+            let read: BTreeSet<_> = (entry.config_keys)().iter().copied().chain(common).collect();
             assert_eq!(listed, read, "{}", entry.name);
-            assert_eq!(listed.len(), entry.fields.len(), "{} lists a field twice", entry.name);
+            assert_eq!(listed.len(), fields.len(), "{} lists a field twice", entry.name);
         }
     }
 
     #[test]
     fn a_channel_can_be_made_of_the_examples() {
         for entry in ALL {
-            let fields = Fields::default().merge(entry.name, entry.fields, sample(entry)).unwrap();
-            let fields = fields.complete(entry.name, entry.fields).unwrap();
+            let fields = Fields::default().merge(entry.name, &entry.fields(), sample(entry)).unwrap();
+            let fields = fields.complete(entry.name, &entry.fields()).unwrap();
             let made =
                 entry.make(&fields.config, &fields.secrets, deps(std::sync::Arc::new(Recorder::default())));
             let channel = made.unwrap_or_else(|error| panic!("{}: {error}", entry.name));
@@ -270,12 +283,12 @@ mod tests {
             entry.make(&fields.config, &fields.secrets, deps(std::sync::Arc::new(Recorder::default())))
         };
         for entry in ALL {
-            let required: Vec<_> = entry.fields.iter().filter(|field| field.required).collect();
+            let all = entry.fields();
+            let required: Vec<_> = all.iter().filter(|field| field.required).collect();
             let mut given = sample(entry);
             given.retain(|key, _| required.iter().any(|field| field.key == key));
-            let of =
-                |given: Map<String, Value>| Fields::default().merge(entry.name, entry.fields, given).unwrap();
-            let enough = of(given.clone()).complete(entry.name, entry.fields).unwrap();
+            let of = |given: Map<String, Value>| Fields::default().merge(entry.name, &all, given).unwrap();
+            let enough = of(given.clone()).complete(entry.name, &all).unwrap();
             assert!(make(entry, &enough).is_ok(), "{}", entry.name);
             for field in required {
                 let mut given = given.clone();
@@ -284,7 +297,7 @@ mod tests {
                 // The adapter itself can't do without it.
                 let told = make(entry, &lacking).err().map(|error| error.to_string());
                 assert!(told.is_some_and(|told| told.contains(field.key)), "{} {}", entry.name, field.key);
-                let refused = lacking.complete(entry.name, entry.fields).unwrap_err();
+                let refused = lacking.complete(entry.name, &all).unwrap_err();
                 assert!(
                     matches!(refused, FieldError::Missing { key, .. } if key == field.key),
                     "{} {}: {refused}",

@@ -21,6 +21,8 @@ pub enum FieldKind {
     Bool,
     /// Texts, comma-separated in a string.
     List,
+    /// One of these texts.
+    Choice(&'static [&'static str]),
 }
 
 /// One field.
@@ -109,6 +111,14 @@ pub enum FieldError {
         /// What it was.
         given: &'static str,
     },
+    /// A value that is none of those that there are.
+    #[error("the field {key:?} must be one of: {choices}")]
+    Choice {
+        /// The key.
+        key: String,
+        /// What it can be, comma-separated.
+        choices: String,
+    },
     /// A stored secret would go to another server.
     #[error(
         "the field {key:?} leads to another server, which would be sent the stored {secret:?}: send {secret:?} again with it"
@@ -194,7 +204,7 @@ impl Fields {
     ///
     /// # Errors
     /// Naming the first field that is not.
-    pub fn complete(self, channel_type: &'static str, fields: &'static [Field]) -> Result<Self, FieldError> {
+    pub fn complete(self, channel_type: &'static str, fields: &[Field]) -> Result<Self, FieldError> {
         let has = |key: &str| self.config.contains_key(key) || self.secrets.contains_key(key);
         match fields.iter().find(|f| f.required && !has(f.key)) {
             Some(f) => Err(FieldError::Missing { key: f.key, channel_type, help: f.help }),
@@ -234,6 +244,12 @@ fn coerce(field: &Field, value: Value) -> Result<Option<Value>, FieldError> {
             "false" | "False" => Value::Bool(false),
             _ => return Err(wrong("\"true\" or \"false\"")),
         },
+        (FieldKind::Choice(choices), Value::String(text)) if choices.contains(&text.trim()) => {
+            Value::String(text.trim().to_owned())
+        }
+        (FieldKind::Choice(choices), _) => {
+            return Err(FieldError::Choice { key: field.key.to_owned(), choices: choices.join(", ") });
+        }
         (FieldKind::List, Value::String(text)) => list(text.split(',')),
         (FieldKind::List, Value::Array(items)) => {
             let texts: Option<Vec<String>> = items.iter().map(scalar).collect();
@@ -259,7 +275,7 @@ fn scalar(value: &Value) -> Option<String> {
 
 fn expected(kind: FieldKind) -> &'static str {
     match kind {
-        FieldKind::Text | FieldKind::Secret => "text",
+        FieldKind::Text | FieldKind::Secret | FieldKind::Choice(_) => "text",
         FieldKind::Url => "an http or https URL",
         FieldKind::Number => "a whole number",
         FieldKind::Bool => "true or false",
@@ -290,6 +306,7 @@ mod tests {
         Field::new("secs", "Seconds", FieldKind::Number, ""),
         Field::new("loud", "Loud", FieldKind::Bool, ""),
         Field::new("server", "Server", FieldKind::Url, "").receives(&["token"]),
+        Field::new("mood", "Mood", FieldKind::Choice(&["calm", "wild"]), ""),
     ];
 
     fn merge(on: Fields, given: Value) -> Result<Fields, FieldError> {
@@ -351,10 +368,15 @@ mod tests {
         let error = |given| merge(Fields::default(), given).unwrap_err().to_string();
         assert_eq!(
             error(json!({"tokn": "t"})),
-            "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud, server"
+            "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud, server, mood"
         );
         assert_eq!(error(json!({"secs": "abc"})), "the field \"secs\" must be a whole number, not this text");
         assert_eq!(error(json!({"loud": {}})), "the field \"loud\" must be true or false, not an object");
+        for mood in [json!("sad"), json!(1), json!(["calm"])] {
+            assert_eq!(error(json!({"mood": mood})), "the field \"mood\" must be one of: calm, wild");
+        }
+        let calm = merge(Fields::default(), json!({"mood": " calm "})).unwrap();
+        assert_eq!(calm.config["mood"], "calm");
         let missing = Fields::default().complete("test", FIELDS).unwrap_err().to_string();
         assert_eq!(missing, "the field \"token\" is required for \"test\": the token.");
     }

@@ -15,6 +15,9 @@ pub enum HubError {
     /// There is no such channel, or it is switched off.
     #[error("this chat does not exist or is switched off")]
     NoChannel,
+    /// The channel's policy does not take it.
+    #[error("this chat does not take the message")]
+    NotTaken,
     /// The database or the bus did not answer.
     #[error("the message could not be stored just now; it will be tried again")]
     Unavailable,

@@ -7,6 +7,7 @@ pub mod adapters;
 pub mod caps;
 pub mod catalogue;
 pub mod channel;
+pub mod common;
 pub mod error;
 pub mod fields;
 pub mod hub;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::adapters::{telegram, webchat, webhook};
+use crate::common::COMMON;
 use crate::fields::Fields;
 use crate::{About, Adapter, Caps, Channel, ChannelError, Deps, Field, FieldKind, Hub, TypeInfo};
 
@@ -25,8 +26,8 @@ pub struct Entry {
     pub about: About,
     /// What its platform can carry.
     pub caps: &'static Caps,
-    /// Its fields.
-    pub fields: &'static [Field],
+    /// The fields that only this type has.
+    own_fields: &'static [Field],
     /// The keys of its configuration's type.
     #[cfg(test)]
     pub(crate) config_keys: fn() -> &'static [&'static str],
@@ -42,7 +43,7 @@ const fn entry<A: Adapter>() -> Entry {
         name: A::NAME,
         about: A::ABOUT,
         caps: A::CAPS,
-        fields: A::FIELDS,
+        own_fields: A::FIELDS,
         #[cfg(test)]
         config_keys: crate::catalogue::config_keys::<A::Config>,
         make: |fields, deps| Ok(Arc::new(A::new(typed::<A>(fields)?, deps)?)),
@@ -71,6 +72,11 @@ pub fn names() -> String {
 }
 
 impl Entry {
+    /// Its fields: those that only this type has, then those of all types.
+    pub fn fields(&self) -> Vec<Field> {
+        self.own_fields.iter().chain(COMMON).copied().collect()
+    }
+
     /// Makes a channel of stored fields. No I/O.
     ///
     /// # Errors
@@ -94,7 +100,7 @@ impl Entry {
 
     /// The addresses among the fields, which the gateway will call.
     pub fn urls<'a>(&self, fields: &'a Fields) -> Vec<(&'static str, &'a str)> {
-        let urls = self.fields.iter().filter(|f| f.kind == FieldKind::Url);
+        let urls = self.own_fields.iter().filter(|f| f.kind == FieldKind::Url);
         urls.filter_map(|f| Some((f.key, fields.config.get(f.key)?.as_str()?))).collect()
     }
 }

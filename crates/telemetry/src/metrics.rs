@@ -14,17 +14,20 @@ pub enum Counter {
     AuthFailures,
     /// Those of them that were answered with 429, because their address had too many.
     AuthThrottled,
+    /// People's messages that were not accepted because of their channel's policy; `reason` says which part of it.
+    MessagesIgnored,
 }
 
 impl Counter {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::AuthFailures, Self::AuthThrottled];
+    pub const ALL: [Self; 3] = [Self::AuthFailures, Self::AuthThrottled, Self::MessagesIgnored];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::AuthFailures => "claw_auth_failures_total",
             Self::AuthThrottled => "claw_auth_throttled_total",
+            Self::MessagesIgnored => "claw_messages_ignored_total",
         }
     }
 
@@ -32,6 +35,9 @@ impl Counter {
         match self {
             Self::AuthFailures => "Calls without a good key (of=\"key\") or a hook's secret (of=\"hook\").",
             Self::AuthThrottled => "Calls without a good key or secret that were answered with 429.",
+            Self::MessagesIgnored => {
+                "People's messages that their channel's policy does not take, by reason."
+            }
         }
     }
 

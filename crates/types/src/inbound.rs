@@ -25,6 +25,13 @@ pub struct Inbound {
     pub media_duration_seconds: Option<u32>,
     /// Whether more than one person can be there.
     pub is_group: bool,
+    /// Whether it addresses the bot: by its name, a command, a reply to it. `None` where the platform does not tell, which counts
+    /// as yes: what nobody can judge must not be lost.
+    pub mentioned: Option<bool>,
+    /// Whether a program wrote it.
+    pub sender_is_bot: bool,
+    /// Whether the channel's own account wrote it: an answer of ours that the platform shows us.
+    pub is_own: bool,
     /// The platform's id of the chat: where an answer goes.
     pub recipient: String,
     /// The thread or topic in it.

@@ -15,7 +15,8 @@ use crate::app::Shared;
 use crate::error::Problem;
 use crate::{body, intake, path};
 
-/// Accepts what a platform posts. Answers 200 once all of it is committed: `id` is the first message's.
+/// Accepts what a platform posts. Answers 200 once all of it is committed: `id` is the first message's. `status` is `ignored`
+/// when the channel's policy lets none of it pass.
 ///
 /// # Errors
 /// 404 for a channel that is not there or switched off, 401 for a forged request, 400 for one that can't be read, 503
@@ -45,7 +46,7 @@ pub async fn handle(
         .ok_or_else(unknown)?;
     let request = raw(parts, body).await?;
     let messages = known.adapter()?.decode(&request)?;
-    let accepted = intake::accept(&app, &known.channel, messages).await?;
+    let accepted = intake::accept(&app, &known, messages).await?;
     Ok(Json(answer(&accepted)))
 }
 
@@ -65,7 +66,9 @@ async fn raw(parts: Parts, body: Body) -> Result<RawRequest, Problem> {
 }
 
 fn answer(accepted: &[Accepted]) -> Value {
-    let mut answer = json!({"status": "accepted"});
+    // To the platform it is taken all the same: it must not post it again.
+    let status = if accepted.is_empty() { "ignored" } else { "accepted" };
+    let mut answer = json!({"status": status});
     if let Some(first) = accepted.first() {
         answer["id"] = json!(first.id());
         if accepted.iter().all(|message| matches!(message, Accepted::Duplicate(_))) {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use claw_channels::{Sink, SinkError};
+use claw_intake::Intake;
 use claw_store::{Channel, NewMessage, Observation, chain};
 use claw_types::Inbound;
 
@@ -16,6 +17,7 @@ pub(super) struct ShardSink {
     pub(super) core: Arc<Core>,
     pub(super) shard: Arc<Shard>,
     pub(super) channel: Channel,
+    intake: Intake,
     /// For the first time that the cursor is asked for: a start makes no query for each channel.
     loaded: Mutex<Option<AsLoaded>>,
 }
@@ -31,7 +33,8 @@ impl ShardSink {
         channel: Channel,
         loaded: Option<AsLoaded>,
     ) -> Self {
-        Self { core, shard, channel, loaded: Mutex::new(loaded) }
+        let intake = Intake::new(&channel.config);
+        Self { core, shard, channel, intake, loaded: Mutex::new(loaded) }
     }
 }
 
@@ -45,7 +48,8 @@ impl Sink for ShardSink {
         if !self.core.lease.holds() || self.shard.stopping().is_cancelled() {
             return Err(SinkError::LostOwnership);
         }
-        let accepting = messages.into_iter().map(|message| async {
+        let admitted = messages.into_iter().filter(|message| self.intake.admit(message).is_ok());
+        let accepting = admitted.map(|message| async {
             let (ids, clock) = (&self.core.ids, &*self.core.clock);
             let message = NewMessage::inbound(&self.channel, message, ids, clock)?;
             self.core.accept(&self.shard, message).await

@@ -88,6 +88,8 @@ pub(super) fn inbound(update: &RawUpdate) -> Option<Inbound> {
         content_type: "button".to_owned(),
         text: Some(data),
         is_group: message.chat.r#type != "private",
+        // It is a button of the bot's.
+        mentioned: Some(true),
         recipient: chat,
         thread_id: topic,
         metadata,

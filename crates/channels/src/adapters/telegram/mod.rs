@@ -12,6 +12,7 @@ mod api;
 mod callback;
 mod calls;
 mod files;
+mod own;
 mod poll;
 mod send;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use async_trait::async_trait;
 use claw_types::{MediaKind, MediaRef};
 use serde::Deserialize;
 use serde_json::{Map, json};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use self::api::Api;
@@ -63,8 +65,6 @@ const CLOUD: &str = "https://api.telegram.org";
 #[derive(Deserialize)]
 pub struct Config {
     bot_token_env: String,
-    #[serde(default)]
-    allowed_users: Vec<String>,
     poll_interval_secs: Option<u64>,
     api_url: Option<String>,
 }
@@ -72,7 +72,9 @@ pub struct Config {
 /// A bot.
 pub struct Telegram {
     api: Api,
-    allowed_users: Vec<String>,
+    id: u64,
+    /// Its @name, without the @, once it was needed.
+    name: OnceCell<String>,
     poll: Duration,
     uploads: Uploads,
     deps: Deps,
@@ -103,13 +105,6 @@ impl Adapter for Telegram {
         .required()
         .like("123456789:AAEabcdefghijklmnopqrstuvwxyz012345"),
         Field::new(
-            "allowed_users",
-            "Allowed users",
-            FieldKind::List,
-            "who may write: user ids or @names; empty lets everyone",
-        )
-        .like("42, @ada"),
-        Field::new(
             "poll_interval_secs",
             "Long poll (seconds)",
             FieldKind::Number,
@@ -131,16 +126,17 @@ impl Adapter for Telegram {
 
     fn new(config: Config, deps: Deps) -> Result<Self, ChannelError> {
         let token = config.bot_token_env;
-        if !is_token(&token) {
+        let Some(id) = bot_id(&token) else {
             return Err(ChannelError::Config(
                 "bot_token_env is not a bot token: it looks like 123456789:AAE... (ask @BotFather)"
                     .to_owned(),
             ));
-        }
+        };
         let base = config.api_url.as_deref().unwrap_or(CLOUD).trim_end_matches('/').to_owned();
         Ok(Self {
             api: Api::new(base, token, deps.http.clone()),
-            allowed_users: config.allowed_users,
+            id,
+            name: OnceCell::new(),
             poll: Duration::from_secs(config.poll_interval_secs.unwrap_or(30).clamp(1, 50)),
             uploads: Uploads::new(&deps),
             deps,
@@ -153,13 +149,14 @@ impl Adapter for Telegram {
     }
 }
 
-fn is_token(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(bot, secret)| {
-        !bot.is_empty()
-            && bot.bytes().all(|b| b.is_ascii_digit())
-            && secret.len() >= 20
-            && secret.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-    })
+/// The number before a token's colon; `None` for what is no token.
+fn bot_id(token: &str) -> Option<u64> {
+    let (bot, secret) = token.split_once(':')?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    let is_secret = secret.len() >= 20 && secret.bytes().all(plain);
+    // A sign would parse, too.
+    let is_number = bot.bytes().all(|b| b.is_ascii_digit());
+    if is_secret && is_number { bot.parse().ok() } else { None }
 }
 
 #[async_trait]

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use claw_runtime::Backoff;
+use claw_types::Inbound;
 use futures::StreamExt as _;
 use tracing::{debug, warn};
 
 use super::api::RawUpdate;
+use super::own::Own;
 use super::{Telegram, callback, calls, update};
 use crate::{ChannelError, Sink, SinkError};
 
@@ -51,23 +53,44 @@ impl Telegram {
     pub(super) async fn poll_once(&self, sink: &dyn Sink, offset: i64) -> Result<i64, ChannelError> {
         let updates = self.api.updates(offset, self.poll).await?;
         let Some(next) = updates.iter().map(|update| update.update_id + 1).max() else { return Ok(offset) };
-        let messages: Vec<_> = updates
-            .iter()
-            .filter_map(|update| {
-                let understood = update::inbound(update);
-                if understood.is_none() {
-                    warn!(channel = %self.deps.channel_id, update = update.update_id, "an update without a chat");
-                }
-                understood
-            })
-            .filter(|message| update::may_write(message, &self.allowed_users))
-            .collect();
+        let messages = self.understand(&updates).await;
         if !messages.is_empty() {
             sink.accept(messages).await.map_err(lost)?;
         }
         sink.save_cursor(next.to_string()).await.map_err(lost)?;
         self.answer_buttons(&updates).await;
         Ok(next)
+    }
+
+    /// The messages in updates. The bot's name is asked for when it matters and is not known yet.
+    async fn understand(&self, updates: &[RawUpdate]) -> Vec<Inbound> {
+        let understood = |name| {
+            let own = Own { id: self.id, name };
+            updates.iter().filter_map(move |update| {
+                let understood = update::inbound(update, own);
+                if understood.is_none() {
+                    warn!(channel = %self.deps.channel_id, update = update.update_id, "an update without a chat");
+                }
+                understood
+            })
+        };
+        let name = self.name.get().map(String::as_str);
+        let messages: Vec<_> = understood(name).collect();
+        if name.is_some() || !messages.iter().any(|message| message.mentioned.is_none()) {
+            return messages;
+        }
+        match self.name.get_or_try_init(|| self.own_name()).await {
+            Ok(name) => understood(Some(name)).collect(),
+            Err(error) => {
+                // Better too much than too little: what names some bot is taken for addressed.
+                warn!(channel = %self.deps.channel_id, "the bot's name is not known: {error}");
+                messages
+            }
+        }
+    }
+
+    async fn own_name(&self) -> Result<String, ChannelError> {
+        Ok(self.api.me().await?.username.unwrap_or_default())
     }
 
     /// Ends the waiting signs on the buttons that were pressed. After the commit, because the sign tells the person that it is

@@ -235,11 +235,17 @@ fn sent(id: &str) -> Receipt {
 
 #[test]
 fn tokens_are_recognised() {
-    assert!(is_token(TOKEN));
-    for wrong in
-        ["", "123456", "abc:AAEabcdefghijklmnopqrstuvwxyz_-01234", "1:short", "1:AAE abcdefghijklmnopqrst"]
-    {
-        assert!(!is_token(wrong), "{wrong}");
+    assert_eq!(bot_id(TOKEN), Some(123_456));
+    for wrong in [
+        "",
+        "123456",
+        ":AAEabcdefghijklmnopqrstuvwxyz_-01234",
+        "+1:AAEabcdefghijklmnopqrstuvwxyz_-01234",
+        "abc:AAEabcdefghijklmnopqrstuvwxyz_-01234",
+        "1:short",
+        "1:AAE abcdefghijklmnopqrst",
+    ] {
+        assert_eq!(bot_id(wrong), None, "{wrong}");
     }
 }
 

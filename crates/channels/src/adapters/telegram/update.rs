@@ -7,29 +7,21 @@ use teloxide_core::types::{FileMeta, Message, Update, UpdateKind, User};
 
 use super::api::RawUpdate;
 use super::callback;
+use super::own::Own;
 
 /// The message or the pressed button in an update; `None` for an update without a chat to answer to.
 ///
 /// What teloxide can't read (a kind newer than it) is read by hand as far as possible rather than lost.
-pub(super) fn inbound(update: &RawUpdate) -> Option<Inbound> {
+pub(super) fn inbound(update: &RawUpdate, own: Own<'_>) -> Option<Inbound> {
     match serde_json::from_str::<Update>(update.json.get()).map(|update| update.kind) {
-        Ok(UpdateKind::Message(message)) => Some(understood(&message)),
-        _ => callback::inbound(update).or_else(|| by_hand(&serde_json::from_str(update.json.get()).ok()?)),
+        Ok(UpdateKind::Message(message)) => Some(understood(&message, own)),
+        _ => {
+            callback::inbound(update).or_else(|| by_hand(&serde_json::from_str(update.json.get()).ok()?, own))
+        }
     }
 }
 
-/// Whether the sender is among `allowed` (ids or @names); an empty list lets everyone.
-pub(super) fn may_write(message: &Inbound, allowed: &[String]) -> bool {
-    let name = message.metadata.get("username").and_then(Value::as_str);
-    let id = message.sender.as_ref().map(|sender| sender.platform_id.as_str());
-    allowed.is_empty()
-        || allowed.iter().any(|entry| {
-            let entry = entry.trim_start_matches('@');
-            Some(entry) == id || name.is_some_and(|name| name.eq_ignore_ascii_case(entry))
-        })
-}
-
-fn understood(message: &Message) -> Inbound {
+fn understood(message: &Message, own: Own<'_>) -> Inbound {
     let chat = message.chat.id.0.to_string();
     // Only a forum topic is a thread of its own; the thread id of a mere reply can't be sent to.
     let topic = message.thread_id.filter(|_| message.is_topic_message).map(|thread| thread.0.0.to_string());
@@ -52,6 +44,10 @@ fn understood(message: &Message) -> Inbound {
         media,
         media_duration_seconds: duration,
         is_group: !message.chat.is_private(),
+        mentioned: if message.chat.is_private() { Some(true) } else { own.addressed(message) },
+        // Telegram lets a bot of its own stand for who writes in a chat's name.
+        sender_is_bot: message.sender_chat.is_none() && message.from.as_ref().is_some_and(|user| user.is_bot),
+        is_own: message.from.as_ref().is_some_and(|user| own.is(user)),
         recipient: chat,
         thread_id: topic,
         timestamp: Some(message.date),
@@ -151,7 +147,7 @@ fn describe(message: &Message, metadata: &mut Map<String, Value>) -> Option<Stri
 }
 
 /// As much as the raw JSON tells.
-fn by_hand(update: &Value) -> Option<Inbound> {
+fn by_hand(update: &Value, own: Own<'_>) -> Option<Inbound> {
     let message = update.get("message")?;
     let chat = message.pointer("/chat/id")?.as_i64()?.to_string();
     let id = message.get("message_id")?.as_i64()?;
@@ -161,13 +157,17 @@ fn by_hand(update: &Value) -> Option<Inbound> {
         let platform_id = user.get("id")?.as_i64()?.to_string();
         Some(Sender { platform_id, display_name: name.to_owned(), internal_user: None })
     });
+    let is_private = message.pointer("/chat/type").and_then(Value::as_str) == Some("private");
     Some(Inbound {
         platform_message_id: Some(id.to_string()),
         dedup_key: Some(format!("{chat}:{id}")),
         sender: from,
         content_type: if text.is_some() { "text" } else { "other" }.to_owned(),
         text: text.map(str::to_owned),
-        is_group: message.pointer("/chat/type").and_then(Value::as_str) != Some("private"),
+        is_group: !is_private,
+        mentioned: is_private.then_some(true),
+        sender_is_bot: message.pointer("/from/is_bot").and_then(Value::as_bool).unwrap_or_default(),
+        is_own: message.pointer("/from/id").and_then(Value::as_u64) == Some(own.id),
         timestamp: message
             .get("date")
             .and_then(Value::as_i64)
@@ -185,7 +185,7 @@ mod tests {
     fn read(message: &Value) -> Inbound {
         let json = json!({"update_id": 7, "message": message});
         let json = serde_json::value::to_raw_value(&json).unwrap();
-        inbound(&RawUpdate { update_id: 7, json }).unwrap()
+        inbound(&RawUpdate { update_id: 7, json }, Own { id: 7, name: None }).unwrap()
     }
 
     fn group(extra: &Value) -> Value {
@@ -237,11 +237,28 @@ mod tests {
     }
 
     #[test]
-    fn allow_lists_take_ids_and_names() {
-        let message = read(&group(&json!({"text": "hi"})));
-        let may =
-            |list: &[&str]| may_write(&message, &list.iter().map(ToString::to_string).collect::<Vec<_>>());
-        assert!(may(&[]) && may(&["42"]) && may(&["@Ada"]) && may(&["7", "ada"]));
-        assert!(!may(&["7"]) && !may(&["bob"]));
+    fn the_bots_own_messages_and_those_of_programs_are_told_apart() {
+        let from = |from: Value| read(&group(&json!({"text": "hi", "from": from})));
+        let own = from(json!({"id": 7, "is_bot": true, "first_name": "Me"}));
+        assert!(own.is_own);
+        let other = from(json!({"id": 8, "is_bot": true, "first_name": "Other"}));
+        assert_eq!((other.is_own, other.sender_is_bot), (false, true));
+        let person = read(&group(&json!({"text": "hi"})));
+        assert_eq!((person.is_own, person.sender_is_bot, person.mentioned), (false, false, Some(false)));
+    }
+
+    #[test]
+    fn an_administrator_who_writes_in_the_groups_name_is_no_program() {
+        let anonymous = read(&group(&json!({"text": "hi",
+            "from": {"id": 1_087_968_824, "is_bot": true, "first_name": "Group", "username": "GroupAnonymousBot"},
+            "sender_chat": {"id": -100_123, "type": "supergroup", "title": "research"}})));
+        assert!(!anonymous.sender_is_bot);
+    }
+
+    #[test]
+    fn what_can_not_be_read_counts_as_addressed() {
+        let odd = read(&json!({"message_id": 5, "date": 1_700_000_000_000_i64, "text": "hi",
+            "chat": {"id": -3, "type": "group"}, "from": {"id": 7, "is_bot": true}}));
+        assert_eq!((odd.mentioned, odd.is_own, odd.sender_is_bot), (None, true, true));
     }
 }

@@ -79,6 +79,7 @@ pub async fn find(hub: &dyn Hub, channel: &str) -> Result<(ChannelId, Hosted), H
 pub fn status(error: &HubError) -> StatusCode {
     match error {
         HubError::NoChannel => StatusCode::NOT_FOUND,
+        HubError::NotTaken => StatusCode::FORBIDDEN,
         HubError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -111,6 +112,7 @@ fn policy(nonce: &str, origins: &[String]) -> String {
 fn unavailable(error: &HubError) -> Response {
     let title = match error {
         HubError::NoChannel => "This chat does not exist or is switched off.",
+        HubError::NotTaken => "This chat does not take the message.",
         HubError::Unavailable => "This chat can't be opened just now. Please try again in a moment.",
     };
     let body = format!(

@@ -233,7 +233,9 @@ impl Session {
                 let ack = Frame::Ack { client_id: &client_id, id: stored.id, duplicate: stored.duplicate };
                 self.send_frame(&ack).await
             }
-            Err(error @ HubError::NoChannel) => self.refuse(Some(&client_id), &error.to_string()).await,
+            Err(error @ (HubError::NoChannel | HubError::NotTaken)) => {
+                self.refuse(Some(&client_id), &error.to_string()).await
+            }
             Err(error @ HubError::Unavailable) => {
                 self.refuse(None, &error.to_string()).await?;
                 Err(End::Close(close_code::AGAIN, "what was not acknowledged must be sent again"))
@@ -265,6 +267,8 @@ impl Session {
             text: Some(text),
             timestamp: Some(self.hub.now()),
             metadata,
+            // There is nobody else in the chat.
+            mentioned: Some(true),
             recipient: conversation,
             ..Inbound::default()
         }

@@ -80,6 +80,9 @@ impl Webhook {
             media_duration_seconds: incoming.media.as_ref().and_then(|media| media.duration_seconds),
             media: incoming.media.map(Attachment::reference),
             is_group: incoming.is_group.unwrap_or_default(),
+            mentioned: incoming.mentioned,
+            sender_is_bot: incoming.sender.is_bot.unwrap_or_default(),
+            is_own: incoming.sender.is_self.unwrap_or_default(),
             recipient,
             thread_id: incoming.thread_id.map(|id| id.0),
             timestamp: incoming.timestamp,
@@ -114,6 +117,7 @@ struct Incoming {
     sender: Person,
     text: Option<String>,
     is_group: Option<bool>,
+    mentioned: Option<bool>,
     thread_id: Option<Id>,
     media: Option<Attachment>,
     metadata: Option<Map<String, Value>>,
@@ -125,6 +129,8 @@ struct Incoming {
 struct Person {
     id: Id,
     name: Option<String>,
+    is_bot: Option<bool>,
+    is_self: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -226,8 +232,8 @@ mod tests {
     #[test]
     fn a_signed_message_is_understood() {
         let body = json!({
-            "message_id": "m1", "conversation_id": "room", "sender": {"id": "ann", "name": "Ann"}, "text": "hi\u{0}",
-            "is_group": true, "thread_id": "t", "timestamp": "2026-01-02T03:04:05+01:00",
+            "message_id": "m1", "conversation_id": "room", "sender": {"id": "ann", "name": "Ann", "is_bot": true, "is_self": false},
+            "text": "hi\u{0}", "is_group": true, "mentioned": false, "thread_id": "t", "timestamp": "2026-01-02T03:04:05+01:00",
             "media": {"kind": "voice", "url": "http://10.0.0.1/v", "filename": "v.ogg", "duration_seconds": 3},
             "metadata": {"chat_id": "mine", "chat_title": "general", "n": 1},
         });
@@ -249,6 +255,9 @@ mod tests {
             }),
             media_duration_seconds: Some(3),
             is_group: true,
+            mentioned: Some(false),
+            sender_is_bot: true,
+            is_own: false,
             recipient: "room".into(),
             thread_id: Some("t".into()),
             timestamp: Some("2026-01-02T02:04:05Z".parse().unwrap()),

@@ -1,0 +1,60 @@
+//! The fields that channels of all types have: who may write to the bot, and what in a group is meant for it.
+//!
+//! No adapter reads them. What they mean is decided in one place, after the adapter has understood a message (crate
+//! `claw-intake`), so that it is the same on every platform.
+
+use crate::{Field, FieldKind};
+
+/// Who may write to the bot directly: `dm_policy`.
+pub const DM_POLICIES: &[&str] = &["open", "allowlist", "disabled"];
+/// In which groups it listens: `group_policy`.
+pub const GROUP_POLICIES: &[&str] = &["open", "allowlist", "disabled"];
+
+/// All of them. All are optional, and a channel with none of them takes every direct message.
+pub const COMMON: &[Field] = &[
+    Field::new(
+        "dm_policy",
+        "Direct messages",
+        FieldKind::Choice(DM_POLICIES),
+        "who may write to the bot directly: everyone (open), allowed users only (allowlist), nobody (disabled); \
+         allowlist if there are allowed users, else open.",
+    )
+    .advanced(),
+    Field::new(
+        "allowed_users",
+        "Allowed users",
+        FieldKind::List,
+        "who may write, directly and in groups: the platform's user ids or @names; empty lets everyone.",
+    )
+    .like("42, @ada"),
+    Field::new(
+        "group_policy",
+        "Groups",
+        FieldKind::Choice(GROUP_POLICIES),
+        "in which groups the bot listens: all (open), allowed groups only (allowlist), none (disabled); \
+         allowlist if there are allowed groups, else open.",
+    )
+    .advanced(),
+    Field::new(
+        "allowed_groups",
+        "Allowed groups",
+        FieldKind::List,
+        "in which groups the bot listens: the platform's ids of the chats; empty means all.",
+    )
+    .advanced()
+    .like("-1001234567890"),
+    Field::new(
+        "require_mention",
+        "Only when addressed",
+        FieldKind::Bool,
+        "whether a message in a group must address the bot, by its name, a command or a reply to it; true if not set.",
+    )
+    .advanced(),
+    Field::new(
+        "ignore_bots",
+        "Ignore bots",
+        FieldKind::Bool,
+        "whether messages that programs wrote are ignored; true if not set.",
+    )
+    .advanced(),
+];

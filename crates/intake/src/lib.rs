@@ -1,0 +1,81 @@
+//! What becomes of a person's message once its adapter has understood it: accepted, or ignored and counted.
+//!
+//! The one place for it, for messages that gateways take as well as for those that workers poll, so a policy means the
+//! same on every platform. Made when a channel is loaded and kept with it: a message costs some comparisons, no query.
+//!
+//! Must hold: what is ignored is never an error to the platform, which would send it again; it is counted by its reason,
+//! so that no silence is without an explanation.
+
+mod bots;
+mod policy;
+
+use claw_telemetry::metrics::Counter;
+use claw_types::Inbound;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+use tracing::debug;
+
+use self::bots::BotGuard;
+pub use self::policy::{Policy, Reason};
+
+/// One channel's.
+#[derive(Debug)]
+pub struct Intake {
+    policy: Policy,
+    bots: BotGuard,
+}
+
+impl Intake {
+    /// Of a channel with these fields.
+    pub fn new(config: &Map<String, Value>) -> Self {
+        Self { policy: Policy::of(config), bots: BotGuard::default() }
+    }
+
+    /// Whether a message is accepted; counts it when it is not.
+    ///
+    /// # Errors
+    /// Why it is ignored.
+    pub fn admit(&self, message: &Inbound) -> Result<(), Reason> {
+        let admitted = self.policy.admit(message).and_then(|()| {
+            let paced = !message.sender_is_bot || self.bots.admits(&message.conversation(), Instant::now());
+            if paced { Ok(()) } else { Err(Reason::BotPace) }
+        });
+        if let Err(reason) = admitted {
+            Counter::MessagesIgnored.add(("reason", reason.as_str()));
+            debug!(reason = reason.as_str(), "a message is ignored: {}", reason.as_str());
+        }
+        admitted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_bot(chat: &str) -> Inbound {
+        Inbound { sender_is_bot: true, recipient: chat.to_owned(), ..Inbound::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn own_messages_are_not_answered_in_a_loop() {
+        let own = Inbound { is_own: true, recipient: "room".to_owned(), ..Inbound::default() };
+        let config = Map::from_iter([("ignore_bots".to_owned(), Value::Bool(false))]);
+        assert_eq!(Intake::new(&config).admit(&own), Err(Reason::Own));
+        assert_eq!(Intake::new(&Map::new()).admit(&from_bot("room")), Err(Reason::Bot));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_programs_that_answer_each_other_are_slowed_down() {
+        let config = Map::from_iter([("ignore_bots".to_owned(), Value::Bool(false))]);
+        let intake = Intake::new(&config);
+        for _ in 0..bots::PACE {
+            assert_eq!(intake.admit(&from_bot("room")), Ok(()));
+        }
+        assert_eq!(intake.admit(&from_bot("room")), Err(Reason::BotPace));
+        assert_eq!(intake.admit(&from_bot("another room")), Ok(()));
+        let person = Inbound { recipient: "room".to_owned(), ..Inbound::default() };
+        assert_eq!(intake.admit(&person), Ok(()));
+        tokio::time::advance(bots::WINDOW).await;
+        assert_eq!(intake.admit(&from_bot("room")), Ok(()));
+    }
+}

@@ -1,0 +1,232 @@
+//! Who may talk, as a function of a channel's fields and the facts of a message. Nothing here does I/O.
+
+use claw_types::Inbound;
+use serde_json::{Map, Value};
+
+/// Why a message is ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The channel's own account wrote it.
+    Own,
+    /// A program wrote it.
+    Bot,
+    /// Programs wrote too much in this conversation within a minute.
+    BotPace,
+    /// The channel takes no direct messages.
+    DirectOff,
+    /// Who wrote it is not among those who may.
+    Sender,
+    /// The channel takes nothing from groups.
+    GroupsOff,
+    /// The group is not among those that it listens to.
+    Group,
+    /// It does not address the bot.
+    NotAddressed,
+}
+
+impl Reason {
+    /// Its name where it is counted.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Bot => "bot",
+            Self::BotPace => "bot_pace",
+            Self::DirectOff => "direct_off",
+            Self::Sender => "sender",
+            Self::GroupsOff => "groups_off",
+            Self::Group => "group",
+            Self::NotAddressed => "not_addressed",
+        }
+    }
+}
+
+/// How far a door is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Open,
+    Listed,
+    Shut,
+}
+
+impl Door {
+    /// Without a word, a list says that only those on it may.
+    fn of(field: Option<&Value>, list: &[String]) -> Self {
+        match field.map(Value::as_str) {
+            None if list.is_empty() => Self::Open,
+            None | Some(Some("allowlist")) => Self::Listed,
+            Some(Some("open")) => Self::Open,
+            // What a newer version stored and this one does not know must not let everybody in.
+            Some(_) => Self::Shut,
+        }
+    }
+}
+
+/// Who may talk in a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    direct: Door,
+    groups: Door,
+    allowed_users: Vec<String>,
+    allowed_groups: Vec<String>,
+    require_mention: bool,
+    ignore_bots: bool,
+}
+
+impl Policy {
+    /// As a channel's checked fields say; the fields are those of `claw_channels::common`.
+    pub fn of(config: &Map<String, Value>) -> Self {
+        let list = |key: &str| -> Vec<String> {
+            let items = config.get(key).and_then(Value::as_array).into_iter().flatten();
+            items.filter_map(Value::as_str).map(|item| item.trim_start_matches('@').to_owned()).collect()
+        };
+        let flag = |key: &str| config.get(key).and_then(Value::as_bool).unwrap_or(true);
+        let (allowed_users, allowed_groups) = (list("allowed_users"), list("allowed_groups"));
+        Self {
+            direct: Door::of(config.get("dm_policy"), &allowed_users),
+            groups: Door::of(config.get("group_policy"), &allowed_groups),
+            allowed_users,
+            allowed_groups,
+            require_mention: flag("require_mention"),
+            ignore_bots: flag("ignore_bots"),
+        }
+    }
+
+    /// Whether a message may pass.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn admit(&self, message: &Inbound) -> Result<(), Reason> {
+        if message.is_own {
+            return Err(Reason::Own);
+        }
+        if message.sender_is_bot && self.ignore_bots {
+            return Err(Reason::Bot);
+        }
+        if message.is_group { self.admit_in_group(message) } else { self.admit_direct(message) }
+    }
+
+    fn admit_direct(&self, message: &Inbound) -> Result<(), Reason> {
+        match self.direct {
+            Door::Open => Ok(()),
+            Door::Listed if self.lists(message) => Ok(()),
+            Door::Listed => Err(Reason::Sender),
+            Door::Shut => Err(Reason::DirectOff),
+        }
+    }
+
+    fn admit_in_group(&self, message: &Inbound) -> Result<(), Reason> {
+        match self.groups {
+            Door::Shut => return Err(Reason::GroupsOff),
+            Door::Listed if !self.allowed_groups.contains(&message.recipient) => return Err(Reason::Group),
+            Door::Listed | Door::Open => {}
+        }
+        if !self.allowed_users.is_empty() && !self.lists(message) {
+            return Err(Reason::Sender);
+        }
+        if self.require_mention && message.mentioned == Some(false) {
+            return Err(Reason::NotAddressed);
+        }
+        Ok(())
+    }
+
+    /// Whether the sender is an allowed user, by id or by the name that the adapter found.
+    fn lists(&self, message: &Inbound) -> bool {
+        let id = message.sender.as_ref().map(|sender| sender.platform_id.as_str());
+        let name = message.metadata.get("username").and_then(Value::as_str);
+        self.allowed_users.iter().any(|allowed| {
+            Some(allowed.as_str()) == id || name.is_some_and(|name| name.eq_ignore_ascii_case(allowed))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_types::Sender;
+    use serde_json::json;
+
+    use super::*;
+
+    fn policy(config: &Value) -> Policy {
+        Policy::of(config.as_object().unwrap())
+    }
+
+    fn direct(id: &str) -> Inbound {
+        let sender =
+            Sender { platform_id: id.to_owned(), display_name: "Ada".to_owned(), internal_user: None };
+        Inbound {
+            sender: Some(sender),
+            recipient: id.to_owned(),
+            metadata: Map::from_iter([("username".to_owned(), json!("ada"))]),
+            ..Inbound::default()
+        }
+    }
+
+    fn group(id: &str, mentioned: Option<bool>) -> Inbound {
+        Inbound { is_group: true, mentioned, recipient: "room".to_owned(), ..direct(id) }
+    }
+
+    #[test]
+    fn without_fields_every_direct_message_passes() {
+        let nobody = Inbound { recipient: "chat".to_owned(), ..Inbound::default() };
+        assert_eq!(policy(&json!({})).admit(&direct("42")), Ok(()));
+        assert_eq!(policy(&json!({})).admit(&nobody), Ok(()));
+    }
+
+    #[test]
+    fn allowed_users_are_ids_and_names() {
+        let admit = |list: &[&str]| policy(&json!({"allowed_users": list})).admit(&direct("42"));
+        for list in [&[][..], &["42"], &["@Ada"], &["7", "ada"]] {
+            assert_eq!(admit(list), Ok(()), "{list:?}");
+        }
+        for list in [&["7"][..], &["bob"], &["4"]] {
+            assert_eq!(admit(list), Err(Reason::Sender), "{list:?}");
+        }
+    }
+
+    #[test]
+    fn direct_messages_follow_their_policy() {
+        let admit = |config: Value| policy(&config).admit(&direct("42"));
+        assert_eq!(admit(json!({"dm_policy": "allowlist"})), Err(Reason::Sender));
+        assert_eq!(admit(json!({"dm_policy": "open", "allowed_users": ["7"]})), Ok(()));
+        assert_eq!(admit(json!({"dm_policy": "disabled", "allowed_users": ["42"]})), Err(Reason::DirectOff));
+        assert_eq!(admit(json!({"dm_policy": "of a newer version"})), Err(Reason::DirectOff));
+        assert_eq!(admit(json!({"group_policy": "disabled"})), Ok(()));
+    }
+
+    #[test]
+    fn groups_are_chosen_by_the_chat_and_people_by_themselves() {
+        let admit = |config: Value| policy(&config).admit(&group("42", Some(true)));
+        assert_eq!(admit(json!({})), Ok(()));
+        assert_eq!(admit(json!({"dm_policy": "disabled"})), Ok(()));
+        assert_eq!(admit(json!({"group_policy": "disabled"})), Err(Reason::GroupsOff));
+        assert_eq!(admit(json!({"group_policy": "allowlist"})), Err(Reason::Group));
+        assert_eq!(admit(json!({"allowed_groups": ["room"]})), Ok(()));
+        assert_eq!(admit(json!({"allowed_groups": ["42"]})), Err(Reason::Group), "the sender is no chat");
+        assert_eq!(admit(json!({"allowed_users": ["room"]})), Err(Reason::Sender), "the chat is no sender");
+        assert_eq!(admit(json!({"allowed_users": ["42"]})), Ok(()));
+    }
+
+    #[test]
+    fn a_platform_that_can_not_tell_who_is_addressed_loses_nothing() {
+        let admit = |config: Value, mentioned| policy(&config).admit(&group("42", mentioned));
+        assert_eq!(admit(json!({}), None), Ok(()));
+        assert_eq!(admit(json!({}), Some(true)), Ok(()));
+        assert_eq!(admit(json!({}), Some(false)), Err(Reason::NotAddressed));
+        assert_eq!(admit(json!({"require_mention": false}), Some(false)), Ok(()));
+    }
+
+    /// What the API lets people choose is what is understood here.
+    #[test]
+    fn every_choice_is_known() {
+        use claw_channels::common::{COMMON, DM_POLICIES, GROUP_POLICIES};
+        let door = |field: &str| Door::of(Some(&json!(field)), &[]);
+        for choice in DM_POLICIES.iter().chain(GROUP_POLICIES) {
+            assert_eq!(door(choice) == Door::Shut, *choice == "disabled", "{choice}");
+        }
+        for key in
+            ["dm_policy", "group_policy", "allowed_users", "allowed_groups", "require_mention", "ignore_bots"]
+        {
+            assert!(COMMON.iter().any(|field| field.key == key), "{key}");
+        }
+    }
+}
