@@ -256,6 +256,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_group_says_in_between_goes_with_the_message_that_addresses_the_bot() {
+        let lifecycle = Lifecycle::new();
+        let hub = hub(&lifecycle).await;
+        let id = ChannelId(hub.0.ids.next());
+        save(&hub, true, None, id).await;
+        let group = |id: &str, mentioned| Inbound { is_group: true, mentioned, ..message(id) };
+        let known = hub.known(id).await.unwrap();
+        for aside in ["m-1", "m-1", "m-2"] {
+            let taken = hub.accept(id, group(aside, Some(false))).await;
+            assert_eq!(taken.unwrap_err(), HubError::NotTaken, "{aside}");
+        }
+        let batch = [("m-3", false), ("m-4", true), ("m-5", false), ("m-6", true), ("m-7", true)];
+        let batch = batch.into_iter().map(|(id, mentioned)| group(id, Some(mentioned)));
+        let accepted = intake::accept(&hub.0, &known, batch.collect()).await.unwrap();
+        assert_eq!(accepted.len(), 3);
+        hub.accept(id, group("m-8", Some(true))).await.unwrap();
+        hub.accept(id, group("m-9", None)).await.unwrap();
+        let history = hub.history(id, "visitor", 0).await.unwrap();
+        let context = |item: &HistoryItem| -> (String, Vec<String>) {
+            let body: Value = serde_json::from_str(item.payload.get()).unwrap();
+            let said = body["metadata"]["context"].as_array().cloned().unwrap_or_default();
+            let texts = said.iter().map(|said| said["text"].as_str().unwrap().to_owned()).collect();
+            (body["text"].as_str().unwrap().to_owned(), texts)
+        };
+        let with = |id: &str, said: &[&str]| (id.to_owned(), said.iter().map(ToString::to_string).collect());
+        assert_eq!(
+            history.iter().map(context).collect::<Vec<(String, Vec<String>)>>(),
+            [
+                with("m-4", &["m-1", "m-2", "m-3"]),
+                with("m-6", &["m-5"]),
+                with("m-7", &[]),
+                with("m-8", &[]),
+                with("m-9", &[]),
+            ]
+        );
+    }
+
+    #[tokio::test]
     async fn live_frames_arrive_until_the_gateway_drains() {
         let lifecycle = Lifecycle::new();
         let hub = hub(&lifecycle).await;

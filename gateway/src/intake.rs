@@ -1,5 +1,6 @@
 //! Accepting messages: committed first, told to the owner second, answered last.
 
+use claw_intake::Desk;
 use claw_store::{Accepted, NewMessage};
 use claw_types::Inbound;
 use futures::future::join_all;
@@ -8,21 +9,22 @@ use crate::app::App;
 use crate::channel_cache::Known;
 use crate::error::Problem;
 
-/// Accepts what people wrote as far as the channel's policy lets it; returns once all of that is committed. What is ignored is
-/// not among the answers.
+/// Accepts what people wrote as far as the channel's policy lets it; returns once all of that is committed. What is ignored or
+/// kept as context is not among the answers.
 ///
 /// # Errors
 /// When one was not: the platform sends them all again, and those that were committed are recognised then.
 pub async fn accept(app: &App, known: &Known, messages: Vec<Inbound>) -> Result<Vec<Accepted>, Problem> {
-    let make = |message| NewMessage::inbound(&known.channel, message, &app.ids, &*app.clock);
-    let admitted = messages.into_iter().filter(|message| known.intake.admit(message).is_ok());
-    let messages = admitted.map(make).collect::<claw_store::Result<Vec<_>>>()?;
+    let desk = Desk { store: &app.store, ids: &app.ids, clock: &*app.clock };
+    let mut made = known.intake.make(desk, &known.channel, messages).await?;
     // Together, so that they are one batch; in order, because submitting is in order.
-    let committed = join_all(messages.into_iter().map(|message| app.writer.accept(message))).await;
+    let committed = join_all(made.take().into_iter().map(|message| app.writer.accept(message))).await;
     for accepted in committed.iter().flatten() {
         announce(app, accepted).await;
     }
-    Ok(committed.into_iter().collect::<claw_store::Result<Vec<_>>>()?)
+    let committed = committed.into_iter().collect::<claw_store::Result<Vec<_>>>()?;
+    made.settle(&app.store).await;
+    Ok(committed)
 }
 
 /// Accepts one message, in either direction.

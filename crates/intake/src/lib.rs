@@ -1,12 +1,14 @@
-//! What becomes of a person's message once its adapter has understood it: accepted, or ignored and counted.
+//! What becomes of a person's message once its adapter has understood it: accepted, kept as context for the next message of its
+//! group, or ignored and counted.
 //!
 //! The one place for it, for messages that gateways take as well as for those that workers poll, so a policy means the
-//! same on every platform. Made when a channel is loaded and kept with it: a message costs some comparisons, no query.
+//! same on every platform. Made when a channel is loaded and kept with it: a direct message costs some comparisons, no query.
 //!
 //! Must hold: what is ignored is never an error to the platform, which would send it again; it is counted by its reason,
 //! so that no silence is without an explanation.
 
 mod bots;
+mod made;
 mod policy;
 
 use claw_telemetry::metrics::Counter;
@@ -16,6 +18,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use self::bots::BotGuard;
+pub use self::made::{Desk, Made};
 pub use self::policy::{Policy, Reason};
 
 /// One channel's.
@@ -29,6 +32,11 @@ impl Intake {
     /// Of a channel with these fields.
     pub fn new(config: &Map<String, Value>) -> Self {
         Self { policy: Policy::of(config), bots: BotGuard::default() }
+    }
+
+    /// Whether messages of groups are kept that do not address the bot.
+    fn keeps_context(&self) -> bool {
+        self.policy.requires_mention()
     }
 
     /// Whether a message is accepted; counts it when it is not.

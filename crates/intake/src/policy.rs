@@ -91,6 +91,11 @@ impl Policy {
         }
     }
 
+    /// Whether a message in a group must address the bot.
+    pub fn requires_mention(&self) -> bool {
+        self.require_mention
+    }
+
     /// Whether a message may pass.
     ///
     /// # Errors

@@ -460,6 +460,8 @@ impl Store {
         .await?
         .ok_or(Error::NoChannel)?;
         let (id, shard, _) = changed(&row)?;
+        let context = sqlx::query("delete from group_context where channel_id = $1");
+        context.bind(id.0).execute(tenant.conn()).await?;
         let detail = json!({"id": id});
         tenant.tell(&News::of("channel.deleted", id)).await?;
         tenant

@@ -30,6 +30,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     9 "0009_events",
     10 "0010_members",
     11 "0011_conversations",
+    12 "0012_group_context",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and

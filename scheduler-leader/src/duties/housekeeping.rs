@@ -13,6 +13,8 @@ const KEY_DAYS: i32 = 7;
 const MEMBER_MINUTES: i32 = 10;
 /// How long people can look up what their scheduled jobs did.
 const RUN_DAYS: i32 = 90;
+/// What was said in a group before is of no use to a question that comes later than this.
+const CONTEXT_HOURS: i32 = 24;
 /// Events in one statement: a fraction of a second, so that nothing waits behind it.
 const EVENTS: i64 = 5_000;
 /// A round ends after this, however much is left: other duties wait, and the next round goes on.
@@ -25,6 +27,7 @@ pub(crate) async fn run(store: &Store, keep: RetentionSettings) -> u64 {
         ("message keys", store.message_keys_forget(KEY_DAYS).await),
         ("idempotency keys", store.idempotency_keys_forget(KEY_DAYS).await),
         ("runs of jobs", store.runs_forget(RUN_DAYS).await),
+        ("messages of groups", store.context_forget(CONTEXT_HOURS).await),
         ("members", store.members_prune(MEMBER_MINUTES).await),
         ("events", forget_events(store, keep).await),
     ];

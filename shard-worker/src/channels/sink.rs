@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use claw_channels::{Sink, SinkError};
-use claw_intake::Intake;
-use claw_store::{Channel, NewMessage, Observation, chain};
+use claw_intake::{Desk, Intake};
+use claw_store::{Channel, Observation, chain};
 use claw_types::Inbound;
 
 use super::observe;
@@ -48,15 +48,15 @@ impl Sink for ShardSink {
         if !self.core.lease.holds() || self.shard.stopping().is_cancelled() {
             return Err(SinkError::LostOwnership);
         }
-        let admitted = messages.into_iter().filter(|message| self.intake.admit(message).is_ok());
-        let accepting = admitted.map(|message| async {
-            let (ids, clock) = (&self.core.ids, &*self.core.clock);
-            let message = NewMessage::inbound(&self.channel, message, ids, clock)?;
-            self.core.accept(&self.shard, message).await
-        });
+        let (ids, clock) = (&self.core.ids, &*self.core.clock);
+        let desk = Desk { store: &self.core.store, ids, clock };
+        let made = self.intake.make(desk, &self.channel, messages).await;
+        let mut made = made.map_err(|error| not_committed(&error))?;
+        let accepting = made.take().into_iter().map(|message| self.core.accept(&self.shard, message));
         // Submitted together and in order: they are one batch, and in its order.
-        let accepted = futures::future::try_join_all(accepting).await;
-        accepted.map(drop).map_err(|error| not_committed(&error))
+        futures::future::try_join_all(accepting).await.map_err(|error| not_committed(&error))?;
+        made.settle(&self.core.store).await;
+        Ok(())
     }
 
     async fn cursor(&self) -> Result<Option<String>, SinkError> {

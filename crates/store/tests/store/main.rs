@@ -6,6 +6,7 @@ mod channels;
 mod cost;
 mod destinations;
 mod events;
+mod group_context;
 mod hooks;
 mod jobs;
 mod lease;

@@ -26,6 +26,7 @@ const SEED: &str = "
     insert into cron_runs (id, user_id, job_id, job_name, status, deadline_at, action_type, schedule_type)
         select gen_random_uuid(), user_id, id, name, 'ok', now(), action_type, schedule_type from cron_jobs;
     insert into user_settings (user_id) values ('ada');
+    insert into group_context (channel_id, user_id, conversation, said) select id, user_id, 'c', '{}' from channels;
     insert into timers (id, user_id, kind, due_at, shard, channel_id, conversation, payload, source)
         select gen_random_uuid(), user_id, 'wake', now(), shard, id, 'c', '{}', 'wake' from channels;
     insert into hooks (id, user_id, name, auth, secret, secret_key)

@@ -24,6 +24,7 @@ use crate::kit::fetch::Fetched;
 use crate::kit::http::Http;
 use crate::kit::plan::{Content, Piece, plan};
 
+mod own_name;
 mod uploads;
 
 const TOKEN: &str = "123456:AAEabcdefghijklmnopqrstuvwxyz_-01234";

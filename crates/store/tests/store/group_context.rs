@@ -1,0 +1,83 @@
+//! What groups say in between: kept in order, once, the newest only, until it was given or is old.
+
+use claw_runtime::{Clock as _, SystemClock};
+use claw_store::{Actor, Channel, Overheard};
+use claw_types::{Inbound, Sender};
+use serde_json::Value;
+
+use crate::Bench;
+
+async fn channel(bench: &Bench) -> Channel {
+    let save = bench.channel("ada", "one");
+    bench.store.channel_save(&bench.vault, &save, &Actor::named("a test")).await.unwrap();
+    bench.store.channel_load(&bench.vault, save.id).await.unwrap().unwrap().0
+}
+
+fn said(chat: &str, id: &str) -> Overheard {
+    let sender = Sender { platform_id: "42".into(), display_name: "Ada".into(), internal_user: None };
+    let message = Inbound {
+        platform_message_id: Some(id.to_owned()),
+        sender: Some(sender),
+        text: Some(format!("{id}\0")),
+        recipient: chat.to_owned(),
+        is_group: true,
+        ..Inbound::default()
+    };
+    Overheard::of(&message, SystemClock.now()).unwrap().unwrap()
+}
+
+async fn texts(bench: &Bench, channel: &Channel, chat: &str) -> Vec<String> {
+    let context = bench.store.context_of(channel.id, chat, 0).await.unwrap();
+    let entries = context.map(|context| context.entries).unwrap_or_default();
+    let text = |entry: &Value| entry["text"].as_str().unwrap().trim_end_matches('\0').to_owned();
+    entries.iter().map(text).collect()
+}
+
+fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|n| n.to_string()).collect()
+}
+
+#[tokio::test]
+async fn the_newest_fifty_of_each_conversation_are_kept_once_and_in_order() {
+    let bench = Bench::new().await;
+    let channel = channel(&bench).await;
+    let first: Vec<_> = numbered(0..30).iter().map(|id| said("room", id)).collect();
+    bench.store.context_keep(&channel, &first).await.unwrap();
+    bench.store.context_keep(&channel, &[said("hall", "a")]).await.unwrap();
+    bench.store.context_keep(&channel, &[said("room", "29")]).await.unwrap();
+    assert_eq!(texts(&bench, &channel, "room").await, numbered(0..30), "the same message again");
+    let second: Vec<_> = numbered(30..60).iter().map(|id| said("room", id)).collect();
+    bench.store.context_keep(&channel, &second).await.unwrap();
+    assert_eq!(texts(&bench, &channel, "room").await, numbered(10..60));
+    let many: Vec<_> = numbered(60..200).iter().map(|id| said("room", id)).collect();
+    bench.store.context_keep(&channel, &many).await.unwrap();
+    assert_eq!(texts(&bench, &channel, "room").await, numbered(150..200));
+    assert_eq!(texts(&bench, &channel, "hall").await, ["a"]);
+    let mut conn = bench.database.connect().await;
+    let rows: i64 =
+        sqlx::query_scalar("select count(*) from group_context").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(rows, 51);
+}
+
+#[tokio::test]
+async fn what_was_given_or_is_old_or_of_a_deleted_channel_is_gone() {
+    let bench = Bench::new().await;
+    let channel = channel(&bench).await;
+    bench.store.context_keep(&channel, &[said("room", "1"), said("room", "2")]).await.unwrap();
+    let context = bench.store.context_of(channel.id, "room", 0).await.unwrap().unwrap();
+    assert_eq!(context.entries[0]["sender"]["platform_id"], "42");
+    bench.store.context_keep(&channel, &[said("room", "3")]).await.unwrap();
+    bench.store.context_given(channel.id, "room", context.last).await.unwrap();
+    assert_eq!(texts(&bench, &channel, "room").await, ["3"], "what came meanwhile stays");
+    assert_eq!(bench.store.context_forget(1).await.unwrap(), 0);
+    let mut conn = bench.database.connect().await;
+    sqlx::query("update group_context set kept_at = now() - interval '2 hours'")
+        .execute(&mut conn)
+        .await
+        .unwrap();
+    assert_eq!(bench.store.context_forget(1).await.unwrap(), 1);
+    bench.store.context_keep(&channel, &[said("room", "4")]).await.unwrap();
+    let actor = Actor::named("a test");
+    bench.store.channel_delete(&channel.user_id, &channel.instance, &actor).await.unwrap();
+    assert!(texts(&bench, &channel, "room").await.is_empty());
+}
