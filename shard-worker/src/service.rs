@@ -94,8 +94,8 @@ impl WorkerService for Service {
     async fn probe(&self, channel: ChannelId, shard: ShardId) -> Result<Probed, Refused> {
         let shard = self.0.shard(shard).ok_or_else(not_owned)?;
         match shard.channels.lookup(channel) {
-            Lookup::Running(adapter) => {
-                let asked = tokio::time::timeout(PATIENCE, adapter.probe()).await;
+            Lookup::Running(active) => {
+                let asked = tokio::time::timeout(PATIENCE, active.channel.probe()).await;
                 Ok(probed(asked.unwrap_or_else(|_| {
                     Err(ChannelError::Retryable("the platform did not answer in time".to_owned()))
                 })))

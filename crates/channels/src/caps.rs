@@ -2,6 +2,8 @@
 
 use claw_types::MediaKind;
 
+use crate::limits::Limits;
+
 /// What a platform can carry. What it can't is degraded by [`crate::kit::plan`] or, where that makes no sense, refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a feature of its own, declared by name")]
@@ -36,6 +38,8 @@ pub struct Caps {
     pub reactions: bool,
     /// Whether it can show that an answer is being written.
     pub typing: bool,
+    /// How fast it takes calls; `None` where it says nothing and refuses nobody for it.
+    pub limits: Option<&'static Limits>,
 }
 
 impl Caps {
@@ -56,6 +60,7 @@ impl Caps {
         delete: false,
         reactions: false,
         typing: false,
+        limits: None,
     };
 }
 

@@ -25,6 +25,11 @@ pub trait Channel: Send + Sync + 'static {
     /// What the platform can carry: the adapter's [`Adapter::CAPS`].
     fn caps(&self) -> &'static Caps;
 
+    /// Whether this is a chat of many people, for which [`crate::Limits::group`] holds. By the id alone, without asking.
+    fn is_group(&self, _recipient: &str) -> bool {
+        false
+    }
+
     /// Verifies and parses a request that arrived at the channel's webhook address. No I/O: the caller commits what
     /// comes back before it answers the platform.
     ///

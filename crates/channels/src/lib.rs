@@ -12,6 +12,7 @@ pub mod error;
 pub mod fields;
 pub mod hub;
 pub mod kit;
+pub mod limits;
 pub mod registry;
 
 pub use caps::{Albums, ButtonCaps, Caps, Dialect, TextUnit};
@@ -21,4 +22,5 @@ pub use error::{ChannelError, SinkError};
 pub use fields::{Field, FieldError, FieldKind};
 pub use hub::{HistoryItem, Hosted, Hub, HubError, Stored};
 pub use kit::plan::{Degraded, Plan, Unsupported, plan};
+pub use limits::{Limits, Rate};
 pub use registry::{ALL, Entry};

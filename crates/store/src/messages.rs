@@ -89,7 +89,8 @@ pub struct Settlement {
     pub shard: ShardId,
     /// The claim under which it was handled.
     pub epoch: Epoch,
-    /// The new state; [`MessageState::Pending`] records a failed attempt and its next time.
+    /// The new state; [`MessageState::Pending`] with an error records a failed attempt and its next time, without one
+    /// only what was sent so far.
     pub state: MessageState,
     /// Seconds until the next attempt, for pending ones.
     pub due_in: f64,
@@ -326,7 +327,8 @@ impl Store {
                            m.error, m.platform_message_ids),
              attempted as (
                  insert into message_attempts (message_id, retry, n, user_id, outcome, error)
-                 select id, retries, attempts, user_id, state, error from settled where state <> 'done'
+                 select id, retries, attempts, user_id, state, error from settled
+                 where state <> 'done' and (state <> 'pending' or error is not null)
                  -- Written again because nobody heard that it was.
                  on conflict do nothing),
              told as (

@@ -1,5 +1,6 @@
 //! The channels of a shard: made of their rows, run, restarted when their row changes, stopped with the shard.
 
+pub(crate) mod limiter;
 pub(crate) mod observe;
 mod sink;
 pub(crate) mod supervisor;
@@ -12,6 +13,8 @@ use claw_types::ChannelId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use self::limiter::Limiter;
 
 /// What runs, by channel.
 #[derive(Default)]
@@ -52,16 +55,24 @@ impl Running {
     }
 }
 
+/// A channel at work, and how fast it may call its platform.
+pub(crate) struct Active {
+    /// What calls.
+    pub(crate) channel: Arc<dyn Channel>,
+    /// Asked before everything that people see.
+    pub(crate) limiter: Limiter,
+}
+
 #[derive(Clone)]
 enum Health {
-    Running(Arc<dyn Channel>),
+    Running(Arc<Active>),
     Failed(String),
 }
 
 /// What a send finds.
 pub(crate) enum Lookup {
     /// Send by this.
-    Running(Arc<dyn Channel>),
+    Running(Arc<Active>),
     /// The shard's channels are still being loaded.
     Starting,
     /// It does not work, and why.
@@ -78,7 +89,7 @@ impl Channels {
     /// The channel for a send.
     pub(crate) fn lookup(&self, id: ChannelId) -> Lookup {
         match self.running().get(&id).map(|running| running.health.clone()) {
-            Some(Health::Running(channel)) => Lookup::Running(channel),
+            Some(Health::Running(active)) => Lookup::Running(active),
             Some(Health::Failed(why)) => Lookup::Failed(why),
             None if self.is_loading() => Lookup::Starting,
             None => Lookup::Unknown,

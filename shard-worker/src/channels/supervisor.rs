@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use super::limiter::Limiter;
 use super::sink::{AsLoaded, ShardSink};
-use super::{Event, Health, Running, observe};
+use super::{Active, Event, Health, Running, observe};
 use crate::core::Core;
 use crate::shard::Shard;
 
@@ -154,7 +155,8 @@ fn start(
     let sink = ShardSink::new(Arc::clone(core), Arc::clone(shard), channel, cursor);
     let listener = listen(sink, Arc::clone(&made), stop.clone());
     // Before the listener runs: it may have something to say about itself.
-    let health = Health::Running(made);
+    let limiter = Limiter::new(made.caps().limits);
+    let health = Health::Running(Arc::new(Active { channel: made, limiter }));
     let running = Running { revision, health, refused: false, trouble: None, stop, tasks: tasks.clone() };
     shard.channels.running().insert(id, running);
     shard.spawn(tasks.track_future(listener));

@@ -163,6 +163,12 @@ fn settlement(
     }
 }
 
+/// Writes which parts of a message are sent while others are still to go, so that whoever goes on with it does not send
+/// them again. No attempt is counted. `false` as from [`settle`].
+pub(super) async fn progress(pipeline: &Pipeline, shard: &Shard, work: &Work) -> bool {
+    settle(pipeline, shard, settlement(shard, work, MessageState::Pending, Duration::ZERO, None)).await
+}
+
 /// Writes what happened until it is written; `false` when the claim is over or the shard is given up meanwhile.
 async fn settle(pipeline: &Pipeline, shard: &Shard, settlement: Settlement) -> bool {
     let mut failed = 0;

@@ -1,14 +1,19 @@
-//! A message to a person: planned as its platform needs, sent part by part, what was sent remembered.
+//! A message to a person: planned as its platform needs, sent part by part at the platform's pace, what was sent
+//! remembered.
+//!
+//! Must hold: a part whose outcome is not known is never sent again by itself; between two parts it is stored which were
+//! sent; waiting for the platform's pace is no attempt, ends when the shard does, and is over before the lease is asked.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use claw_channels::{Channel, ChannelError, Part, Unsupported, plan};
+use claw_channels::kit::plan::{Content, Piece};
+use claw_channels::{ChannelError, Part, Receipt, Unsupported, plan};
 use claw_types::{MessageState, Outbound, Work};
 
-use super::Attempt;
-use crate::channels::Lookup;
+use super::{Attempt, lane};
+use crate::channels::{Active, Lookup};
 use crate::core::Core;
 use crate::shard::Shard;
 
@@ -28,11 +33,11 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &mut Wor
         Ok(body) => body,
         Err(error) => return failed(format!("unreadable: {error}")),
     };
-    if core.clock.now().timestamp_millis() - work.fresh_at_ms() > TIME_TO_LIVE_MS {
-        return failed("not sent within 24 hours, so not sent at all".to_owned());
+    if let Some(late) = too_late(core, work) {
+        return late;
     }
-    let channel = match shard.channels.lookup(work.channel_id) {
-        Lookup::Running(channel) => channel,
+    let active = match shard.channels.lookup(work.channel_id) {
+        Lookup::Running(active) => active,
         Lookup::Starting => return not_yet(STARTING, "the channel is starting"),
         Lookup::Failed(why) => return not_yet(NOT_RUNNING, &format!("the channel does not run: {why}")),
         Lookup::Unknown => match still_there(core, work).await {
@@ -41,7 +46,7 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &mut Wor
             Err(error) => return not_yet(STARTING, &error),
         },
     };
-    send_parts(core, &*channel, work, &body).await
+    send_parts(core, shard, &active, work, &body).await
 }
 
 async fn still_there(core: &Core, work: &Work) -> Result<bool, String> {
@@ -51,35 +56,85 @@ async fn still_there(core: &Core, work: &Work) -> Result<bool, String> {
     }
 }
 
-async fn send_parts(core: &Core, channel: &dyn Channel, work: &mut Work, body: &Outbound) -> Attempt {
-    let pieces = match plan(body, channel.caps()) {
+/// Whether nobody wants it any more, and what to say then.
+fn too_late(core: &Core, work: &Work) -> Option<Attempt> {
+    if core.clock.now().timestamp_millis() - work.fresh_at_ms() <= TIME_TO_LIVE_MS {
+        return None;
+    }
+    Some(failed(match work.platform_message_ids.len() {
+        0 => "not sent within 24 hours, so not sent at all".to_owned(),
+        sent => format!("not sent to its end within 24 hours: only the first {sent} of its parts were sent"),
+    }))
+}
+
+async fn send_parts(
+    core: &Core,
+    shard: &Shard,
+    active: &Active,
+    work: &mut Work,
+    body: &Outbound,
+) -> Attempt {
+    let pieces = match plan(body, active.channel.caps()) {
         Ok(plan) => plan.parts,
         Err(Unsupported(reason)) => return failed(reason),
     };
-    let accepted_at = DateTime::from_timestamp_millis(work.accepted_at_ms).unwrap_or_default();
+    let group = active.channel.is_group(&body.recipient);
     // What an earlier attempt sent is not sent again.
     for (index, piece) in pieces.iter().enumerate().skip(work.platform_message_ids.len()) {
+        tokio::select! {
+            biased;
+            () = shard.stopping().cancelled() => return Attempt::NotOurs,
+            () = active.limiter.turn(&body.recipient, group, cost(piece)) => {}
+        }
+        if let Some(late) = too_late(core, work) {
+            return late;
+        }
         if !core.lease.holds() {
             return Attempt::NotOurs;
         }
-        let part = Part {
-            message_id: work.id,
-            seq: work.seq,
-            index,
-            recipient: &body.recipient,
-            thread_id: body.thread_id.as_deref(),
-            piece,
-            accepted_at,
-        };
-        let sent = tokio::time::timeout(PART_LIMIT, channel.send(&part)).await;
-        let sent =
-            sent.unwrap_or_else(|_| Err(ChannelError::Uncertain("the platform did not answer".to_owned())));
-        match sent {
+        match send(active, work, body, index, piece).await {
             Ok(receipt) => work.platform_message_ids.push(receipt.platform_message_id),
-            Err(error) => return refused(&error, index, pieces.len()),
+            Err(error) => {
+                if let ChannelError::RateLimited(wait) = &error {
+                    active.limiter.pause(*wait);
+                }
+                return refused(&error, index, pieces.len());
+            }
+        }
+        // With the last part the message is over, which is written anyway.
+        if index + 1 < pieces.len() && !lane::progress(core, shard, work).await {
+            return Attempt::NotOurs;
         }
     }
     Attempt::Over { state: MessageState::Done, error: None }
+}
+
+/// As how many messages platforms count it.
+fn cost(piece: &Piece) -> u32 {
+    match &piece.content {
+        Content::Album { media, .. } => u32::try_from(media.len()).unwrap_or(u32::MAX),
+        _ => 1,
+    }
+}
+
+async fn send(
+    active: &Active,
+    work: &Work,
+    body: &Outbound,
+    index: usize,
+    piece: &Piece,
+) -> Result<Receipt, ChannelError> {
+    let part = Part {
+        message_id: work.id,
+        seq: work.seq,
+        index,
+        recipient: &body.recipient,
+        thread_id: body.thread_id.as_deref(),
+        piece,
+        accepted_at: DateTime::from_timestamp_millis(work.accepted_at_ms).unwrap_or_default(),
+    };
+    let sent = tokio::time::timeout(PART_LIMIT, active.channel.send(&part)).await;
+    sent.unwrap_or_else(|_| Err(ChannelError::Uncertain("the platform did not answer".to_owned())))
 }
 
 fn refused(error: &ChannelError, index: usize, of: usize) -> Attempt {

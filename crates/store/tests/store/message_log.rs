@@ -262,6 +262,29 @@ async fn failed_attempts_are_kept_and_the_last_one_is_the_messages_own() {
 }
 
 #[tokio::test]
+async fn which_parts_were_sent_is_kept_and_is_no_attempt() {
+    let owned = Owned::new().await;
+    let work = owned.text("long").await;
+    let sent = Settlement {
+        id: work.id,
+        shard: work.shard,
+        epoch: owned.epoch,
+        state: MessageState::Pending,
+        due_in: 0.0,
+        retries: work.retries,
+        attempts: work.attempts,
+        platform_message_ids: vec!["p1".to_owned(), "p2".to_owned()],
+        error: None,
+    };
+    assert!(owned.bench.writer.settle(sent).await.unwrap());
+    let pending = owned.bench.store.messages_pending(&[(work.shard, 0)], 10).await.unwrap();
+    assert_eq!((pending[0].0.platform_message_ids.len(), pending[0].0.attempts), (2, 0));
+    assert!(owned.detail(work.id).await.attempts.is_empty());
+    owned.settle(&work, 1, MessageState::Pending).await;
+    assert_eq!(owned.detail(work.id).await.attempts.len(), 1, "a failure is one");
+}
+
+#[tokio::test]
 async fn a_revived_message_is_pending_at_a_new_place_with_what_was_sent() {
     let owned = Owned::new().await;
     let first = owned.dead("c", MessageState::Dead).await;

@@ -31,8 +31,8 @@ use tokio_util::sync::CancellationToken;
 use self::api::Api;
 use crate::kit::upload::Uploads;
 use crate::{
-    About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind,
-    MediaStream, Part, Probe, Receipt, Sink, TextUnit,
+    About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
+    MediaStream, Part, Probe, Rate, Receipt, Sink, TextUnit,
 };
 
 /// Limits: <https://core.telegram.org/bots/api#sendmessage>: "1-4096 characters after entities parsing", in UTF-16
@@ -56,6 +56,15 @@ static CAPS: Caps = Caps {
     delete: true,
     reactions: true,
     typing: true,
+    limits: Some(&LIMITS),
+};
+
+/// <https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this>: about 30 messages in a second in
+/// all, one in a second into a chat but for short bursts, and 20 in a minute into a group.
+static LIMITS: Limits = Limits {
+    bot: Rate { every: Duration::from_millis(40), burst: 5 },
+    chat: Rate { every: Duration::from_secs(1), burst: 3 },
+    group: Rate { every: Duration::from_secs(4), burst: 5 },
 };
 
 /// The platform's own server.
@@ -163,6 +172,11 @@ fn bot_id(token: &str) -> Option<u64> {
 impl Channel for Telegram {
     fn caps(&self) -> &'static Caps {
         &CAPS
+    }
+
+    /// Groups and channels have numbers below zero (<https://core.telegram.org/bots/api#chat>), public ones also names.
+    fn is_group(&self, recipient: &str) -> bool {
+        recipient.starts_with(['-', '@'])
     }
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {

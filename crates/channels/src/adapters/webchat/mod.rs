@@ -43,6 +43,7 @@ static CAPS: Caps = Caps {
     delete: true,
     reactions: true,
     typing: true,
+    limits: None,
 };
 
 /// The fields.

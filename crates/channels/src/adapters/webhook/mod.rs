@@ -43,6 +43,7 @@ static CAPS: Caps = Caps {
     delete: true,
     reactions: true,
     typing: true,
+    limits: None,
 };
 
 /// Longest id of another system's that we keep, in bytes.

@@ -24,6 +24,7 @@ const RICH: Caps = Caps {
     delete: true,
     reactions: true,
     typing: true,
+    limits: None,
 };
 
 const POOR: Caps = Caps { max_text: 500, ..Caps::TEXT_ONLY };
