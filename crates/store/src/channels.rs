@@ -366,7 +366,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Conflict`] when somebody else was faster, [`Error::CredentialInUse`] when another channel has the
-    /// credential; then nothing was stored.
+    /// credential, [`Error::BeingErased`] for a new one of a user who is being erased; then nothing was stored.
     pub async fn channel_save(&self, vault: &Vault, save: &SaveChannel, actor: &Actor) -> Result<()> {
         let mut tenant = self.tenant(&save.user_id).await?;
         let sealed = vault.seal(save.id, &save.secrets)?;
@@ -376,7 +376,8 @@ impl Store {
             None => {
                 "insert into channels (id, instance_name, config, secrets, secrets_key, fingerprint, enabled,
                      agent_id, user_id, instance, channel_type, shard)
-                 select $1, $2, $3::json, $4, $5, $6, $7, $8, $9, $10, $11, $12 where $13::bigint is null"
+                 select $1, $2, $3::json, $4, $5, $6, $7, $8, $9, $10, $11, $12 where $13::bigint is null
+                     and not exists (select 1 from erasures where user_id = $9 and finished_at is null)"
             }
             Some(_) => {
                 "update channels set instance_name = $2, config = $3::json, secrets = $4, secrets_key = $5,
@@ -409,6 +410,7 @@ impl Store {
                 tenant.audit(actor, &Change { action, subject: save.instance.as_str(), detail }).await?;
                 tenant.commit().await
             }
+            Ok(_) if save.replaces.is_none() => Err(Error::BeingErased),
             Ok(_) => Err(Error::Conflict),
             Err(error) => match unique_violation(&error) {
                 Some("channels_fingerprint") => Err(self.credential_in_use(save, fingerprint).await?),
@@ -557,7 +559,7 @@ async fn observe(txn: &mut Txn, sighting: &Sighting) -> Result<bool> {
     Ok(written == 1)
 }
 
-fn changed(row: &PgRow) -> Result<(ChannelId, ShardId, i64)> {
+pub(crate) fn changed(row: &PgRow) -> Result<(ChannelId, ShardId, i64)> {
     let id = ChannelId(row.try_get("id")?);
     let shard: i32 = row.try_get("shard")?;
     let shard = u16::try_from(shard).map_err(|_| bad(id, "shard", &shard.to_string()))?;

@@ -85,6 +85,11 @@ pub enum Error {
         /// Another one.
         two: String,
     },
+    /// Nothing new is made for a user whose data is being removed.
+    #[error(
+        "this user's data is being removed: wait until GET /api/users/{{user}}/erasure says that it is complete"
+    )]
+    BeingErased,
     /// There is no such channel.
     #[error("there is no such channel")]
     NoChannel,

@@ -8,6 +8,7 @@ pub mod channels;
 pub mod cluster;
 pub mod dead_letters;
 pub mod destinations;
+pub mod erasure;
 pub mod error;
 pub mod events;
 pub mod group_context;
@@ -40,6 +41,7 @@ pub use channels::{Channel, ChannelName, ChannelStatus, Loaded, Observation, Sav
 pub use cluster::{ClusterFacts, Lag, MemberStatus, ShardClaim};
 pub use dead_letters::{Revived, Selection, Unchanged};
 pub use destinations::{Destination, DestinationSettings, Due, NewDestination, Refusal};
+pub use erasure::{Erasure, Next, Step};
 pub use error::{Error, chain};
 pub use events::{Event, EventChannel, EventFilter, EventPage, News, Place};
 pub use group_context::{GroupContext, Overheard};

@@ -5,6 +5,7 @@ mod agent_events;
 mod channels;
 mod cost;
 mod destinations;
+mod erasure;
 mod events;
 mod group_context;
 mod hooks;

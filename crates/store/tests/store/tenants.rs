@@ -9,34 +9,46 @@ use crate::Bench;
 /// Tables in which no tenant's data is.
 const OURS: [&str; 6] = ["_sqlx_migrations", "cluster", "event_horizon", "leaders", "members", "shards"];
 /// Tables whose rows are for our own roles only.
-const NO_TENANTS: [&str; 2] = ["api_keys", "message_keys"];
+const NO_TENANTS: [&str; 3] = ["api_keys", "erasure_attachments", "message_keys"];
 
-/// One row of ada's for each table, hanging off her channel.
+/// One row of a user's for each table, hanging off their one channel.
+pub(crate) fn seed(user: &str) -> String {
+    SEED.replace("USER", &format!("'{user}'"))
+}
+
 const SEED: &str = "
-    insert into channel_state (channel_id, epoch) select id, 1 from channels on conflict do nothing;
-    insert into messages (id, user_id, channel_id, shard, direction, conversation, payload)
-        select gen_random_uuid(), user_id, id, shard, 'in', 'c', '{}' from channels;
-    insert into message_keys (channel_id, key, message_id) select channel_id, 'k', id from messages;
-    insert into message_attempts (message_id, retry, n, user_id, outcome) select id, 0, 1, user_id, 'dead' from messages;
-    insert into idempotency_keys (user_id, kind, key, digest, subject) values ('ada', 'x', 'k', '', gen_random_uuid());
+    insert into channel_state (channel_id, epoch) select id, 1 from channels where user_id = USER on conflict do nothing;
+    insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, media)
+        select gen_random_uuid(), user_id, id, shard, 'in', 'c', '{}', '{}' from channels where user_id = USER;
+    insert into message_keys (channel_id, key, message_id)
+        select channel_id, 'k', id from messages where user_id = USER;
+    insert into message_attempts (message_id, retry, n, user_id, outcome)
+        select id, 0, 1, user_id, 'dead' from messages where user_id = USER;
+    insert into idempotency_keys (user_id, kind, key, digest, subject) values (USER, 'x', 'k', '', gen_random_uuid());
     insert into api_keys (id, name, hash, user_id, scopes, created_by)
-        values (gen_random_uuid(), 'a key', '', 'ada', '{read}', 'a test');
+        values (gen_random_uuid(), 'a key', '', USER, '{read}', 'a test');
     insert into cron_jobs (id, user_id, name, enabled, schedule, schedule_type, action, action_type, one_shot)
-        values (gen_random_uuid(), 'ada', 'a job', true, '{}', 'at', '{}', 'channel_message', true);
+        values (gen_random_uuid(), USER, 'a job', true, '{}', 'at', '{}', 'channel_message', true);
     insert into cron_runs (id, user_id, job_id, job_name, status, deadline_at, action_type, schedule_type)
-        select gen_random_uuid(), user_id, id, name, 'ok', now(), action_type, schedule_type from cron_jobs;
-    insert into user_settings (user_id) values ('ada');
-    insert into group_context (channel_id, user_id, conversation, said) select id, user_id, 'c', '{}' from channels;
+        select gen_random_uuid(), user_id, id, name, 'ok', now(), action_type, schedule_type from cron_jobs
+        where user_id = USER;
+    insert into user_settings (user_id) values (USER);
+    insert into group_context (channel_id, user_id, conversation, said)
+        select id, user_id, 'c', '{}' from channels where user_id = USER;
     insert into timers (id, user_id, kind, due_at, shard, channel_id, conversation, payload, source)
-        select gen_random_uuid(), user_id, 'wake', now(), shard, id, 'c', '{}', 'wake' from channels;
+        select gen_random_uuid(), user_id, 'wake', now(), shard, id, 'c', '{}', 'wake' from channels
+        where user_id = USER;
     insert into hooks (id, user_id, name, auth, secret, secret_key)
-        values (gen_random_uuid(), 'ada', 'a-hook', 'hmac', '', '');
-    insert into hook_deliveries (hook_id, user_id, genuine, status) select id, user_id, true, 'accepted' from hooks;
+        values (gen_random_uuid(), USER, 'a-hook-of-' || USER, 'hmac', '', '');
+    insert into hook_deliveries (hook_id, user_id, genuine, status)
+        select id, user_id, true, 'accepted' from hooks where user_id = USER;
     insert into event_destinations (id, user_id, name, url, secret, secret_key, shard, cursor_xact, cursor_id)
-        select gen_random_uuid(), user_id, 'a place', '', '', '', shard, '0', 0 from channels;";
+        select gen_random_uuid(), user_id, 'a place', '', '', '', shard, '0', 0 from channels where user_id = USER;
+    insert into erasures (user_id, requested_by, finished_at) values (USER, 'a test', now());
+    insert into erasure_attachments (message_id, user_id) values (gen_random_uuid(), USER);";
 
 /// Every table that is not known to be without tenants' data: so a new one is under these tests.
-async fn tenant_tables(admin: &mut PgConnection) -> Vec<String> {
+pub(crate) async fn tenant_tables(admin: &mut PgConnection) -> Vec<String> {
     let named = "select relname::text from pg_class
          where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relname <> all ($1)";
     sqlx::query_scalar(named).bind(OURS.map(str::to_owned).to_vec()).fetch_all(admin).await.unwrap()
@@ -66,7 +78,7 @@ async fn a_query_without_its_tenant_returns_nothing() {
     let save = bench.channel("ada", "one");
     bench.store.channel_save(&bench.vault, &save, &Actor::named("a test")).await.unwrap();
     let mut admin = bench.database.connect().await;
-    sqlx::raw_sql(SEED).execute(&mut admin).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(seed("ada"))).execute(&mut admin).await.unwrap();
     let tables = tenant_tables(&mut admin).await;
     admin.close().await.unwrap();
     let count = async |tenant: &str, table: &str| -> i64 {
