@@ -14,7 +14,7 @@ create table erasures (
     removed      json not null default '{}'
 );
 
-create index erasures_unfinished on erasures (requested_at) where finished_at is null;
+create index erasures_finished on erasures (finished_at);
 
 -- Attachments whose message is gone already and that are still to be removed from their folder or bucket.
 create table erasure_attachments (

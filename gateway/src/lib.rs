@@ -8,6 +8,7 @@
 //! - `intake` has messages committed and tells their owner, before anyone is answered.
 //! - `wake` makes events of what no person wrote.
 //! - `membership` has it in the cluster's list, `service` is what it answers to other roles.
+//! - `erasing` removes what is kept of a user who is to be forgotten.
 //! - `perform` does what a scheduled job is to do.
 //! - `events` streams what happens.
 //! - `hub` serves the adapters whose people connect to the gateway itself.
@@ -21,6 +22,7 @@ mod body;
 mod channel_cache;
 mod dispatch;
 mod edit;
+mod erasing;
 mod error;
 mod events;
 mod fresh;
@@ -128,6 +130,7 @@ impl Gateway {
         join(&app, &settings.rpc, lifecycle).await?;
         lifecycle.spawn("media expiry", media_expiry::run(Arc::clone(&app), settings.media.days));
         lifecycle.spawn("media ahead", media_ahead::run(Arc::clone(&app)));
+        lifecycle.spawn("erasing", erasing::run(Arc::clone(&app)));
         let router = router::router(&app).map_err(Error::Document)?;
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let (soft, on_failure) = (lifecycle.soft(), lifecycle.clone());

@@ -31,6 +31,7 @@ const TAGS: &[(&str, &str)] = &[
     ("hooks", "Waking the agent from outside."),
     ("events", "What happens, as a stream and as webhooks to other destinations."),
     ("keys", "Keys to this API, and who changed what."),
+    ("users", "Removing everything that is kept of a person."),
     ("cluster", "The processes behind this API, for their operator."),
     ("health", "Whether the gateway is of use."),
     ("platforms", "What platforms and browsers call; not for the backend."),

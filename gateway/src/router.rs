@@ -16,7 +16,7 @@ use crate::hub::GatewayHub;
 use crate::openapi::{self, needs};
 use crate::routes::{
     audit, channels, cluster, cron, dead_letters, destinations, document, events, health, hooks, keys, media,
-    messages, metrics, problems, settings, webhooks,
+    messages, metrics, problems, settings, users, webhooks,
 };
 use crate::{answers, auth, body};
 
@@ -59,6 +59,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(needs(Read, routes!(keys::get::handle)))
         .routes(needs(Manage, routes!(keys::revoke::handle)))
         .routes(needs(Read, routes!(audit::handle)))
+        .routes(needs(Manage, routes!(users::erase::handle)))
+        .routes(needs(Read, routes!(users::erasure::handle)))
         .routes(needs(Read, routes!(metrics::handle)))
         .routes(needs(Read, routes!(cluster::get::handle)))
         .routes(needs(Manage, routes!(cluster::drain::handle)))

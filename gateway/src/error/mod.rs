@@ -149,7 +149,7 @@ impl From<claw_store::Error> for Problem {
             }
             Error::NotFound(_) => Self::not_found(error.to_string()),
             Error::KeyReused => Self::of(Kind::KeyReused, error.to_string()),
-            Error::CredentialInUse(_) | Error::Conflict | Error::TooMany { .. } => {
+            Error::CredentialInUse(_) | Error::Conflict | Error::BeingErased | Error::TooMany { .. } => {
                 Self::conflict(error.to_string())
             }
             Error::Schedule(_) | Error::NoTarget(_) | Error::ManyTargets { .. } => {

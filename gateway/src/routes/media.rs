@@ -16,11 +16,14 @@ use axum::http::header::{
 };
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use claw_channels::ChannelError;
 use claw_channels::kit::media_link;
 use claw_media::range::{self, Answer};
 use claw_media::{Incoming, MediaKey, Stored};
+use claw_store::Store;
 use claw_types::{MediaRef, MessageId};
+use futures::{Stream, StreamExt as _, future, stream};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -103,15 +106,27 @@ pub async fn fetched(app: &App, id: MessageId) -> Result<(Stored, MediaRef), Pro
     }
     let known = app.channels.get(channel).await?.ok_or_else(gone)?;
     known.adapter()?;
-    let wanted = media.clone();
+    let (wanted, still) = (media.clone(), still_kept(app.store.clone(), id));
     let fetch = async move || {
         let adapter = known.adapter.as_deref().map_err(Clone::clone)?;
         let stream = adapter.open_media(&wanted).await?;
         // What the platform said of the message tells more than what its file server says of any file.
         let content_type = wanted.mime.clone().or(stream.content_type);
-        Ok::<_, ChannelError>(Incoming { content_type, bytes: stream.bytes })
+        Ok::<_, ChannelError>(Incoming { content_type, bytes: stream.bytes.chain(still) })
     };
     Ok((app.media.fetch_once(key, app.media_limits, fetch).await?, media))
+}
+
+/// The end of an attachment's bytes: an error, so that nothing of it is kept, when its message was erased meanwhile.
+fn still_kept(store: Store, id: MessageId) -> impl Stream<Item = Result<Bytes, ChannelError>> + Send {
+    let look = async move {
+        match store.message_media(id).await {
+            Ok(Some(_)) => None,
+            Ok(None) => Some(Err(ChannelError::Permanent("its message does not exist any more".to_owned()))),
+            Err(error) => Some(Err(ChannelError::Retryable(claw_store::chain(&error)))),
+        }
+    };
+    stream::once(look).filter_map(future::ready)
 }
 
 async fn respond(

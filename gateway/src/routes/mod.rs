@@ -16,4 +16,5 @@ pub mod messages;
 pub mod metrics;
 pub mod problems;
 pub mod settings;
+pub mod users;
 pub mod webhooks;

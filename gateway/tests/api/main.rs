@@ -9,6 +9,7 @@ mod cluster;
 mod common;
 mod cron;
 mod destinations;
+mod erasure;
 mod events;
 mod health;
 mod hooks;

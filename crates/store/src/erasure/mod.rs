@@ -63,10 +63,10 @@ pub enum Next {
     More,
     /// These messages' attachments are to be removed from their store, then [`Store::erasure_attachments_gone`].
     Attachments(Vec<MessageId>),
-    /// Nothing for now: it was not long enough ago that something was found, or somebody else is at it.
+    /// Nothing for now: it was not long enough ago that something was found, somebody else is at it, or it is finished.
     Wait,
-    /// Nothing: it is finished.
-    Nothing,
+    /// Nothing more: this step was the last one.
+    Finished,
 }
 
 impl Step {
@@ -127,6 +127,21 @@ impl Store {
         users.iter().map(|user| parse(user)).collect()
     }
 
+    /// The users who are being erased or were within the last `days`, and since when nothing is left of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn erasures_recent(&self, days: i32) -> Result<Vec<(UserId, Option<DateTime<Utc>>)>> {
+        let rows: Vec<(String, Option<DateTime<Utc>>)> = sqlx::query_as(
+            "select user_id, finished_at from erasures
+             where finished_at is null or finished_at > now() - make_interval(days => $1)",
+        )
+        .bind(days)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(|(user, finished)| Ok((parse(&user)?, finished))).collect()
+    }
+
     /// Takes one step. `quiet` is how long nothing must have been found before the end.
     ///
     /// # Errors
@@ -143,8 +158,7 @@ impl Store {
         .await?;
         let Some(quiet_enough) = locked else {
             txn.rollback().await?;
-            let over = self.erasure(user).await?.finished_at.is_some();
-            return Ok(Step::only(if over { Next::Nothing } else { Next::Wait }));
+            return Ok(Step::only(Next::Wait));
         };
         let stopped = stop_channels(&mut txn, user).await?;
         let removed = remove_some(&mut txn, user).await?;
@@ -254,7 +268,7 @@ async fn end(txn: &mut Txn, user: &UserId) -> Result<Next> {
     .fetch_one(&mut *txn)
     .await?;
     note(txn, &Actor::named(&by), user, "user.erased", json!({ "removed": counts })).await?;
-    Ok(Next::Nothing)
+    Ok(Next::Finished)
 }
 
 /// Adds to what was removed, and tells how much that is by now. The row must be locked.

@@ -74,7 +74,7 @@ async fn finish(store: &Store, user: &UserId) -> Vec<MessageId> {
                 attachments.extend(some);
             }
             Next::Wait => panic!("nobody else is at it"),
-            Next::Nothing => return attachments,
+            Next::Finished => return attachments,
         }
     }
 }
