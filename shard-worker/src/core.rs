@@ -15,6 +15,7 @@ use crate::channels::supervisor;
 use crate::deliver::backend::Backend;
 use crate::deliver::turns::Turns;
 use crate::deliver::{Attempt, inbound, outbound};
+use crate::erased::Erased;
 use crate::pipeline::Pipeline;
 use crate::ports::{Acts, Database};
 use crate::shard::Shard;
@@ -32,6 +33,7 @@ pub(crate) struct Core {
     pub(crate) deps: Deps,
     pub(crate) backend: Backend,
     pub(crate) turns: Arc<Turns>,
+    pub(crate) erased: Erased,
     pub(crate) media_key: [u8; 32],
     /// Without a slash at the end.
     pub(crate) public_url: String,
@@ -58,6 +60,9 @@ impl Acts for Doing {
 
     async fn attempt(&self, _pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, work: &mut Work) -> Attempt {
         let Some(core) = self.0.upgrade() else { return Attempt::NotOurs };
+        if core.erased.has(work) {
+            return Erased::over();
+        }
         match work.direction {
             Direction::In => inbound::attempt(&core, shard, work).await,
             Direction::Out => outbound::attempt(&core, shard, work).await,
@@ -99,6 +104,7 @@ impl Core {
                 deps,
                 backend,
                 turns: Arc::default(),
+                erased: Erased::default(),
                 media_key: vault.key().derive(Purpose::MediaUrl),
                 public_url,
                 vault,

@@ -14,6 +14,7 @@ mod app;
 mod channels;
 mod core;
 mod deliver;
+mod erased;
 mod outcomes;
 pub mod pipeline;
 pub mod placement;

@@ -94,5 +94,8 @@ async fn show(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work, answer: Answer)
         text: Some(text),
         ..Outbound::default()
     };
+    if core.erased.has(work) {
+        return Ok(());
+    }
     core.accept(shard, NewMessage::answer(work, &answer, &core.ids)?).await
 }

@@ -1,4 +1,4 @@
-//! Which channels changed: told by NATS at once, and looked up every few seconds in case it was not.
+//! Which channels changed: told by NATS at once, and looked up every few seconds in case it was not; and who was erased.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +62,9 @@ pub(crate) async fn look(core: Arc<Core>) {
                 }
             }
             Err(error) => warn!("looking for changed channels failed: {}", chain(&error)),
+        }
+        if let Err(error) = core.erased.look(&core.store).await {
+            warn!("looking for erased users failed: {}", chain(&error));
         }
     }
 }

@@ -1,0 +1,44 @@
+//! Users who were erased while messages of theirs were in this worker's memory.
+//!
+//! Their rows are gone, but a queue still holds what it read before, for as long as another attempt is due: it must not
+//! be delivered any more, and what the backend answers to one that was under way must not be stored. A look at the
+//! database every few seconds says who they are, so that no message costs a query.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use claw_store::{Result, Store};
+use claw_types::{MessageState, UserId, Work};
+
+use crate::deliver::Attempt;
+
+/// Longer than any message waits for its last attempt.
+const DAYS: i32 = 3;
+
+/// Up to when what was accepted for a user is gone, in milliseconds since 1970.
+#[derive(Debug, Default)]
+pub(crate) struct Erased(RwLock<HashMap<UserId, i64>>);
+
+impl Erased {
+    /// Asks the database who they are.
+    pub(crate) async fn look(&self, store: &Store) -> Result<()> {
+        let users = store.erasures_recent(DAYS).await?;
+        let until = users.into_iter().map(|(user, finished)| {
+            let until = finished.map_or(i64::MAX, |finished| finished.timestamp_millis());
+            (user, until)
+        });
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = until.collect();
+        Ok(())
+    }
+
+    /// Whether this message was erased. One that came after the erasure's end was not.
+    pub(crate) fn has(&self, work: &Work) -> bool {
+        let users = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        users.get(&work.user_id).is_some_and(|until| work.accepted_at_ms <= *until)
+    }
+
+    /// How the lane is done with it. There is no row that this could be written to.
+    pub(crate) fn over() -> Attempt {
+        Attempt::Over { state: MessageState::Failed, error: Some("its user was erased".to_owned()) }
+    }
+}
