@@ -4,6 +4,8 @@ On its own the fuzzer seldom makes a body that is good as a whole, and so would 
 """
 
 USER = "fuzz-user"
+#: Who is erased again and again.
+ERASED = "fuzz-erased"
 # A channel that works, one whose platform refuses everything, and one without a platform.
 HOOK, REFUSED, CHAT = "fuzz_hook", "fuzz_refused", "fuzz_chat"
 SECRET = "fuzz-channel-secret"

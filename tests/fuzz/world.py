@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import requests
 
-from bodies import HOOK, OF_USER, REFUSED, SECRET, USER, channels, good, seeds
+from bodies import ERASED, HOOK, OF_USER, REFUSED, SECRET, USER, channels, good, seeds
 
 # A list is read again after so many uses: calls of the fuzzer add to it.
 USES = 60
@@ -61,6 +61,11 @@ class World:
         if template.startswith("/media/") and self.is_backend:
             self._link = self._link or self._new_link()
             return self._link
+        # Not the user of all the rest.
+        if template == "/api/users/{user}":
+            return {"user": ERASED}, {"confirm": ERASED}
+        if template == "/api/users/{user}/erasure":
+            return {"user": ERASED}, None
         led = dict(parameters)
         # What comes first in the path says where the rest is to be found.
         for name in sorted(parameters, key=lambda name: template.find("{%s}" % name)):

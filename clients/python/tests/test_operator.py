@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from ii_claw_client import Client, Forbidden, NotFound, Unauthorized, models
+from ii_claw_client import BadRequest, Client, Forbidden, NotFound, Unauthorized, models
 from people import assert_fits, eventually, unique
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -43,6 +43,21 @@ def test_the_audit_log(client, user):
     assert (made["actor"], made["user_id"]) == ("operator", user)
     entries = list(client.every(client.audit, user=user, limit=1))
     assert len(entries) == 2 and entries[-1] == made
+
+
+def test_a_user_is_erased(client, user):
+    client.configure_channel(user, "chat", "webchat", {})
+    with pytest.raises(NotFound):
+        client.erasure(user)
+    with pytest.raises(BadRequest):
+        client.erase_user(user, confirm="yes")
+    assert len(client.channels(user)) == 1
+    assert_fits(client.erase_user(user, confirm=user), models.Erasure)
+    assert client.channels(user) == []
+    eventually(lambda: client.erasure(user)["complete"], timeout=90, what="the end of the erasure")
+    done = client.erasure(user)
+    assert_fits(done, models.Erasure)
+    assert done["finished_at"] and done["removed"]["channels"] == 1
 
 
 @pytest.mark.parametrize("everybodys", [False, True])

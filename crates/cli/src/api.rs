@@ -64,8 +64,8 @@ impl Api {
     }
 
     /// `DELETE /api/...`
-    pub(crate) async fn delete(&self, path: &[&str]) -> anyhow::Result<Value> {
-        self.call(self.request(Method::DELETE, path)?).await
+    pub(crate) async fn delete(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
+        self.call(self.request(Method::DELETE, path)?.query(query)).await
     }
 
     /// Prints an answer: as it is with `--json`, else as `text` puts it.

@@ -13,6 +13,7 @@ use commands::cluster::{self, Cluster, OfScheduler, OfWorker, Scheduler, Status,
 use commands::dead_letters::DeadLetters;
 use commands::keys::Keys;
 use commands::messages::Messages;
+use commands::users::Users;
 use commands::{doctor::DoctorSettings, migrate::MigrateSettings, reshard::ReshardSettings, up::UpSettings};
 
 /// A gateway between people on chat platforms and an AI backend.
@@ -51,6 +52,8 @@ enum Command {
     DeadLetters(Box<DeadLetters>),
     /// Make, list and revoke keys to the API
     Keys(Box<Keys>),
+    /// Remove everything that is kept of a user
+    Users(Box<Users>),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Messages(command) => commands::messages::run(*command).await,
         Command::DeadLetters(command) => commands::dead_letters::run(*command).await,
         Command::Keys(command) => commands::keys::run(*command).await,
+        Command::Users(command) => commands::users::run(*command).await,
     })
 }
 

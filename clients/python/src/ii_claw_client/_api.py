@@ -71,6 +71,8 @@ class Api:
     key = method(calls.operator.key)
     revoke_key = method(calls.operator.revoke_key)
     audit = method(calls.operator.audit)
+    erase_user = method(calls.operator.erase_user)
+    erasure = method(calls.operator.erasure)
     destinations = method(calls.operator.destinations)
     destination = method(calls.operator.destination)
     create_destination = method(calls.operator.create_destination)

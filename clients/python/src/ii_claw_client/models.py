@@ -405,6 +405,19 @@ class Audit(TypedDict):
     next_cursor: int | None
 
 
+class Erasure(TypedDict):
+    """The removal of everything that is kept of a user."""
+
+    user_id: str
+    #: Whether nothing is left. Until then it goes on by itself.
+    complete: bool
+    requested_by: str
+    requested_at: str
+    finished_at: str | None
+    #: How many of each kind of thing were removed so far.
+    removed: dict[str, int]
+
+
 class Cluster(TypedDict):
     """The cluster at one moment."""
 

@@ -57,7 +57,7 @@ pub(crate) async fn run(command: Keys) -> anyhow::Result<()> {
             api.show(&answer, listed)
         }
         What::Revoke { id } => {
-            let revoked = api.delete(&["keys", &id]).await?;
+            let revoked = api.delete(&["keys", &id], &[]).await?;
             api.show(&revoked, |revoked| format!("revoked: {}", line(revoked)))
         }
     }

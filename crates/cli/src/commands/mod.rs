@@ -9,3 +9,4 @@ pub(crate) mod migrate;
 pub(crate) mod reshard;
 pub(crate) mod roles;
 pub(crate) mod up;
+pub(crate) mod users;

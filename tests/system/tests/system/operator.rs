@@ -157,3 +157,21 @@ async fn a_drained_worker_owns_nothing_until_it_is_told_otherwise() {
     one.signal("TERM").await;
     assert_eq!(one.wait().await, Some(0), "{}", one.output());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_erases_whom_it_names_twice() {
+    let cluster = Cluster::prepare().await;
+    let (_gateway, api) = cluster.gateway().await;
+    api.configure("ada", "hook", "webhook", json!({"secret_env": "0123456789abcdef"})).await;
+    let run = async |args: &[&str], code: i32| cluster.command(&api, args, code).await;
+    assert!(run(&["users", "erase", "ada"], 2).await.contains("--confirm"));
+    let refused = run(&["users", "erase", "ada", "--confirm", "bob"], 1).await;
+    assert!(refused.contains("?confirm=ada"), "{refused}");
+    let begun = run(&["users", "erase", "ada", "--confirm", "ada"], 0).await;
+    assert!(begun.starts_with("under way"), "{begun}");
+    eventually("the erasure to be complete", Duration::from_secs(90), async || {
+        let now = run(&["users", "erasure", "ada"], 0).await;
+        (now.starts_with("complete") && now.contains("1 channels")).then_some(())
+    })
+    .await;
+}

@@ -1,4 +1,4 @@
-"""Keys, the audit log, destinations of events, and the cluster itself."""
+"""Keys, the audit log, erasing a person, destinations of events, and the cluster itself."""
 
 from __future__ import annotations
 
@@ -43,6 +43,17 @@ def audit(
 ) -> Call[models.Audit]:
     """A page of who changed what, newest first."""
     return get("/api/audit", user=user, action=action, limit=limit, cursor=cursor)
+
+
+def erase_user(user: str, *, confirm: str) -> Call[models.Erasure]:
+    """Removes everything that is kept of a user, for good; `confirm` is the user's id once more. It goes on by itself
+    after the answer: `erasure` tells how far it is."""
+    return again("DELETE", path("api", "users", user), confirm=confirm)
+
+
+def erasure(user: str) -> Call[models.Erasure]:
+    """How far the removal of a user's data is, or what the last one removed."""
+    return get(path("api", "users", user, "erasure"))
 
 
 def destinations(
