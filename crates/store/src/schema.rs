@@ -31,7 +31,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     10 "0010_members",
     11 "0011_conversations",
     12 "0012_group_context",
-    17 "0017_erasures",
+    13 "0013_erasures",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and
