@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{SECRET, TestGateway, read};
+use crate::common::{KEY, SECRET, TestGateway, read};
 
 #[tokio::test]
 async fn an_accepted_message_is_in_the_database_before_the_answer() {
@@ -41,6 +41,33 @@ async fn a_forged_or_unreadable_post_stores_nothing() {
         gateway.post(&hook, unreadable.as_bytes()).await.problem(400);
     }
     assert!(gateway.pending().await.is_empty());
+}
+
+#[tokio::test]
+async fn who_may_write_is_configured_like_any_field_and_counts_at_once() {
+    let gateway = TestGateway::start().await;
+    let hook = gateway.webhook("u", "hook").await;
+    let path = "/api/users/u/channels/hook";
+    let wrong = gateway.call("PUT", path, json!({"fields": {"dm_policy": "everybody"}})).await.problem(400);
+    assert!(wrong.contains("\"dm_policy\" must be one of: open, allowlist, disabled"), "{wrong}");
+    gateway.call("PUT", path, json!({"fields": {"allowed_users": "bob, @ada"}})).await.expect(200);
+    let from = async |sender: Value| {
+        let body = json!({"sender": sender, "conversation_id": "room", "text": "hi"});
+        gateway.post(&hook, body.to_string().as_bytes()).await.expect(200)
+    };
+    assert_eq!(from(json!({"id": "bob"})).await["status"], "accepted");
+    // Not by the chat, not a program, not ourselves.
+    for sender in
+        [json!({"id": "room"}), json!({"id": "bob", "is_bot": true}), json!({"id": "bob", "is_self": true})]
+    {
+        assert_eq!(from(sender.clone()).await, json!({"status": "ignored"}), "{sender}");
+    }
+    assert_eq!(gateway.pending().await.len(), 1);
+    gateway.call("PUT", path, json!({"fields": {"allowed_users": ""}})).await.expect(200);
+    assert_eq!(from(json!({"id": "room"})).await["status"], "accepted");
+    let metrics = gateway.request("GET", "/metrics").bearer_auth(KEY).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(metrics.contains("claw_messages_ignored_total{reason=\"sender\"}"), "{metrics}");
 }
 
 #[tokio::test]

@@ -62,8 +62,7 @@ pub(crate) async fn run(
     let over = async {
         receiver.drained(count).await;
     };
-    let (backlog, newcomers) =
-        tokio::join!(drained, load.fixed_rate_until(NEWCOMERS, conversations, over));
+    let (backlog, newcomers) = tokio::join!(drained, load.fixed_rate_until(NEWCOMERS, conversations, over));
     let backlog = backlog?;
     let until_first = backlog.span.map_or(Duration::ZERO, |(first, _)| first - back);
     Ok(Drain { count, backlog, until_first, newcomers })

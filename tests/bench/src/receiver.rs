@@ -134,7 +134,8 @@ async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
     let Ok(Message { text }) = serde_json::from_slice::<Message<'_>>(&body) else {
         return StatusCode::BAD_REQUEST;
     };
-    if let Some((conversation, number)) = text.strip_prefix("backlog ").and_then(|rest| rest.split_once(' ')) {
+    if let Some((conversation, number)) = text.strip_prefix("backlog ").and_then(|rest| rest.split_once(' '))
+    {
         let Ok(number) = number.parse() else { return StatusCode::BAD_REQUEST };
         let mut backlog = shared.backlog.lock().unwrap_or_else(PoisonError::into_inner);
         if backlog.came(conversation, number, arrived) {
