@@ -60,6 +60,9 @@ pub struct SendBody {
     poll: Option<Poll>,
     /// A place.
     location: Option<Location>,
+    /// Seconds within which it is worth sending, counted from when it is accepted; a day if not given.
+    #[schema(minimum = 1, maximum = 604_800)]
+    ttl_seconds: Option<u32>,
 }
 
 /// Checks the body. URLs are checked by their form only: what they lead to is looked at when it is fetched.
@@ -90,6 +93,7 @@ pub fn read(body: SendBody, allow_private: bool) -> Result<Outbound, Problem> {
         buttons: body.buttons.unwrap_or_default(),
         poll: body.poll,
         location: body.location,
+        ttl_seconds: body.ttl_seconds,
         ..Outbound::default()
     };
     checked(message)
@@ -213,6 +217,17 @@ mod tests {
         for (keys, text) in texts {
             let json = format!(r#"{{"recipient":"1","image_url":"https://example.org/a.png",{keys}}}"#);
             assert_eq!(sent(&json).unwrap().text.as_deref(), Some(text), "{keys}");
+        }
+    }
+
+    #[test]
+    fn a_time_to_live_has_bounds() {
+        let with = |ttl: &str| sent(&format!(r#"{{"recipient":"1","message":"m","ttl_seconds":{ttl}}}"#));
+        assert_eq!(with("1").unwrap().ttl_seconds, Some(1));
+        assert_eq!(with("604800").unwrap().ttl_seconds, Some(604_800));
+        assert_eq!(with("null").unwrap().ttl_seconds, None);
+        for wrong in ["0", "604801", "-1", "1.5"] {
+            assert!(with(wrong).is_err(), "{wrong}");
         }
     }
 

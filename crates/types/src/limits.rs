@@ -3,6 +3,8 @@
 //!
 //! Pure: no I/O. Addresses are looked at by their form only; whether they may be fetched is asked where they are.
 
+use std::time::Duration;
+
 use crate::{Act, Button, ButtonAction, Location, Media, Outbound, Poll};
 
 /// Most attachments of a message.
@@ -32,6 +34,11 @@ pub const PLATFORM_ID: usize = 512;
 /// Longest reaction, in bytes: emoji can be made of many characters.
 pub const EMOJI: usize = 64;
 
+/// Longest time to live, in seconds: a week.
+pub const TTL_MAX: u32 = 7 * 24 * 3600;
+/// The time to live of a message that names none: after an outage nobody wants yesterday's answers.
+pub const TTL_DEFAULT: Duration = Duration::from_hours(24);
+
 /// What a message holds that it may not; the sentence names the key and says what to change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -49,6 +56,9 @@ impl Outbound {
     /// # Errors
     /// A sentence that begins with the path of the key that is wrong.
     pub fn validate(&self) -> Result<(), Invalid> {
+        if self.ttl_seconds.is_some_and(|seconds| !(1..=TTL_MAX).contains(&seconds)) {
+            return invalid(format!("ttl_seconds must be from 1 to {TTL_MAX}"));
+        }
         if let Some(id) = &self.reply_to {
             platform_id("reply_to", id)?;
         }

@@ -4,10 +4,12 @@
 //! later has a default, and a key that is absent means what it meant when it did not exist. What a platform can't carry is
 //! not decided here but by the channels' plan.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::{Media, bodies};
+use crate::{Media, bodies, limits};
 
 /// A message to a person.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
@@ -41,9 +43,17 @@ pub struct Outbound {
     /// What is to be done; without it, the message is sent.
     #[serde(default, skip_serializing_if = "is_default")]
     pub act: Act,
+    /// Seconds after which nobody wants it any more; [`limits::TTL_DEFAULT`] if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_seconds: Option<u32>,
 }
 
 impl Outbound {
+    /// For how long after it was accepted it may be sent.
+    pub fn time_to_live(&self) -> Duration {
+        self.ttl_seconds.map_or(limits::TTL_DEFAULT, |seconds| Duration::from_secs(seconds.into()))
+    }
+
     /// The conversation it belongs to: one lane for each chat and thread.
     pub fn conversation(&self) -> String {
         bodies::conversation(&self.recipient, self.thread_id.as_deref())
@@ -226,7 +236,7 @@ mod tests {
             "buttons": [[{"text": "site", "url": "https://example.org"}, {"text": "yes", "data": "y"}]],
             "poll": {"question": "q", "options": ["a", "b"], "multiple": true, "anonymous": false},
             "location": {"latitude": 1.5, "longitude": -2.25, "title": "here"},
-            "act": {"type": "edit", "message_id": "5"},
+            "act": {"type": "edit", "message_id": "5"}, "ttl_seconds": 60,
         });
         let message: Outbound = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(message.act, Act::Edit { message_id: "5".into() });

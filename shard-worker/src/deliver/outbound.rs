@@ -17,9 +17,6 @@ use crate::channels::{Active, Lookup};
 use crate::core::Core;
 use crate::shard::Shard;
 
-/// An answer older than this is not sent any more: after an outage nobody wants yesterday's replies. A retry is
-/// somebody's word that this one is wanted all the same.
-const TIME_TO_LIVE_MS: i64 = 24 * 3600 * 1000;
 /// No part may take longer. Adapters end their calls sooner, uploads by their size (`kit/transfer.rs`): this is for one that
 /// does not.
 const PART_LIMIT: Duration = Duration::from_mins(10);
@@ -33,7 +30,7 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &mut Wor
         Ok(body) => body,
         Err(error) => return failed(format!("unreadable: {error}")),
     };
-    if let Some(late) = too_late(core, work) {
+    if let Some(late) = too_late(core, work, &body) {
         return late;
     }
     let active = match shard.channels.lookup(work.channel_id) {
@@ -56,15 +53,29 @@ async fn still_there(core: &Core, work: &Work) -> Result<bool, String> {
     }
 }
 
-/// Whether nobody wants it any more, and what to say then.
-fn too_late(core: &Core, work: &Work) -> Option<Attempt> {
-    if core.clock.now().timestamp_millis() - work.fresh_at_ms() <= TIME_TO_LIVE_MS {
-        return None;
+/// Whether nobody wants it any more, and what to say then. Its time to live counts anew from a retry, which is somebody's word
+/// that it is wanted all the same.
+fn too_late(core: &Core, work: &Work, body: &Outbound) -> Option<Attempt> {
+    let age = core.clock.now().timestamp_millis() - work.fresh_at_ms();
+    let time_to_live = body.time_to_live();
+    if u128::try_from(age).is_ok_and(|age| age > time_to_live.as_millis()) {
+        let sent = work.platform_message_ids.len();
+        return Some(failed(expired(time_to_live, sent)));
     }
-    Some(failed(match work.platform_message_ids.len() {
-        0 => "not sent within 24 hours, so not sent at all".to_owned(),
-        sent => format!("not sent to its end within 24 hours: only the first {sent} of its parts were sent"),
-    }))
+    None
+}
+
+fn expired(time_to_live: Duration, sent: usize) -> String {
+    let within = match time_to_live.as_secs() {
+        seconds if seconds >= 7200 && seconds.is_multiple_of(3600) => format!("{} hours", seconds / 3600),
+        seconds => format!("{seconds} s"),
+    };
+    match sent {
+        0 => format!("not sent within {within}, its time to live, so not sent at all"),
+        _ => format!(
+            "only the first {sent} of its parts were sent within {within}, its time to live; send the rest as a new message"
+        ),
+    }
 }
 
 async fn send_parts(
@@ -86,7 +97,7 @@ async fn send_parts(
             () = shard.stopping().cancelled() => return Attempt::NotOurs,
             () = active.limiter.turn(&body.recipient, group, cost(piece)) => {}
         }
-        if let Some(late) = too_late(core, work) {
+        if let Some(late) = too_late(core, work, body) {
             return late;
         }
         if !core.lease.holds() {
@@ -159,4 +170,17 @@ fn not_yet(after: Duration, why: &str) -> Attempt {
 
 fn failed(error: String) -> Attempt {
     Attempt::Over { state: MessageState::Failed, error: Some(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_too_late_says_how_much_of_it_was_sent() {
+        let day = expired(Duration::from_hours(24), 0);
+        assert_eq!(day, "not sent within 24 hours, its time to live, so not sent at all");
+        let part = expired(Duration::from_secs(90), 2);
+        assert!(part.starts_with("only the first 2 of its parts were sent within 90 s"), "{part}");
+    }
 }

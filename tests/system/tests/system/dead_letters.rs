@@ -145,6 +145,27 @@ async fn a_retry_outlives_the_owner_and_starts_the_time_to_live_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_sent_within_its_time_to_live_is_given_up() {
+    let cluster = Cluster::prepare().await;
+    let (_gateway, api) = cluster.gateway().await;
+    let _worker = cluster.worker("one", &api.base).await;
+    let chat = Chat::new(api).await;
+    chat.platform.answer_next([StatusCode::SERVICE_UNAVAILABLE; 9]);
+    let body = json!({"recipient": "room", "message": "quick", "ttl_seconds": 2});
+    let (_, answer) = chat.api.call("POST", "/api/users/ada/channels/hook/send", Some(body)).await;
+    let id = answer["id"].as_str().unwrap();
+    let message = eventually("the send to be given up", Duration::from_secs(30), async || {
+        let message = chat.message(id).await;
+        (message["state"] != "pending").then_some(message)
+    })
+    .await;
+    assert_eq!(message["state"], "failed", "{message}");
+    let error = message["error"].as_str().unwrap();
+    assert_eq!(error, "not sent within 2 s, its time to live, so not sent at all");
+    assert!(chat.arrived("quick") >= 1, "it was tried until then");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_lists_shows_retries_and_discards() {
     let cluster = Cluster::prepare().await;
     let (_gateway, api) = cluster.gateway().await;
