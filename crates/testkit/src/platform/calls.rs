@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::SECRET;
-use super::record::{Bot, End, Open, Record, Sent};
+use super::record::{Bot, End, Fate, Open, Record, Sent};
 use super::socket::Peer;
 
 /// Telegram holds no poll for longer.
@@ -31,7 +31,7 @@ pub(super) async fn call(
     match method.as_str() {
         "getMe" => ok(&me(n)),
         "getUpdates" => updates(&record, n, peer, &body).await,
-        "sendMessage" => sent(&record, n, &body),
+        "sendMessage" => sent(&record, n, &peer, &body),
         "sendChatAction" | "answerCallbackQuery" | "deleteWebhook" => ok(&json!(true)),
         _ => refused(StatusCode::NOT_FOUND, "Not Found"),
     }
@@ -76,17 +76,36 @@ async fn updates(record: &Record, n: u32, peer: Peer, body: &Value) -> Response 
     }
 }
 
-fn sent(record: &Record, n: u32, body: &Value) -> Response {
+fn sent(record: &Record, n: u32, peer: &Peer, body: &Value) -> Response {
+    let faults = record.faults();
+    let fate = record.with(n, |bot| bot.fate(faults));
+    if fate == Fate::Refused {
+        return too_many();
+    }
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let (chat, text) = (text(&body["chat_id"]), text(&body["text"]));
     let id = record.with(n, Bot::next_id);
     record.sent().push(Sent { at: Instant::now(), bot: n, chat: chat.clone(), text: text.clone() });
+    if fate == Fate::Dropped {
+        // The answer below then reaches nobody.
+        peer.hang_up();
+    }
     let chat = json!({"id": chat.parse::<i64>().unwrap_or(0), "type": "private"});
     ok(&json!({"message_id": id, "date": SystemClock.now().timestamp(), "chat": chat, "text": text}))
 }
 
 fn ok(result: &Value) -> Response {
     Json(json!({"ok": true, "result": result})).into_response()
+}
+
+/// <https://core.telegram.org/bots/api#responseparameters>
+fn too_many() -> Response {
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let why = "Too Many Requests: retry after 1";
+    let body = json!({
+        "ok": false, "error_code": status.as_u16(), "description": why, "parameters": {"retry_after": 1},
+    });
+    (status, Json(body)).into_response()
 }
 
 fn refused(status: StatusCode, why: &str) -> Response {

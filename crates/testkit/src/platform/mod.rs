@@ -20,7 +20,7 @@ use axum::routing::post;
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
-pub use record::{Conflict, End, Gap, Poll, Sent};
+pub use record::{Conflict, End, Faults, Gap, Poll, Sent};
 
 use record::Record;
 use socket::{Accept, Peer};
@@ -112,6 +112,11 @@ impl Platform {
     /// Each time that a poll arrived while another one of the same bot was open.
     pub fn conflicts(&self) -> Vec<Conflict> {
         self.record.conflicts().clone()
+    }
+
+    /// From now on, each bot's messages fail like this.
+    pub fn misbehave(&self, faults: Faults) {
+        self.record.misbehave(faults);
     }
 
     /// What bots sent, in order.

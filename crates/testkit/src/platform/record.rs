@@ -69,6 +69,23 @@ pub struct Sent {
     pub text: String,
 }
 
+/// How the platform fails. Counted for each bot by the calls that would send a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Faults {
+    /// Every so manieth call is answered 429 with a second to wait, and nothing is sent; 0 for none.
+    pub refused: u32,
+    /// After every so many messages that were taken, the connection is closed instead of an answer; 0 for none.
+    pub dropped: u32,
+}
+
+/// What becomes of a call that would send a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Answered,
+    Refused,
+    Dropped,
+}
+
 /// Every time between two polls in which none was open.
 pub(super) fn gaps(polls: &[Poll]) -> Vec<Gap> {
     let mut gaps = Vec::new();
@@ -93,6 +110,9 @@ pub(super) struct Bot {
     open: Vec<(usize, Peer)>,
     pub(super) updates: VecDeque<(i64, Value)>,
     last_id: i64,
+    /// Calls that would send a message, and those of them that did.
+    calls: u32,
+    taken: u32,
     /// Counts what an open poll has to look at: updates, newer polls.
     news: watch::Sender<u64>,
 }
@@ -100,12 +120,31 @@ pub(super) struct Bot {
 impl Bot {
     fn new() -> Self {
         let news = watch::Sender::new(0);
-        Self { polls: Vec::new(), open: Vec::new(), updates: VecDeque::new(), last_id: 0, news }
+        Self {
+            polls: Vec::new(),
+            open: Vec::new(),
+            updates: VecDeque::new(),
+            last_id: 0,
+            calls: 0,
+            taken: 0,
+            news,
+        }
     }
 
     pub(super) fn next_id(&mut self) -> i64 {
         self.last_id += 1;
         self.last_id
+    }
+
+    /// Counts a call that would send a message: what becomes of it.
+    pub(super) fn fate(&mut self, faults: Faults) -> Fate {
+        let each = |n: u32, of: u32| of > 0 && n.is_multiple_of(of);
+        self.calls += 1;
+        if each(self.calls, faults.refused) {
+            return Fate::Refused;
+        }
+        self.taken += 1;
+        if each(self.taken, faults.dropped) { Fate::Dropped } else { Fate::Answered }
     }
 
     fn tell(&self) {
@@ -124,6 +163,7 @@ pub(super) struct Record {
     bots: Mutex<BTreeMap<u32, Bot>>,
     conflicts: Mutex<Vec<Conflict>>,
     sent: Mutex<Vec<Sent>>,
+    faults: Mutex<Faults>,
     /// How many bots have an open poll.
     pub(super) polling: watch::Sender<usize>,
 }
@@ -143,6 +183,14 @@ impl Record {
 
     pub(super) fn sent(&self) -> MutexGuard<'_, Vec<Sent>> {
         lock(&self.sent)
+    }
+
+    pub(super) fn misbehave(&self, faults: Faults) {
+        *lock(&self.faults) = faults;
+    }
+
+    pub(super) fn faults(&self) -> Faults {
+        *lock(&self.faults)
     }
 
     pub(super) fn inject(&self, n: u32, chat: i64, text: &str) {

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,6 +31,12 @@ pub(super) struct Peer {
 }
 
 impl Peer {
+    /// Closes the connection under whoever serves it.
+    pub(super) fn hang_up(&self) {
+        // One that is closed already is as good.
+        let _closed = socket2::SockRef::from(&*self.stream).shutdown(Shutdown::Both);
+    }
+
     /// Whether the client has closed the connection, or died.
     pub(super) fn is_gone(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
@@ -104,6 +111,6 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(socket2::SockRef::from(&*self.0).shutdown(std::net::Shutdown::Write))
+        Poll::Ready(socket2::SockRef::from(&*self.0).shutdown(Shutdown::Write))
     }
 }

@@ -9,6 +9,7 @@ mod crash;
 mod dead_letters;
 mod destinations;
 mod events;
+mod flaky_platform;
 mod fuzz;
 mod keys;
 mod misfits;
