@@ -146,6 +146,9 @@ pub struct BackendSettings {
     /// The key of the webhook's signatures
     #[arg(long, env = "AI_WEBHOOK_SECRET", value_parser = values::secret, hide_env_values = true)]
     pub ai_webhook_secret: Option<SecretString>,
+    /// The key before that one, while the backend may still expect it: signs `webhook-signature`, too
+    #[arg(long, env = "AI_WEBHOOK_SECRET_PREVIOUS", value_parser = values::secret, hide_env_values = true)]
+    pub ai_webhook_secret_previous: Option<SecretString>,
     /// Seconds until a webhook without an answer counts as failed
     #[arg(long, env = "II_CLAW_WEBHOOK_TIMEOUT_SECS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=300))]
     pub webhook_timeout_secs: u64,

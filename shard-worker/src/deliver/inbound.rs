@@ -31,10 +31,18 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
     if work.channel_id != ChannelId::NONE {
         observe::inbound(core, shard, work.channel_id);
     }
+    // Waited for before the lease is asked: it may take as long as another message's answer.
+    let turn = tokio::select! {
+        biased;
+        turn = core.backend.turn(&work.user_id) => turn,
+        () = shard.stopping().cancelled() => return Attempt::NotOurs,
+    };
     if !core.lease.holds() {
         return Attempt::NotOurs;
     }
-    match core.backend.post(&work.id.to_string(), body).await {
+    let answered = core.backend.post(&work.id.to_string(), body).await;
+    drop(turn);
+    match answered {
         Ok(answer) => match show(core, shard, work, answer).await {
             Ok(()) => Attempt::Over { state: MessageState::Done, error: None },
             // The backend gets it again under the same id, and the person still sees one answer.

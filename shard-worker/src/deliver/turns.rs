@@ -1,7 +1,9 @@
-//! Turns at posting events: how many destinations of this worker are served at once, in all and of one owner.
+//! Turns at posting: how many posts of this worker are under way at once, in all and of one owner. Messages to the
+//! backend have turns of their own ([`super::backend`]): one message, one turn.
 //!
-//! In a turn a page of events is read and posted for about a second; then whoever waits longest is next. So memory and
-//! sockets are bounded, whatever the number of destinations, and nobody's slow destinations keep another's waiting.
+//! With events, turns are destinations'. In a turn a page of events is read and posted for about a second; then whoever
+//! waits longest is next. So memory and sockets are bounded, whatever the number of destinations, and nobody's slow
+//! destinations keep another's waiting.
 //! First the turns of one owner are taken, then those of all: who waits for the former holds none of the latter.
 
 use std::collections::HashMap;
@@ -49,7 +51,8 @@ impl Default for Turns {
 }
 
 impl Turns {
-    fn new(at_once: usize, of_one: usize) -> Self {
+    /// As many at once, and of them as many of one owner.
+    pub(crate) fn new(at_once: usize, of_one: usize) -> Self {
         Self { all: Arc::new(Semaphore::new(at_once)), of_one, owners: Mutex::default() }
     }
 

@@ -3,7 +3,7 @@
 //! Must hold: no answer takes more memory than its reader allows, whatever its headers say; what is quoted of one can be
 //! logged and stored.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -56,11 +56,16 @@ pub async fn beginning(mut response: Response, limit: usize) -> Bytes {
     body.freeze()
 }
 
-/// How long the server asks to be left alone (RFC 9110, section 10.2.3; seconds only): at least a second, because zero
-/// would have us call again without a pause, an hour at most.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(waiting(seconds))
+/// How long the server asks to be left alone from `now` on, in seconds since 1970 (RFC 9110, section 10.2.3: seconds or
+/// a date): at least a second, because zero would have us call again without a pause, an hour at most.
+pub fn retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(waiting(seconds));
+    }
+    let until = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    // A date that is over is a wait of none.
+    Some(waiting(until.saturating_sub(u64::try_from(now).ok()?)))
 }
 
 /// A wait of so many seconds, within the same bounds, wherever the server says it.
@@ -106,15 +111,27 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_seconds_within_bounds() {
+    fn a_wait_is_seconds_or_a_date_within_bounds() {
+        // Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110, section 5.6.7.
+        const NOW: i64 = 784_111_777;
         let of = |text: &str| {
-            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())])).map(|w| w.as_secs())
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            retry_after(&headers, NOW).map(|wait| wait.as_secs())
         };
         let cases = [("7", Some(7)), (" 7 ", Some(7)), ("0", Some(1)), ("999999", Some(3600))];
-        for (text, wait) in cases.into_iter().chain([("soon", None), ("-1", None)]) {
+        let dates = [
+            ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
+            ("Sunday, 06-Nov-94 08:50:07 GMT", Some(30)),
+            ("Sun Nov  6 08:50:07 1994", Some(30)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(1)),
+            ("Sat, 05 Nov 1994 08:49:37 GMT", Some(1)),
+            ("Mon, 06 Nov 1995 08:49:37 GMT", Some(3600)),
+            ("Sun, 06 Nov 1994", None),
+        ];
+        for (text, wait) in cases.into_iter().chain(dates).chain([("soon", None), ("-1", None)]) {
             assert_eq!(of(text), wait, "{text:?}");
         }
-        assert_eq!(retry_after(&HeaderMap::new()), None);
+        assert_eq!(retry_after(&HeaderMap::new(), NOW), None);
     }
 
     #[test]

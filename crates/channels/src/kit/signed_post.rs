@@ -1,5 +1,6 @@
 //! Signed POSTs. Every request that is signed is signed here, twice: by Standard Webhooks and by `X-Webhook-Signature`; the
-//! secret is good for both.
+//! secret is good for both. While a secret is replaced, the former one signs beside it: only by Standard Webhooks, whose
+//! `webhook-signature` may carry several; `X-Webhook-Signature` is one value, that of the present secret.
 //!
 //! [`SignedPost`] is one to a URL that a user chose: what an event destination gets. One attempt, and nothing of the answer
 //! but its status.
@@ -18,12 +19,44 @@ use super::http::Http;
 /// As much of an answer's body is read as lets the connection be used again.
 const MAX_ANSWER: usize = 64 * 1024;
 
+/// What a request is signed with.
+#[derive(Debug, Clone, Copy)]
+pub struct SignedBy<'a> {
+    /// The present secret.
+    pub secret: &'a str,
+    /// The one before it, for as long as the receiver may still expect it.
+    pub former: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for SignedBy<'a> {
+    fn from(secret: &'a str) -> Self {
+        Self { secret, former: None }
+    }
+}
+
+impl SignedBy<'_> {
+    /// The value of `webhook-signature`: one signature for each secret, the present one's first, separated by a space.
+    fn standard(self, id: &str, timestamp: i64, body: &[u8]) -> String {
+        let by = |secret| signature::sign_standard(&signature::standard_key(secret), id, timestamp, body);
+        match self.former {
+            Some(former) => format!("{} {}", by(self.secret), by(former)),
+            None => by(self.secret),
+        }
+    }
+}
+
 /// Puts in a JSON body and its signatures: `id` is the `webhook-id`, `timestamp` seconds since 1970.
-pub fn sign(request: RequestBuilder, secret: &str, id: &str, timestamp: i64, body: Bytes) -> RequestBuilder {
-    let standard = signature::sign_standard(&signature::standard_key(secret), id, timestamp, &body);
+pub fn sign(
+    request: RequestBuilder,
+    by: SignedBy<'_>,
+    id: &str,
+    timestamp: i64,
+    body: Bytes,
+) -> RequestBuilder {
+    let standard = by.standard(id, timestamp, &body);
     request
         .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-        .header(signature::HEADER, signature::sign(secret.as_bytes(), &body))
+        .header(signature::HEADER, signature::sign(by.secret.as_bytes(), &body))
         .header("webhook-id", id)
         .header("webhook-timestamp", timestamp)
         .header("webhook-signature", standard)
@@ -52,7 +85,7 @@ pub struct SignedPost<'a> {
 pub struct Posted {
     /// The HTTP status.
     pub status: u16,
-    /// How long it asks to be left alone (RFC 9110, section 10.2.3; seconds only), an hour at most.
+    /// How long it asks to be left alone (RFC 9110, section 10.2.3), an hour at most.
     pub retry_after: Option<Duration>,
 }
 
@@ -88,9 +121,9 @@ impl SignedPost<'_> {
     pub async fn send(&self, http: &Http) -> Result<Posted, PostError> {
         let url = http.check(self.url)?;
         let request = http.calls().post(url).timeout(self.limit);
-        let request = sign(request, self.secret, self.id, self.timestamp, self.body.clone());
+        let request = sign(request, self.secret.into(), self.id, self.timestamp, self.body.clone());
         let response = request.send().await.map_err(|error| self.broken(&error))?;
-        let retry_after = answer::retry_after(response.headers());
+        let retry_after = answer::retry_after(response.headers(), self.timestamp);
         let posted = Posted { status: response.status().as_u16(), retry_after };
         drop(answer::beginning(response, MAX_ANSWER).await);
         Ok(posted)
@@ -112,6 +145,19 @@ impl SignedPost<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn while_a_secret_is_replaced_receivers_with_either_are_served() {
+        let by = SignedBy { secret: "new", former: Some("whsec_b2xk") };
+        let signatures = by.standard("m", 1_700_000_000, b"{}");
+        let headers = signature::Standard { id: "m", time: "1700000000", signatures: &signatures };
+        for known in ["new", "whsec_b2xk"] {
+            assert_eq!(headers.verify(known, b"{}", 1_700_000_000), Ok(()), "{known}");
+        }
+        assert!(headers.verify("other", b"{}", 1_700_000_000).is_err());
+        let (first, _) = signatures.split_once(' ').expect("two signatures");
+        assert_eq!(first, SignedBy::from("new").standard("m", 1_700_000_000, b"{}"));
+    }
 
     #[tokio::test]
     async fn a_name_that_leads_home_is_told_from_a_host_that_is_away() {

@@ -28,10 +28,11 @@ impl Webhook {
         let body = serde_json::to_vec(outgoing).map_err(|e| ChannelError::Permanent(e.to_string()))?;
         // The time of this attempt: by the time of acceptance, receivers would take a late retry for a replay.
         let now = self.deps.clock.now().timestamp();
-        let request = sign(self.deps.http.calls().post(url), &self.secret, id, now, body.into());
+        let request =
+            sign(self.deps.http.calls().post(url), self.secret.as_str().into(), id, now, body.into());
         // Receivers know a repeated message by its id.
         let response = request.send().await.map_err(|e| repeatable(&e))?;
-        answered(response).await
+        answered(response, now).await
     }
 
     /// Posts what is no message.
@@ -138,8 +139,8 @@ impl<'a> Outgoing<'a> {
 }
 
 /// What the callback's answer means.
-async fn answered(response: Response) -> Result<Option<String>, ChannelError> {
-    let (status, wait) = (response.status(), retry_after(response.headers()));
+async fn answered(response: Response, now: i64) -> Result<Option<String>, ChannelError> {
+    let (status, wait) = (response.status(), retry_after(response.headers(), now));
     // Where it breaks off does not matter: the status said it all.
     let body = beginning(response, MAX_ANSWER).await;
     let refused = format!("the callback answered {status}");
