@@ -112,6 +112,24 @@ pub enum Dialect {
     Html,
     /// Markdown as it was written.
     Markdown,
+    /// The mrkdwn of <https://api.slack.com/reference/surfaces/formatting>.
+    Slack,
+    /// The Markdown of <https://support.discord.com/hc/en-us/articles/210298617>.
+    Discord,
+    /// The signs of <https://faq.whatsapp.com/539178204879377>.
+    WhatsApp,
+}
+
+impl Dialect {
+    /// Whether the platform's limits count the formatting, too, and not only what a person sees.
+    pub fn counts_markup(self) -> bool {
+        !matches!(self, Self::Plain | Self::Html)
+    }
+
+    /// Whether the platform reads formatting in every text, so that one without any has to be escaped.
+    pub fn always_read(self) -> bool {
+        matches!(self, Self::Slack | Self::Discord | Self::WhatsApp)
+    }
 }
 
 /// Which attachments are shown as one message.

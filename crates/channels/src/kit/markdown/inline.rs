@@ -2,11 +2,8 @@
 
 use pulldown_cmark::LinkType;
 
-use super::Writer;
 use super::out::Mark;
-
-/// Schemes that a link may have; with any other, the address is shown but not to be pressed.
-const SCHEMES: [&str; 5] = ["https://", "http://", "tg://", "mailto:", "tel:"];
+use super::{Writer, dialect};
 
 /// A link that is open.
 pub(super) struct Link {
@@ -55,8 +52,8 @@ impl Writer {
             self.used.insert(id.to_owned());
         }
         let lower = href.to_ascii_lowercase();
-        let safe = SCHEMES.iter().any(|scheme| lower.starts_with(scheme));
-        let pressable = safe && self.out.html && self.table.is_none() && self.links.is_empty();
+        let safe = dialect::schemes(self.out.dialect).iter().any(|scheme| lower.starts_with(scheme));
+        let pressable = safe && self.table.is_none() && self.links.is_empty();
         if pressable {
             self.out.open_link(href);
         }
@@ -78,7 +75,7 @@ impl Writer {
             self.put(&format!(" ({})", link.href));
         }
         if link.pressable {
-            self.out.close_link();
+            self.out.close_link(&link.href);
         }
     }
 

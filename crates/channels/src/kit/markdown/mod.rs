@@ -1,18 +1,19 @@
 //! One Markdown in, the formatting of each platform out.
 //!
 //! Backends write Markdown (<https://commonmark.org>, with tables, strikethrough and task lists). A parser reads it, so that
-//! what is formatting and what is text is decided once and by the standard; a writer for each dialect keeps what its platform
-//! knows and flattens the rest: headings become bold, lists get bullets and numbers, tables become aligned text, pictures
-//! become links. HTML in the source is text like any other.
+//! what is formatting and what is text is decided once and by the standard; what is written keeps what the platform knows and
+//! flattens the rest: headings become bold, lists get bullets and numbers, tables become aligned text, pictures become links. HTML in the source is text like any other.
 //!
 //! Must hold: any input, however hostile, gives balanced output, without panic and in time and memory that go by the size
 //! of the source; no word of the source is lost.
 
+mod dialect;
 mod inline;
 mod out;
+mod signs;
 mod table;
 
-use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd, TextMergeStream};
 
 use self::inline::Link;
 use self::out::{Mark, Out};
@@ -42,8 +43,8 @@ pub fn render(source: &str, dialect: Dialect, at_most: usize) -> Option<Rendered
     }
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut parser = Parser::new_ext(source, options);
-    let mut writer = Writer::new(dialect == Dialect::Html);
-    for event in parser.by_ref() {
+    let mut writer = Writer::new(dialect);
+    for event in TextMergeStream::new(parser.by_ref()) {
         writer.event(event);
         if writer.out.body.len() > at_most {
             return None;
@@ -57,6 +58,7 @@ pub fn render(source: &str, dialect: Dialect, at_most: usize) -> Option<Rendered
         writer.out.text(source[span].trim_end());
         writer.out.gap(1);
     }
+    writer.out.end_signs();
     let Out { body, shown, .. } = writer.out;
     if shown.trim().is_empty() {
         return fits(verbatim(source, dialect));
@@ -85,11 +87,16 @@ fn nesting(source: &str) -> usize {
 }
 
 /// `text` as it is, in `dialect`.
-fn verbatim(text: &str, dialect: Dialect) -> Rendered {
+pub(crate) fn verbatim(text: &str, dialect: Dialect) -> Rendered {
     let mut body = String::new();
     match dialect {
         Dialect::Html => escape(text, &mut body),
         Dialect::Plain | Dialect::Markdown => body.push_str(text),
+        Dialect::Slack | Dialect::Discord | Dialect::WhatsApp => {
+            let mut out = Out::new(dialect);
+            out.text(text);
+            body = out.body;
+        }
     }
     Rendered { body, shown: text.to_owned() }
 }
@@ -135,9 +142,9 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(html: bool) -> Self {
+    fn new(dialect: Dialect) -> Self {
         Self {
-            out: Out::new(html),
+            out: Out::new(dialect),
             lists: Vec::new(),
             links: Vec::new(),
             table: None,
@@ -174,9 +181,9 @@ impl Writer {
     fn start(&mut self, tag: Tag<'_>) {
         match tag {
             Tag::Paragraph | Tag::HtmlBlock => self.out.block(),
-            Tag::Heading { .. } => {
+            Tag::Heading { level, .. } => {
                 self.out.block();
-                self.out.open(Mark::Bold);
+                self.out.open_heading(level as usize);
             }
             Tag::BlockQuote(_) => {
                 self.out.block();
@@ -208,8 +215,8 @@ impl Writer {
     fn end(&mut self, tag: TagEnd) {
         match tag {
             TagEnd::Paragraph | TagEnd::HtmlBlock => self.out.gap(2),
-            TagEnd::Heading(_) => {
-                self.out.close(Mark::Bold);
+            TagEnd::Heading(level) => {
+                self.out.close_heading(level as usize);
                 self.out.gap(2);
             }
             TagEnd::BlockQuote(_) => {
@@ -250,7 +257,7 @@ impl Writer {
                 *number = number.saturating_add(1);
                 marker
             }
-            _ => "• ".to_owned(),
+            _ => dialect::bullet(self.out.dialect).to_owned(),
         };
         self.out.start_item(&marker);
     }

@@ -2,12 +2,14 @@
 //!
 //! Must hold: a tag is opened only where none of its kind is open, because platforms do not nest them; so whatever is nested
 //! in the source, the output is balanced. And lines are indented for so many levels only, or a few thousand of them before
-//! as many short lines would make hundreds of megabytes.
+//! as many short lines would make hundreds of megabytes. Where marks are signs between words they begin and end within one
+//! line, and a pair that its platform could not tell from the text in it is left out.
 
 use super::escape;
+use crate::caps::Dialect;
 
 /// Formatting of a stretch of text.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     Bold,
     Italic,
@@ -28,39 +30,59 @@ impl Mark {
 pub(super) const DEEPEST: usize = 8;
 
 /// The output so far.
+#[expect(clippy::struct_excessive_bools, reason = "each is a state of its own, of the line or of the block")]
 pub(super) struct Out {
-    pub(super) html: bool,
+    pub(super) dialect: Dialect,
     pub(super) body: String,
     pub(super) shown: String,
     /// Line breaks owed before the next text.
-    gap: usize,
+    pub(super) gap: usize,
     /// What every line begins with, by the lists and quotes that are open.
-    prefixes: Vec<String>,
+    pub(super) prefixes: Vec<String>,
     /// Levels that are open beyond those.
     deeper: usize,
     /// Whether the next text begins a line, and so needs the prefixes.
     line_start: bool,
+    /// Whether the line has nothing but what a level of lists and quotes begins with.
+    pub(super) begins: bool,
     /// Whether a block begins right here: at the start, behind a list's marker, in a quote.
-    fresh: bool,
+    pub(super) fresh: bool,
     /// How often each mark is open.
-    open: [usize; 3],
-    quotes: usize,
+    pub(super) open: [usize; 3],
+    pub(super) quotes: usize,
+    /// The signs that this line has open, and where in the body each stands.
+    pub(super) signs: Vec<(Mark, usize)>,
+    /// The marks that the source has open, outermost first.
+    pub(super) wanted: Vec<Mark>,
+    /// Whether the last thing written was a sign that ends something, which no word may follow directly.
+    pub(super) ended: bool,
+    /// Where the words of the open link begin.
+    pub(super) link: Option<usize>,
 }
 
 impl Out {
-    pub(super) fn new(html: bool) -> Self {
+    pub(super) fn new(dialect: Dialect) -> Self {
         Self {
-            html,
+            dialect,
             body: String::new(),
             shown: String::new(),
             gap: 0,
             prefixes: Vec::new(),
             deeper: 0,
             line_start: true,
+            begins: true,
             fresh: true,
             open: [0; 3],
             quotes: 0,
+            signs: Vec::new(),
+            wanted: Vec::new(),
+            ended: false,
+            link: None,
         }
+    }
+
+    pub(super) fn html(&self) -> bool {
+        self.dialect == Dialect::Html
     }
 
     /// A block begins: not on a line that has text.
@@ -90,6 +112,13 @@ impl Out {
     }
 
     pub(super) fn line_break(&mut self) {
+        if self.has_signs() && self.link.is_some() {
+            // A link is of one line.
+            self.raw(" ");
+            self.shown.push(' ');
+            return;
+        }
+        self.end_signs();
         self.settle();
         self.raw("\n");
         self.shown.push('\n');
@@ -97,6 +126,9 @@ impl Out {
     }
 
     pub(super) fn code(&mut self, code: &str) {
+        if self.has_signs() {
+            return self.signed_code(code);
+        }
         self.settle();
         self.tag("<code>");
         self.write(code);
@@ -109,7 +141,11 @@ impl Out {
         if code.trim().is_empty() {
             return;
         }
-        if !self.html {
+        // A block does not end with the line of a quote, and would take what is behind the quote into it.
+        if self.has_signs() && self.quotes == 0 {
+            return self.fenced(language, code);
+        }
+        if !self.html() {
             return self.text(code);
         }
         self.settle();
@@ -124,6 +160,10 @@ impl Out {
     }
 
     pub(super) fn open(&mut self, mark: Mark) {
+        if self.has_signs() {
+            // Its sign is written with its first word.
+            return self.wanted.push(mark);
+        }
         if self.open[mark as usize] == 0 {
             self.settle();
             self.tag(&format!("<{}>", mark.tag()));
@@ -132,30 +172,27 @@ impl Out {
     }
 
     pub(super) fn close(&mut self, mark: Mark) {
+        if self.has_signs() {
+            self.wanted.pop();
+            if !self.wanted.contains(&mark) {
+                self.end_sign(mark);
+            }
+            return;
+        }
         self.open[mark as usize] -= 1;
         if self.open[mark as usize] == 0 {
             self.tag(&format!("</{}>", mark.tag()));
         }
     }
 
-    pub(super) fn open_link(&mut self, href: &str) {
-        self.settle();
-        self.raw("<a href=\"");
-        escape(href, &mut self.body);
-        self.raw("\">");
-    }
-
-    pub(super) fn close_link(&mut self) {
-        self.raw("</a>");
-    }
-
     /// The outermost quote is the platform's where it has some; any other is marked line by line.
     pub(super) fn open_quote(&mut self) {
-        if self.html && self.quotes == 0 {
+        if self.html() && self.quotes == 0 {
             self.settle();
             self.raw("<blockquote>");
         } else {
             self.settle();
+            self.end_signs();
             self.indent("> ", "> ".to_owned());
         }
         self.quotes += 1;
@@ -164,7 +201,7 @@ impl Out {
 
     pub(super) fn close_quote(&mut self) {
         self.quotes -= 1;
-        if self.html && self.quotes == 0 {
+        if self.html() && self.quotes == 0 {
             self.raw("</blockquote>");
         } else {
             self.outdent();
@@ -187,7 +224,7 @@ impl Out {
 
     /// A level begins with `marker`; its other lines begin with `prefix`.
     fn indent(&mut self, marker: &str, prefix: String) {
-        self.write(marker);
+        self.markup(marker);
         if self.prefixes.len() < DEEPEST {
             self.prefixes.push(prefix);
         } else {
@@ -204,8 +241,9 @@ impl Out {
     }
 
     /// Pays the line breaks that are owed, and begins the line.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         if self.gap > 0 && !self.shown.is_empty() {
+            self.end_signs();
             let breaks = "\n".repeat(self.gap);
             self.raw(&breaks);
             self.shown.push_str(&breaks);
@@ -214,12 +252,25 @@ impl Out {
         self.gap = 0;
         if std::mem::take(&mut self.line_start) {
             let prefix = self.prefixes.concat();
-            self.write(&prefix);
+            self.markup(&prefix);
         }
     }
 
-    fn write(&mut self, text: &str) {
-        if self.html {
+    /// What stands before the text of a line.
+    fn markup(&mut self, text: &str) {
+        if self.has_signs() {
+            self.body.push_str(text);
+            self.shown.push_str(text);
+            self.begins = true;
+        } else {
+            self.write(text);
+        }
+    }
+
+    pub(super) fn write(&mut self, text: &str) {
+        if self.has_signs() {
+            self.signed_text(text);
+        } else if self.html() {
             escape(text, &mut self.body);
         } else {
             self.body.push_str(text);
@@ -228,12 +279,12 @@ impl Out {
     }
 
     fn tag(&mut self, tag: &str) {
-        if self.html {
+        if self.html() {
             self.raw(tag);
         }
     }
 
-    fn raw(&mut self, text: &str) {
+    pub(super) fn raw(&mut self, text: &str) {
         self.body.push_str(text);
     }
 }

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod dialects;
+
 fn whole(source: &str, dialect: Dialect) -> Rendered {
     render(source, dialect, usize::MAX).unwrap()
 }

@@ -32,20 +32,24 @@ impl Text {
         limit: usize,
     ) -> Option<Self> {
         if format == Format::Plain {
-            return (unit.count(source) <= limit).then(|| Self::verbatim(source));
+            let text = (unit.count(source) <= limit).then(|| Self::verbatim(source, dialect));
+            return text.filter(|text| unit.count(&text.body) <= limit);
         }
         if unit.count(source) > MARKUP_LIMIT * limit.max(SHORTEST) {
             // Reading all of a long text only to find that it is no caption is not worth it.
             return None;
         }
         let rendered = markdown::render(source, dialect, MARKUP_LIMIT * limit.max(SHORTEST))?;
-        if unit.count(&rendered.shown) > limit {
+        let counted = if dialect.counts_markup() { &rendered.body } else { &rendered.shown };
+        if unit.count(counted) > limit {
             return None;
         }
         let plain = match dialect {
-            Dialect::Plain => return Some(Self::verbatim(&rendered.body)),
+            Dialect::Plain => return Some(Self::verbatim(&rendered.body, dialect)),
             // No character takes more bytes.
-            Dialect::Html => markdown::render(source, Dialect::Plain, 4 * limit).map(|plain| plain.body),
+            Dialect::Html | Dialect::Slack | Dialect::Discord | Dialect::WhatsApp => {
+                markdown::render(source, Dialect::Plain, 4 * limit).map(|plain| plain.body)
+            }
             Dialect::Markdown => Some(source.to_owned()),
         };
         // Addresses that were behind their words stand in the text now.
@@ -53,8 +57,11 @@ impl Text {
         Some(Self { body: rendered.body, formatted: true, plain })
     }
 
-    fn verbatim(text: &str) -> Self {
-        Self { body: text.to_owned(), formatted: false, plain: text.to_owned() }
+    /// `text` character by character.
+    fn verbatim(text: &str, dialect: Dialect) -> Self {
+        let formatted = dialect.always_read();
+        let body = if formatted { markdown::verbatim(text, dialect).body } else { text.to_owned() };
+        Self { body, formatted, plain: text.to_owned() }
     }
 }
 
@@ -76,8 +83,11 @@ fn cut(source: &str, format: Format, caps: &Caps, limit: usize, into: &mut Vec<T
         match Text::fitting(&piece, format, caps.markdown, caps.unit, caps.max_text) {
             Some(text) => into.push(text),
             // A table that was aligned, or addresses that came out from behind their words.
-            None if limit > SHORTEST => cut(&piece, format, caps, limit / 2, into),
-            None => into.push(Text::verbatim(&piece)),
+            // Or escapes, which no piece is too short for.
+            None if limit > SHORTEST || caps.markdown.always_read() && limit > 1 => {
+                cut(&piece, format, caps, limit / 2, into);
+            }
+            None => into.push(Text::verbatim(&piece, caps.markdown)),
         }
     }
 }

@@ -1,0 +1,177 @@
+//! The signs of the dialects that are written between words, and how a text is kept from being read as one.
+//!
+//! Slack (<https://api.slack.com/reference/surfaces/formatting>, "Formatting text for app surfaces"): `&`, `<` and `>` as
+//! entities, `*bold*`, `_italic_`, `~strike~`, `<address|words>`; no headings, no tables, and lists only as lines with bullets.
+//! Discord (<https://support.discord.com/hc/en-us/articles/210298617>, "Markdown Text 101"): `**bold**`, `_italic_`,
+//! `~~strike~~`, headings of three levels, lists, `[words](address)`, and a backslash makes text of a sign. `WhatsApp`
+//! (<https://faq.whatsapp.com/539178204879377>, "How to format your messages"): `*bold*`, `_italic_`, `~strike~`, lists and
+//! quotes; addresses are pressed as they stand.
+//!
+//! Slack and `WhatsApp` have no escape for their signs, and neither page says what ends a word. A sign within a word is left
+//! as it is; any other that is text gets a zero width space behind it, which nobody sees, so that no word follows it directly.
+//! That their programs take this as meant is an assumption, to be tried against the platform with its adapter.
+
+use super::out::Mark;
+use crate::caps::Dialect;
+
+/// Stands where a platform has to see the end of a word and a person is to see nothing.
+pub(super) const UNSEEN: char = '\u{200B}';
+
+/// What is written around a mark's words.
+pub(super) fn sign(dialect: Dialect, mark: Mark) -> &'static str {
+    match (dialect, mark) {
+        (Dialect::Discord, Mark::Bold) => "**",
+        (Dialect::Discord, Mark::Strike) => "~~",
+        (_, Mark::Bold) => "*",
+        (_, Mark::Italic) => "_",
+        (_, Mark::Strike) => "~",
+    }
+}
+
+/// What an item of a list without numbers begins with.
+pub(super) fn bullet(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Discord | Dialect::WhatsApp => "- ",
+        _ => "• ",
+    }
+}
+
+/// The schemes that an address may have to be pressed behind other words; none where the platform has no such links.
+pub(super) fn schemes(dialect: Dialect) -> &'static [&'static str] {
+    match dialect {
+        Dialect::Html => &["https://", "http://", "tg://", "mailto:", "tel:"],
+        Dialect::Slack => &["https://", "http://", "mailto:", "tel:"],
+        Dialect::Discord => &["https://", "http://"],
+        Dialect::Plain | Dialect::Markdown | Dialect::WhatsApp => &[],
+    }
+}
+
+/// Writes a stretch of one line so that all of it is text, but for addresses, which stay as they are to be pressed.
+pub(super) fn text(dialect: Dialect, text: &str, line_start: bool, body: &mut String) {
+    let mut rest = text;
+    if line_start {
+        rest = first_word(dialect, text, body);
+    }
+    while let Some(c) = rest.chars().next() {
+        let before = body.chars().next_back();
+        let address = if before.is_some_and(is_word) { 0 } else { address_length(rest) };
+        if address > 0 {
+            address_as_is(dialect, &rest[..address], body);
+            rest = &rest[address..];
+            continue;
+        }
+        rest = &rest[c.len_utf8()..];
+        character(dialect, c, before, rest.chars().next(), body);
+    }
+}
+
+/// Text within a block of code: what would end the block is broken up.
+pub(super) fn code(dialect: Dialect, code: &str, body: &mut String) {
+    let mut before = None;
+    for c in code.chars() {
+        if c == '`' && before == Some('`') {
+            body.push(UNSEEN);
+        }
+        if dialect == Dialect::Slack {
+            entity(c, body);
+        } else {
+            body.push(c);
+        }
+        before = Some(c);
+    }
+}
+
+/// An address where a link has it: without what would end the link.
+pub(super) fn target(dialect: Dialect, address: &str, body: &mut String) {
+    for c in address.chars() {
+        match c {
+            '<' | '>' | '|' | '(' | ')' | '\\' => {
+                body.extend(percent_encoding::percent_encode(&[c as u8], percent_encoding::NON_ALPHANUMERIC));
+            }
+            c if c.is_whitespace() || c.is_control() => body.push_str("%20"),
+            '&' if dialect == Dialect::Slack => body.push_str("&amp;"),
+            c => body.push(c),
+        }
+    }
+}
+
+/// Whether a platform sees the character as part of a word.
+pub(super) fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Keeps the line's beginning from being read as that of a quote, a list or a heading; gives what follows it.
+fn first_word<'t>(dialect: Dialect, text: &'t str, body: &mut String) -> &'t str {
+    let rest = text.trim_start();
+    body.push_str(&text[..text.len() - rest.len()]);
+    let starts = |signs: &[char]| rest.starts_with(signs);
+    match dialect {
+        Dialect::Slack if starts(&['>']) => body.push(UNSEEN),
+        Dialect::WhatsApp if starts(&['>', '-', '*']) => body.push(UNSEEN),
+        Dialect::Discord if starts(&['>', '-', '+', '#']) => body.push('\\'),
+        Dialect::Discord => {
+            let behind = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+            if behind.len() < rest.len() && behind.starts_with(['.', ')']) {
+                body.push_str(&rest[..rest.len() - behind.len()]);
+                body.push('\\');
+                body.push_str(&behind[..1]);
+                return &behind[1..];
+            }
+            return rest;
+        }
+        _ => return rest,
+    }
+    // A sign in front of which the backslash stands is not to get another one.
+    if dialect == Dialect::Discord {
+        body.push_str(&rest[..1]);
+        return &rest[1..];
+    }
+    rest
+}
+
+fn character(dialect: Dialect, c: char, before: Option<char>, next: Option<char>, body: &mut String) {
+    match dialect {
+        Dialect::Discord => {
+            if matches!(c, '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '[' | ']') {
+                body.push('\\');
+            }
+            body.push(c);
+        }
+        Dialect::Slack => entity(c, body),
+        _ => body.push(c),
+    }
+    let within = |side: Option<char>| side.is_some_and(char::is_alphanumeric);
+    let sign = matches!(c, '*' | '_' | '~' | '`') && dialect != Dialect::Discord;
+    if sign && !(within(before) && within(next)) {
+        body.push(UNSEEN);
+    }
+}
+
+fn entity(c: char, body: &mut String) {
+    match c {
+        '&' => body.push_str("&amp;"),
+        '<' => body.push_str("&lt;"),
+        '>' => body.push_str("&gt;"),
+        c => body.push(c),
+    }
+}
+
+/// The bytes of the address that `text` begins with; 0 where it begins with none.
+fn address_length(text: &str) -> usize {
+    let Some(scheme) = ["https://", "http://"].into_iter().find(|scheme| text.starts_with(scheme)) else {
+        return 0;
+    };
+    let ends =
+        |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '|' | '`' | '\\');
+    let address = &text[..text.find(ends).unwrap_or(text.len())];
+    let address = address.trim_end_matches(['.', ',', ':', ';', '!', '?', '\'', ')', ']', '*', '_', '~']);
+    if address.len() > scheme.len() { address.len() } else { 0 }
+}
+
+fn address_as_is(dialect: Dialect, address: &str, body: &mut String) {
+    if dialect == Dialect::Slack {
+        address.chars().for_each(|c| entity(c, body));
+    } else {
+        body.push_str(address);
+    }
+}
