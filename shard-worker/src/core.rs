@@ -60,11 +60,9 @@ impl Acts for Doing {
 
     async fn attempt(&self, _pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, work: &mut Work) -> Attempt {
         let Some(core) = self.0.upgrade() else { return Attempt::NotOurs };
-        if core.erased.has(work) {
-            return Erased::over();
-        }
         match work.direction {
             Direction::In => inbound::attempt(&core, shard, work).await,
+            Direction::Out if core.erased.has(work) => Erased::over(),
             Direction::Out => outbound::attempt(&core, shard, work).await,
         }
     }

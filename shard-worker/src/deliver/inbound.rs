@@ -12,6 +12,7 @@ use super::Attempt;
 use super::backend::Answer;
 use crate::channels::observe;
 use crate::core::Core;
+use crate::erased::Erased;
 use crate::shard::Shard;
 
 /// A link to an attachment is good for this long after the webhook that carries it.
@@ -37,6 +38,9 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
         turn = core.backend.turn(&work.user_id) => turn,
         () = shard.stopping().cancelled() => return Attempt::NotOurs,
     };
+    if core.erased.has(work) {
+        return Erased::over();
+    }
     if !core.lease.holds() {
         return Attempt::NotOurs;
     }
