@@ -122,6 +122,13 @@ impl TestGateway {
         claw_testkit::eventually("both gateways refuse it", Duration::from_secs(10), both).await;
     }
 
+    /// Waits until both gateways know that a channel is switched off. It asks for what stores nothing: a send that one of them
+    /// still takes would be the first one of its key from then on, and never be refused.
+    pub async fn switched_off_everywhere(&self, channel: &str) {
+        let path = format!("{channel}/typing");
+        self.everywhere(409, async || self.call("POST", &path, json!({"recipient": "a"})).await).await;
+    }
+
     /// A new key with these scopes, for one user or all.
     pub async fn key(&self, user: Option<&str>, scopes: &[&str]) -> String {
         let body = json!({"name": "of a test", "user_id": user, "scopes": scopes});

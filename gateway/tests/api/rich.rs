@@ -184,7 +184,8 @@ async fn what_is_done_to_a_message_is_done_once_under_its_key() {
     let retried = "update messages set state = 'pending', finished_at = null where direction = 'out'";
     sqlx::query(retried).execute(&mut conn).await.unwrap();
     gateway.call("PUT", CHAT, json!({"enabled": false})).await.expect(200);
-    gateway.everywhere(409, async || call("DELETE", &ours, "new", &Value::Null).await).await;
+    gateway.switched_off_everywhere(CHAT).await;
+    call("DELETE", &ours, "new", &Value::Null).await.problem(409);
     for ((method, path, body), id) in calls.iter().zip(&ids) {
         let again = call(method, path, method, body).await.expect(202);
         assert_eq!((&again["id"], &again["duplicate"]), (id, &json!(true)), "{method}");
