@@ -114,7 +114,8 @@ class TelegramChannel:
         self._message(text, user_id or self.person, user_id or self.person, "private", None)
 
     def write_in_group(self, text: str, title: str = "deep_research") -> None:
-        self._message(text, self.group, self.person, "supergroup", title)
+        """A command, because what does not address the bot is not for it."""
+        self._message(f"/ask {text}", self.group, self.person, "supergroup", title)
 
     def _message(self, text, chat_id, user_id, chat_type, chat_title):
         self.emulator.control(

@@ -76,10 +76,12 @@ async fn clocks_an_hour_apart_do_no_harm() {
         let seen = cluster_of(&api).await;
         let workers =
             seen["members"].as_array()?.iter().filter(|m| m["role"] == "worker" && m["live"] == true);
-        (workers.filter(|m| m["shards"].as_u64() > Some(90)).count() == 2).then_some(seen)
+        let shared = workers.filter(|m| m["shards"].as_u64() > Some(90)).count() == 2;
+        // While some are on their way from one to the other, nobody owns them.
+        (shared && seen["shards"]["owned"] == 256).then_some(seen)
     })
     .await;
-    assert!((&seen["leader"]["live"], &seen["shards"]["owned"]) == (&json!(true), &json!(256)), "{seen}");
+    assert_eq!(seen["leader"]["live"], true, "{seen}");
 
     // Whoever delivers it, the backend would refuse a signature of another hour.
     for n in 0..8 {
