@@ -14,12 +14,6 @@ use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 use claw_config::LogSettings;
 use claw_runtime::Lifecycle;
 use claw_telemetry::LogFormat;
-use mimalloc::MiMalloc;
-
-/// Every binary's. With the C library's, gateway and worker took a tenth more processor time for a message
-/// (docs/benchmarks.md).
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 pub use join::{JoinError, Joined, join};
 pub use open_files::raise_open_files;
