@@ -1,7 +1,8 @@
 //! What was said in groups without addressing the bot, kept for the next message that does.
 //!
 //! It is read before that message is committed and deleted after it. So a crash between the two gives it a second time
-//! with the next message; nothing that was said is lost.
+//! with the next message. A message that its platform sends again takes what was kept since, although it is stored
+//! already: that context reaches nobody. Accepted messages are not touched by either.
 
 use std::collections::HashMap;
 
