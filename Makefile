@@ -122,6 +122,11 @@ fuzz-api: setup-test ## Fuzz the API by its own document: at least 5,000 request
 	$(CARGO) build --locked -p ii-claw
 	II_CLAW_BIN=$(TARGET)/debug/ii-claw target/venv/bin/python tests/fuzz/run.py $(FUZZ_ARGS)
 
+.PHONY: fuzz-parsers
+fuzz-parsers: ## Fuzz every parser of what strangers send, ten minutes each, e.g. FUZZ_ARGS="--seconds 60 schedule"
+	@command -v c++ >/dev/null || { echo 'a C++ compiler is missing: apt-get install g++' >&2; exit 1; }
+	CARGO=$(CARGO) tests/fuzz-parsers/run.sh $(FUZZ_ARGS)
+
 # The list of known vulnerabilities is a git repository of its own, which is not
 # reachable from everywhere. All the rest is checked anywhere.
 .PHONY: deny

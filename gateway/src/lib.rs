@@ -26,6 +26,8 @@ mod erasing;
 mod error;
 mod events;
 mod fresh;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hub;
 mod idempotency;
 mod intake;

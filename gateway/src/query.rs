@@ -25,7 +25,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+/// Reads a query string; see [`Query`].
+///
+/// # Errors
+/// 400 naming the key that is wrong.
+pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let given = form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty());
     let kept = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
     let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(kept.as_bytes()));

@@ -39,6 +39,10 @@ pub trait Channel: Send + Sync + 'static {
         Err(ChannelError::BadRequest("this type of channel takes no webhooks".to_owned()))
     }
 
+    /// Reads `data` by the code that reads what people and the platform send, without asking for a signature first, and
+    /// throws away what comes of it. For fuzzing (`make fuzz-parsers`): no input may make it panic or take long.
+    fn fuzz(&self, data: &[u8]);
+
     /// Hands one part of a message to the platform; called by the channel's owner only.
     ///
     /// # Errors

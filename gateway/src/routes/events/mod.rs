@@ -2,5 +2,5 @@
 
 pub mod of_all;
 pub mod of_user;
-mod opening;
+pub mod opening;
 mod view;

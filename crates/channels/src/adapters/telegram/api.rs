@@ -7,8 +7,8 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::calls::Call;
@@ -170,7 +170,12 @@ async fn answer<T: DeserializeOwned>(request: RequestBuilder, limit: usize) -> R
         // Read on as what is no JSON.
         Err(ReadError::TooLarge) => Bytes::new(),
     };
-    match serde_json::from_slice::<Envelope<T>>(&bytes) {
+    understood(status, &bytes)
+}
+
+/// What an answer's body means.
+fn understood<T: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, ChannelError> {
+    match serde_json::from_slice::<Envelope<T>>(body) {
         Ok(Envelope { ok: true, result: Some(result), .. }) => Ok(result),
         Ok(refused) => Err(meaning(status, &refused.description, refused.parameters)),
         Err(_) if status.is_success() => {
@@ -179,6 +184,13 @@ async fn answer<T: DeserializeOwned>(request: RequestBuilder, limit: usize) -> R
         }
         Err(_) => Err(meaning(status, "no explanation", None)),
     }
+}
+
+/// For [`crate::Channel::fuzz`].
+pub(super) fn fuzz(data: &[u8]) {
+    drop(understood::<Vec<Box<RawValue>>>(StatusCode::OK, data));
+    drop(understood::<Bot>(StatusCode::BAD_REQUEST, data));
+    drop(understood::<Value>(StatusCode::BAD_GATEWAY, data));
 }
 
 /// A call with files: parameters that are no texts are written as JSON.

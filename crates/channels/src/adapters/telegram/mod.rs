@@ -28,7 +28,8 @@ use serde_json::{Map, json};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use self::api::Api;
+use self::api::{Api, RawUpdate};
+use self::own::Own;
 use crate::kit::upload::Uploads;
 use crate::{
     About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
@@ -177,6 +178,15 @@ impl Channel for Telegram {
     /// Groups and channels have numbers below zero (<https://core.telegram.org/bots/api#chat>), public ones also names.
     fn is_group(&self, recipient: &str) -> bool {
         recipient.starts_with(['-', '@'])
+    }
+
+    fn fuzz(&self, data: &[u8]) {
+        api::fuzz(data);
+        let Ok(json) = serde_json::from_slice(data) else { return };
+        let update = RawUpdate { update_id: 1, json };
+        for name in [None, Some("example_bot")] {
+            drop(update::inbound(&update, Own { id: self.id, name }));
+        }
     }
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {

@@ -128,6 +128,13 @@ impl Channel for Webchat {
         &CAPS
     }
 
+    fn fuzz(&self, data: &[u8]) {
+        let text = String::from_utf8_lossy(data);
+        socket::fuzz(&text);
+        let origins = [text.clone().into_owned()];
+        let _ = origin::admits(Some(&text), Some(&text), &origins);
+    }
+
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
         let frame = frames::of_part(part);
         let frame = frame.ok_or(ChannelError::Unsupported("the chat page can't show this"))?.json().into();

@@ -14,8 +14,9 @@ mod outgoing;
 pub(crate) mod testing;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use claw_types::{Inbound, MediaKind, MediaRef};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -119,6 +120,18 @@ impl Channel for Webhook {
         let signed_id =
             self.verify(request).map_err(|reason| ChannelError::BadSignature(reason.to_owned()))?;
         self.read(&request.body, signed_id).map(|message| vec![message]).map_err(ChannelError::BadRequest)
+    }
+
+    fn fuzz(&self, data: &[u8]) {
+        let id = String::from_utf8_lossy(data);
+        drop(self.read(data, None));
+        drop(self.read(br#"{"sender":{"id":"1"},"text":"x"}"#, Some(id.into_owned())));
+        outgoing::fuzz(data);
+        let body = Bytes::copy_from_slice(data);
+        let value = HeaderValue::from_bytes(data).unwrap_or(HeaderValue::from_static("v1,"));
+        let names = ["webhook-id", "webhook-timestamp", "webhook-signature", "x-webhook-signature"];
+        let headers = names.map(|name| (HeaderName::from_static(name), value.clone()));
+        drop(self.decode(&RawRequest { headers: headers.into_iter().collect(), query: String::new(), body }));
     }
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {

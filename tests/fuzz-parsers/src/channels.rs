@@ -1,0 +1,99 @@
+//! Each adapter's reading of what people and their platform send, by [`claw_channels::Channel::fuzz`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::DateTime;
+use claw_channels::kit::http::Http;
+use claw_channels::{ALL, Channel, ChannelError, Deps, Entry, FieldKind, Live};
+use claw_runtime::{Ids, ManualClock, SeededRandom};
+use claw_types::ChannelId;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::Target;
+
+/// What these adapters understand, by a word of the target's name.
+const SEEDS: &[(&str, &[&str])] = &[
+    (
+        "telegram",
+        &[
+            r#"{"update_id":1,"message":{"message_id":5,"from":{"id":9,"is_bot":false,"first_name":"Ada"},"chat":{"id":9,"type":"private","first_name":"Ada"},"date":1700000000,"text":"hello"}}"#,
+            r#"{"update_id":2,"message":{"message_id":6,"message_thread_id":3,"is_topic_message":true,"from":{"id":9,"is_bot":false,"first_name":"Ada","username":"ada"},"chat":{"id":-1007,"type":"supergroup","title":"T","is_forum":true},"date":1700000000,"text":"/ask@example_bot hi \ud83d\ude00","entities":[{"type":"bot_command","offset":0,"length":16}]}}"#,
+            r#"{"update_id":3,"message":{"message_id":7,"from":{"id":9,"is_bot":false,"first_name":"Ada"},"chat":{"id":9,"type":"private","first_name":"Ada"},"date":1700000000,"caption":"c","photo":[{"file_id":"A","file_unique_id":"B","width":1,"height":1,"file_size":3}],"reply_to_message":{"message_id":4,"chat":{"id":9,"type":"private","first_name":"Ada"},"date":1700000000,"text":"x"}}}"#,
+            r#"{"update_id":4,"callback_query":{"id":"1","from":{"id":9,"is_bot":false,"first_name":"Ada"},"message":{"message_id":8,"chat":{"id":9,"type":"private","first_name":"Ada"},"date":1700000000,"text":"x","reply_markup":{"inline_keyboard":[[{"text":"Yes","callback_data":"y"}]]}},"chat_instance":"1","data":"y"}}"#,
+            r#"{"update_id":5,"edited_message":{"message_id":5,"from":{"id":9,"is_bot":false,"first_name":"Ada"},"chat":{"id":9,"type":"private","first_name":"Ada"},"date":1700000000,"edit_date":1700000001,"text":"hallo"}}"#,
+            r#"{"update_id":6,"message_reaction":{"chat":{"id":9,"type":"private","first_name":"Ada"},"message_id":5,"user":{"id":9,"is_bot":false,"first_name":"Ada"},"date":1700000000,"old_reaction":[],"new_reaction":[{"type":"emoji","emoji":"\ud83d\udc4d"}]}}"#,
+            r#"{"update_id":7,"message":{"message_id":9,"from":{"id":9,"is_bot":false,"first_name":"Ada"},"chat":{"id":9,"type":"private","first_name":"Ada"},"date":1700000000,"location":{"latitude":1.5,"longitude":2.5},"voice":{"file_id":"A","file_unique_id":"B","duration":3}}}"#,
+            r#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 3","parameters":{"retry_after":3}}"#,
+            r#"{"ok":true,"result":[{"update_id":1}]}"#,
+        ],
+    ),
+    (
+        "webchat",
+        &[
+            r#"{"type":"message","client_id":"c-1","text":"hello"}"#,
+            r#"{"type":"message","client_id":"c-2","text":"Yes","pressed":{"data":"y","message_id":"0190-1"}}"#,
+            "https://example.org:8443",
+        ],
+    ),
+    (
+        "webhook",
+        &[
+            r#"{"message_id":"m1","conversation_id":"c","sender":{"id":"7","name":"Ada","is_bot":false},"text":"hello","is_group":true,"mentioned":true,"thread_id":"t","timestamp":"2026-01-01T00:00:00Z","metadata":{"k":1}}"#,
+            r#"{"sender":{"id":7},"media":{"kind":"image","url":"https://example.org/a.png","filename":"a.png","duration_seconds":1}}"#,
+            r#"{"id":"platform-1"}"#,
+        ],
+    ),
+];
+
+struct Nobody;
+
+#[async_trait]
+impl Live for Nobody {
+    async fn publish(&self, _: ChannelId, _: &str, _: Bytes) {}
+}
+
+/// One for each adapter.
+pub(crate) fn targets() -> Result<Vec<Target>, ChannelError> {
+    ALL.iter().map(target).collect()
+}
+
+fn target(entry: &'static Entry) -> Result<Target, ChannelError> {
+    let channel = made(entry)?;
+    let seeds = SEEDS.iter().find(|(name, _)| *name == entry.name).map_or(&[][..], |(_, seeds)| seeds);
+    Ok(Target::new(&format!("adapter-{}", entry.name), move |data| channel.fuzz(data), seeds))
+}
+
+/// A channel whose fields are the examples of the adapter's own catalogue.
+fn made(entry: &Entry) -> Result<Arc<dyn Channel>, ChannelError> {
+    // The HTTP client wants one; another target may have been first.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
+    let random = Arc::new(SeededRandom::new(1));
+    let deps = Deps {
+        channel_id: ChannelId(Uuid::from_u128(7)),
+        http: Http::new(false).map_err(|error| ChannelError::Config(error.to_string()))?,
+        ids: Ids::new(clock.clone(), random.clone()),
+        clock,
+        random,
+        live: Arc::new(Nobody),
+    };
+    let examples: Map<String, Value> = entry
+        .fields()
+        .iter()
+        .filter(|field| field.required)
+        .map(|field| (field.key.to_owned(), example(field.kind, field.placeholder.unwrap_or("an example"))))
+        .collect();
+    entry.make(&examples, &Map::new(), deps)
+}
+
+fn example(kind: FieldKind, text: &str) -> Value {
+    match kind {
+        FieldKind::List => json!([text]),
+        FieldKind::Number => text.parse::<u64>().map_or(Value::Null, Value::from),
+        FieldKind::Bool => json!(text == "true"),
+        _ => json!(text),
+    }
+}
