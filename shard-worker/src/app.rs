@@ -17,7 +17,7 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use crate::core::Core;
-use crate::deliver::backend::{Backend, Secrets};
+use crate::deliver::backend::{Backend, Secrets, Target};
 use crate::ports::Postgres;
 use crate::service::Service;
 use crate::{placement, tasks};
@@ -69,12 +69,12 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
         live: Arc::new(BusLive(Arc::clone(&joined.bus))),
     };
     let client = operator_client(settings.backend.webhook_timeout())?;
-    let former = settings.backend.ai_webhook_secret_previous.as_ref();
+    let former = settings.backend.ai_webhook_secret_previous.iter();
     let secrets = Secrets {
-        present: secret.expose_secret().to_owned(),
-        former: former.map(|former| former.expose_secret().to_owned()),
+        first: secret.expose_secret().to_owned(),
+        others: former.map(|former| former.expose_secret().to_owned()).collect(),
     };
-    let backend = Backend::new(client, webhook, secrets, Arc::clone(&joined.clock));
+    let backend = Backend::new(Target { client, url: webhook, secrets }, Arc::clone(&joined.clock));
     let vault = Vault::new(Arc::clone(&joined.keys.master), Arc::clone(&joined.random));
     let core = Core::new(
         joined.member.name.clone(),

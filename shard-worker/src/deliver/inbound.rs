@@ -9,7 +9,7 @@ use claw_types::{ChannelId, MediaRef, MessageState, Outbound, WebhookBody, Work}
 use tracing::{debug, warn};
 
 use super::Attempt;
-use super::backend::Answer;
+use super::backend::{self, Answer};
 use crate::channels::observe;
 use crate::core::Core;
 use crate::erased::Erased;
@@ -44,7 +44,10 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
     if !core.lease.holds() {
         return Attempt::NotOurs;
     }
-    let answered = core.backend.post(&work.id.to_string(), body).await;
+    let answered = match core.backend.post(&work.id.to_string(), body).await {
+        Ok(response) => Ok(backend::read(response).await),
+        Err(refused) => Err(refused),
+    };
     drop(turn);
     match answered {
         Ok(answer) => match show(core, shard, work, answer).await {

@@ -1,6 +1,6 @@
 //! Signed POSTs. Every request that is signed is signed here, twice: by Standard Webhooks and by `X-Webhook-Signature`; the
-//! secret is good for both. While a secret is replaced, the former one signs beside it: only by Standard Webhooks, whose
-//! `webhook-signature` may carry several; `X-Webhook-Signature` is one value, that of the present secret.
+//! secret is good for both. While a secret is replaced, others sign beside it: only by Standard Webhooks, whose
+//! `webhook-signature` may carry several; `X-Webhook-Signature` is one value, that of the first secret.
 //!
 //! [`SignedPost`] is one to a URL that a user chose: what an event destination gets. One attempt, and nothing of the answer
 //! but its status.
@@ -22,26 +22,28 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// What a request is signed with.
 #[derive(Debug, Clone, Copy)]
 pub struct SignedBy<'a> {
-    /// The present secret.
+    /// The first secret: the one that the receiver is to know in the end.
     pub secret: &'a str,
-    /// The one before it, for as long as the receiver may still expect it.
-    pub former: Option<&'a str>,
+    /// Others that it may still, or already, expect.
+    pub others: &'a [String],
 }
 
 impl<'a> From<&'a str> for SignedBy<'a> {
     fn from(secret: &'a str) -> Self {
-        Self { secret, former: None }
+        Self { secret, others: &[] }
     }
 }
 
 impl SignedBy<'_> {
-    /// The value of `webhook-signature`: one signature for each secret, the present one's first, separated by a space.
+    /// The value of `webhook-signature`: one signature for each secret, the first one's first, separated by spaces.
     fn standard(self, id: &str, timestamp: i64, body: &[u8]) -> String {
         let by = |secret| signature::sign_standard(&signature::standard_key(secret), id, timestamp, body);
-        match self.former {
-            Some(former) => format!("{} {}", by(self.secret), by(former)),
-            None => by(self.secret),
+        let mut all = by(self.secret);
+        for other in self.others {
+            all.push(' ');
+            all.push_str(&by(other));
         }
+        all
     }
 }
 
@@ -148,14 +150,15 @@ mod tests {
 
     #[test]
     fn while_a_secret_is_replaced_receivers_with_either_are_served() {
-        let by = SignedBy { secret: "new", former: Some("whsec_b2xk") };
+        let others = ["whsec_b2xk".to_owned(), "older".to_owned()];
+        let by = SignedBy { secret: "new", others: &others };
         let signatures = by.standard("m", 1_700_000_000, b"{}");
         let headers = signature::Standard { id: "m", time: "1700000000", signatures: &signatures };
-        for known in ["new", "whsec_b2xk"] {
+        for known in ["new", "whsec_b2xk", "older"] {
             assert_eq!(headers.verify(known, b"{}", 1_700_000_000), Ok(()), "{known}");
         }
-        assert!(headers.verify("other", b"{}", 1_700_000_000).is_err());
-        let (first, _) = signatures.split_once(' ').expect("two signatures");
+        assert!(headers.verify("unknown", b"{}", 1_700_000_000).is_err());
+        let (first, _) = signatures.split_once(' ').expect("several signatures");
         assert_eq!(first, SignedBy::from("new").standard("m", 1_700_000_000, b"{}"));
     }
 

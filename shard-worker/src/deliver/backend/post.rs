@@ -1,0 +1,80 @@
+//! One attempt to hand a message over: the exact stored bytes, signed, and what came back.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use claw_channels::kit::answer;
+use claw_channels::kit::signed_post::{self, SignedBy};
+use reqwest::{Client, Response, StatusCode};
+use serde::Deserialize;
+use url::Url;
+
+/// An answer longer than this is not read.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// Where a message is posted to, and how.
+pub(crate) struct Target {
+    pub(crate) client: Client,
+    pub(crate) url: Url,
+    pub(crate) secrets: Secrets,
+}
+
+/// What webhooks are signed with.
+pub(crate) struct Secrets {
+    /// The one that the backend is to know in the end.
+    pub(crate) first: String,
+    /// Sign, too, while the backend is given another one.
+    pub(crate) others: Vec<String>,
+}
+
+/// What the backend answers at once; the real answer comes later, by the API.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Answer {
+    /// Shown to the person: "Processing...".
+    pub(crate) immediate_reply: Option<String>,
+    /// The answer itself, from a backend that works synchronously.
+    pub(crate) reply: Option<String>,
+}
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) reason: String,
+    /// What the backend asked for (RFC 9110, section 10.2.3).
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Target {
+    /// Posts `body` under the message's `id` at `now`, in seconds since 1970. The answer is a 2xx; its body is still to be
+    /// read.
+    pub(crate) async fn post(&self, id: &str, body: Bytes, now: i64) -> Result<Response, Refused> {
+        let by = SignedBy { secret: &self.secrets.first, others: &self.secrets.others };
+        let request = signed_post::sign(self.client.post(self.url.clone()), by, id, now, body);
+        let response = request.send().await.map_err(|error| broken(&error))?;
+        if response.status().is_success() { Ok(response) } else { Err(refused(&response, now)) }
+    }
+}
+
+fn broken(error: &reqwest::Error) -> Refused {
+    let reason = if error.is_connect() {
+        "can't connect to the backend"
+    } else if error.is_timeout() {
+        "the backend did not answer in time"
+    } else {
+        "the connection to the backend broke"
+    };
+    Refused { reason: reason.to_owned(), retry_after: None }
+}
+
+fn refused(response: &Response, now: i64) -> Refused {
+    let status = response.status();
+    let asks = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let retry_after = answer::retry_after(response.headers(), now).filter(|_| asks);
+    Refused { reason: format!("the backend answered {}", status.as_u16()), retry_after }
+}
+
+/// The message was taken, whatever the body says; a body that can't be read only shows nothing at once.
+pub(crate) async fn read(response: Response) -> Answer {
+    let body = answer::read(response, MAX_ANSWER).await.unwrap_or_default();
+    serde_json::from_slice(&body).unwrap_or_default()
+}
