@@ -78,7 +78,7 @@ async fn fill(load: &Load, count: u64, conversations: usize) -> anyhow::Result<(
             let own = |n: &u64| n % conversations % CLIENTS.min(conversations) == client;
             for n in (0..count).filter(own) {
                 let conversation = usize::try_from(n % conversations).unwrap_or(0);
-                if !load.post(conversation, &of_backlog(conversation, n / conversations)).await {
+                if !load.post(conversation, "ada", &of_backlog(conversation, n / conversations)).await {
                     refused.fetch_add(1, Ordering::Relaxed);
                 }
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use claw_secrets::signature;
 use futures::future::join_all;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use hdrhistogram::Histogram;
 use http::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
@@ -20,6 +21,9 @@ use crate::stack::{API_KEY, Stack};
 const CHANNEL_SECRET: &str = "bench-channel-secret";
 /// A message that takes longer than this counts as lost.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Channels that are made at the same time.
+const MAKERS: usize = 32;
 
 /// The channels to write through.
 #[derive(Clone)]
@@ -75,31 +79,48 @@ impl Outcome {
 }
 
 impl Load {
-    /// Makes `channels` channels, each of a user of its own, and waits until one of them runs.
+    /// Makes `channels` channels, each of a user of its own.
     pub(crate) async fn prepare(
         stack: &Stack,
         receiver: Arc<Receiver>,
         channels: usize,
     ) -> anyhow::Result<Self> {
         let client = claw_channels::kit::http::operator_client(PATIENCE)?;
-        let mut hooks = Vec::with_capacity(channels);
-        for n in 0..channels {
-            let url = format!("{}/api/users/user-{n}/channels/hook/configure", stack.gateway_url());
-            let body = json!({"channel_type": "webhook", "fields": {"secret_env": CHANNEL_SECRET}});
-            let response = client.post(url).bearer_auth(API_KEY).json(&body).send().await?;
-            ensure!(response.status().is_success(), "configure answered {}", response.status());
-            let channel: Value = response.json().await?;
-            let path = channel["webhook_path"].as_str().context("a channel without webhook_path")?;
-            hooks.push(format!("{}{path}", stack.gateway_url()).parse()?);
-        }
-        Ok(Self { client, receiver, hooks: Arc::new(hooks), count: Arc::default() })
+        let mut load = Self { client, receiver, hooks: Arc::default(), count: Arc::default() };
+        load.grow(stack, channels).await?;
+        Ok(load)
     }
 
-    async fn message(&self, hook: usize) -> Fate {
+    /// Makes channels until there are `channels`.
+    pub(crate) async fn grow(&mut self, stack: &Stack, channels: usize) -> anyhow::Result<()> {
+        let this = self.clone();
+        let made = stream::iter(self.hooks.len()..channels)
+            .map(|n| this.configure(stack, n))
+            .buffered(MAKERS)
+            .try_collect::<Vec<_>>()
+            .await?;
+        let hooks = self.hooks.iter().cloned().chain(made).collect();
+        self.hooks = Arc::new(hooks);
+        Ok(())
+    }
+
+    /// Makes a channel; the address of its webhook.
+    async fn configure(&self, stack: &Stack, n: usize) -> anyhow::Result<Url> {
+        let url = format!("{}/api/users/user-{n}/channels/hook/configure", stack.gateway_url());
+        let body = json!({"channel_type": "webhook", "fields": {"secret_env": CHANNEL_SECRET}});
+        let response = self.client.post(url).bearer_auth(API_KEY).json(&body).send().await?;
+        ensure!(response.status().is_success(), "configure answered {}", response.status());
+        let channel: Value = response.json().await?;
+        let path = channel["webhook_path"].as_str().context("a channel without webhook_path")?;
+        Ok(format!("{}{path}", stack.gateway_url()).parse()?)
+    }
+
+    /// A message by a channel, in the conversation of this name.
+    async fn message(&self, hook: usize, conversation: &str) -> Fate {
         let text = format!("message {}", self.count.fetch_add(1, Ordering::Relaxed));
         let arrived = self.receiver.expect(&text);
         let began = Instant::now();
-        if !self.post(hook, &text).await {
+        if !self.post(hook, conversation, &text).await {
             return Fate::Refused;
         }
         let arrived = tokio::time::timeout(PATIENCE, arrived).await;
@@ -110,9 +131,11 @@ impl Load {
     }
 
     /// Sends a text by a channel; tells whether it was accepted.
-    pub(crate) async fn post(&self, hook: usize, text: &str) -> bool {
+    pub(crate) async fn post(&self, hook: usize, conversation: &str, text: &str) -> bool {
+        let sender = json!({"id": "ada", "name": "Ada"});
         let body =
-            json!({"message_id": text, "sender": {"id": "ada", "name": "Ada"}, "text": text}).to_string();
+            json!({"message_id": text, "conversation_id": conversation, "sender": sender, "text": text});
+        let body = body.to_string();
         let signature = signature::sign(CHANNEL_SECRET.as_bytes(), body.as_bytes());
         let request = self
             .client
@@ -126,6 +149,22 @@ impl Load {
 
     /// Each client waits for its message's arrival before it sends the next.
     pub(crate) async fn closed_loop(&self, clients: usize, time: Duration) -> Outcome {
+        self.looped(clients, time, |client, _| client).await
+    }
+
+    /// The same, but each client writes by another one of the first `channels` channels each time, so that in the end each
+    /// of them was used. A client's conversation has its number, so that one channel is enough for all of them.
+    pub(crate) async fn spread(&self, channels: usize, clients: usize, time: Duration) -> Outcome {
+        self.looped(clients, time, move |client, n| (client + n * clients) % channels).await
+    }
+
+    /// `hook` tells by which channel a client writes its n-th message.
+    async fn looped(
+        &self,
+        clients: usize,
+        time: Duration,
+        hook: impl Fn(usize, usize) -> usize + Copy + Send + 'static,
+    ) -> Outcome {
         let began = Instant::now();
         let badly_signed = self.receiver.badly_signed();
         let (sender, results) = mpsc::unbounded_channel();
@@ -133,8 +172,12 @@ impl Load {
             let (this, sender) = (self.clone(), sender.clone());
             #[expect(clippy::disallowed_methods, reason = "awaited below")]
             tokio::spawn(async move {
-                while began.elapsed() < time {
-                    let _ended = sender.send(this.message(client).await);
+                let conversation = format!("ada-{client}");
+                for n in 0.. {
+                    if began.elapsed() >= time {
+                        break;
+                    }
+                    let _ended = sender.send(this.message(hook(client, n), &conversation).await);
                 }
             })
         });
@@ -174,7 +217,7 @@ impl Load {
             let (this, sender) = (self.clone(), sender.clone());
             #[expect(clippy::disallowed_methods, reason = "its result is awaited")]
             tokio::spawn(async move {
-                let _ended = sender.send(this.message(hook).await);
+                let _ended = sender.send(this.message(hook, "ada").await);
             });
         }
         drop(sender);

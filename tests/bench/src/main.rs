@@ -5,11 +5,13 @@
 //! - **Fixed rate**: messages are sent on time, whatever happens to the earlier ones.
 //! - **Backlog** (`--backlog`): the backend is away while that many messages are accepted; then they drain in order
 //!   while others write in other conversations.
+//! - **Growth** (`--growth 1,1000,100000`): the closed loop over so many channels, each of another user.
 //!
 //! Times are taken from just before a message is sent to when its webhook arrives, so they include the load
 //! generator's own part and the commit. What is printed can be pasted into docs/benchmarks.md.
 
 mod backlog;
+mod growth;
 mod load;
 mod machine;
 mod receiver;
@@ -45,6 +47,9 @@ struct Args {
     /// Messages that wait when the backend comes back; 0 leaves this measurement out
     #[arg(long, default_value_t = 0)]
     backlog: u64,
+    /// Numbers of channels, ascending, to measure the closed loop with, in place of all other measurements
+    #[arg(long, value_delimiter = ',')]
+    growth: Vec<usize>,
 }
 
 /// Conversations that have a backlog; the other channels' have none.
@@ -63,8 +68,14 @@ async fn main() -> anyhow::Result<()> {
     tokio::time::sleep(Duration::from_secs(3)).await;
     println!("idle RSS: {}", stack.memory());
 
-    let load = Load::prepare(&stack, Arc::clone(&receiver), args.clients.max(256)).await?;
     let (warm_up, time) = (Duration::from_secs(args.warm_up), Duration::from_secs(args.seconds));
+    if !args.growth.is_empty() {
+        let mut load = Load::prepare(&stack, Arc::clone(&receiver), 0).await?;
+        let sizes = growth::run(&stack, &mut load, &args.growth, args.clients, (warm_up, time)).await?;
+        sizes.iter().for_each(report_size);
+        return stack.stop().await;
+    }
+    let load = Load::prepare(&stack, Arc::clone(&receiver), args.clients.max(256)).await?;
     load.closed_loop(args.clients, warm_up).await;
     let (before, database_before) = (Usage::of(&stack.processes()), stack.database_work().await?);
     let closed = load.closed_loop(args.clients, time).await;
@@ -106,6 +117,13 @@ fn report_backlog(drain: &backlog::Drain, normal: f64) {
         drain.backlog.again,
     );
     report("meanwhile, in other conversations", &drain.newcomers);
+}
+
+#[expect(clippy::print_stdout, reason = "the report")]
+fn report_size(size: &growth::Size) {
+    report(&format!("{} channels, made in {:.1?}", size.channels, size.made_in), &size.outcome);
+    println!("  CPU a message: {}", size.cost);
+    println!("  RSS: {}", size.memory);
 }
 
 #[expect(clippy::print_stdout, reason = "the report")]
