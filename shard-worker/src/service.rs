@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use claw_channels::{ChannelError, Probe};
 use claw_rpc::{
-    Adapter, AdapterPage, AwaitError, Health, Probed, Refused, Reload, WorkerService, WorkerStatus,
+    Adapter, AdapterPage, AwaitError, Health, Probed, Refused, Reload, Typing, WorkerService, WorkerStatus,
 };
 use claw_store::{MessageStatus, chain};
 use claw_types::{ChannelId, MessageId, MessageState, ShardId};
@@ -95,7 +95,7 @@ impl WorkerService for Service {
         let shard = self.0.shard(shard).ok_or_else(not_owned)?;
         match shard.channels.lookup(channel) {
             Lookup::Running(active) => {
-                let asked = tokio::time::timeout(PATIENCE, active.channel.probe()).await;
+                let asked = tokio::time::timeout(PATIENCE, active.probe()).await;
                 Ok(probed(asked.unwrap_or_else(|_| {
                     Err(ChannelError::Retryable("the platform did not answer in time".to_owned()))
                 })))
@@ -104,8 +104,37 @@ impl WorkerService for Service {
             Lookup::Starting => {
                 Err(Refused::NotMine("the shard's channels are still being loaded: try again".to_owned()))
             }
-            Lookup::Unknown => Err(Refused::Missing("this worker runs no such channel".to_owned())),
+            Lookup::Unknown => Err(unknown()),
         }
+    }
+
+    async fn show_typing(
+        &self,
+        channel: ChannelId,
+        shard: ShardId,
+        recipient: &str,
+        thread_id: Option<&str>,
+    ) -> Result<Typing, Refused> {
+        let shard = self.0.shard(shard).ok_or_else(not_owned)?;
+        let active = match shard.channels.lookup(channel) {
+            Lookup::Running(active) => active,
+            Lookup::Failed(why) => return Ok(Typing::Failed(format!("the channel does not run: {why}"))),
+            Lookup::Starting => return Ok(Typing::Skipped),
+            Lookup::Unknown => return Err(unknown()),
+        };
+        if !self.0.lease.holds() {
+            return Err(not_owned());
+        }
+        let shown = tokio::time::timeout(PATIENCE, active.typing(recipient, thread_id)).await;
+        Ok(match shown {
+            Ok(Ok(true)) => Typing::Shown,
+            Ok(Ok(false)) => Typing::Skipped,
+            Ok(Err(error @ (ChannelError::Unsupported(_) | ChannelError::Permanent(_)))) => {
+                Typing::Refused(error.to_string())
+            }
+            Ok(Err(error)) => Typing::Failed(error.to_string()),
+            Err(_) => Typing::Failed("the platform did not answer in time".to_owned()),
+        })
     }
 
     async fn adapters(&self, after: Option<ChannelId>, limit: usize) -> Result<AdapterPage, Refused> {
@@ -169,6 +198,10 @@ impl WorkerService for Service {
 
 fn not_owned() -> Refused {
     Refused::NotMine("this worker does not own the shard: ask its owner".to_owned())
+}
+
+fn unknown() -> Refused {
+    Refused::Missing("this worker runs no such channel".to_owned())
 }
 
 fn probed(said: Result<Probe, ChannelError>) -> Probed {

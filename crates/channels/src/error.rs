@@ -5,9 +5,19 @@ use std::time::Duration;
 /// A platform call or a channel that failed.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ChannelError {
-    /// The platform asks to wait this long; then the same call may work.
+    /// The platform asks to wait this long; then the same call may work. It means the bot, or says nothing from which more
+    /// could be known.
     #[error("the platform asks to wait {0:?}")]
     RateLimited(Duration),
+    /// The same for a call into one chat, where it may be that chat alone.
+    #[error("the platform asks to wait {wait:?}")]
+    ChatLimited {
+        /// How long.
+        wait: Duration,
+        /// Whether the platform says that it means this chat only. Where not, a second chat that gets such an answer
+        /// meanwhile tells that the bot is meant.
+        told: bool,
+    },
     /// It did not happen; trying again later may work.
     #[error("{0}")]
     Retryable(String),

@@ -58,6 +58,19 @@ pub struct Probed {
     pub details: String,
 }
 
+/// What became of showing a person that an answer is being written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Typing {
+    /// It is shown.
+    Shown,
+    /// Not called for: answers need the platform's pace, or the platform asked for silence.
+    Skipped,
+    /// The platform can't, or refused it, and why.
+    Refused(String),
+    /// It could not be reached, and why.
+    Failed(String),
+}
+
 /// A channel that a worker runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adapter {

@@ -175,6 +175,7 @@ impl From<ChannelError> for Problem {
             ChannelError::Permanent(_) => StatusCode::NOT_FOUND,
             ChannelError::Unsupported(_) => StatusCode::UNPROCESSABLE_ENTITY,
             ChannelError::RateLimited(_)
+            | ChannelError::ChatLimited { .. }
             | ChannelError::Retryable(_)
             | ChannelError::Uncertain(_)
             | ChannelError::BadCredentials(_) => StatusCode::BAD_GATEWAY,

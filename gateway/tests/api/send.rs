@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use claw_rpc::{
-    AdapterPage, AwaitError, Credentials, Health, Probed, Refused, Reload, WorkerService, WorkerStatus,
-    serve_worker,
+    AdapterPage, AwaitError, Credentials, Health, Probed, Refused, Reload, Typing, WorkerService,
+    WorkerStatus, serve_worker,
 };
 use claw_store::MessageStatus;
 use claw_types::{ChannelId, Direction, MessageId, MessageState, Outbound, ShardId};
@@ -137,6 +137,22 @@ impl WorkerService for Told {
         Err(Refused::Missing("it has no channels".into()))
     }
 
+    async fn show_typing(
+        &self,
+        _: ChannelId,
+        _: ShardId,
+        recipient: &str,
+        thread_id: Option<&str>,
+    ) -> Result<Typing, Refused> {
+        Ok(match (recipient, thread_id) {
+            ("shown", Some("7")) => Typing::Shown,
+            ("skipped", None) => Typing::Skipped,
+            ("refused", None) => Typing::Refused("chat not found".into()),
+            ("failed", None) => Typing::Failed("no route".into()),
+            _ => return Err(Refused::Missing("this worker runs no such channel".into())),
+        })
+    }
+
     async fn adapters(&self, _: Option<ChannelId>, _: usize) -> Result<AdapterPage, Refused> {
         Ok(AdapterPage { adapters: Vec::new(), more: false })
     }
@@ -150,19 +166,40 @@ impl WorkerService for Told {
     }
 }
 
-async fn answer_of(state: MessageState, error: Option<&str>) -> crate::common::Answer {
+/// A gateway with a channel, whose owner says this of every message.
+async fn owned(status: MessageStatus) -> TestGateway {
     let gateway = TestGateway::start_with(&["--allow-private-urls", "--send-wait-ms=20000"]).await;
     gateway.webhook("u", "hook").await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let ids = if state == MessageState::Done { vec!["p-1".to_owned(), "p-2".to_owned()] } else { Vec::new() };
-    let status = MessageStatus { state, platform_message_ids: ids, error: error.map(str::to_owned) };
     let credentials = Credentials::once(&master_key(), None).await.unwrap();
     serve_worker(&gateway.lifecycle, listener, &credentials, Arc::new(Told(status))).unwrap();
     let mut database = gateway.database.connect().await;
     let own = "update shards set owner = 'w', rpc_address = $1";
     sqlx::query(own).bind(address).execute(&mut database).await.unwrap();
+    gateway
+}
+
+async fn answer_of(state: MessageState, error: Option<&str>) -> crate::common::Answer {
+    let ids = if state == MessageState::Done { vec!["p-1".to_owned(), "p-2".to_owned()] } else { Vec::new() };
+    let gateway =
+        owned(MessageStatus { state, platform_message_ids: ids, error: error.map(str::to_owned) }).await;
     gateway.call("POST", SEND, json!({"recipient": "a", "message": "hi"})).await
+}
+
+#[tokio::test]
+async fn typing_is_for_the_channels_owner_to_show() {
+    let status = MessageStatus { state: MessageState::Done, platform_message_ids: Vec::new(), error: None };
+    let gateway = owned(status).await;
+    let typing = async |recipient: &str, thread_id: Value| {
+        let body = json!({"recipient": recipient, "thread_id": thread_id});
+        gateway.call("POST", "/api/users/u/channels/hook/typing", body).await
+    };
+    assert_eq!(typing("shown", json!(7)).await.expect(200)["status"], "ok");
+    assert_eq!(typing("skipped", Value::Null).await.expect(200)["status"], "skipped");
+    assert_eq!(typing("refused", Value::Null).await.problem(422), "chat not found");
+    assert_eq!(typing("failed", Value::Null).await.problem(502), "no route");
+    assert_eq!(typing("missing", Value::Null).await.problem(502), "this worker runs no such channel");
 }
 
 #[tokio::test]

@@ -1,83 +1,50 @@
 //! How fast one bot calls its platform: one limiter for all that a channel sends (ADR 6).
 //!
 //! A bot belongs to one channel and a channel to one owner, so the limiter lives with the running channel and knows of
-//! every call. Each rate is a generic cell rate algorithm: an instant that every call moves on. A caller takes its place
-//! at once and sleeps until it comes, so a thousand that wait cost a thousand wake-ups, not a million.
+//! every call. An answer takes its place at once and sleeps until it comes, so a thousand that wait cost a thousand
+//! wake-ups, not a million.
+//!
+//! Answers go first. A preview (another text for a message that is still being written) takes no place ahead: it passes when
+//! one is free, and only where it leaves one for an answer, so an answer that comes a moment later does not wait for it.
+//! Typing is for this moment: it passes at once or not at all, and not before a preview that waits.
 //!
 //! Must hold: nobody waits for the bot's place while it waits for its chat's, so a busy chat takes nothing from others;
-//! after a pause nobody passes on a place that was given before it; who gives up waiting leaves at most its place unused.
+//! after a silence nobody passes on a place that was given before it; who gives up waiting leaves at most its place unused.
 
-use std::collections::HashMap;
+mod pace;
+mod state;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use claw_channels::{Limits, Rate};
+use claw_channels::Limits;
 use tokio::time::{Instant, sleep_until};
 
-/// Chats that are remembered before those that may send at full rate again are forgotten.
-const CHATS: usize = 256;
+use self::state::State;
+
+/// Who goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Priority {
+    /// What somebody waits for: messages, and what is done to them.
+    Answer,
+    /// What the next one makes worthless: another text for a message that is still being written.
+    #[cfg_attr(not(test), allow(dead_code, reason = "live edits are the first to ask for it"))]
+    Preview,
+}
 
 /// The limiter of one running channel.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limits: Option<&'static Limits>,
     state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    bot: Pace,
-    chats: HashMap<String, Chat>,
-    /// Until when the platform wants no call at all.
-    paused_until: Option<Instant>,
-    /// How often it asked; places that were given before the last time are void.
-    pauses: u64,
-    /// So many chats are looked through next.
-    look_through: usize,
-}
-
-#[derive(Debug, Default)]
-struct Chat {
-    own: Pace,
-    group: Pace,
-}
-
-/// Where one rate stands: when it will be as if nothing had ever passed.
-#[derive(Debug, Default)]
-struct Pace(Option<Instant>);
-
-impl Pace {
-    /// When so many may pass, at `from` the earliest.
-    fn when(&self, rate: Rate, cost: u32, from: Instant) -> Instant {
-        let after = self.moved(rate, cost, from);
-        after.checked_sub(rate.every * rate.burst).map_or(from, |at| at.max(from))
-    }
-
-    /// Takes their place: when it is.
-    fn take(&mut self, rate: Rate, cost: u32, from: Instant) -> Instant {
-        let at = self.when(rate, cost, from);
-        self.0 = Some(self.moved(rate, cost, from));
-        at
-    }
-
-    fn moved(&self, rate: Rate, cost: u32, from: Instant) -> Instant {
-        self.0.map_or(from, |at| at.max(from)) + rate.every * cost
-    }
-
-    /// As if all that pass at once had just passed, but for one.
-    fn exhaust(&mut self, rate: Rate, at: Instant) {
-        self.0 = Some(at + rate.every * rate.burst.saturating_sub(1));
-    }
-
-    fn is_fresh(&self, now: Instant) -> bool {
-        self.0.is_none_or(|at| at <= now)
-    }
+    /// Held by the one preview that waits for the bot, so that the others don't all wake for the same place.
+    preview: tokio::sync::Mutex<()>,
 }
 
 impl Limiter {
     /// Nothing has passed.
     pub(crate) fn new(limits: Option<&'static Limits>) -> Self {
-        Self { limits, state: Mutex::default() }
+        Self { limits, state: Mutex::default(), preview: tokio::sync::Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -85,64 +52,89 @@ impl Limiter {
     }
 
     /// Waits until a call that the platform counts as `cost` messages may be made into this chat. Dropped, it gives up.
-    pub(crate) async fn turn(&self, recipient: &str, group: bool, cost: u32) {
-        if let Some(limits) = self.limits {
-            let at = self.state().chat(recipient).take(limits, group, cost, Instant::now());
-            sleep_until(at).await;
+    pub(crate) async fn turn(&self, priority: Priority, recipient: &str, group: bool, cost: u32) {
+        match priority {
+            Priority::Answer => self.answer(recipient, group, cost).await,
+            Priority::Preview => self.preview(recipient, group).await,
         }
+    }
+
+    async fn answer(&self, recipient: &str, group: bool, cost: u32) {
         loop {
-            let (at, pauses) = self.state().bot_place(self.limits, cost);
-            sleep_until(at).await;
-            // The platform may have asked for silence meanwhile.
-            if self.state().pauses == pauses {
+            let chat = self.state().chat_place(self.limits, recipient, group, cost);
+            sleep_until(chat.at).await;
+            if self.state().chat_silences(recipient) == chat.silences {
+                self.bot(cost).await;
+            }
+            // The platform may have asked for silence in this chat meanwhile.
+            if self.state().chat_silences(recipient) == chat.silences {
                 return;
             }
         }
     }
 
+    async fn bot(&self, cost: u32) {
+        loop {
+            let bot = self.state().bot_place(self.limits, cost);
+            sleep_until(bot.at).await;
+            if self.state().bot_silences() == bot.silences {
+                return;
+            }
+        }
+    }
+
+    async fn preview(&self, recipient: &str, group: bool) {
+        loop {
+            let at = self.state().chat_spare(self.limits, recipient, group);
+            sleep_until(at).await;
+            let _first = self.preview.lock().await;
+            loop {
+                let at = self.state().bot_spare(self.limits);
+                if at <= Instant::now() {
+                    break;
+                }
+                sleep_until(at).await;
+            }
+            if self.pass(recipient, group) {
+                return;
+            }
+            // An answer came into this chat meanwhile: others need not wait for that.
+        }
+    }
+
+    /// Whether somebody may be shown, right now, that an answer is being written. It is no message: a group's own rate
+    /// does not count it.
+    pub(crate) fn may_type(&self, recipient: &str) -> bool {
+        self.preview.try_lock().is_ok() && self.pass(recipient, false)
+    }
+
+    /// Takes a place of chat and bot if both have one to spare right now.
+    fn pass(&self, recipient: &str, group: bool) -> bool {
+        let now = Instant::now();
+        let mut state = self.state();
+        let free =
+            state.chat_spare(self.limits, recipient, group) <= now && state.bot_spare(self.limits) <= now;
+        if free {
+            state.chat_place(self.limits, recipient, group, 1);
+            state.bot_place(self.limits, 1);
+        }
+        free
+    }
+
     /// The platform asked for this long a silence: nothing of the bot passes until then, whatever its place.
-    pub(crate) fn pause(&self, wait: Duration) {
+    pub(crate) fn silence(&self, wait: Duration) {
+        self.state().silence_bot(self.limits, Instant::now() + wait);
+    }
+
+    /// The platform asked for this long a silence when it was called into this chat. Unless it was `told` that the chat is
+    /// meant, the bot is when a second chat gets such an answer while the first is still silent.
+    pub(crate) fn silence_chat(&self, recipient: &str, wait: Duration, told: bool) {
         let mut state = self.state();
         let until = Instant::now() + wait;
-        let until = state.paused_until.map_or(until, |already| already.max(until));
-        state.paused_until = Some(until);
-        state.pauses += 1;
-        if let Some(limits) = self.limits {
-            state.bot.exhaust(limits.bot, until);
+        if !told && state.suspects_another(recipient) {
+            state.silence_bot(self.limits, until);
         }
-    }
-}
-
-impl State {
-    /// When the bot may make the call, and how often it had been paused when this was said.
-    fn bot_place(&mut self, limits: Option<&Limits>, cost: u32) -> (Instant, u64) {
-        let now = Instant::now();
-        let from = self.paused_until.map_or(now, |until| until.max(now));
-        (limits.map_or(from, |limits| self.bot.take(limits.bot, cost, from)), self.pauses)
-    }
-
-    fn chat(&mut self, recipient: &str) -> &mut Chat {
-        if !self.chats.contains_key(recipient) {
-            self.forget_fresh();
-        }
-        self.chats.entry(recipient.to_owned()).or_default()
-    }
-
-    fn forget_fresh(&mut self) {
-        if self.chats.len() < self.look_through.max(CHATS) {
-            return;
-        }
-        let now = Instant::now();
-        self.chats.retain(|_, chat| !(chat.own.is_fresh(now) && chat.group.is_fresh(now)));
-        // As many again may come before it is worth looking.
-        self.look_through = 2 * self.chats.len();
-    }
-}
-
-impl Chat {
-    fn take(&mut self, limits: &Limits, group: bool, cost: u32, now: Instant) -> Instant {
-        let at = self.own.take(limits.chat, cost, now);
-        if group { self.group.take(limits.group, cost, at) } else { at }
+        state.silence_chat(self.limits, recipient, until);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The channels of a shard: made of their rows, run, restarted when their row changes, stopped with the shard.
 
+pub(crate) mod active;
 pub(crate) mod limiter;
 pub(crate) mod observe;
 mod sink;
@@ -8,13 +9,12 @@ pub(crate) mod supervisor;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use claw_channels::Channel;
 use claw_types::ChannelId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::limiter::Limiter;
+use self::active::Active;
 
 /// What runs, by channel.
 #[derive(Default)]
@@ -53,14 +53,6 @@ impl Running {
             Health::Running(_) => self.trouble.as_deref(),
         }
     }
-}
-
-/// A channel at work, and how fast it may call its platform.
-pub(crate) struct Active {
-    /// What calls.
-    pub(crate) channel: Arc<dyn Channel>,
-    /// Asked before everything that people see.
-    pub(crate) limiter: Limiter,
 }
 
 #[derive(Clone)]

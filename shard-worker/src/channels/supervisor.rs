@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::limiter::Limiter;
+use super::active::Active;
 use super::sink::{AsLoaded, ShardSink};
-use super::{Active, Event, Health, Running, observe};
+use super::{Event, Health, Running, observe};
 use crate::core::Core;
 use crate::shard::Shard;
 
@@ -155,8 +155,7 @@ fn start(
     let sink = ShardSink::new(Arc::clone(core), Arc::clone(shard), channel, cursor);
     let listener = listen(sink, Arc::clone(&made), stop.clone());
     // Before the listener runs: it may have something to say about itself.
-    let limiter = Limiter::new(made.caps().limits);
-    let health = Health::Running(Arc::new(Active { channel: made, limiter }));
+    let health = Health::Running(Arc::new(Active::new(made)));
     let running = Running { revision, health, refused: false, trouble: None, stop, tasks: tasks.clone() };
     shard.channels.running().insert(id, running);
     shard.spawn(tasks.track_future(listener));

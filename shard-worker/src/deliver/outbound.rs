@@ -13,7 +13,9 @@ use claw_channels::{ChannelError, Part, Receipt, Unsupported, plan};
 use claw_types::{MessageState, Outbound, Work};
 
 use super::{Attempt, lane};
-use crate::channels::{Active, Lookup};
+use crate::channels::Lookup;
+use crate::channels::active::{Active, Turn};
+use crate::channels::limiter::Priority;
 use crate::core::Core;
 use crate::shard::Shard;
 
@@ -85,32 +87,26 @@ async fn send_parts(
     work: &mut Work,
     body: &Outbound,
 ) -> Attempt {
-    let pieces = match plan(body, active.channel.caps()) {
+    let pieces = match plan(body, active.caps()) {
         Ok(plan) => plan.parts,
         Err(Unsupported(reason)) => return failed(reason),
     };
-    let group = active.channel.is_group(&body.recipient);
     // What an earlier attempt sent is not sent again.
     for (index, piece) in pieces.iter().enumerate().skip(work.platform_message_ids.len()) {
-        tokio::select! {
+        let turn = tokio::select! {
             biased;
             () = shard.stopping().cancelled() => return Attempt::NotOurs,
-            () = active.limiter.turn(&body.recipient, group, cost(piece)) => {}
-        }
+            turn = active.turn(Priority::Answer, &body.recipient, cost(piece)) => turn,
+        };
         if let Some(late) = too_late(core, work, body) {
             return late;
         }
         if !core.lease.holds() {
             return Attempt::NotOurs;
         }
-        match send(active, work, body, index, piece).await {
+        match send(active, turn, work, body, (index, piece)).await {
             Ok(receipt) => work.platform_message_ids.push(receipt.platform_message_id),
-            Err(error) => {
-                if let ChannelError::RateLimited(wait) = &error {
-                    active.limiter.pause(*wait);
-                }
-                return refused(&error, index, pieces.len());
-            }
+            Err(error) => return refused(&error, index, pieces.len()),
         }
         // With the last part the message is over, which is written anyway.
         if index + 1 < pieces.len() && !lane::progress(core, shard, work).await {
@@ -130,10 +126,10 @@ fn cost(piece: &Piece) -> u32 {
 
 async fn send(
     active: &Active,
+    turn: Turn,
     work: &Work,
     body: &Outbound,
-    index: usize,
-    piece: &Piece,
+    (index, piece): (usize, &Piece),
 ) -> Result<Receipt, ChannelError> {
     let part = Part {
         message_id: work.id,
@@ -144,7 +140,7 @@ async fn send(
         piece,
         accepted_at: DateTime::from_timestamp_millis(work.accepted_at_ms).unwrap_or_default(),
     };
-    let sent = tokio::time::timeout(PART_LIMIT, active.channel.send(&part)).await;
+    let sent = tokio::time::timeout(PART_LIMIT, active.send(turn, &part)).await;
     sent.unwrap_or_else(|_| Err(ChannelError::Uncertain("the platform did not answer".to_owned())))
 }
 
@@ -152,7 +148,9 @@ fn refused(error: &ChannelError, index: usize, of: usize) -> Attempt {
     let place = if of > 1 { format!("part {} of {of}: ", index + 1) } else { String::new() };
     let reason = format!("{place}{error}");
     match error {
-        ChannelError::RateLimited(wait) => Attempt::Again { after: Some(*wait), error: reason },
+        ChannelError::RateLimited(wait) | ChannelError::ChatLimited { wait, .. } => {
+            Attempt::Again { after: Some(*wait), error: reason }
+        }
         ChannelError::Retryable(_) => Attempt::Again { after: None, error: reason },
         ChannelError::Uncertain(_) => Attempt::Over { state: MessageState::Uncertain, error: Some(reason) },
         ChannelError::Permanent(_)

@@ -1,4 +1,4 @@
-//! Waiting for a delivery, whoever owns the shard meanwhile.
+//! What a shard's owner is asked for, whoever that is meanwhile: waiting for a delivery, showing that an answer is written.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,11 +7,12 @@ use std::time::Duration;
 use claw_proto::v1::{self, worker_client::WorkerClient};
 use claw_runtime::{Backoff, Random};
 use claw_store::{MessageStatus, Owner, Store};
-use claw_types::{MessageId, MessageState, ShardId};
+use claw_types::{ChannelId, MessageId, MessageState, ShardId};
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::{CallError, Peers, Repeat, timed};
+use crate::Typing;
 
 /// How long a look at the table of owners is trusted.
 const OWNERS_AGE: Duration = Duration::from_secs(1);
@@ -75,6 +76,28 @@ impl WorkerClients {
             tokio::time::sleep_until(deadline.min(Instant::now() + wait)).await;
         }
         pending
+    }
+
+    /// Has the channel's owner show a person that an answer is being written. Another owner is asked once, when the first one
+    /// that is known is none any more.
+    ///
+    /// # Errors
+    /// When nobody owns the shard, or its owner does not run the channel, can't be reached, or is of a version that can't.
+    pub async fn show_typing(
+        &self,
+        channel: (ChannelId, ShardId),
+        recipient: &str,
+        thread_id: Option<&str>,
+    ) -> Result<Typing, CallError> {
+        let mut refused = CallError::Refused("no worker runs the channel just now".to_owned());
+        for refresh in [false, true] {
+            let Some(owner) = self.owners.of(channel.1, refresh).await else { continue };
+            match self.peers.show_typing(&owner.rpc_address, channel, recipient, thread_id).await {
+                Err(error) => refused = error,
+                shown => return shown,
+            }
+        }
+        Err(refused)
     }
 
     /// Once: the loop around it asks again, and looks the owner up before.

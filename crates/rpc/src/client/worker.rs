@@ -7,10 +7,10 @@ use claw_types::{ChannelId, Epoch, ShardId};
 use uuid::Uuid;
 
 use super::{CallError, Peers, QUICK, Repeat, timed};
-use crate::{Adapter, AdapterPage, Probed, Reload, WorkerStatus};
+use crate::{Adapter, AdapterPage, Probed, Reload, Typing, WorkerStatus};
 
 /// A platform has 15 s to answer; this is for the way there and back, too.
-const PROBE: Duration = Duration::from_secs(17);
+const ASK: Duration = Duration::from_secs(17);
 /// What needs one statement of the worker's database.
 const STATEMENT: Duration = Duration::from_secs(5);
 
@@ -44,11 +44,41 @@ impl Peers {
             let message = message.clone();
             async move { WorkerClient::new(line).probe(timed(message, left)).await }
         };
-        let probed = self.call(address, Repeat::Harmless, PROBE, call).await?;
+        let probed = self.call(address, Repeat::Harmless, ASK, call).await?;
         Ok(Probed {
             error: filled(probed.error),
             account: filled(probed.account),
             details: probed.details_json,
+        })
+    }
+
+    /// Has the shard's owner show a person that an answer is being written.
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] when the worker does not run the channel; otherwise when it does not answer within 17 s.
+    pub async fn show_typing(
+        &self,
+        address: &str,
+        (channel, of): (ChannelId, ShardId),
+        recipient: &str,
+        thread_id: Option<&str>,
+    ) -> Result<Typing, CallError> {
+        let message = v1::ShowTypingRequest {
+            channel_id: channel.0.as_bytes().to_vec(),
+            shard: u32::from(of.0),
+            recipient: recipient.to_owned(),
+            thread_id: thread_id.unwrap_or_default().to_owned(),
+        };
+        let call = |line, left| {
+            let message = message.clone();
+            async move { WorkerClient::new(line).show_typing(timed(message, left)).await }
+        };
+        let shown = self.call(address, Repeat::Harmless, ASK, call).await?;
+        Ok(match shown.state() {
+            v1::TypingState::Shown => Typing::Shown,
+            v1::TypingState::Skipped => Typing::Skipped,
+            v1::TypingState::Refused => Typing::Refused(shown.error),
+            v1::TypingState::Failed | v1::TypingState::Unspecified => Typing::Failed(shown.error),
         })
     }
 

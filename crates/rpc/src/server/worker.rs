@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{Health, Refused, ServeError, serve};
-use crate::{Adapter, AdapterPage, Credentials, Probed, Reload, WorkerStatus};
+use crate::{Adapter, AdapterPage, Credentials, Probed, Reload, Typing, WorkerStatus};
 
 /// Adapters of a page when the caller does not say, and at most.
 const PAGE: (u32, u32) = (100, 1000);
@@ -44,6 +44,15 @@ pub trait WorkerService: Health {
 
     /// Asks the platform whether a channel's credential works.
     async fn probe(&self, channel: ChannelId, shard: ShardId) -> Result<Probed, Refused>;
+
+    /// Shows a person that an answer is being written, if the platform's pace allows it now.
+    async fn show_typing(
+        &self,
+        channel: ChannelId,
+        shard: ShardId,
+        recipient: &str,
+        thread_id: Option<&str>,
+    ) -> Result<Typing, Refused>;
 
     /// The adapters behind `after`, by id, at most `limit`.
     async fn adapters(&self, after: Option<ChannelId>, limit: usize) -> Result<AdapterPage, Refused>;
@@ -99,6 +108,23 @@ impl worker_server::Worker for WorkerServer {
             account: probed.account.unwrap_or_default(),
             details_json: probed.details,
         }))
+    }
+
+    async fn show_typing(
+        &self,
+        request: Request<v1::ShowTypingRequest>,
+    ) -> Result<Response<v1::ShowTypingResponse>, Status> {
+        let request = request.into_inner();
+        let channel = ChannelId(uuid("channel_id", &request.channel_id)?);
+        let thread_id = Some(&*request.thread_id).filter(|id| !id.is_empty());
+        let shown = self.0.show_typing(channel, shard(request.shard)?, &request.recipient, thread_id).await?;
+        let (state, error) = match shown {
+            Typing::Shown => (v1::TypingState::Shown, String::new()),
+            Typing::Skipped => (v1::TypingState::Skipped, String::new()),
+            Typing::Refused(why) => (v1::TypingState::Refused, why),
+            Typing::Failed(why) => (v1::TypingState::Failed, why),
+        };
+        Ok(Response::new(v1::ShowTypingResponse { state: state.into(), error }))
     }
 
     async fn list_adapters(

@@ -2,11 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use claw_channels::ChannelError;
+use claw_rpc::{CallError, Typing as Became};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::PATIENCE;
 use crate::app::Shared;
 use crate::body::Body;
 use crate::body::lenient::Ident;
@@ -25,15 +24,17 @@ pub struct Typing {
     thread_id: Option<Ident>,
 }
 
-/// It is shown.
+/// Whether it is shown.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Shown {
+    /// `ok`: it is. `skipped`: not this time, because answers need the platform's pace.
     #[schema(example = "ok")]
     status: &'static str,
 }
 
 /// Shows the person that an answer is being written. Nothing is stored; platforms take it away after some seconds, so
-/// repeat it while the work goes on.
+/// repeat it while the work goes on. The channel's owner calls the platform, at the pace that it shares with answers, and
+/// leaves it out when those need it.
 ///
 /// # Errors
 /// 409 for a channel that is switched off, 422 where the platform can't, 502 when it could not be reached.
@@ -41,11 +42,11 @@ pub struct Shown {
     post, path = "/api/users/{user}/channels/{instance}/typing", tag = "messages", operation_id = "show_typing",
     params(ChannelParams), request_body = Typing,
     responses(
-        (status = 200, description = "It is shown.", body = Shown),
+        (status = 200, description = "It is shown or, with `skipped`, left out in favour of answers.", body = Shown),
         (status = 404, description = "There is no such channel."),
         (status = 409, description = "The channel is switched off."),
         (status = 422, description = "The platform can't, or refused it."),
-        (status = 502, description = "The platform could not be reached."),
+        (status = 502, description = "The platform, or the worker that runs the channel, could not be reached."),
     )
 )]
 pub async fn handle(
@@ -57,13 +58,16 @@ pub async fn handle(
     let thread_id = outbound::id("thread_id", body.value.thread_id.as_ref())?;
     let known = dispatch::channel(&app, &path).await?;
     dispatch::switched_on(&known.channel)?;
-    let shown = known.adapter()?.typing(&recipient, thread_id.as_deref());
-    let late = |_| Problem::of(Kind::PlatformFailed, "the platform did not answer in time");
-    match tokio::time::timeout(PATIENCE, shown).await.map_err(late)? {
-        Ok(()) => Ok(Json(Shown { status: "ok" })),
-        Err(error @ (ChannelError::Unsupported(_) | ChannelError::Permanent(_))) => {
-            Err(Problem::of(Kind::Refused, error.to_string()))
-        }
-        Err(error) => Err(Problem::of(Kind::PlatformFailed, error.to_string())),
+    let channel = (known.channel.id, known.channel.shard);
+    let shown = app.workers.show_typing(channel, &recipient, thread_id.as_deref()).await;
+    match shown.map_err(|error| unreached(&error))? {
+        Became::Shown => Ok(Json(Shown { status: "ok" })),
+        Became::Skipped => Ok(Json(Shown { status: "skipped" })),
+        Became::Refused(why) => Err(Problem::of(Kind::Refused, why)),
+        Became::Failed(why) => Err(Problem::of(Kind::PlatformFailed, why)),
     }
+}
+
+fn unreached(error: &CallError) -> Problem {
+    Problem::of(Kind::PlatformFailed, error.to_string()).caused_by(error)
 }

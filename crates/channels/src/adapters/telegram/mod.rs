@@ -169,6 +169,15 @@ fn bot_id(token: &str) -> Option<u64> {
     if is_secret && is_number { bot.parse().ok() } else { None }
 }
 
+/// A refusal of a call into a chat. Telegram limits bots, chats and groups, and its answer does not say which limit it was:
+/// only how long to wait (<https://core.telegram.org/bots/api#responseparameters>).
+fn in_chat(error: ChannelError) -> ChannelError {
+    match error {
+        ChannelError::RateLimited(wait) => ChannelError::ChatLimited { wait, told: false },
+        other => other,
+    }
+}
+
 #[async_trait]
 impl Channel for Telegram {
     fn caps(&self) -> &'static Caps {
@@ -190,7 +199,7 @@ impl Channel for Telegram {
     }
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
-        send::send(&self.api, &self.uploads, part).await
+        send::send(&self.api, &self.uploads, part).await.map_err(in_chat)
     }
 
     async fn probe(&self) -> Result<Probe, ChannelError> {
@@ -205,7 +214,7 @@ impl Channel for Telegram {
     }
 
     async fn typing(&self, recipient: &str, thread_id: Option<&str>) -> Result<(), ChannelError> {
-        self.api.act(&calls::typing(recipient, thread_id)?).await
+        self.api.act(&calls::typing(recipient, thread_id)?).await.map_err(in_chat)
     }
 
     async fn listen(&self, sink: &dyn Sink, stop: CancellationToken) -> Result<(), ChannelError> {

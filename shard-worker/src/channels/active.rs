@@ -1,0 +1,85 @@
+//! A channel at work, and the only road to its platform: what people can see is called for with a [`Turn`], which only the
+//! limiter gives, and the limiter hears of every refusal.
+//!
+//! Not counted, because platforms limit them elsewhere or not at all: what an adapter asks to receive (polls, the end of a
+//! pressed button's waiting sign) and probes.
+
+use std::sync::Arc;
+
+use claw_channels::{Caps, Channel, ChannelError, Part, Probe, Receipt};
+
+use super::limiter::{Limiter, Priority};
+
+/// A channel at work, and how fast it may call its platform.
+pub(crate) struct Active {
+    channel: Arc<dyn Channel>,
+    limiter: Limiter,
+}
+
+/// The right to one call, now.
+#[must_use = "a place was taken for it"]
+pub(crate) struct Turn(());
+
+impl Active {
+    /// Has called for nothing yet.
+    pub(crate) fn new(channel: Arc<dyn Channel>) -> Self {
+        let limiter = Limiter::new(channel.caps().limits);
+        Self { channel, limiter }
+    }
+
+    /// What the platform can carry.
+    pub(crate) fn caps(&self) -> &'static Caps {
+        self.channel.caps()
+    }
+
+    /// Waits until a call that counts as `cost` messages may be made into this chat. Dropped, it gives up.
+    pub(crate) async fn turn(&self, priority: Priority, recipient: &str, cost: u32) -> Turn {
+        self.limiter.turn(priority, recipient, self.channel.is_group(recipient), cost).await;
+        Turn(())
+    }
+
+    /// Hands one part of a message to the platform.
+    ///
+    /// # Errors
+    /// As [`Channel::send`].
+    pub(crate) async fn send(&self, _turn: Turn, part: &Part<'_>) -> Result<Receipt, ChannelError> {
+        let sent = self.channel.send(part).await;
+        self.heed(part.recipient, sent.as_ref().err());
+        sent
+    }
+
+    /// Shows that an answer is being written. `false`: not now, because answers need the platform's pace.
+    ///
+    /// # Errors
+    /// As [`Channel::typing`].
+    pub(crate) async fn typing(
+        &self,
+        recipient: &str,
+        thread_id: Option<&str>,
+    ) -> Result<bool, ChannelError> {
+        if self.caps().typing && !self.limiter.may_type(recipient) {
+            return Ok(false);
+        }
+        let shown = self.channel.typing(recipient, thread_id).await;
+        self.heed(recipient, shown.as_ref().err());
+        shown.map(|()| true)
+    }
+
+    /// Asks the platform whether the channel's credential works.
+    ///
+    /// # Errors
+    /// As [`Channel::probe`].
+    pub(crate) async fn probe(&self) -> Result<Probe, ChannelError> {
+        self.channel.probe().await
+    }
+
+    fn heed(&self, recipient: &str, error: Option<&ChannelError>) {
+        match error {
+            Some(ChannelError::RateLimited(wait)) => self.limiter.silence(*wait),
+            Some(ChannelError::ChatLimited { wait, told }) => {
+                self.limiter.silence_chat(recipient, *wait, *told);
+            }
+            _ => {}
+        }
+    }
+}
