@@ -3,7 +3,7 @@
 //! - `router` lists every path; `routes` has one file for each endpoint.
 //! - `auth` knows who calls and what they may; `openapi` makes the API's document of the handlers' own annotations.
 //! - `listener` is the socket; it ends connections whose clients take nothing.
-//! - `path`, `query`, `body` and `outbound` check what comes in; `error` and `answers` are what goes out when it is wrong.
+//! - `path`, `query` and `body` check what comes in; `error` and `answers` are what goes out when it is wrong.
 //! - `edit` makes and changes channels; `channel_cache` keeps those in use.
 //! - `intake` has messages committed and tells their owner, before anyone is answered.
 //! - `wake` makes events of what no person wrote.
@@ -36,7 +36,6 @@ mod media_ahead;
 mod media_expiry;
 mod membership;
 mod openapi;
-mod outbound;
 mod path;
 mod perform;
 mod query;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
+use claw_channels::send_body;
 use claw_store::{AgentEvent, Chat, Error, NewMessage, Once, When};
 use claw_types::bodies::SESSION_KEYS;
 use claw_types::{InstanceId, MessageId, UserId};
@@ -20,7 +21,7 @@ use crate::auth::Principal;
 use crate::body::lenient::Ident;
 use crate::channel_cache::Known;
 use crate::error::Problem;
-use crate::{body, edit, idempotency, outbound};
+use crate::{body, edit, idempotency};
 
 /// Longest text, in characters.
 const TEXT_LIMIT: usize = 4_096;
@@ -230,8 +231,8 @@ fn idempotency_key(header: Option<String>, body: Option<String>) -> Result<Optio
 /// # Errors
 /// 400 when it can't be found, 409 when its channel is switched off.
 pub async fn find(app: &App, user: &UserId, place: &Place) -> Result<Option<Found>, Problem> {
-    let recipient = outbound::id("recipient", place.recipient.as_ref())?;
-    let thread_id = outbound::id("thread_id", place.thread_id.as_ref())?;
+    let recipient = send_body::id("recipient", place.recipient.as_ref())?;
+    let thread_id = send_body::id("thread_id", place.thread_id.as_ref())?;
     let channel = place.channel.as_deref().map(str::trim).filter(|channel| !channel.is_empty());
     let (channel, recipient) = match (channel, recipient) {
         (Some(channel), Some(recipient)) => (channel, recipient),

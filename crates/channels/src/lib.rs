@@ -14,6 +14,7 @@ pub mod hub;
 pub mod kit;
 pub mod limits;
 pub mod registry;
+pub mod send_body;
 
 pub use caps::{Albums, ButtonCaps, Caps, Dialect, TextUnit};
 pub use catalogue::{About, TypeInfo};

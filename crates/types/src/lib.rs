@@ -4,6 +4,7 @@
 
 pub mod bodies;
 pub mod heartbeat;
+pub mod ident;
 pub mod ids;
 pub mod inbound;
 pub mod job;
@@ -15,6 +16,7 @@ pub mod shard;
 pub mod work;
 
 pub use bodies::{Media, MediaKind, MediaRef, ReplyTo, Sender, WebhookBody};
+pub use ident::Ident;
 pub use ids::{ChannelId, HookName, IdError, InstanceId, MessageId, UserId};
 pub use inbound::Inbound;
 pub use job::{Action, ActionType, AssistantTask, ChannelMessage, Delivery};

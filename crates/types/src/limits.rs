@@ -44,10 +44,32 @@ pub const TTL_DEFAULT: Duration = Duration::from_hours(24);
 #[error("{0}")]
 pub struct Invalid(pub String);
 
+impl Invalid {
+    /// With this sentence.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
 type Check = Result<(), Invalid>;
 
 fn invalid(sentence: impl Into<String>) -> Check {
-    Err(Invalid(sentence.into()))
+    Err(Invalid::new(sentence))
+}
+
+/// Refuses a text that is too long or can't be shown.
+///
+/// # Errors
+/// A sentence that names the key.
+pub fn printable(key: &str, text: &str, limit: usize) -> Result<(), Invalid> {
+    let length = text.chars().count();
+    if length > limit {
+        return invalid(format!("{key:?} has {length} characters; at most {limit} are allowed"));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        None => Ok(()),
+        Some(c) => invalid(format!("{key:?} may not contain the control character {c:?}")),
+    }
 }
 
 impl Outbound {

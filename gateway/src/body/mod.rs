@@ -14,6 +14,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use bytes::{Bytes, BytesMut};
 use claw_secrets::signature;
+use claw_types::limits;
 use futures::{StreamExt as _, stream};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -117,16 +118,7 @@ pub fn shown(text: &str) -> String {
 /// # Errors
 /// 400 naming the key.
 pub fn printable(key: &str, text: &str, limit: usize) -> Result<(), Problem> {
-    let length = text.chars().count();
-    if length > limit {
-        return Err(Problem::bad_request(format!(
-            "{key:?} has {length} characters; at most {limit} are allowed"
-        )));
-    }
-    match text.chars().find(|c| c.is_control()) {
-        None => Ok(()),
-        Some(c) => Err(Problem::bad_request(format!("{key:?} may not contain the control character {c:?}"))),
-    }
+    Ok(limits::printable(key, text, limit)?)
 }
 
 fn kind(value: &Value) -> &'static str {

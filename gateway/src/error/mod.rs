@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use claw_channels::kit::guard::UrlError;
 use claw_channels::{ChannelError, FieldError};
 use claw_store::{Scope, chain};
+use claw_types::Invalid;
 use serde_json::{Map, Value};
 
 pub use self::kind::Kind;
@@ -136,6 +137,12 @@ impl Problem {
     /// What is wrong with the URL in a field.
     pub fn of_url(field: &str, error: &UrlError) -> Self {
         Self::bad_request(format!("the field {field:?} {error}"))
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(Invalid(sentence): Invalid) -> Self {
+        Self::bad_request(sentence)
     }
 }
 

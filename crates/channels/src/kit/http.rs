@@ -61,6 +61,11 @@ impl Http {
         &self.places
     }
 
+    /// Whether private addresses may be called.
+    pub fn allows_private(&self) -> bool {
+        self.allow_private
+    }
+
     /// Checks a user's URL before it is used: the resolver can't see a host that is an address already.
     ///
     /// # Errors

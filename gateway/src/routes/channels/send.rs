@@ -4,13 +4,13 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use claw_channels::send_body::{self, SendBody};
 
 use crate::app::Shared;
 use crate::body::Body;
 use crate::dispatch::{self, Once, Sent};
 use crate::error::Problem;
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
-use crate::outbound::{self, SendBody};
 use crate::path::{ChannelParams, ChannelPath};
 
 /// Sends a message to a person. It is committed first; then the answer waits for the platform, but not for ever. Below
@@ -37,7 +37,7 @@ pub async fn handle(
     IdempotencyKey(key): IdempotencyKey,
     body: Body<SendBody>,
 ) -> Result<Response, Problem> {
-    let message = outbound::read(body.value, app.allow_private)?;
+    let message = send_body::read(body.value, app.allow_private)?;
     let known = dispatch::channel(&app, &path).await?;
     let once = Once { key: key.as_deref(), digest: body.digest };
     Ok(dispatch::dispatch(&app, &known, Ok(message), once).await?.answer())

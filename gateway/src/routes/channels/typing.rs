@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use claw_channels::send_body;
 use claw_rpc::{CallError, Typing as Became};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,7 +12,6 @@ use crate::body::Body;
 use crate::body::lenient::Ident;
 use crate::dispatch;
 use crate::error::{Kind, Problem};
-use crate::outbound;
 use crate::path::{ChannelParams, ChannelPath};
 
 /// Where an answer is being written.
@@ -54,8 +54,8 @@ pub async fn handle(
     path: ChannelPath,
     body: Body<Typing>,
 ) -> Result<Json<Shown>, Problem> {
-    let recipient = outbound::recipient(body.value.recipient.as_ref())?;
-    let thread_id = outbound::id("thread_id", body.value.thread_id.as_ref())?;
+    let recipient = send_body::recipient(body.value.recipient.as_ref())?;
+    let thread_id = send_body::id("thread_id", body.value.thread_id.as_ref())?;
     let known = dispatch::channel(&app, &path).await?;
     dispatch::switched_on(&known.channel)?;
     let channel = (known.channel.id, known.channel.shard);

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use claw_channels::send_body;
 use claw_types::{Act, Outbound};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -12,7 +13,6 @@ use crate::body::lenient::Ident;
 use crate::dispatch::{self, Once, Sent};
 use crate::error::Problem;
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
-use crate::outbound;
 use crate::path::{MessageParams, MessagePath};
 use crate::query::Query;
 
@@ -55,12 +55,12 @@ pub async fn handle(
     let (recipient, thread_id) = (place.recipient.map(Ident), place.thread_id.map(Ident));
     let target = target(&app, &known, &path, recipient.as_ref(), thread_id.as_ref()).await;
     let message = target.and_then(Target::ours).and_then(|target| {
-        outbound::checked(Outbound {
+        Ok(send_body::checked(Outbound {
             recipient: target.recipient,
             thread_id: target.thread_id,
             act: Act::Delete { message_ids: target.message_ids },
             ..Outbound::default()
-        })
+        })?)
     });
     let once = Once { key: key.as_deref(), digest: path.digest(&asked) };
     Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())

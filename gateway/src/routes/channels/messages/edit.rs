@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use claw_channels::send_body;
 use claw_types::outbound::{Button, Format};
 use claw_types::{Act, Outbound};
 use serde::Deserialize;
@@ -14,7 +15,6 @@ use crate::body::lenient::Ident;
 use crate::dispatch::{self, Once, Sent};
 use crate::error::Problem;
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
-use crate::outbound;
 use crate::path::{MessageParams, MessagePath};
 
 /// What a sent message is to say instead.
@@ -57,12 +57,12 @@ pub async fn handle(
     body: Body<EditMessage>,
 ) -> Result<Response, Problem> {
     let EditMessage { message, format, buttons, recipient, thread_id } = body.value;
-    let text = outbound::text("message", message.as_deref())?;
+    let text = send_body::text("message", message.as_deref())?;
     let known = dispatch::channel(&app, &path.channel).await?;
     let target = target(&app, &known, &path, recipient.as_ref(), thread_id.as_ref()).await;
     let message = target.and_then(Target::ours).and_then(|target| {
         let message_id = target.single()?;
-        outbound::checked(Outbound {
+        Ok(send_body::checked(Outbound {
             text,
             format: format.unwrap_or_default(),
             buttons: buttons.unwrap_or_default(),
@@ -70,7 +70,7 @@ pub async fn handle(
             thread_id: target.thread_id,
             act: Act::Edit { message_id },
             ..Outbound::default()
-        })
+        })?)
     });
     let once = Once { key: key.as_deref(), digest: path.digest(&body.digest) };
     Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())

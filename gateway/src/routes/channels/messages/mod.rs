@@ -7,6 +7,7 @@ pub mod delete;
 pub mod edit;
 pub mod react;
 
+use claw_channels::send_body;
 use claw_types::{MessageId, MessageState};
 use uuid::Uuid;
 
@@ -14,7 +15,6 @@ use crate::app::App;
 use crate::body::lenient::Ident;
 use crate::channel_cache::Known;
 use crate::error::Problem;
-use crate::outbound;
 use crate::path::MessagePath;
 
 /// A message on its platform.
@@ -63,8 +63,8 @@ async fn target(
         }
     }
     Ok(Target {
-        recipient: outbound::recipient(recipient)?,
-        thread_id: outbound::id("thread_id", thread_id)?,
+        recipient: send_body::recipient(recipient)?,
+        thread_id: send_body::id("thread_id", thread_id)?,
         message_ids: vec![path.message.clone()],
         from_person: false,
     })

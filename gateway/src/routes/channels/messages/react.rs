@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use claw_channels::send_body;
 use claw_types::{Act, Outbound};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -13,7 +14,6 @@ use crate::body::lenient::Ident;
 use crate::dispatch::{self, Once, Sent};
 use crate::error::Problem;
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
-use crate::outbound;
 use crate::path::{MessageParams, MessagePath};
 
 /// A reaction.
@@ -56,12 +56,12 @@ pub async fn handle(
     let target = target(&app, &known, &path, recipient.as_ref(), thread_id.as_ref()).await;
     let message = target.and_then(|target| {
         let message_id = target.message_ids.last().cloned().unwrap_or_default();
-        outbound::checked(Outbound {
+        Ok(send_body::checked(Outbound {
             recipient: target.recipient,
             thread_id: target.thread_id,
             act: Act::React { message_id, emoji },
             ..Outbound::default()
-        })
+        })?)
     });
     let once = Once { key: key.as_deref(), digest: path.digest(&body.digest) };
     Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())

@@ -1,18 +1,16 @@
-//! The body of a send, checked and made into a message.
+//! The body of a send, checked and made into a message: what the API takes, and what a backend may answer with.
 //!
 //! `message` is the text. `caption` is the text of the attachments when there is no message; when there are both, the
 //! caption follows the message as a paragraph of its own, so that neither is lost. `filename` names the file, or the
 //! first attachment when none is a file.
 
-use claw_channels::kit::guard;
+use claw_types::limits::printable;
 use claw_types::outbound::{Button, Format, Location, Poll};
-use claw_types::{Media, MediaKind, Outbound};
+use claw_types::{Ident, Invalid, Media, MediaKind, Outbound, ReplyTo};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::body;
-use crate::body::lenient::Ident;
-use crate::error::Problem;
+use crate::kit::guard;
 
 /// Longest text, in characters. Platforms take less; it is split for them.
 const TEXT_LIMIT: usize = 100_000;
@@ -65,11 +63,35 @@ pub struct SendBody {
     ttl_seconds: Option<u32>,
 }
 
+/// Checks the body of an answer to a message whose [`ReplyTo`] this is: it goes there, so it need not say where to.
+///
+/// # Errors
+/// As [`read`], and for one that names another chat: an answer is no way to write to somebody else.
+pub fn answer(body: SendBody, to: &ReplyTo, allow_private: bool) -> Result<Outbound, Invalid> {
+    let elsewhere = |key: &str, given: Option<String>, ours: Option<&str>| match given {
+        Some(given) if ours != Some(&given) => Err(Invalid::new(format!(
+            "{key:?} may be left out: an answer goes to the chat that the message came from; to write elsewhere, send"
+        ))),
+        _ => Ok(()),
+    };
+    elsewhere("recipient", id("recipient", body.recipient.as_ref())?, Some(&to.recipient))?;
+    elsewhere("thread_id", id("thread_id", body.thread_id.as_ref())?, to.thread_id.as_deref())?;
+    let (recipient, thread_id) = (Some(Ident(to.recipient.clone())), to.thread_id.clone().map(Ident));
+    read(SendBody { recipient, thread_id, ..body }, allow_private)
+}
+
+/// The body of an answer that is a text and nothing else, written in Markdown.
+impl From<String> for SendBody {
+    fn from(text: String) -> Self {
+        Self { message: Some(text), ..Self::default() }
+    }
+}
+
 /// Checks the body. URLs are checked by their form only: what they lead to is looked at when it is fetched.
 ///
 /// # Errors
-/// 400 naming the key that is wrong or missing.
-pub fn read(body: SendBody, allow_private: bool) -> Result<Outbound, Problem> {
+/// A sentence that names the key that is wrong or missing.
+pub fn read(body: SendBody, allow_private: bool) -> Result<Outbound, Invalid> {
     let recipient = recipient(body.recipient.as_ref())?;
     let thread_id = id("thread_id", body.thread_id.as_ref())?;
     let reply_to = id("reply_to", body.reply_to.as_ref())?;
@@ -78,7 +100,7 @@ pub fn read(body: SendBody, allow_private: bool) -> Result<Outbound, Problem> {
     let media = media(&body, allow_private)?;
     // A caption belongs to an attachment: alone it is more likely a forgotten attachment than a message.
     if message.is_none() && media.is_empty() && body.poll.is_none() && body.location.is_none() {
-        return Err(Problem::bad_request(
+        return Err(Invalid::new(
             "there is nothing to send: set \"message\", \"image_url\", \"file_url\", \"voice_url\", \"video_url\", \
              \"media\", \"poll\" or \"location\"",
         ));
@@ -102,29 +124,29 @@ pub fn read(body: SendBody, allow_private: bool) -> Result<Outbound, Problem> {
 /// The bounds that hold for every platform.
 ///
 /// # Errors
-/// 400 naming the key.
-pub fn checked(message: Outbound) -> Result<Outbound, Problem> {
-    message.validate().map_err(|invalid| Problem::bad_request(invalid.to_string()))?;
+/// A sentence that names the key.
+pub fn checked(message: Outbound) -> Result<Outbound, Invalid> {
+    message.validate()?;
     Ok(message)
 }
 
 /// The chat that every act needs.
 ///
 /// # Errors
-/// 400 when it is missing or can't be one.
-pub fn recipient(given: Option<&Ident>) -> Result<String, Problem> {
+/// When it is missing or can't be one.
+pub fn recipient(given: Option<&Ident>) -> Result<String, Invalid> {
     id("recipient", given)?
-        .ok_or_else(|| Problem::bad_request("\"recipient\" is required: the platform's id of the chat"))
+        .ok_or_else(|| Invalid::new("\"recipient\" is required: the platform's id of the chat"))
 }
 
 /// An id of the platform's; an empty one is as good as none.
 ///
 /// # Errors
-/// 400 when it can't be one.
-pub fn id(key: &str, given: Option<&Ident>) -> Result<Option<String>, Problem> {
+/// When it can't be one.
+pub fn id(key: &str, given: Option<&Ident>) -> Result<Option<String>, Invalid> {
     let given = given.map(|Ident(id)| id.clone()).filter(|id| !id.trim().is_empty());
     if let Some(id) = &given {
-        body::printable(key, id, ID_LIMIT)?;
+        printable(key, id, ID_LIMIT)?;
     }
     Ok(given)
 }
@@ -132,18 +154,18 @@ pub fn id(key: &str, given: Option<&Ident>) -> Result<Option<String>, Problem> {
 /// A text; an empty one is as good as none.
 ///
 /// # Errors
-/// 400 when it is too long.
-pub fn text(key: &str, given: Option<&str>) -> Result<Option<String>, Problem> {
+/// When it is too long.
+pub fn text(key: &str, given: Option<&str>) -> Result<Option<String>, Invalid> {
     let given = given.filter(|text| !text.trim().is_empty());
     match given.map(|text| text.chars().count()) {
-        Some(length) if length > TEXT_LIMIT => Err(Problem::bad_request(format!(
+        Some(length) if length > TEXT_LIMIT => Err(Invalid::new(format!(
             "{key:?} has {length} characters; at most {TEXT_LIMIT} are allowed: send it in parts"
         ))),
         _ => Ok(given.map(str::to_owned)),
     }
 }
 
-fn media(body: &SendBody, allow_private: bool) -> Result<Vec<Media>, Problem> {
+fn media(body: &SendBody, allow_private: bool) -> Result<Vec<Media>, Invalid> {
     // In the order in which they are sent.
     let named = [
         ("image_url", MediaKind::Image, &body.image_url),
@@ -169,17 +191,18 @@ fn media(body: &SendBody, allow_private: bool) -> Result<Vec<Media>, Problem> {
     Ok(media)
 }
 
-fn address(key: &str, url: &str, allow_private: bool) -> Result<String, Problem> {
+fn address(key: &str, url: &str, allow_private: bool) -> Result<String, Invalid> {
     let url = url.trim();
-    body::printable(key, url, URL_LIMIT)?;
-    guard::check_form(url, allow_private).map_err(|error| Problem::of_url(key, &error))?;
+    printable(key, url, URL_LIMIT)?;
+    guard::check_form(url, allow_private)
+        .map_err(|error| Invalid::new(format!("the field {key:?} {error}")))?;
     Ok(url.to_owned())
 }
 
-fn name(key: &str, given: Option<&str>) -> Result<Option<String>, Problem> {
+fn name(key: &str, given: Option<&str>) -> Result<Option<String>, Invalid> {
     let given = given.filter(|name| !name.trim().is_empty());
     if let Some(name) = given {
-        body::printable(key, name, NAME_LIMIT)?;
+        printable(key, name, NAME_LIMIT)?;
     }
     Ok(given.map(str::to_owned))
 }
@@ -195,8 +218,8 @@ fn joined(message: Option<String>, caption: Option<String>) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn sent(json: &str) -> Result<Outbound, Problem> {
-        read(body::parse(json.as_bytes())?, false)
+    fn sent(json: &str) -> Result<Outbound, Invalid> {
+        read(serde_json::from_str(json).map_err(|error| Invalid::new(error.to_string()))?, false)
     }
 
     #[test]
@@ -243,6 +266,6 @@ mod tests {
     fn a_private_address_is_refused_where_the_operator_did_not_allow_it() {
         let json = r#"{"recipient":"1","image_url":"http://169.254.169.254/"}"#;
         assert!(sent(json).is_err());
-        assert!(read(body::parse(json.as_bytes()).unwrap(), true).is_ok());
+        assert!(read(serde_json::from_str(json).unwrap(), true).is_ok());
     }
 }
