@@ -8,13 +8,13 @@ use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue};
+use claw_channels::send_body::{self, SendBody};
 use claw_store::HookAuth;
 use claw_template::Context;
 
 use crate::auth::{self, Proxies};
 use crate::body;
 use crate::idempotency;
-use crate::outbound::{self, SendBody};
 use crate::query;
 use crate::routes::cron::body::JobBody;
 use crate::routes::{channels, destinations, events, hooks, keys, messages};
@@ -27,7 +27,7 @@ const NOW: i64 = 1_700_000_000;
 /// The body of a send, with what is checked of it.
 pub fn send_body(bytes: &[u8]) {
     if let Ok(body) = body::parse::<SendBody>(bytes) {
-        drop(outbound::read(body, false));
+        drop(send_body::read(body, false));
     }
 }
 

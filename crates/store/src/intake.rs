@@ -182,12 +182,18 @@ impl NewMessage {
         Ok(Self::new(channel, ids, Direction::Out, conversation, to_raw_value(body)?, None, key))
     }
 
-    /// An answer to the person who wrote `question`, out of the backend's answer to its webhook. Delivering the same
-    /// webhook again makes it no second time.
+    /// An answer to the person who wrote `question`, the `index`th of the backend's answer to its webhook. Delivering the
+    /// same webhook again makes it no second time.
     ///
     /// # Errors
     /// When it can't be written as JSON.
-    pub fn answer(question: &Work, body: &Outbound, ids: &Ids) -> Result<Self> {
+    pub fn answer(question: &Work, index: usize, body: &Outbound, ids: &Ids) -> Result<Self> {
+        // The first one's key is that of versions that knew of one only.
+        let key = if index == 0 {
+            format!("answer:{}", question.id)
+        } else {
+            format!("answer:{}:{index}", question.id)
+        };
         Ok(Self {
             id: MessageId(ids.next()),
             user_id: question.user_id.clone(),
@@ -197,7 +203,7 @@ impl NewMessage {
             conversation: indexable(&body.conversation()).into_owned(),
             payload: to_raw_value(body)?,
             media: None,
-            key: Some(format!("answer:{}", question.id)),
+            key: Some(key),
             digest: None,
             source: None,
         })

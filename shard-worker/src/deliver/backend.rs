@@ -12,7 +12,7 @@ use claw_runtime::Clock;
 use claw_types::UserId;
 use reqwest::Response;
 
-pub(crate) use self::post::{Answer, Refused, Secrets, Target, read};
+pub(crate) use self::post::{Refused, Secrets, Target, broken};
 use super::turns::{Turn, Turns};
 
 /// Webhooks in flight from one worker: a slow backend must not exhaust our sockets.
@@ -37,7 +37,7 @@ impl Backend {
         self.turns.take(Some(tenant)).await
     }
 
-    /// One attempt to hand over `body` under the message's `id`; what is answered is still to be [`read`].
+    /// One attempt to hand over `body` under the message's `id`; what is answered is still to be read.
     pub(crate) async fn post(&self, id: &str, body: Bytes) -> Result<Response, Refused> {
         self.target.post(id, body, self.clock.now().timestamp()).await
     }

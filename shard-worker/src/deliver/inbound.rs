@@ -1,15 +1,13 @@
-//! A person's message to the backend, and the backend's immediate answer back.
+//! A person's message to the backend.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use claw_channels::kit::media_link;
-use claw_store::{NewMessage, chain};
-use claw_types::{ChannelId, MediaRef, MessageState, Outbound, WebhookBody, Work};
-use tracing::{debug, warn};
+use claw_store::chain;
+use claw_types::{ChannelId, MediaRef, MessageState, WebhookBody, Work};
 
-use super::Attempt;
-use super::backend::{self, Answer};
+use super::{Attempt, answer, backend};
 use crate::channels::observe;
 use crate::core::Core;
 use crate::erased::Erased;
@@ -45,13 +43,13 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
         return Attempt::NotOurs;
     }
     let answered = match core.backend.post(&work.id.to_string(), body).await {
-        Ok(response) => Ok(backend::read(response).await),
+        Ok(response) => answer::read(response).await.map_err(|error| backend::broken(&error)),
         Err(refused) => Err(refused),
     };
     drop(turn);
     match answered {
-        Ok(answer) => match show(core, shard, work, answer).await {
-            Ok(()) => Attempt::Over { state: MessageState::Done, error: None },
+        Ok(answer) => match answer::commit(core, shard, work, answer).await {
+            Ok(error) => Attempt::Over { state: MessageState::Done, error },
             // The backend gets it again under the same id, and the person still sees one answer.
             Err(error) => Attempt::Again { after: None, error: chain(&error) },
         },
@@ -82,35 +80,4 @@ fn file_name(media: &MediaRef) -> String {
         _ => "",
     };
     media.filename.clone().unwrap_or_else(|| format!("{}{ending}", media.kind.as_str()))
-}
-
-/// Commits what the backend wants shown to the person.
-async fn show(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work, answer: Answer) -> claw_store::Result<()> {
-    let texts = [answer.immediate_reply, answer.reply];
-    let text =
-        texts.into_iter().flatten().filter(|text| !text.trim().is_empty()).collect::<Vec<_>>().join("\n\n");
-    if text.is_empty() {
-        return Ok(());
-    }
-    let body: WebhookBody = match serde_json::from_str(work.payload.get()) {
-        Ok(body) => body,
-        Err(error) => {
-            warn!(message.id = %work.id, %error, "an immediate answer has nowhere to go: {error}");
-            return Ok(());
-        }
-    };
-    let Some(to) = body.reply_to else {
-        debug!(message.id = %work.id, "message {} came from nobody, so nobody sees the immediate answer", work.id);
-        return Ok(());
-    };
-    let answer = Outbound {
-        recipient: to.recipient,
-        thread_id: to.thread_id,
-        text: Some(text),
-        ..Outbound::default()
-    };
-    if core.erased.has(work) {
-        return Ok(());
-    }
-    core.accept(shard, NewMessage::answer(work, &answer, &core.ids)?).await
 }

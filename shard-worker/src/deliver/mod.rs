@@ -1,6 +1,7 @@
 //! Working messages off: each conversation by one runner, inbound to the backend, outbound to the platform;
 //! and events to their destinations.
 
+pub(crate) mod answer;
 pub(crate) mod backend;
 pub(crate) mod events;
 pub(crate) mod inbound;

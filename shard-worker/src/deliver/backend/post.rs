@@ -6,11 +6,7 @@ use bytes::Bytes;
 use claw_channels::kit::answer;
 use claw_channels::kit::signed_post::{self, SignedBy};
 use reqwest::{Client, Response, StatusCode};
-use serde::Deserialize;
 use url::Url;
-
-/// An answer longer than this is not read.
-const MAX_ANSWER: usize = 256 * 1024;
 
 /// Where a message is posted to, and how.
 pub(crate) struct Target {
@@ -25,15 +21,6 @@ pub(crate) struct Secrets {
     pub(crate) first: String,
     /// Sign, too, while the backend is given another one.
     pub(crate) others: Vec<String>,
-}
-
-/// What the backend answers at once; the real answer comes later, by the API.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Answer {
-    /// Shown to the person: "Processing...".
-    pub(crate) immediate_reply: Option<String>,
-    /// The answer itself, from a backend that works synchronously.
-    pub(crate) reply: Option<String>,
 }
 
 /// Why an attempt failed.
@@ -55,7 +42,8 @@ impl Target {
     }
 }
 
-fn broken(error: &reqwest::Error) -> Refused {
+/// What a connection that broke means, before the answer or in it.
+pub(crate) fn broken(error: &reqwest::Error) -> Refused {
     let reason = if error.is_connect() {
         "can't connect to the backend"
     } else if error.is_timeout() {
@@ -71,10 +59,4 @@ fn refused(response: &Response, now: i64) -> Refused {
     let asks = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     let retry_after = answer::retry_after(response.headers(), now).filter(|_| asks);
     Refused { reason: format!("the backend answered {}", status.as_u16()), retry_after }
-}
-
-/// The message was taken, whatever the body says; a body that can't be read only shows nothing at once.
-pub(crate) async fn read(response: Response) -> Answer {
-    let body = answer::read(response, MAX_ANSWER).await.unwrap_or_default();
-    serde_json::from_slice(&body).unwrap_or_default()
 }

@@ -1,0 +1,167 @@
+//! What a backend says in its answer to a webhook: something to show at once, and the answer itself, if it works while it is
+//! asked.
+//!
+//! A 2xx means that the backend has the message, whatever the body says. So a body that can't be used never makes the message
+//! go out again: what is good in it is sent, and what is not is told in the message's record and its `message.delivered` event.
+//!
+//! Must hold: what is to be sent is committed before the webhook counts as answered, under keys made of the message's id. So a
+//! crash in between makes the backend hear of the message again, and the person reads each answer once.
+
+use std::sync::Arc;
+
+use claw_channels::kit::answer::{self, ReadError, excerpt};
+use claw_channels::send_body::{self, SendBody};
+use claw_store::NewMessage;
+use claw_types::{Invalid, Outbound, ReplyTo, WebhookBody, Work};
+use futures::future::try_join_all;
+use reqwest::Response;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tracing::{debug, warn};
+
+use crate::core::Core;
+use crate::shard::Shard;
+
+/// An answer longer than this is not read.
+const MAX_BYTES: usize = 256 * 1024;
+/// Most messages of one answer.
+const MAX_REPLIES: usize = 10;
+/// Characters of why an answer could not be used.
+const MAX_TROUBLE: usize = 500;
+
+/// What a 2xx brought, not yet looked into: most bring nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    immediate: Option<Box<RawValue>>,
+    replies: Vec<Box<RawValue>>,
+    /// Why something of it can't be used.
+    trouble: Option<String>,
+}
+
+/// The keys that we read; others are the backend's own affair.
+#[derive(Deserialize)]
+struct Keys {
+    immediate_reply: Option<Box<RawValue>>,
+    reply: Option<Box<RawValue>>,
+    replies: Option<Vec<Box<RawValue>>>,
+}
+
+/// Reads the body of a 2xx.
+///
+/// # Errors
+/// When it breaks off: there may have been an answer in it, so the backend is to be asked again.
+pub(crate) async fn read(response: Response) -> Result<Answer, reqwest::Error> {
+    let is_json = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("json"));
+    let says_json = response.headers().get(CONTENT_TYPE).is_some_and(is_json);
+    match answer::read(response, MAX_BYTES).await {
+        Ok(body) => Ok(Answer::of(&body, says_json)),
+        Err(ReadError::TooLarge) => Ok(Answer::unusable(format!("it has more than {} KiB", MAX_BYTES >> 10))),
+        Err(ReadError::Broken(error)) => Err(error),
+    }
+}
+
+impl Answer {
+    /// What does not look like JSON (an `OK`, a page) is nobody's attempt to answer.
+    fn of(body: &[u8], says_json: bool) -> Self {
+        let body = body.trim_ascii();
+        if body.is_empty() || !says_json && !body.starts_with(b"{") {
+            return Self::default();
+        }
+        match serde_json::from_slice::<Keys>(body) {
+            Ok(keys) => Self {
+                immediate: keys.immediate_reply,
+                replies: keys.reply.into_iter().chain(keys.replies.into_iter().flatten()).collect(),
+                trouble: None,
+            },
+            Err(error) => Self::unusable(error.to_string()),
+        }
+    }
+
+    fn unusable(trouble: String) -> Self {
+        Self { trouble: Some(trouble), ..Self::default() }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.immediate.is_none() && self.replies.is_empty()
+    }
+
+    /// The messages to the person, in order, and what could not be made one.
+    fn messages(self, to: &ReplyTo, allow_private: bool) -> (Vec<Outbound>, Option<String>) {
+        let mut trouble: Vec<String> = self.trouble.into_iter().collect();
+        if self.replies.len() > MAX_REPLIES {
+            trouble.push(format!("it has {} replies, of which {MAX_REPLIES} are sent", self.replies.len()));
+        }
+        let immediate = self.immediate.map(|raw| ("immediate_reply".to_owned(), raw));
+        let replies = self.replies.into_iter().take(MAX_REPLIES).enumerate();
+        let replies = replies.map(|(n, raw)| (format!("reply {}", n + 1), raw));
+        let mut messages = Vec::new();
+        for (name, raw) in immediate.into_iter().chain(replies) {
+            match one(&raw, to, allow_private) {
+                Ok(message) => messages.extend(message),
+                Err(why) => trouble.push(format!("{name}: {why}")),
+            }
+        }
+        (messages, (!trouble.is_empty()).then(|| trouble.join("; ")))
+    }
+}
+
+/// One answer: a text, or a body as that of a send. `None` for a blank text.
+fn one(raw: &RawValue, to: &ReplyTo, allow_private: bool) -> Result<Option<Outbound>, String> {
+    let body = match raw.get().as_bytes().first() {
+        Some(b'"') => {
+            let text: String = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
+            if text.trim().is_empty() {
+                return Ok(None);
+            }
+            SendBody::from(text)
+        }
+        Some(b'{') => serde_json::from_str(raw.get()).map_err(|error| error.to_string())?,
+        _ => return Err("it must be text, or an object like the body of a send".to_owned()),
+    };
+    send_body::answer(body, to, allow_private).map(Some).map_err(|Invalid(sentence)| sentence)
+}
+
+/// Commits what the backend wants shown to the person. Says what of it can't be used.
+///
+/// # Errors
+/// When it was not committed.
+pub(crate) async fn commit(
+    core: &Arc<Core>,
+    shard: &Arc<Shard>,
+    work: &Work,
+    answer: Answer,
+) -> claw_store::Result<Option<String>> {
+    if answer.is_nothing() {
+        return Ok(answer.trouble.map(|why| told(work, &why)));
+    }
+    let to = match serde_json::from_str::<WebhookBody>(work.payload.get()) {
+        Ok(body) => body.reply_to,
+        Err(error) => return Ok(Some(told(work, &format!("the message has no address: {error}")))),
+    };
+    let Some(to) = to else {
+        debug!(message.id = %work.id, "message {} came from nobody, so nobody sees the answer", work.id);
+        return Ok(None);
+    };
+    let (messages, trouble) = answer.messages(&to, core.deps.http.allows_private());
+    if core.erased.has(work) {
+        return Ok(None);
+    }
+    let mut new = Vec::with_capacity(messages.len());
+    for (index, message) in messages.iter().enumerate() {
+        new.push(NewMessage::answer(work, index, message, &core.ids)?);
+    }
+    // Submitted together and in order: they are one batch, and in its order.
+    try_join_all(new.into_iter().map(|message| core.accept(shard, message))).await?;
+    Ok(trouble.map(|why| told(work, &why)))
+}
+
+/// For the message's record, where its user finds it, and for the log.
+fn told(work: &Work, why: &str) -> String {
+    let why = format!("the backend's answer can't be used: {}", excerpt(why, MAX_TROUBLE));
+    warn!(message.id = %work.id, user = %work.user_id, "message {}: {why}", work.id);
+    why
+}
+
+#[cfg(test)]
+mod tests;
