@@ -19,6 +19,7 @@ use crate::{Error, Result, Store, Tenant};
 
 /// Every type of event there is, and what it means. A filter that matches none of them is a typing error.
 pub const TYPES: &[(&str, &str)] = &[
+    ("backend.disabled", "A backend of the user's own answered 410 and gets no more messages."),
     ("channel.changed", "A channel was changed."),
     ("channel.created", "A channel was made."),
     ("channel.deleted", "A channel was deleted."),

@@ -3,6 +3,7 @@
 //! Queries are checked by tests on a real server rather than by macros at compile time (docs/adr/0001).
 
 pub mod audit;
+pub mod backends;
 pub mod backlog;
 pub mod channels;
 pub mod cluster;
@@ -36,6 +37,7 @@ pub mod vault;
 pub mod wakes;
 
 pub use audit::{AuditEntry, AuditFilter};
+pub use backends::{BackendPlace, LoadedBackend, OwnBackend, SaveBackend};
 pub use backlog::{Look, Whose};
 pub use channels::{Channel, ChannelName, ChannelStatus, Loaded, Observation, SaveChannel, Sighting};
 pub use cluster::{ClusterFacts, Lag, MemberStatus, ShardClaim};

@@ -32,6 +32,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     11 "0011_conversations",
     12 "0012_group_context",
     13 "0013_erasures",
+    16 "0016_backends",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and

@@ -13,6 +13,8 @@ const KEY_DAYS: i32 = 7;
 const MEMBER_MINUTES: i32 = 10;
 /// How long people can look up what their scheduled jobs did.
 const RUN_DAYS: i32 = 90;
+/// By then workers have heard that a backend is gone, and what was on the way from a deleted channel is over.
+const BACKEND_DAYS: i32 = 7;
 /// What was said in a group before is of no use to a question that comes later than this.
 const CONTEXT_HOURS: i32 = 24;
 /// Events in one statement: a fraction of a second, so that nothing waits behind it.
@@ -28,6 +30,7 @@ pub(crate) async fn run(store: &Store, keep: RetentionSettings) -> u64 {
         ("idempotency keys", store.idempotency_keys_forget(KEY_DAYS).await),
         ("runs of jobs", store.runs_forget(RUN_DAYS).await),
         ("messages of groups", store.context_forget(CONTEXT_HOURS).await),
+        ("backends", store.backends_forget(BACKEND_DAYS).await),
         ("members", store.members_prune(MEMBER_MINUTES).await),
         ("events", forget_events(store, keep).await),
     ];

@@ -52,6 +52,7 @@ pub(super) const KINDS: &[Kind] = &[
     rows!("jobs", "cron_jobs", "user_id = $1"),
     rows!("waiting_wakes", "timers", "user_id = $1"),
     rows!("destinations", "event_destinations", "coalesce(user_id, '') = $1"),
+    rows!("backends", "backends", "user_id = $1"),
     rows!("runs", "cron_runs", "user_id = $1"),
     Kind {
         name: "messages",

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod agent_events;
+mod backends;
 mod channels;
 mod cost;
 mod destinations;

@@ -44,6 +44,8 @@ const SEED: &str = "
         select id, user_id, true, 'accepted' from hooks where user_id = USER;
     insert into event_destinations (id, user_id, name, url, secret, secret_key, shard, cursor_xact, cursor_id)
         select gen_random_uuid(), user_id, 'a place', '', '', '', shard, '0', 0 from channels where user_id = USER;
+    insert into backends (id, user_id, channel_id, url, secrets_count, max_in_flight)
+        select gen_random_uuid(), user_id, id, 'https://a', 1, 1 from channels where user_id = USER;
     insert into erasures (user_id, requested_by, finished_at) values (USER, 'a test', now());
     insert into erasure_attachments (message_id, user_id) values (gen_random_uuid(), USER);";
 
