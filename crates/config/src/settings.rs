@@ -152,6 +152,9 @@ pub struct BackendSettings {
     /// Seconds until a webhook without an answer counts as failed
     #[arg(long, env = "II_CLAW_WEBHOOK_TIMEOUT_SECS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=300))]
     pub webhook_timeout_secs: u64,
+    /// Hours for which a webhook that fails is tried again
+    #[arg(long, env = "AI_WEBHOOK_RETRY_HOURS", default_value_t = 28, value_parser = clap::value_parser!(u64).range(1..=168))]
+    pub ai_webhook_retry_hours: u64,
     /// Where the backend reaches the gateways, for media links; default: http://localhost and the gateway's port
     #[arg(long, env = "II_CLAW_PUBLIC_URL", value_parser = values::http_url)]
     pub public_url: Option<Url>,
@@ -166,6 +169,11 @@ impl BackendSettings {
         let url = self.ai_webhook_url.clone().ok_or(ConfigError::Missing("AI_WEBHOOK_URL"))?;
         let secret = self.ai_webhook_secret.clone().ok_or(ConfigError::Missing("AI_WEBHOOK_SECRET"))?;
         Ok((url, secret))
+    }
+
+    /// For how long a webhook that fails is tried again.
+    pub fn retry_for(&self) -> Duration {
+        Duration::from_hours(self.ai_webhook_retry_hours)
     }
 
     /// How long to wait for the webhook's answer.

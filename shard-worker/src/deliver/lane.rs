@@ -127,12 +127,17 @@ async fn again(
     error: String,
 ) -> bool {
     work.attempts += 1;
-    // A send ends by its time to live, a webhook by the number of its attempts.
-    let schedule = if matches!(work.direction, Direction::In) { Backoff::MESSAGE } else { Backoff::SEND };
-    let Some(scheduled) = schedule.wait(work.attempts, &*pipeline.random) else {
+    let Some(scheduled) = pipeline.acts.schedule(work.direction).wait(work.attempts, &*pipeline.random)
+    else {
         return over(pipeline, shard, key, &work, MessageState::Dead, Some(error)).await;
     };
-    let wait = after.unwrap_or(scheduled);
+    // A platform's limit ends when it says. A backend that asks for a second, again and again, must not use up in a minute
+    // what is meant for a day.
+    let wait = match (after, work.direction) {
+        (Some(asked), Direction::Out) => asked,
+        (Some(asked), Direction::In) => asked.max(scheduled),
+        (None, _) => scheduled,
+    };
     info!(message.id = %work.id, attempts = work.attempts, ?wait,
         "message {} failed ({error}); trying again in {wait:?}", work.id);
     let failed = settlement(shard, &work, MessageState::Pending, wait, Some(error));

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use claw_bus::Numbered;
+use claw_runtime::Backoff;
 use claw_store::{Claimed, Look, Peer, Result, Settlement};
-use claw_types::{ShardId, Work};
+use claw_types::{Direction, ShardId, Work};
 use futures::stream::BoxStream;
 
 pub(crate) use self::live::{Database, Postgres};
@@ -102,4 +103,12 @@ pub trait Acts: Send + Sync {
 
     /// One attempt at a message; what it learned is put into `work`.
     async fn attempt(&self, pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, work: &mut Work) -> Attempt;
+
+    /// When failed attempts are repeated: a send ends by its time to live, a webhook by the number of its attempts.
+    fn schedule(&self, direction: Direction) -> Backoff {
+        match direction {
+            Direction::In => Backoff::MESSAGE,
+            Direction::Out => Backoff::SEND,
+        }
+    }
 }
