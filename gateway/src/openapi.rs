@@ -27,6 +27,7 @@ const BEARER: &str = "bearer";
 const TAGS: &[(&str, &str)] = &[
     ("channels", "A user's connections to platforms."),
     ("messages", "Sending, and what became of every message in either direction."),
+    ("backends", "Where a user's or a channel's messages go instead of the operator's backend."),
     ("cron", "A user's scheduled jobs and their runs."),
     ("hooks", "Waking the agent from outside."),
     ("events", "What happens, as a stream and as webhooks to other destinations."),

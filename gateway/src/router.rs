@@ -15,8 +15,8 @@ use crate::app::Shared;
 use crate::hub::GatewayHub;
 use crate::openapi::{self, needs};
 use crate::routes::{
-    audit, channels, cluster, cron, dead_letters, destinations, document, events, health, hooks, keys, media,
-    messages, metrics, problems, settings, users, webhooks,
+    audit, backends, channels, cluster, cron, dead_letters, destinations, document, events, health, hooks,
+    keys, media, messages, metrics, problems, settings, users, webhooks,
 };
 use crate::{answers, auth, body};
 
@@ -75,6 +75,12 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(needs(Manage, routes!(hooks::secret::handle)))
         .routes(needs(Manage, routes!(hooks::test::handle)))
         .routes(needs(Read, routes!(hooks::deliveries::handle)))
+        .routes(needs(Read, routes!(backends::get::of_user)))
+        .routes(needs(Manage, routes!(backends::put::of_user)))
+        .routes(needs(Manage, routes!(backends::delete::of_user)))
+        .routes(needs(Read, routes!(backends::get::of_channel)))
+        .routes(needs(Manage, routes!(backends::put::of_channel)))
+        .routes(needs(Manage, routes!(backends::delete::of_channel)))
         .routes(needs(Read, routes!(settings::get::handle)))
         .routes(needs(Manage, routes!(settings::put::handle)))
         .routes(needs(Read, routes!(events::of_user::handle)))

@@ -10,7 +10,7 @@ use claw_channels::kit::http::{Http, operator_client};
 use claw_channels::{Deps, Live};
 use claw_config::WorkerSettings;
 use claw_launch::{JoinError, join};
-use claw_runtime::Lifecycle;
+use claw_runtime::{Backoff, Lifecycle};
 use claw_store::Vault;
 use claw_types::ChannelId;
 use secrecy::ExposeSecret as _;
@@ -28,6 +28,9 @@ pub enum Error {
     /// It could not join the cluster.
     #[error(transparent)]
     Join(#[from] JoinError),
+    /// It could not read where messages go.
+    #[error("can't read the users' backends")]
+    Backends(#[from] claw_store::Error),
     /// TLS.
     #[error("TLS can't be set up")]
     Http(#[from] reqwest::Error),
@@ -74,7 +77,9 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
         first: secret.expose_secret().to_owned(),
         others: former.map(|former| former.expose_secret().to_owned()).collect(),
     };
-    let backend = Backend::new(Target { client, url: webhook, secrets }, Arc::clone(&joined.clock));
+    let limit = settings.backend.webhook_timeout();
+    let target = Target { client, url: webhook, secrets, limit };
+    let backend = Backend::new(target, deps.http.clone(), Arc::clone(&joined.random));
     let vault = Vault::new(Arc::clone(&joined.keys.master), Arc::clone(&joined.random));
     let core = Core::new(
         joined.member.name.clone(),
@@ -84,9 +89,12 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
         joined.ids,
         deps,
         backend,
+        Backoff::message_for(settings.backend.retry_for()),
         settings.backend.public_url(),
         lifecycle,
     );
+    // Before anything is ours: a message must not go to the operator's backend because its own is not known yet.
+    core.backend.look(&core.store, &core.vault).await?;
     let leases = Arc::new(Postgres::new(joined.lease_url, joined.member));
     lifecycle.spawn("placement", placement::run(Arc::clone(&core.pipeline), leases, joined.shards));
     lifecycle.spawn("sweep", tasks::sweep::run(Arc::clone(&core.pipeline)));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 use claw_bus::Bus;
 use claw_channels::Deps;
-use claw_runtime::{Batcher, Clock, Ids, Lifecycle};
+use claw_runtime::{Backoff, Batcher, Clock, Ids, Lifecycle};
 use claw_secrets::Purpose;
 use claw_store::{Accepted, MessageWriter, NewMessage, Sighting, Store, Vault};
 use claw_types::{ChannelId, Direction, Work};
@@ -32,6 +32,8 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) deps: Deps,
     pub(crate) backend: Backend,
+    /// When a webhook that failed is tried again.
+    pub(crate) schedule: Backoff,
     pub(crate) turns: Arc<Turns>,
     pub(crate) erased: Erased,
     pub(crate) media_key: [u8; 32],
@@ -66,6 +68,14 @@ impl Acts for Doing {
             Direction::Out => outbound::attempt(&core, shard, work).await,
         }
     }
+
+    fn schedule(&self, direction: Direction) -> Backoff {
+        match (direction, self.0.upgrade()) {
+            (Direction::In, Some(core)) => core.schedule.clone(),
+            (Direction::In, None) => Backoff::MESSAGE,
+            (Direction::Out, _) => Backoff::SEND,
+        }
+    }
 }
 
 impl Core {
@@ -78,6 +88,7 @@ impl Core {
         ids: Ids,
         deps: Deps,
         backend: Backend,
+        schedule: Backoff,
         public_url: String,
         lifecycle: &Lifecycle,
     ) -> Arc<Self> {
@@ -101,6 +112,7 @@ impl Core {
                 clock: Arc::clone(&deps.clock),
                 deps,
                 backend,
+                schedule,
                 turns: Arc::default(),
                 erased: Erased::default(),
                 media_key: vault.key().derive(Purpose::MediaUrl),

@@ -12,17 +12,14 @@ use claw_types::{MessageState, UserId, Work};
 
 use crate::deliver::Attempt;
 
-/// Longer than any message waits for its last attempt.
-const DAYS: i32 = 3;
-
 /// Up to when what was accepted for a user is gone, in milliseconds since 1970.
 #[derive(Debug, Default)]
 pub(crate) struct Erased(RwLock<HashMap<UserId, i64>>);
 
 impl Erased {
-    /// Asks the database who they are.
-    pub(crate) async fn look(&self, store: &Store) -> Result<()> {
-        let users = store.erasures_recent(DAYS).await?;
+    /// Asks the database who they are, of the last `days`: longer than any message waits for its last attempt.
+    pub(crate) async fn look(&self, store: &Store, days: i32) -> Result<()> {
+        let users = store.erasures_recent(days).await?;
         let until = users.into_iter().map(|(user, finished)| {
             let until = finished.map_or(i64::MAX, |finished| finished.timestamp_millis());
             (user, until)
@@ -33,8 +30,13 @@ impl Erased {
 
     /// Whether this message was erased. One that came after the erasure's end was not.
     pub(crate) fn has(&self, work: &Work) -> bool {
+        self.is_gone(&work.user_id, work.accepted_at_ms)
+    }
+
+    /// Whether what was of this user at a moment, in milliseconds since 1970, was erased.
+    pub(crate) fn is_gone(&self, user: &UserId, at_ms: i64) -> bool {
         let users = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        users.get(&work.user_id).is_some_and(|until| work.accepted_at_ms <= *until)
+        users.get(user).is_some_and(|until| at_ms <= *until)
     }
 
     /// How the lane is done with it. There is no row that this could be written to.

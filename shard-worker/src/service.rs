@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use claw_channels::{ChannelError, Probe};
 use claw_rpc::{
-    Adapter, AdapterPage, AwaitError, Health, Probed, Refused, Reload, Typing, WorkerService, WorkerStatus,
+    Adapter, AdapterPage, AwaitError, AwayBackend, Health, Probed, Refused, Reload, Typing, WorkerService,
+    WorkerStatus,
 };
 use claw_store::{MessageStatus, chain};
 use claw_types::{ChannelId, MessageId, MessageState, ShardId};
@@ -15,8 +16,11 @@ use tracing::info;
 
 use crate::channels::{Event, Lookup};
 use crate::core::Core;
+use crate::deliver::backend::Away;
 use crate::outcomes::Answer;
 
+/// Backends that are named in an answer: when there are more, what is wrong is not with them.
+const MOST_AWAY: usize = 1000;
 /// How long a platform may take to answer a question that somebody waits for.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -88,6 +92,7 @@ impl WorkerService for Service {
             shards: shards.iter().map(|shard| shard.id).collect(),
             failed: Some(u32::try_from(failed).unwrap_or(u32::MAX)),
             draining: self.0.is_draining() || *self.0.drain_wanted.borrow(),
+            away: self.0.backend.away().into_iter().take(MOST_AWAY).map(away).collect(),
         }
     }
 
@@ -193,6 +198,15 @@ impl WorkerService for Service {
                 Ok(ours)
             }
         }
+    }
+}
+
+fn away(backend: Away) -> AwayBackend {
+    AwayBackend {
+        user: backend.tenant.map(String::from),
+        origin: backend.origin,
+        time: backend.time,
+        half_open: backend.half_open,
     }
 }
 

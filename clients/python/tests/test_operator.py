@@ -82,6 +82,29 @@ def test_a_destination_from_its_making_to_its_end(client, user, third_party, eve
         client.destination(owner, made["id"])
 
 
+def test_a_backend_of_a_users_own(client, user, third_party):
+    secret = "0123456789abcdef"
+    with pytest.raises(NotFound):
+        client.backend(user)
+    with pytest.raises(BadRequest):
+        client.set_backend(user, url=third_party.url)
+    made = client.set_backend(user, url=f"{third_party.url}/callback", secrets=[secret])
+    try:
+        assert_fits(made, models.Backend)
+        assert (made["secrets"], made["max_in_flight"], made["enabled"]) == (1, 16, True)
+        shown = client.backend(user)
+        assert_fits(shown, models.BackendWithState)
+        assert shown["state"] == "closed" and secret not in str(shown)
+        changed = client.set_backend(user, secrets=["fedcba9876543210", secret], max_in_flight=3)
+        assert (changed["url"], changed["secrets"], changed["max_in_flight"]) == (made["url"], 2, 3)
+        with pytest.raises(NotFound):
+            client.set_backend(user, unique("no"), url=third_party.url, secrets=[secret])
+    finally:
+        client.delete_backend(user)
+    with pytest.raises(NotFound):
+        client.backend(user)
+
+
 def test_the_licence_is_the_repositorys():
     assert (PACKAGE / "LICENSE").read_bytes() == (PACKAGE.parents[1] / "LICENSE").read_bytes()
     assert 'license-files = ["LICENSE"]' in (PACKAGE / "pyproject.toml").read_text()

@@ -144,6 +144,12 @@ impl Bus {
         self.publish(self.subjects.channel_changed(shard), payload.into()).await;
     }
 
+    /// Tells workers to look at the users' backends again: as a change of no channel, which who does not know of backends
+    /// takes for one that is gone.
+    pub async fn publish_backends_changed(&self) {
+        self.publish_channel_changed(ShardId(0), ChannelId::NONE).await;
+    }
+
     /// Tells workers to look at the membership again.
     pub async fn publish_members_changed(&self) {
         self.publish(self.subjects.members(), Bytes::new()).await;

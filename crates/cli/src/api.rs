@@ -63,6 +63,11 @@ impl Api {
         self.call(self.request(Method::POST, path)?.json(body)).await
     }
 
+    /// `PUT /api/...`
+    pub(crate) async fn put(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+        self.call(self.request(Method::PUT, path)?.json(body)).await
+    }
+
     /// `DELETE /api/...`
     pub(crate) async fn delete(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
         self.call(self.request(Method::DELETE, path)?.query(query)).await

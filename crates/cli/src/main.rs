@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use claw_config::{GatewaySettings, LogSettings};
 
+use commands::backends::Backends;
 use commands::cluster::{self, Cluster, OfScheduler, OfWorker, Scheduler, Status, Worker};
 use commands::dead_letters::DeadLetters;
 use commands::keys::Keys;
@@ -50,6 +51,8 @@ enum Command {
     Messages(Box<Messages>),
     /// List messages that ended without success, try them again, put them aside
     DeadLetters(Box<DeadLetters>),
+    /// Show and change where a user's messages go instead of the operator's backend
+    Backends(Box<Backends>),
     /// Make, list and revoke keys to the API
     Keys(Box<Keys>),
     /// Remove everything that is kept of a user
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Doctor(settings) => commands::doctor::run(*settings).await,
         Command::Messages(command) => commands::messages::run(*command).await,
         Command::DeadLetters(command) => commands::dead_letters::run(*command).await,
+        Command::Backends(command) => commands::backends::run(*command).await,
         Command::Keys(command) => commands::keys::run(*command).await,
         Command::Users(command) => commands::users::run(*command).await,
     })

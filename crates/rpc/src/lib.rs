@@ -20,7 +20,7 @@ pub use server::{
     serve_scheduler, serve_worker,
 };
 pub use status::{
-    Adapter, AdapterPage, GatewayStatus, Probed, RanNow, Reload, SchedulerStatus, SteppedDown, Typing,
-    WorkerStatus,
+    Adapter, AdapterPage, AwayBackend, GatewayStatus, Probed, RanNow, Reload, SchedulerStatus, SteppedDown,
+    Typing, WorkerStatus,
 };
 pub use tls::{SERVER_NAME, Tls, TlsError};

@@ -19,6 +19,21 @@ pub struct WorkerStatus {
     pub failed: Option<u32>,
     /// Whether it is leaving, or told to own nothing.
     pub draining: bool,
+    /// The backends that do not answer it, the operator's first.
+    pub away: Vec<AwayBackend>,
+}
+
+/// A backend that does not answer a worker, which therefore posts nothing to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwayBackend {
+    /// Whose it is; `None` for the operator's.
+    pub user: Option<String>,
+    /// `https://host:port`
+    pub origin: String,
+    /// For how long.
+    pub time: Duration,
+    /// Whether the next attempt, or one under way, is to find out whether it answers again.
+    pub half_open: bool,
 }
 
 /// What a scheduler says of itself.

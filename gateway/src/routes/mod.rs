@@ -1,6 +1,7 @@
 //! One endpoint, one file.
 
 pub mod audit;
+pub mod backends;
 pub mod channels;
 pub mod cluster;
 pub mod cron;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't be set up must fail loudly")]
 
 mod auth;
+mod backends;
 mod bad_input;
 mod channels;
 mod cluster;

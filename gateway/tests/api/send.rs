@@ -130,6 +130,7 @@ impl WorkerService for Told {
             channels: 0,
             failed: None,
             draining: false,
+            away: Vec::new(),
         }
     }
 

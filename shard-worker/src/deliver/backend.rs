@@ -1,82 +1,107 @@
 //! Where people's messages go, and who may post now.
 //!
-//! All tenants share one destination. So that messages of one that are many, or answered late, never take all places,
-//! each may have a quarter of them ([`Turns`]): whoever waits then waits for its own, and the others go on.
+//! All tenants share the operator's backend. So that messages of one that are many, or answered late, never take all places,
+//! each may have a quarter of them ([`Turns`]): whoever waits then waits for its own, and the others go on. Backends of
+//! users' own ([`own`]) have places apart, each a number of its own. One that does not answer is left alone
+//! ([`breaker`]), and messages to it wait where others that are tried again do: in the database, not in a place.
 
+mod breaker;
+mod destination;
+mod gate;
+mod own;
 mod post;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use bytes::Bytes;
-use claw_runtime::Clock;
-use claw_types::UserId;
-use reqwest::Response;
+use claw_channels::kit::http::Http;
+use claw_runtime::Random;
+use claw_store::{Actor, Store, Vault, chain};
+use claw_types::Work;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tracing::{info, warn};
 
+pub(crate) use self::destination::{Destination, Own, Room};
+use self::gate::Gate;
+pub(crate) use self::gate::{Away, Pass};
+use self::own::Known;
 pub(crate) use self::post::{Refused, Secrets, Target, broken};
-use super::turns::{Turn, Turns};
+use super::turns::Turns;
+use crate::erased::Erased;
 
-/// Webhooks in flight from one worker: a slow backend must not exhaust our sockets.
+/// Webhooks in flight from one worker to the operator's backend: a slow one must not exhaust our sockets.
 const IN_FLIGHT: usize = 256;
 /// Of those, one tenant's.
 const IN_FLIGHT_OF_ONE: usize = IN_FLIGHT / 4;
+/// Transactions are shorter than this: what was changed before a look is visible to the next one.
+const OVERLAP: Duration = Duration::from_secs(30);
 
 /// Where messages go.
 pub(crate) struct Backend {
-    target: Target,
-    clock: Arc<dyn Clock>,
-    turns: Arc<Turns>,
+    operators: Arc<Destination>,
+    own: RwLock<Known>,
+    /// When what changed was last read; held while it is, so that nothing older is taken over after something newer.
+    looked: Mutex<Option<Instant>>,
 }
 
 impl Backend {
-    pub(crate) fn new(target: Target, clock: Arc<dyn Clock>) -> Self {
-        Self { target, clock, turns: Arc::new(Turns::new(IN_FLIGHT, IN_FLIGHT_OF_ONE)) }
+    /// The operator's backend; `http` and `random` are for those of users' own.
+    pub(crate) fn new(target: Target, http: Http, random: Arc<dyn Random>) -> Self {
+        let known = Known::new(http, target.limit, Arc::clone(&random));
+        let gate = Gate::new(None, own::origin(&target.url), random);
+        let turns = Arc::new(Turns::new(IN_FLIGHT, IN_FLIGHT_OF_ONE));
+        let operators = Arc::new(Destination { target: Ok(target), gate, turns, own: None });
+        Self { operators, own: RwLock::new(known), looked: Mutex::default() }
     }
 
-    /// Waits until one more message of this tenant may be posted: hold it until the answer is read.
-    pub(crate) async fn turn(&self, tenant: &UserId) -> Turn {
-        self.turns.take(Some(tenant)).await
+    /// Where a message goes.
+    pub(crate) fn of(&self, work: &Work) -> Arc<Destination> {
+        let known = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.of(&work.user_id, work.channel_id).unwrap_or(&self.operators))
     }
 
-    /// One attempt to hand over `body` under the message's `id`; what is answered is still to be read.
-    pub(crate) async fn post(&self, id: &str, body: Bytes) -> Result<Response, Refused> {
-        self.target.post(id, body, self.clock.now().timestamp()).await
+    /// Reads what changed since the last look; everything, the first time.
+    pub(crate) async fn look(&self, store: &Store, vault: &Vault) -> claw_store::Result<()> {
+        let mut looked = self.looked.lock().await;
+        let now = Instant::now();
+        let since = looked.map(|at| (now.duration_since(at) + OVERLAP).as_secs_f64());
+        let rows = store.backends_changed(vault, since).await?;
+        self.own.write().unwrap_or_else(PoisonError::into_inner).apply(rows);
+        *looked = Some(now);
+        Ok(())
+    }
+
+    /// Forgets the backends of users who were erased.
+    pub(crate) fn forget(&self, erased: &Erased) {
+        let mut known = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        if !known.is_empty() {
+            known.forget(|user, changed| erased.is_gone(user, changed.timestamp_millis()));
+        }
+    }
+
+    /// Switches a destination off that wants no more; what it is as of now is read again.
+    pub(crate) async fn disable(&self, store: &Store, vault: &Vault, own: &Own, reason: &str) {
+        let disabled = store.backend_disable(own.id, own.revision, reason, &Actor::named("worker")).await;
+        match disabled {
+            Ok(true) => info!(backend = %own.id, "backend {} is switched off: {reason}", own.id),
+            // Changed meanwhile, or another message was faster.
+            Ok(false) => {}
+            Err(error) => {
+                warn!(backend = %own.id, "switching backend {} off failed: {}", own.id, chain(&error));
+            }
+        }
+        if let Err(error) = self.look(store, vault).await {
+            warn!("looking for changed backends failed: {}", chain(&error));
+        }
+    }
+
+    /// The destinations that do not answer, the operator's first.
+    pub(crate) fn away(&self) -> Vec<Away> {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner).away();
+        self.operators.gate.away().into_iter().chain(own).collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use claw_channels::kit::http::operator_client;
-    use claw_runtime::SystemClock;
-    use futures::FutureExt as _;
-    use tokio::task::unconstrained;
-
-    use super::*;
-
-    fn backend() -> Backend {
-        claw_testkit::install_tls();
-        let client = operator_client(Duration::from_secs(1)).unwrap();
-        let secrets = Secrets { first: "secret".to_owned(), others: Vec::new() };
-        let target = Target { client, url: "http://127.0.0.1:1/".parse().unwrap(), secrets };
-        Backend::new(target, Arc::new(SystemClock))
-    }
-
-    #[tokio::test]
-    async fn one_tenants_messages_leave_three_quarters_of_the_places() {
-        let (backend, ada): (_, UserId) = (backend(), "ada".parse().unwrap());
-        // More are taken here at once than tokio lets a task take before others run.
-        let mut hers = Vec::new();
-        while let Some(turn) = unconstrained(backend.turn(&ada)).now_or_never() {
-            hers.push(turn);
-        }
-        assert_eq!(hers.len(), 64);
-        for name in ["bob", "cy", "dan"] {
-            let other: UserId = name.parse().unwrap();
-            let free = unconstrained(backend.turn(&other)).now_or_never();
-            assert!(free.is_some(), "{name} waits for ada's messages");
-        }
-        drop(hers.pop());
-        assert!(unconstrained(backend.turn(&ada)).now_or_never().is_some(), "her next one, when one is over");
-    }
-}
+mod tests;

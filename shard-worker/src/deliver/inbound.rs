@@ -1,13 +1,15 @@
 //! A person's message to the backend.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use claw_channels::kit::media_link;
 use claw_store::chain;
 use claw_types::{ChannelId, MediaRef, MessageState, WebhookBody, Work};
 
-use super::{Attempt, answer, backend};
+use super::backend::{self, Destination, Pass, Refused, Room};
+use super::{Attempt, answer};
 use crate::channels::observe;
 use crate::core::Core;
 use crate::erased::Erased;
@@ -30,31 +32,82 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
     if work.channel_id != ChannelId::NONE {
         observe::inbound(core, shard, work.channel_id);
     }
-    // Waited for before the lease is asked: it may take as long as another message's answer.
-    let turn = tokio::select! {
-        biased;
-        turn = core.backend.turn(&work.user_id) => turn,
-        () = shard.stopping().cancelled() => return Attempt::NotOurs,
+    let (to, room, pass) = match leave(core, shard, work).await {
+        Ok(leave) => leave,
+        Err(without) => return without,
     };
-    if core.erased.has(work) {
-        return Erased::over();
-    }
-    if !core.lease.holds() {
-        return Attempt::NotOurs;
-    }
-    let answered = match core.backend.post(&work.id.to_string(), body).await {
+    let answered = match to.post(pass, work, body, core.clock.now().timestamp()).await {
         Ok(response) => answer::read(response).await.map_err(|error| backend::broken(&error)),
         Err(refused) => Err(refused),
     };
-    drop(turn);
+    drop(room);
     match answered {
         Ok(answer) => match answer::commit(core, shard, work, answer).await {
             Ok(error) => Attempt::Over { state: MessageState::Done, error },
             // The backend gets it again under the same id, and the person still sees one answer.
             Err(error) => Attempt::Again { after: None, error: chain(&error) },
         },
-        Err(refused) => Attempt::Again { after: refused.retry_after, error: refused.reason },
+        Err(refused) => again(core, &to, refused).await,
     }
+}
+
+/// Room and leave to post to where the message goes, or what becomes of it without.
+async fn leave(core: &Core, shard: &Shard, work: &Work) -> Result<(Arc<Destination>, Room, Pass), Attempt> {
+    loop {
+        let to = core.backend.of(work);
+        if let Some(reason) = to.own.as_ref().and_then(|own| own.disabled.as_deref()) {
+            return Err(switched_off(reason));
+        }
+        if let Some(after) = to.wait(&work.user_id) {
+            return Err(away(core, work, after));
+        }
+        // Waited for before the lease is asked: it may take as long as another message's answer.
+        let room = tokio::select! {
+            biased;
+            room = to.room(&work.user_id) => room,
+            () = shard.stopping().cancelled() => return Err(Attempt::NotOurs),
+        };
+        if core.erased.has(work) {
+            return Err(Erased::over());
+        }
+        if !core.lease.holds() {
+            return Err(Attempt::NotOurs);
+        }
+        // It may go elsewhere by now.
+        if Arc::ptr_eq(&to, &core.backend.of(work)) {
+            let pass = to.admit(&work.user_id).map_err(|after| away(core, work, after))?;
+            return Ok((to, room, pass));
+        }
+    }
+}
+
+/// Nothing is attempted while the backend does not answer, and no attempt is counted. But as late as its schedule would end
+/// a message that was accepted now, it ends for this one, too.
+fn away(core: &Core, work: &Work, after: Duration) -> Attempt {
+    let lasts = i64::try_from(core.schedule.lasts().as_millis()).unwrap_or(i64::MAX);
+    let age = core.clock.now().timestamp_millis().saturating_sub(work.fresh_at_ms());
+    if age > lasts {
+        let error = "the backend has not answered for as long as messages are tried";
+        return Attempt::Over { state: MessageState::Dead, error: Some(error.to_owned()) };
+    }
+    Attempt::NotYet { after, why: "the backend does not answer".to_owned() }
+}
+
+/// A backend that wants no more is not asked again. The operator's is: a gateway without any backend is of no use.
+async fn again(core: &Core, to: &Destination, refused: Refused) -> Attempt {
+    match &to.own {
+        Some(own) if refused.gone => {
+            core.backend.disable(&core.store, &core.vault, own, &refused.reason).await;
+            switched_off(&refused.reason)
+        }
+        _ => Attempt::Again { after: refused.retry_after, error: refused.reason },
+    }
+}
+
+fn switched_off(reason: &str) -> Attempt {
+    let error =
+        format!("{reason}: it is switched off; configure it again, then have this message tried again");
+    Attempt::Over { state: MessageState::Dead, error: Some(error) }
 }
 
 /// The stored bytes; with an attachment, a fresh link to it put in.

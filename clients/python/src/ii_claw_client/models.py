@@ -346,6 +346,43 @@ class HookDeliveries(TypedDict):
     next_cursor: int | None
 
 
+class Backend(TypedDict):
+    """Where messages go instead of the operator's backend."""
+
+    id: str
+    user_id: str
+    #: `None`: all of the user's.
+    channel_id: str | None
+    url: str
+    #: How many sign.
+    secrets: int
+    max_in_flight: int
+    enabled: bool
+    disabled_reason: str | None
+    disabled_at: str | None
+    created_at: str
+    updated_at: str
+
+
+class BackendWithState(Backend):
+    """A backend, and whether it answers."""
+
+    #: `closed` (it does), `open` or `half_open`; `None` when no worker could be asked.
+    state: str | None
+    away_ms: int | None
+
+
+class AwayBackend(TypedDict):
+    """A backend that does not answer a worker."""
+
+    #: `None`: the operator's.
+    user_id: str | None
+    origin: str
+    away_ms: int
+    #: `open` or `half_open`.
+    state: str
+
+
 class Destination(TypedDict):
     """Where events are posted to."""
 
@@ -454,6 +491,7 @@ class ClusterMember(TypedDict):
     shards: int
     channels: int | None
     failed_channels: int | None
+    away_backends: list[AwayBackend] | None
     streams: int | None
     sockets: int | None
     #: Why it could not be asked.

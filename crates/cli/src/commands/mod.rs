@@ -1,5 +1,6 @@
 //! One command, one file.
 
+pub(crate) mod backends;
 pub(crate) mod cluster;
 pub(crate) mod dead_letters;
 pub(crate) mod doctor;

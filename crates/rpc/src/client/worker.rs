@@ -7,7 +7,7 @@ use claw_types::{ChannelId, Epoch, ShardId};
 use uuid::Uuid;
 
 use super::{CallError, Peers, QUICK, Repeat, timed};
-use crate::{Adapter, AdapterPage, Probed, Reload, Typing, WorkerStatus};
+use crate::{Adapter, AdapterPage, AwayBackend, Probed, Reload, Typing, WorkerStatus};
 
 /// A platform has 15 s to answer; this is for the way there and back, too.
 const ASK: Duration = Duration::from_secs(17);
@@ -31,6 +31,7 @@ impl Peers {
             channels: status.channels,
             failed: status.failed,
             draining: status.draining,
+            away: status.away.into_iter().map(away).collect(),
         })
     }
 
@@ -136,6 +137,15 @@ impl Peers {
 
 fn shard(number: u32) -> ShardId {
     ShardId(u16::try_from(number).unwrap_or(u16::MAX))
+}
+
+fn away(told: v1::AwayBackend) -> AwayBackend {
+    AwayBackend {
+        user: filled(told.user_id),
+        origin: told.origin,
+        time: Duration::from_millis(told.away_ms),
+        half_open: told.half_open,
+    }
 }
 
 fn filled(text: String) -> Option<String> {

@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{Health, Refused, ServeError, serve};
-use crate::{Adapter, AdapterPage, Credentials, Probed, Reload, Typing, WorkerStatus};
+use crate::{Adapter, AdapterPage, AwayBackend, Credentials, Probed, Reload, Typing, WorkerStatus};
 
 /// Adapters of a page when the caller does not say, and at most.
 const PAGE: (u32, u32) = (100, 1000);
@@ -96,6 +96,7 @@ impl worker_server::Worker for WorkerServer {
             channels: status.channels,
             draining: status.draining,
             failed: status.failed,
+            away: status.away.into_iter().map(away).collect(),
         }))
     }
 
@@ -191,6 +192,15 @@ fn adapter(adapter: Adapter) -> v1::Adapter {
         epoch: adapter.epoch.0,
         state: state.into(),
         error: adapter.error.unwrap_or_default(),
+    }
+}
+
+fn away(backend: AwayBackend) -> v1::AwayBackend {
+    v1::AwayBackend {
+        user_id: backend.user.unwrap_or_default(),
+        origin: backend.origin,
+        away_ms: u64::try_from(backend.time.as_millis()).unwrap_or(u64::MAX),
+        half_open: backend.half_open,
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::DUTY;
-use super::view::{Adapters, Claim, Cluster, Lag, Leader, Member, Schema, Shards};
+use super::view::{Adapters, AwayBackend, Claim, Cluster, Lag, Leader, Member, Schema, Shards};
 use crate::app::{App, Shared};
 use crate::error::Problem;
 use crate::query::Query;
@@ -84,6 +84,7 @@ async fn ask(app: &App, member: MemberStatus) -> Member {
         shards: member.shards,
         channels: None,
         failed_channels: None,
+        away_backends: None,
         streams: None,
         sockets: None,
         unreachable: None,
@@ -102,6 +103,7 @@ async fn complete(app: &App, member: &mut Member) -> Result<(), CallError> {
             let said = app.peers.worker_status(address).await?;
             (member.channels, member.failed_channels) = (Some(said.channels), said.failed);
             member.draining |= said.draining;
+            member.away_backends = Some(said.away.into_iter().map(away).collect());
         }
         "gateway" => {
             let said = app.peers.gateway_status(address).await?;
@@ -112,6 +114,15 @@ async fn complete(app: &App, member: &mut Member) -> Result<(), CallError> {
         }
     }
     Ok(())
+}
+
+fn away(backend: claw_rpc::AwayBackend) -> AwayBackend {
+    AwayBackend {
+        user_id: backend.user,
+        origin: backend.origin,
+        away_ms: u64::try_from(backend.time.as_millis()).unwrap_or(u64::MAX),
+        state: if backend.half_open { "half_open" } else { "open" },
+    }
 }
 
 fn shards(members: &[MemberStatus], claims: Vec<ShardClaim>, all: bool) -> Shards {

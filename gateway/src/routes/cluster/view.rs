@@ -60,12 +60,28 @@ pub struct Member {
     pub channels: Option<u32>,
     /// Of those, the ones that do not work; null when it did not say.
     pub failed_channels: Option<u32>,
+    /// A worker's backends that do not answer it, so that it posts nothing to them; null when it did not answer itself.
+    pub away_backends: Option<Vec<AwayBackend>>,
     /// A gateway's open event streams.
     pub streams: Option<u32>,
     /// A gateway's open sockets of web chats.
     pub sockets: Option<u32>,
     /// Why it could not be asked; null when it answered, or is not alive and was not asked.
     pub unreachable: Option<String>,
+}
+
+/// A backend that does not answer a worker.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AwayBackend {
+    /// Whose it is; null for the operator's.
+    pub user_id: Option<String>,
+    #[schema(example = "https://agent.example.org")]
+    pub origin: String,
+    /// For how long, in milliseconds.
+    pub away_ms: u64,
+    /// `open`: nothing is posted. `half_open`: the next attempt, or one under way, is to find out whether it answers again.
+    #[schema(example = "open")]
+    pub state: &'static str,
 }
 
 /// Who owns what.

@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use claw_channels::kit::answer;
+use claw_channels::kit::guard;
 use claw_channels::kit::signed_post::{self, SignedBy};
 use reqwest::{Client, Response, StatusCode};
 use url::Url;
+
+use super::breaker::Sign;
 
 /// Where a message is posted to, and how.
 pub(crate) struct Target {
     pub(crate) client: Client,
     pub(crate) url: Url,
     pub(crate) secrets: Secrets,
+    /// How long an answer may take.
+    pub(crate) limit: Duration,
 }
 
 /// What webhooks are signed with.
@@ -29,6 +34,25 @@ pub(crate) struct Refused {
     pub(crate) reason: String,
     /// What the backend asked for (RFC 9110, section 10.2.3).
     pub(crate) retry_after: Option<Duration>,
+    /// What it says of the backend.
+    pub(crate) sign: Sign,
+    /// 410: it wants no more.
+    pub(crate) gone: bool,
+}
+
+impl Secrets {
+    /// The first one first; `None` when there is none.
+    pub(crate) fn new(all: Vec<String>) -> Option<Self> {
+        let mut all = all.into_iter();
+        Some(Self { first: all.next()?, others: all.collect() })
+    }
+}
+
+impl Refused {
+    /// Nothing was posted, because of how the backend is configured.
+    pub(crate) fn unusable(why: &str) -> Self {
+        Self { reason: why.to_owned(), retry_after: None, sign: Sign::Answered, gone: false }
+    }
 }
 
 impl Target {
@@ -36,7 +60,8 @@ impl Target {
     /// read.
     pub(crate) async fn post(&self, id: &str, body: Bytes, now: i64) -> Result<Response, Refused> {
         let by = SignedBy { secret: &self.secrets.first, others: &self.secrets.others };
-        let request = signed_post::sign(self.client.post(self.url.clone()), by, id, now, body);
+        let request = self.client.post(self.url.clone()).timeout(self.limit);
+        let request = signed_post::sign(request, by, id, now, body);
         let response = request.send().await.map_err(|error| broken(&error))?;
         if response.status().is_success() { Ok(response) } else { Err(refused(&response, now)) }
     }
@@ -44,19 +69,28 @@ impl Target {
 
 /// What a connection that broke means, before the answer or in it.
 pub(crate) fn broken(error: &reqwest::Error) -> Refused {
-    let reason = if error.is_connect() {
-        "can't connect to the backend"
+    let (reason, sign) = if let Some(refused) = guard::refusal(error) {
+        (format!("the backend's URL {refused}"), Sign::Unreachable)
+    } else if error.is_connect() {
+        ("can't connect to the backend".to_owned(), Sign::Unreachable)
     } else if error.is_timeout() {
-        "the backend did not answer in time"
+        ("the backend did not answer in time".to_owned(), Sign::Silent)
     } else {
-        "the connection to the backend broke"
+        ("the connection to the backend broke".to_owned(), Sign::Silent)
     };
-    Refused { reason: reason.to_owned(), retry_after: None }
+    Refused { reason, retry_after: None, sign, gone: false }
 }
 
 fn refused(response: &Response, now: i64) -> Refused {
     let status = response.status();
     let asks = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     let retry_after = answer::retry_after(response.headers(), now).filter(|_| asks);
-    Refused { reason: format!("the backend answered {}", status.as_u16()), retry_after }
+    let sign = match status {
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            Sign::Silent
+        }
+        _ => Sign::Answered,
+    };
+    let reason = format!("the backend answered {}", status.as_u16());
+    Refused { reason, retry_after, sign, gone: status == StatusCode::GONE }
 }

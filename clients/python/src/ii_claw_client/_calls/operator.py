@@ -1,4 +1,4 @@
-"""Keys, the audit log, erasing a person, destinations of events, and the cluster itself."""
+"""Keys, the audit log, erasing a person, backends of users' own, destinations of events, and the cluster itself."""
 
 from __future__ import annotations
 
@@ -54,6 +54,34 @@ def erase_user(user: str, *, confirm: str) -> Call[models.Erasure]:
 def erasure(user: str) -> Call[models.Erasure]:
     """How far the removal of a user's data is, or what the last one removed."""
     return get(path("api", "users", user, "erasure"))
+
+
+def _backend(user: str, channel: str | None) -> str:
+    return owned(user, "backend") if channel is None else owned(user, "channels", channel, "backend")
+
+
+def backend(user: str, channel: str | None = None) -> Call[models.BackendWithState]:
+    """Where a user's messages go, or those of one channel, instead of the operator's backend; and whether it answers."""
+    return get(_backend(user, channel))
+
+
+def set_backend(
+    user: str,
+    channel: str | None = None,
+    *,
+    url: str | None = None,
+    secrets: Sequence[str] | None = None,
+    max_in_flight: int | None = None,
+) -> Call[models.Backend]:
+    """Makes a backend, for which `url` and `secrets` are needed, or changes what is given. All secrets sign: to replace
+    one, set both, the new one first, and later the new one alone."""
+    body = given(url=url, secrets=secrets, max_in_flight=max_in_flight)
+    return again("PUT", _backend(user, channel), body)
+
+
+def delete_backend(user: str, channel: str | None = None) -> Call[models.Backend]:
+    """Has the messages go where they went before."""
+    return never_again("DELETE", _backend(user, channel))
 
 
 def destinations(

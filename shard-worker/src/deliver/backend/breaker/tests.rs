@@ -1,0 +1,233 @@
+use claw_runtime::SeededRandom;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+
+/// A breaker, a clock that is moved by hand, and names.
+struct World {
+    breaker: Breaker,
+    random: SeededRandom,
+    now: Instant,
+    messages: u128,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { breaker: Breaker::default(), random: SeededRandom::new(7), now: Instant::now(), messages: 0 }
+    }
+
+    fn admit(&mut self, tenant: &str) -> Admission {
+        self.breaker.admit(&tenant.parse().unwrap(), self.now, &self.random)
+    }
+
+    fn settle(&mut self, tenant: &str, message: u128, sign: Sign, probe: Option<u64>) -> Option<Changed> {
+        let author =
+            Author { tenant: &tenant.parse().unwrap(), message: MessageId(Uuid::from_u128(message)) };
+        self.breaker.settle(author, sign, probe, self.now, &self.random)
+    }
+
+    /// Another message of this tenant ends so.
+    fn ends(&mut self, tenant: &str, sign: Sign) -> Option<Changed> {
+        self.messages += 1;
+        self.settle(tenant, self.messages, sign, None)
+    }
+
+    fn trip(&mut self, tenant: &str, sign: Sign) {
+        for n in 1..=TRIPS {
+            let changed = self.ends(tenant, sign);
+            assert_eq!(changed, (n == TRIPS).then_some(Changed::Opened), "{n}");
+        }
+    }
+
+    fn pass(&mut self, seconds: f64) {
+        self.now += Duration::from_secs_f64(seconds);
+    }
+
+    /// The probe that may be made now.
+    fn probe(&mut self, tenant: &str) -> Option<u64> {
+        match self.admit(tenant) {
+            Admission::Probe(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    fn waits(&mut self, tenant: &str) -> bool {
+        matches!(self.admit(tenant), Admission::Wait(_))
+    }
+}
+
+#[test]
+fn refused_connections_in_a_row_open_it_for_everybody() {
+    let mut world = World::new();
+    for _ in 1..TRIPS {
+        world.ends("ada", Sign::Unreachable);
+    }
+    assert_eq!(world.ends("ada", Sign::Answered), None);
+    assert_eq!(world.admit("ada"), Admission::Go, "the count began anew");
+    world.trip("ada", Sign::Unreachable);
+    assert!(world.waits("ada") && world.waits("bob"));
+}
+
+#[test]
+fn one_message_that_hangs_again_and_again_opens_nothing() {
+    let mut world = World::new();
+    for _ in 0..10 * TRIPS {
+        assert_eq!(world.settle("ada", 1, Sign::Silent, None), None);
+    }
+    assert_eq!(world.admit("ada"), Admission::Go);
+}
+
+#[test]
+fn one_tenants_poison_opens_it_for_this_tenant_alone() {
+    let mut world = World::new();
+    world.trip("ada", Sign::Silent);
+    assert!(world.waits("ada"));
+    assert_eq!(world.admit("bob"), Admission::Go);
+    assert_eq!(world.ends("bob", Sign::Answered), None);
+    assert!(world.waits("ada"), "that others are well was known");
+    // A third tenant without an answer, and it is not their bodies.
+    world.ends("bob", Sign::Silent);
+    assert!(world.waits("bob"));
+    assert_eq!(world.admit("cy"), Admission::Go);
+    world.ends("cy", Sign::Silent);
+    assert!(world.waits("dan"));
+}
+
+#[test]
+fn one_probe_at_a_time_decides() {
+    let mut world = World::new();
+    world.trip("ada", Sign::Unreachable);
+    world.pass(1.0);
+    let first = world.probe("bob");
+    assert!(first.is_some() && world.waits("ada"), "one is under way");
+    assert_eq!(world.settle("bob", 99, Sign::Unreachable, first), None);
+    world.pass(1.0);
+    assert!(world.waits("ada"), "the second pause is longer");
+    world.pass(1.0);
+    let second = world.probe("ada");
+    assert!(second.is_some() && second != first);
+    assert_eq!(world.settle("ada", 98, Sign::Answered, second), Some(Changed::Closed));
+    assert_eq!(world.admit("bob"), Admission::Go);
+}
+
+#[test]
+fn a_probe_of_an_earlier_time_says_nothing_about_the_present_one() {
+    let mut world = World::new();
+    world.trip("ada", Sign::Unreachable);
+    world.pass(1.0);
+    let early = world.probe("ada");
+    // Something that was posted before it opened is answered after all; then it is away again.
+    assert_eq!(world.ends("bob", Sign::Answered), Some(Changed::Closed));
+    world.trip("ada", Sign::Unreachable);
+    world.pass(1.0);
+    let late = world.probe("bob");
+    assert!(late.is_some());
+    world.settle("ada", 99, Sign::Unreachable, early);
+    world.pass(60.0);
+    assert!(world.waits("ada"), "the present probe is under way");
+    world.breaker.abandon(late.unwrap());
+    assert!(world.probe("ada").is_some(), "one that ended without a word leaves room for another");
+}
+
+#[test]
+fn pauses_double_up_to_half_a_minute() {
+    let mut world = World::new();
+    world.trip("ada", Sign::Unreachable);
+    let mut pauses = Vec::new();
+    for message in 1000..1010 {
+        let began = world.now;
+        let probe = loop {
+            if let Some(probe) = world.probe("ada") {
+                break probe;
+            }
+            world.pass(0.1);
+        };
+        pauses.push(world.now.duration_since(began).as_secs_f64());
+        world.settle("ada", message, Sign::Unreachable, Some(probe));
+    }
+    assert!((0.7..=1.1).contains(&pauses[0]) && (1.4..=2.1).contains(&pauses[1]), "{pauses:?}");
+    assert!(pauses[9] > 22.0 && pauses.iter().all(|pause| *pause <= 30.2), "{pauses:?}");
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Pass(u32),
+    Admit(u8),
+    /// One of those under way ends.
+    End(usize, u8),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        (0..5_000_u32).prop_map(Step::Pass),
+        (0..4_u8).prop_map(Step::Admit),
+        (any::<usize>(), 0..4_u8).prop_map(|(which, how)| Step::End(which, how)),
+    ];
+    prop::collection::vec(step, 0..200)
+}
+
+proptest! {
+    /// Whatever happens: one probe at most at a time, waits that end, and after an answer its tenant goes.
+    #[test]
+    fn at_most_one_probe_and_never_for_ever(steps in steps()) {
+        let mut world = World::new();
+        let mut under_way: Vec<(String, u128, Option<u64>)> = Vec::new();
+        let mut probing = None;
+        for step in steps {
+            match step {
+                Step::Pass(millis) => world.pass(f64::from(millis) / 1000.0),
+                Step::Admit(who) => {
+                    let tenant = format!("u{who}");
+                    world.messages += 1;
+                    match world.admit(&tenant) {
+                        Admission::Go => under_way.push((tenant, world.messages, None)),
+                        Admission::Probe(number) => {
+                            prop_assert_eq!(probing, None);
+                            probing = Some(number);
+                            under_way.push((tenant, world.messages, probing));
+                        }
+                        Admission::Wait(time) => {
+                            prop_assert!(time > Duration::ZERO && time <= Duration::from_secs(46));
+                        }
+                    }
+                }
+                Step::End(which, how) if !under_way.is_empty() => {
+                    let (tenant, message, probe) = under_way.swap_remove(which % under_way.len());
+                    let sign = match how {
+                        0 => None,
+                        1 => Some(Sign::Answered),
+                        2 => Some(Sign::Unreachable),
+                        _ => Some(Sign::Silent),
+                    };
+                    let changed = match (sign, probe) {
+                        (Some(sign), probe) => world.settle(&tenant, message, sign, probe),
+                        (None, Some(probe)) => {
+                            world.breaker.abandon(probe);
+                            None
+                        }
+                        (None, None) => None,
+                    };
+                    if (probe.is_some() && probe == probing) || changed == Some(Changed::Closed) {
+                        probing = None;
+                    }
+                    if sign == Some(Sign::Answered) {
+                        prop_assert_eq!(world.admit(&tenant), Admission::Go);
+                    }
+                }
+                Step::End(..) => {}
+            }
+        }
+        if let Some(probe) = probing {
+            world.breaker.abandon(probe);
+        }
+        world.pass(31.0);
+        for tenant in ["u0", "u1", "u2", "u3"] {
+            match world.admit(tenant) {
+                Admission::Go => {}
+                Admission::Probe(number) => world.breaker.abandon(number),
+                Admission::Wait(time) => prop_assert!(false, "{tenant} waits for ever: {time:?}"),
+            }
+        }
+    }
+}

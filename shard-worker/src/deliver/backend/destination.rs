@@ -1,0 +1,81 @@
+//! One destination of messages: the operator's backend, or one of a user's own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use claw_types::{UserId, Work};
+use reqwest::Response;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
+
+use super::breaker::{Author, Sign};
+use super::gate::{Gate, Pass};
+use super::post::{Refused, Target};
+use crate::deliver::turns::{Turn, Turns};
+
+/// Where messages go, and who may post there now.
+pub(crate) struct Destination {
+    pub(super) target: Result<Target, String>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) turns: Arc<Turns>,
+    /// Set for a user's own.
+    pub(crate) own: Option<Own>,
+}
+
+/// What a destination of a user's own has beside.
+pub(crate) struct Own {
+    pub(crate) id: Uuid,
+    /// As of which change of it.
+    pub(crate) revision: i64,
+    /// Why it gets no more messages.
+    pub(crate) disabled: Option<String>,
+    /// How many posts of this worker may be under way, and room for as many.
+    pub(super) most: u16,
+    pub(super) room: Arc<Semaphore>,
+}
+
+/// Room for one post; the next one's when it is dropped.
+pub(crate) struct Room {
+    // Dropped in this order.
+    _turn: Turn,
+    _own: Option<OwnedSemaphorePermit>,
+}
+
+impl Destination {
+    /// How long nothing may be posted for this tenant, if so: then it need not wait for [`Self::room`].
+    pub(crate) fn wait(&self, tenant: &UserId) -> Option<Duration> {
+        self.gate.wait(tenant)
+    }
+
+    /// Waits for room for one more post of this tenant: hold it until the answer is read. First what the destination may
+    /// have, then what the tenant may have of all: a slow destination holds none of the latter for those that wait for it.
+    pub(crate) async fn room(&self, tenant: &UserId) -> Room {
+        let own = match &self.own {
+            // The semaphore is never closed.
+            Some(own) => Arc::clone(&own.room).acquire_owned().await.ok(),
+            None => None,
+        };
+        Room { _turn: self.turns.take(Some(tenant)).await, _own: own }
+    }
+
+    /// Leave to make an attempt, or how long to wait.
+    pub(crate) fn admit(&self, tenant: &UserId) -> Result<Pass, Duration> {
+        self.gate.admit(tenant)
+    }
+
+    /// One attempt to hand over `body` at `now`, in seconds since 1970. The answer is a 2xx; its body is still to be read.
+    pub(crate) async fn post(
+        &self,
+        pass: Pass,
+        work: &Work,
+        body: Bytes,
+        now: i64,
+    ) -> Result<Response, Refused> {
+        let target = self.target.as_ref().map_err(|why| Refused::unusable(why))?;
+        let answered = target.post(&work.id.to_string(), body, now).await;
+        let sign = answered.as_ref().map_or_else(|refused| refused.sign, |_| Sign::Answered);
+        pass.settle(Author { tenant: &work.user_id, message: work.id }, sign);
+        answered
+    }
+}

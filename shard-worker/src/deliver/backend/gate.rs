@@ -1,0 +1,104 @@
+//! A destination's breaker at work: who asks passes or waits, what came of it is counted, and what changes is logged.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use claw_runtime::Random;
+use claw_types::UserId;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::breaker::{Admission, Author, Breaker, Changed, Sign};
+
+/// One for the operator's backend, and one for each origin of a user's: a URL under somebody else's origin is quickly
+/// configured, so no two tenants share one.
+pub(crate) struct Gate {
+    breaker: Mutex<Breaker>,
+    random: Arc<dyn Random>,
+    /// Whose origin it is; `None` for the operator's backend.
+    pub(super) tenant: Option<UserId>,
+    /// `https://host:port`; never the path, which may be a secret.
+    pub(super) origin: String,
+}
+
+/// Leave to make one attempt. Dropped without [`Pass::settle`], it says nothing.
+pub(crate) struct Pass {
+    gate: Arc<Gate>,
+    probe: Option<u64>,
+}
+
+/// What is known of a destination that does not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Away {
+    /// Whose it is; `None` for the operator's backend.
+    pub(crate) tenant: Option<UserId>,
+    pub(crate) origin: String,
+    /// For how long.
+    pub(crate) time: Duration,
+    /// Whether the next attempt is a probe, or one is under way.
+    pub(crate) half_open: bool,
+}
+
+impl Gate {
+    pub(super) fn new(tenant: Option<UserId>, origin: String, random: Arc<dyn Random>) -> Arc<Self> {
+        Arc::new(Self { breaker: Mutex::default(), random, tenant, origin })
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leave to make an attempt, or how long to wait.
+    pub(super) fn admit(self: &Arc<Self>, tenant: &UserId) -> Result<Pass, Duration> {
+        let admitted = self.breaker().admit(tenant, Instant::now(), &*self.random);
+        let probe = match admitted {
+            Admission::Wait(time) => return Err(time),
+            Admission::Go => None,
+            Admission::Probe(number) => Some(number),
+        };
+        Ok(Pass { gate: Arc::clone(self), probe })
+    }
+
+    /// How long this tenant would have to wait for it right now, if at all.
+    pub(super) fn wait(&self, tenant: &UserId) -> Option<Duration> {
+        self.breaker().wait(tenant, Instant::now(), &*self.random)
+    }
+
+    /// What is known, if it does not answer.
+    pub(super) fn away(&self) -> Option<Away> {
+        let now = Instant::now();
+        let (since, half_open) = self.breaker().open_since(now)?;
+        let (tenant, origin) = (self.tenant.clone(), self.origin.clone());
+        Some(Away { tenant, origin, time: now.saturating_duration_since(since), half_open })
+    }
+
+    fn log(&self, changed: Changed) {
+        let (user, origin) = (self.tenant.as_ref().map(UserId::as_str), &self.origin);
+        let whose = user.map_or(String::new(), |user| format!(" of user {user}"));
+        match changed {
+            Changed::Opened => {
+                warn!(user, %origin, "the backend {origin}{whose} does not answer: messages to it wait");
+            }
+            Changed::Closed => info!(user, %origin, "the backend {origin}{whose} answers again"),
+        }
+    }
+}
+
+impl Pass {
+    /// What came of the attempt.
+    pub(super) fn settle(mut self, author: Author<'_>, sign: Sign) {
+        let (probe, gate) = (self.probe.take(), &self.gate);
+        let changed = gate.breaker().settle(author, sign, probe, Instant::now(), &*gate.random);
+        if let Some(changed) = changed {
+            gate.log(changed);
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if let Some(probe) = self.probe {
+            self.gate.breaker().abandon(probe);
+        }
+    }
+}

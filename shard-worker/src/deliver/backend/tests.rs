@@ -1,0 +1,138 @@
+use claw_channels::kit::http::operator_client;
+use claw_runtime::SeededRandom;
+use claw_store::{BackendPlace, LoadedBackend, OwnBackend};
+use claw_types::{ChannelId, UserId};
+use futures::FutureExt as _;
+use tokio::task::unconstrained;
+use uuid::Uuid;
+
+use super::*;
+
+fn backend() -> Backend {
+    claw_testkit::install_tls();
+    let (limit, secrets) = (Duration::from_secs(1), Secrets::new(vec!["secret".to_owned()]).unwrap());
+    let (client, url) = (operator_client(limit).unwrap(), "http://127.0.0.1:1/".parse().unwrap());
+    let target = Target { client, url, secrets, limit };
+    Backend::new(target, Http::new(false).unwrap(), Arc::new(SeededRandom::new(7)))
+}
+
+fn user(name: &str) -> UserId {
+    name.parse().unwrap()
+}
+
+/// As many as there is room for at once.
+fn fill(to: &Destination, tenant: &UserId) -> Vec<impl Sized + use<>> {
+    // More are taken here at once than tokio lets a task take before others run.
+    std::iter::from_fn(|| unconstrained(to.room(tenant)).now_or_never()).collect()
+}
+
+fn row(name: &str, channel: Option<ChannelId>, url: &str, most: u16, revision: i64) -> LoadedBackend {
+    let place = BackendPlace { user_id: user(name), channel };
+    let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+    let backend = OwnBackend {
+        id: Uuid::from_u128(1),
+        place: place.clone(),
+        url: url.to_owned(),
+        secrets: 1,
+        max_in_flight: most,
+        disabled: None,
+        revision,
+        created_at: now,
+        updated_at: now,
+    };
+    LoadedBackend {
+        place,
+        revision,
+        updated_at: now,
+        backend: Some((backend, Ok(vec!["secret".to_owned()]))),
+    }
+}
+
+/// Where it goes of a user and a channel.
+fn url(backend: &Backend, name: &str, channel: ChannelId) -> String {
+    match &find(backend, name, channel).target {
+        Ok(target) => target.url.to_string(),
+        Err(why) => why.clone(),
+    }
+}
+
+fn find(backend: &Backend, name: &str, channel: ChannelId) -> Arc<Destination> {
+    let known = backend.own.read().unwrap();
+    Arc::clone(known.of(&user(name), channel).unwrap_or(&backend.operators))
+}
+
+#[tokio::test]
+async fn one_tenants_messages_leave_three_quarters_of_the_places() {
+    let backend = backend();
+    let ada = user("ada");
+    let mut hers = fill(&backend.operators, &ada);
+    assert_eq!(hers.len(), 64);
+    for name in ["bob", "cy", "dan"] {
+        let free = unconstrained(backend.operators.room(&user(name))).now_or_never();
+        assert!(free.is_some(), "{name} waits for ada's messages");
+    }
+    drop(hers.pop());
+    assert!(unconstrained(backend.operators.room(&ada)).now_or_never().is_some(), "her next one");
+}
+
+#[tokio::test]
+async fn a_channels_backend_comes_before_its_users_and_that_before_the_operators() {
+    let backend = backend();
+    let (one, other) = (ChannelId(Uuid::from_u128(1)), ChannelId(Uuid::from_u128(2)));
+    let rows = vec![
+        row("ada", None, "https://93.184.216.34/all", 1, 1),
+        row("ada", Some(one), "https://93.184.216.34/one", 1, 1),
+        row("bob", None, "http://127.0.0.1/", 1, 1),
+    ];
+    backend.own.write().unwrap().apply(rows);
+    assert_eq!(url(&backend, "ada", one), "https://93.184.216.34/one");
+    assert_eq!(url(&backend, "ada", other), "https://93.184.216.34/all");
+    assert_eq!(url(&backend, "ada", ChannelId::NONE), "https://93.184.216.34/all");
+    assert_eq!(url(&backend, "cy", one), "http://127.0.0.1:1/");
+    assert!(url(&backend, "bob", one).contains("private"), "not to the operator's instead");
+    let gone = LoadedBackend { backend: None, ..row("ada", Some(one), "", 1, 2) };
+    backend.own.write().unwrap().apply(vec![gone]);
+    assert_eq!(url(&backend, "ada", one), "https://93.184.216.34/all");
+    backend.own.write().unwrap().forget(|name, _| name.as_str() == "ada");
+    assert_eq!(url(&backend, "ada", one), "http://127.0.0.1:1/");
+}
+
+#[tokio::test]
+async fn a_slow_backend_of_ones_own_takes_no_place_of_anybody_else() {
+    let backend = backend();
+    let channel = ChannelId(Uuid::from_u128(1));
+    let rows = vec![
+        row("ada", None, "https://93.184.216.34/", 3, 1),
+        row("ada", Some(channel), "https://93.184.216.35/", 5, 1),
+    ];
+    backend.own.write().unwrap().apply(rows);
+    let (slow, other) = (find(&backend, "ada", ChannelId::NONE), find(&backend, "ada", channel));
+    let held = fill(&slow, &user("ada"));
+    assert_eq!(held.len(), 3);
+    assert_eq!(fill(&other, &user("ada")).len(), 5);
+    assert_eq!(fill(&backend.operators, &user("bob")).len(), 64);
+    // Changed in another respect, what is under way still counts.
+    backend.own.write().unwrap().apply(vec![row("ada", None, "https://93.184.216.34/new", 3, 2)]);
+    let changed = find(&backend, "ada", ChannelId::NONE);
+    assert_eq!(fill(&changed, &user("ada")).len(), 0);
+    drop(held);
+    assert_eq!(fill(&changed, &user("ada")).len(), 3);
+}
+
+#[tokio::test]
+async fn one_origin_of_a_user_has_one_breaker_and_no_two_users_share_one() {
+    let backend = backend();
+    let channel = ChannelId(Uuid::from_u128(1));
+    let rows = vec![
+        row("ada", None, "https://93.184.216.34/a", 3, 1),
+        row("ada", Some(channel), "https://93.184.216.34:443/b", 3, 1),
+        row("bob", None, "https://93.184.216.34/a", 3, 1),
+    ];
+    backend.own.write().unwrap().apply(rows);
+    let (all, one) = (find(&backend, "ada", ChannelId::NONE), find(&backend, "ada", channel));
+    let his = find(&backend, "bob", ChannelId::NONE);
+    assert!(Arc::ptr_eq(&all.gate, &one.gate) && !Arc::ptr_eq(&all.gate, &his.gate));
+    backend.own.write().unwrap().apply(vec![row("ada", None, "https://93.184.216.34/c", 9, 2)]);
+    let changed = find(&backend, "ada", ChannelId::NONE);
+    assert!(Arc::ptr_eq(&changed.gate, &all.gate), "what is known of it stays known");
+}
