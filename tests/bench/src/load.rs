@@ -30,6 +30,8 @@ const MAKERS: usize = 32;
 pub(crate) struct Load {
     client: Client,
     receiver: Arc<Receiver>,
+    /// Whose the channels are; `None`: each another user's.
+    owner: Option<&'static str>,
     hooks: Arc<Vec<Url>>,
     count: Arc<AtomicU64>,
 }
@@ -85,8 +87,18 @@ impl Load {
         receiver: Arc<Receiver>,
         channels: usize,
     ) -> anyhow::Result<Self> {
+        Self::of(None, stack, receiver, channels).await
+    }
+
+    /// Makes `channels` channels of this user, or each of another one.
+    pub(crate) async fn of(
+        owner: Option<&'static str>,
+        stack: &Stack,
+        receiver: Arc<Receiver>,
+        channels: usize,
+    ) -> anyhow::Result<Self> {
         let client = claw_channels::kit::http::operator_client(PATIENCE)?;
-        let mut load = Self { client, receiver, hooks: Arc::default(), count: Arc::default() };
+        let mut load = Self { client, receiver, owner, hooks: Arc::default(), count: Arc::default() };
         load.grow(stack, channels).await?;
         Ok(load)
     }
@@ -106,7 +118,8 @@ impl Load {
 
     /// Makes a channel; the address of its webhook.
     async fn configure(&self, stack: &Stack, n: usize) -> anyhow::Result<Url> {
-        let url = format!("{}/api/users/user-{n}/channels/hook/configure", stack.gateway_url());
+        let user = self.owner.map_or_else(|| format!("user-{n}"), str::to_owned);
+        let url = format!("{}/api/users/{user}/channels/hook-{n}/configure", stack.gateway_url());
         let body = json!({"channel_type": "webhook", "fields": {"secret_env": CHANNEL_SECRET}});
         let response = self.client.post(url).bearer_auth(API_KEY).json(&body).send().await?;
         ensure!(response.status().is_success(), "configure answered {}", response.status());
@@ -115,9 +128,14 @@ impl Load {
         Ok(format!("{}{path}", stack.gateway_url()).parse()?)
     }
 
+    /// The text of another message: no two of one load are the same.
+    pub(crate) fn text(&self) -> String {
+        format!("message {}", self.count.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// A message by a channel, in the conversation of this name.
     async fn message(&self, hook: usize, conversation: &str) -> Fate {
-        let text = format!("message {}", self.count.fetch_add(1, Ordering::Relaxed));
+        let text = self.text();
         let arrived = self.receiver.expect(&text);
         let began = Instant::now();
         if !self.post(hook, conversation, &text).await {

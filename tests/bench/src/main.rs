@@ -6,6 +6,8 @@
 //! - **Backlog** (`--backlog`): the backend is away while that many messages are accepted; then they drain in order
 //!   while others write in other conversations.
 //! - **Growth** (`--growth 1,1000,100000`): the closed loop over so many channels, each of another user.
+//! - **Neighbours** (`--neighbours`): a user with a healthy backend beside one whose backend is dead and one whose backend
+//!   takes 10 s.
 //!
 //! Times are taken from just before a message is sent to when its webhook arrives, so they include the load
 //! generator's own part and the commit. What is printed can be pasted into docs/benchmarks.md.
@@ -14,6 +16,7 @@ mod backlog;
 mod growth;
 mod load;
 mod machine;
+mod neighbours;
 mod receiver;
 mod stack;
 
@@ -50,6 +53,9 @@ struct Args {
     /// Numbers of channels, ascending, to measure the closed loop with, in place of all other measurements
     #[arg(long, value_delimiter = ',')]
     growth: Vec<usize>,
+    /// Measure a user beside one with a dead and one with a slow backend, in place of all other measurements
+    #[arg(long)]
+    neighbours: bool,
 }
 
 /// Conversations that have a backlog; the other channels' have none.
@@ -75,6 +81,11 @@ async fn main() -> anyhow::Result<()> {
         sizes.iter().for_each(report_size);
         return stack.stop().await;
     }
+    if args.neighbours {
+        let beside = neighbours::run(&stack, &receiver, args.rate, (warm_up, time)).await?;
+        report_neighbours(&beside);
+        return stack.stop().await;
+    }
     let load = Load::prepare(&stack, Arc::clone(&receiver), args.clients.max(256)).await?;
     load.closed_loop(args.clients, warm_up).await;
     let (before, database_before) = (Usage::of(&stack.processes()), stack.database_work().await?);
@@ -93,6 +104,21 @@ async fn main() -> anyhow::Result<()> {
         report_backlog(&drain, closed.rate(closed.delivered));
     }
     stack.stop().await
+}
+
+#[expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "the report")]
+fn report_neighbours(beside: &neighbours::Beside) {
+    report("a healthy backend, alone", &beside.alone);
+    report("beside two healthy ones", &beside.healthy);
+    report("beside a dead one and one that takes 10 s", &beside.sick);
+    let change = |q: f64, than: &Outcome| {
+        let of = |outcome: &Outcome| outcome.latency.value_at_quantile(q).max(1) as f64;
+        100.0 * (of(&beside.sick) / of(than) - 1.0)
+    };
+    for (than, outcome) in [("alone", &beside.alone), ("beside two healthy ones", &beside.healthy)] {
+        println!("  than {than}: p50 {:+.0} %, p99 {:+.0} %", change(0.5, outcome), change(0.99, outcome));
+    }
+    println!("  the neighbours' messages: {} accepted", beside.posted);
 }
 
 #[expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "the report")]

@@ -83,6 +83,7 @@ impl Stack {
             .env("II_CLAW_API_KEY", API_KEY)
             .env("AI_WEBHOOK_URL", webhook)
             .env("AI_WEBHOOK_SECRET", SECRET)
+            .env("II_CLAW_ALLOW_PRIVATE_URLS", "true")
             .env("II_CLAW_LISTEN", "127.0.0.1:0")
             .env("II_CLAW_RPC_LISTEN", "127.0.0.1:0")
             .env("II_CLAW_DATABASE_CONNECTIONS", connections.to_string())

@@ -14,6 +14,7 @@ mod fuzz;
 mod keys;
 mod misfits;
 mod nats_away;
+mod neighbours;
 mod operator;
 mod pooler;
 mod reshard;
