@@ -101,9 +101,9 @@ impl Core {
         let log = Arc::new(Database { store: store.clone(), writer: writer.clone() });
         Arc::new_cyclic(|core| {
             let (road, acts) = (Arc::clone(&bus), Arc::new(Doing(core.clone())));
-            let random = Arc::clone(&deps.random);
+            let (clock, random) = (Arc::clone(&deps.clock), Arc::clone(&deps.random));
             Self {
-                pipeline: Arc::new(Pipeline::new(name, log, road, acts, random, lifecycle)),
+                pipeline: Arc::new(Pipeline::new(name, log, road, acts, clock, random, lifecycle)),
                 writer,
                 sightings,
                 store,

@@ -1,7 +1,7 @@
 //! From a claim to a settled message: what is the same whether the database, NATS, the backend and the platforms are real
 //! or simulated.
 //!
-//! Everything outside is behind the traits of [`crate::ports`], time is tokio's, randomness is injected. So the whole of
+//! Everything outside is behind the traits of [`crate::ports`], time is tokio's, the time of day and randomness are injected. So the whole of
 //! it, placement included, runs in the deterministic simulation (`tests/sim`) as it runs in production.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use claw_runtime::{Lifecycle, Random};
+use claw_runtime::{Clock, Lifecycle, Random};
 use claw_types::{ShardId, Work};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -29,6 +29,8 @@ pub struct Pipeline {
     pub road: Arc<dyn Road>,
     /// What is done to the outside.
     pub acts: Arc<dyn Acts>,
+    /// The database's time of day, by which what was stored is due.
+    pub clock: Arc<dyn Clock>,
     /// Jitter.
     pub random: Arc<dyn Random>,
     /// Owns the tasks.
@@ -79,6 +81,7 @@ impl Pipeline {
         log: Arc<dyn Log>,
         road: Arc<dyn Road>,
         acts: Arc<dyn Acts>,
+        clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         lifecycle: &Lifecycle,
     ) -> Self {
@@ -87,6 +90,7 @@ impl Pipeline {
             log,
             road,
             acts,
+            clock,
             random,
             lifecycle: lifecycle.clone(),
             sweep: Notify::new(),

@@ -60,6 +60,8 @@ pub struct FieldInfo {
     pub secret: bool,
     /// An example of what to put in.
     pub placeholder: Option<&'static str>,
+    /// Of a number: the largest that it can be.
+    pub maximum: Option<u64>,
     /// Whether most people can leave it alone.
     pub advanced: bool,
     /// Of an address: the secret fields that are sent to it. When its scheme, host or port changes, they have to be sent again.
@@ -125,7 +127,7 @@ impl TypeInfo {
 
 impl FieldInfo {
     fn of(field: &Field) -> Self {
-        let Field { key, label, kind, required, advanced, placeholder, receives, help } = *field;
+        let Field { key, label, kind, required, advanced, placeholder, most, receives, help } = *field;
         let r#type = match kind {
             FieldKind::Text => "text",
             FieldKind::Secret => "secret",
@@ -147,6 +149,7 @@ impl FieldInfo {
             required,
             secret: kind == FieldKind::Secret,
             placeholder,
+            maximum: most,
             advanced,
             receives,
             help,

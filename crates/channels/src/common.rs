@@ -10,6 +10,9 @@ pub const DM_POLICIES: &[&str] = &["open", "allowlist", "disabled"];
 /// In which groups it listens: `group_policy`.
 pub const GROUP_POLICIES: &[&str] = &["open", "allowlist", "disabled"];
 
+/// The largest `debounce_ms`: a person who wrote one message waits for as long.
+const MOST_DEBOUNCE_MS: u64 = 60_000;
+
 /// All of them. All are optional, and a channel with none of them takes every direct message.
 pub const COMMON: &[Field] = &[
     Field::new(
@@ -57,4 +60,14 @@ pub const COMMON: &[Field] = &[
         "whether messages that programs wrote are ignored; true if not set.",
     )
     .advanced(),
+    Field::new(
+        "debounce_ms",
+        "Join quick messages",
+        FieldKind::Number,
+        "milliseconds to wait for what a person writes on: texts that follow one another within it reach the agent as \
+         one message; 0, the default, joins nothing.",
+    )
+    .advanced()
+    .up_to(MOST_DEBOUNCE_MS)
+    .like("1500"),
 ];

@@ -40,6 +40,8 @@ pub struct Field {
     pub advanced: bool,
     /// An example of what to put in.
     pub placeholder: Option<&'static str>,
+    /// Of a number: the largest that it can be.
+    pub most: Option<u64>,
     /// Of an address: the secret fields that are sent to it. When it leads elsewhere they must be given again, or whoever may
     /// change the address could have a stored secret sent to a server of their own.
     pub receives: &'static [&'static str],
@@ -50,7 +52,17 @@ pub struct Field {
 impl Field {
     /// An optional field, with the sentence that tells what it is; what is not so is said behind it.
     pub const fn new(key: &'static str, label: &'static str, kind: FieldKind, help: &'static str) -> Self {
-        Self { key, label, kind, required: false, advanced: false, placeholder: None, receives: &[], help }
+        Self {
+            key,
+            label,
+            kind,
+            required: false,
+            advanced: false,
+            placeholder: None,
+            most: None,
+            receives: &[],
+            help,
+        }
     }
 
     /// A channel needs it.
@@ -69,6 +81,12 @@ impl Field {
     #[must_use]
     pub const fn receives(self, secrets: &'static [&'static str]) -> Self {
         Self { receives: secrets, ..self }
+    }
+
+    /// The number can't be larger than this.
+    #[must_use]
+    pub const fn up_to(self, most: u64) -> Self {
+        Self { most: Some(most), ..self }
     }
 
     /// What to put in looks like this.
@@ -118,6 +136,14 @@ pub enum FieldError {
         key: String,
         /// What it can be, comma-separated.
         choices: String,
+    },
+    /// A number that is too large.
+    #[error("the field {key:?} can be at most {most}")]
+    TooLarge {
+        /// The key.
+        key: String,
+        /// The largest that it can be.
+        most: u64,
     },
     /// A stored secret would go to another server.
     #[error(
@@ -258,6 +284,11 @@ fn coerce(field: &Field, value: Value) -> Result<Option<Value>, FieldError> {
         (FieldKind::List, Value::Number(number)) => list([number.to_string().as_str()].into_iter()),
         (kind, _) => return Err(wrong(expected(kind))),
     };
+    if let Some(most) = field.most
+        && coerced.as_u64().is_some_and(|number| number > most)
+    {
+        return Err(FieldError::TooLarge { key: field.key.to_owned(), most });
+    }
     Ok(Some(coerced))
 }
 
@@ -303,7 +334,7 @@ mod tests {
     const FIELDS: &[Field] = &[
         Field::new("token", "Token", FieldKind::Secret, "the token.").required(),
         Field::new("users", "Users", FieldKind::List, ""),
-        Field::new("secs", "Seconds", FieldKind::Number, ""),
+        Field::new("secs", "Seconds", FieldKind::Number, "").up_to(60),
         Field::new("loud", "Loud", FieldKind::Bool, ""),
         Field::new("server", "Server", FieldKind::Url, "").receives(&["token"]),
         Field::new("mood", "Mood", FieldKind::Choice(&["calm", "wild"]), ""),
@@ -371,6 +402,9 @@ mod tests {
             "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud, server, mood"
         );
         assert_eq!(error(json!({"secs": "abc"})), "the field \"secs\" must be a whole number, not this text");
+        for secs in [json!(61), json!("61")] {
+            assert_eq!(error(json!({ "secs": secs })), "the field \"secs\" can be at most 60");
+        }
         assert_eq!(error(json!({"loud": {}})), "the field \"loud\" must be true or false, not an object");
         for mood in [json!("sad"), json!(1), json!(["calm"])] {
             assert_eq!(error(json!({"mood": mood})), "the field \"mood\" must be one of: calm, wild");

@@ -8,6 +8,7 @@
 //! so that no silence is without an explanation.
 
 mod bots;
+mod debounce;
 mod made;
 mod policy;
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use self::bots::BotGuard;
+use self::debounce::Debounce;
 pub use self::made::{Desk, Made};
 pub use self::policy::{Policy, Reason};
 
@@ -26,12 +28,13 @@ pub use self::policy::{Policy, Reason};
 pub struct Intake {
     policy: Policy,
     bots: BotGuard,
+    debounce: Debounce,
 }
 
 impl Intake {
     /// Of a channel with these fields.
     pub fn new(config: &Map<String, Value>) -> Self {
-        Self { policy: Policy::of(config), bots: BotGuard::default() }
+        Self { policy: Policy::of(config), bots: BotGuard::default(), debounce: Debounce::of(config) }
     }
 
     /// Whether messages of groups are kept that do not address the bot.

@@ -53,7 +53,9 @@ impl Intake {
                         desk.store.context_keep(channel, &std::mem::take(&mut overheard)).await?;
                         made.add_context(desk.store, &mut message).await?;
                     }
-                    made.messages.push(NewMessage::inbound(channel, message, desk.ids, desk.clock)?);
+                    let debounce_ms = self.debounce.wait_after(&message);
+                    let message = NewMessage::inbound(channel, message, desk.ids, desk.clock)?;
+                    made.messages.push(NewMessage { debounce_ms, ..message });
                 }
                 Err(Reason::NotAddressed) => overheard.extend(Overheard::of(&message, desk.clock.now())?),
                 Err(_) => {}

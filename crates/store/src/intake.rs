@@ -169,6 +169,7 @@ impl NewMessage {
             key,
             digest: None,
             source: Some(source.to_owned()),
+            debounce_ms: 0,
         })
     }
 
@@ -206,6 +207,7 @@ impl NewMessage {
             key: Some(key),
             digest: None,
             source: None,
+            debounce_ms: 0,
         })
     }
 
@@ -230,6 +232,7 @@ impl NewMessage {
             key,
             digest: None,
             source: (direction == Direction::In).then(|| PERSON.to_owned()),
+            debounce_ms: 0,
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct NewMessage {
     pub digest: Option<[u8; 32]>,
     /// What an inbound one comes from: [`PERSON`], or an event's source. None for outbound ones.
     pub source: Option<String>,
+    /// As [`Work::debounce_ms`].
+    pub debounce_ms: u32,
 }
 
 /// The source of what a person wrote.
@@ -102,6 +104,24 @@ pub struct Settlement {
     pub platform_message_ids: Vec<String>,
     /// Why it failed.
     pub error: Option<String>,
+    /// Of the last message of a burst: those before it that are handed over with it. All become what it becomes, in one
+    /// statement, and are marked as parts of its burst.
+    pub burst: Option<Vec<MessageId>>,
+}
+
+impl NewMessage {
+    /// As stored.
+    fn debounce(&self) -> Option<i32> {
+        i32::try_from(self.debounce_ms).ok().filter(|ms| *ms > 0)
+    }
+}
+
+impl Settlement {
+    /// The rows that it is written to.
+    fn rows(&self) -> impl Iterator<Item = (MessageId, &Self)> {
+        let before = self.burst.iter().flatten().copied();
+        before.chain([self.id]).map(move |id| (id, self))
+    }
 }
 
 /// Where a message stands.
@@ -186,7 +206,8 @@ pub(crate) const WORK: &str = "m.id, m.seq, m.shard, m.user_id, m.channel_id, m.
      m.payload::text as payload, m.media::text as media, m.attempts, \
      m.platform_message_ids::text as platform_message_ids, \
      (extract(epoch from m.accepted_at) * 1000)::bigint as accepted_at_ms, m.retries, \
-     coalesce((extract(epoch from m.retried_at) * 1000)::bigint, 0) as retried_at_ms";
+     coalesce((extract(epoch from m.retried_at) * 1000)::bigint, 0) as retried_at_ms, \
+     coalesce(m.debounce_ms, 0) as debounce_ms, m.burst";
 
 /// What is pending in the conversation of a row of `accepted`, the last few; those of its own statement do not show.
 const AHEAD: &str = "array(select m.id from messages m
@@ -219,18 +240,20 @@ impl Store {
         let sql = format!(
             "with input as (
                  select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::text[], $6::text[],
-                                      $7::text[], $8::text[], $9::text[], $10::bytea[], $11::text[])
+                                      $7::text[], $8::text[], $9::text[], $10::bytea[], $11::text[],
+                                      $12::int[])
                  with ordinality
                  as t (id, user_id, channel_id, shard, direction, conversation, payload, media, key, digest, source,
-                       n)),
+                       debounce_ms, n)),
              fresh as (
                  insert into message_keys (channel_id, key, message_id, digest)
                  select channel_id, key, id, digest from input where key is not null order by channel_id, key
                  on conflict do nothing returning message_id),
              accepted as (
                  insert into messages
-                     (id, user_id, channel_id, shard, direction, conversation, payload, media, source)
-                 select id, user_id, channel_id, shard, direction, conversation, payload::json, media::json, source
+                     (id, user_id, channel_id, shard, direction, conversation, payload, media, source, debounce_ms)
+                 select id, user_id, channel_id, shard, direction, conversation, payload::json, media::json, source,
+                        debounce_ms
                  from input where key is null or id in (select message_id from fresh) order by n
                  returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
                            user_id, channel_id, direction, conversation, source),
@@ -249,6 +272,7 @@ impl Store {
             .bind(batch.iter().map(|m| m.key.as_deref()).collect::<Vec<_>>())
             .bind(batch.iter().map(|m| m.digest.as_ref().map(<[u8; 32]>::as_slice)).collect::<Vec<_>>())
             .bind(batch.iter().map(|m| m.source.as_deref()).collect::<Vec<_>>())
+            .bind(batch.iter().map(NewMessage::debounce).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
         let mut stored = HashMap::with_capacity(rows.len());
@@ -298,9 +322,10 @@ impl Store {
         }
         let fresh = |s: &&Settlement| claims.get(&s.shard) == Some(&s.epoch);
         let current: Vec<&Settlement> = batch.iter().filter(fresh).collect();
-        let parts: Vec<String> = current
+        let rows: Vec<(MessageId, &Settlement)> = current.iter().flat_map(|s| s.rows()).collect();
+        let parts: Vec<String> = rows
             .iter()
-            .map(|s| serde_json::to_string(&s.platform_message_ids))
+            .map(|(_, s)| serde_json::to_string(&s.platform_message_ids))
             .collect::<std::result::Result<_, _>>()?;
         // The share locks, taken in order, keep a new claim from committing between the check and the write.
         let held: Vec<i32> = sqlx::query_scalar(
@@ -317,10 +342,11 @@ impl Store {
                      attempts = i.attempts,
                      platform_message_ids = i.parts::json,
                      error = i.error,
+                     burst = coalesce(i.burst, m.burst),
                      finished_at = case when i.state = 'pending' then null else now() end
                  from unnest($3::uuid[], $4::int[], $5::text[], $6::float8[], $7::int[], $8::text[], $9::text[],
-                             $10::int[])
-                      as i (id, shard, state, due_in, attempts, parts, error, retries)
+                             $10::int[], $11::uuid[])
+                      as i (id, shard, state, due_in, attempts, parts, error, retries, burst)
                  where m.id = i.id and m.state = 'pending' and m.retries = i.retries
                    and i.shard = any ((select shards from held)::int[])
                  returning m.id, m.retries, m.attempts, m.user_id, m.channel_id, m.direction, m.conversation, m.state,
@@ -345,14 +371,15 @@ impl Store {
         )
         .bind(claims.keys().map(|shard| shard.as_i32()).collect::<Vec<_>>())
         .bind(claims.values().map(|epoch| epoch.0).collect::<Vec<_>>())
-        .bind(current.iter().map(|s| s.id.0).collect::<Vec<_>>())
-        .bind(current.iter().map(|s| s.shard.as_i32()).collect::<Vec<_>>())
-        .bind(current.iter().map(|s| s.state.as_str()).collect::<Vec<_>>())
-        .bind(current.iter().map(|s| s.due_in).collect::<Vec<_>>())
-        .bind(current.iter().map(|s| i32::try_from(s.attempts).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(id, _)| id.0).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, s)| s.shard.as_i32()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, s)| s.state.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, s)| s.due_in).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, s)| i32::try_from(s.attempts).unwrap_or(i32::MAX)).collect::<Vec<_>>())
         .bind(parts)
-        .bind(current.iter().map(|s| s.error.as_deref().map(reason)).collect::<Vec<_>>())
-        .bind(current.iter().map(|s| i32::try_from(s.retries).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, s)| s.error.as_deref().map(reason)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, s)| i32::try_from(s.retries).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, s)| s.burst.as_ref().map(|_| s.id.0)).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await?;
         Ok(batch.iter().map(|s| fresh(&s) && held.contains(&s.shard.as_i32())).collect())
@@ -524,6 +551,8 @@ fn stored_work(message: &NewMessage, stored: Stored) -> Work {
         retries: 0,
         retried_at_ms: 0,
         ahead,
+        debounce_ms: message.debounce_ms,
+        burst: None,
     }
 }
 
@@ -564,6 +593,7 @@ pub(crate) fn work(row: &PgRow) -> Result<Work> {
     let (user, shard): (String, i32) = (row.try_get("user_id")?, row.try_get("shard")?);
     let (attempts, retries): (i32, i32) = (row.try_get("attempts")?, row.try_get("retries")?);
     let media: Option<String> = row.try_get("media")?;
+    let (debounce_ms, burst): (i32, Option<Uuid>) = (row.try_get("debounce_ms")?, row.try_get("burst")?);
     Ok(Work {
         id,
         seq: row.try_get("seq")?,
@@ -580,6 +610,8 @@ pub(crate) fn work(row: &PgRow) -> Result<Work> {
         retries: u32::try_from(retries).unwrap_or(0),
         retried_at_ms: row.try_get("retried_at_ms")?,
         ahead: Vec::new(),
+        debounce_ms: u32::try_from(debounce_ms).unwrap_or(0),
+        burst: burst.map(MessageId),
     })
 }
 

@@ -33,6 +33,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     12 "0012_group_context",
     13 "0013_erasures",
     16 "0016_backends",
+    20 "0020_bursts",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and

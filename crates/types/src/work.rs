@@ -111,6 +111,18 @@ pub struct Work {
     /// missed it, and asks the database before working on this one. Empty on what the database itself brings in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ahead: Vec<MessageId>,
+    /// For how many milliseconds after it its sender may write on before it is handed over: what comes within them is
+    /// handed over with it. 0: it goes alone, at once.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub debounce_ms: u32,
+    /// The burst that it was made part of before the first attempt: the id of the last message of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<MessageId>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl Work {

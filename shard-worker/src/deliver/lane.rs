@@ -1,4 +1,4 @@
-//! The runner of one conversation: attempt, settle, next.
+//! The runner of one conversation: attempt, settle, next. What is attempted is a message, or a burst as one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::Attempt;
+use super::burst::{self, Delivery};
 use crate::pipeline::Pipeline;
 use crate::shard::Shard;
 use crate::shard::queue::{LaneKey, Next};
@@ -23,7 +24,7 @@ pub(crate) fn start(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: LaneKey) 
 async fn run(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: &LaneKey) {
     let mut load_failed = 0;
     while !shard.stopping().is_cancelled() {
-        let next = shard.queue().next(key, Instant::now());
+        let next = shard.queue().next(key, Instant::now(), pipeline.clock.now().timestamp_millis());
         match next {
             Next::Finished => return,
             Next::Attempt(work) => {
@@ -31,11 +32,21 @@ async fn run(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: &LaneKey) {
                     // Who asks from now on asks for what becomes of it this time.
                     pipeline.outcomes.forget(work.id);
                 }
-                if !attempt(pipeline, shard, key, *work).await {
+                if !attempt(pipeline, shard, key, Delivery::single(*work)).await {
+                    return;
+                }
+            }
+            Next::Burst(works) => {
+                if !attempt_burst(pipeline, shard, key, works).await {
                     return;
                 }
             }
             Next::WaitUntil(at) => pause_until(shard, at).await,
+            Next::Gather { until, news } => tokio::select! {
+                biased;
+                () = news.notified() => {}
+                () = pause_until(shard, until) => {}
+            },
             Next::Load { after, limit } => {
                 load_failed =
                     if load(pipeline, shard, key, after, limit).await { 0 } else { load_failed + 1 };
@@ -73,20 +84,46 @@ async fn load(pipeline: &Pipeline, shard: &Shard, key: &LaneKey, after: i64, lim
     }
 }
 
+/// As [`attempt`], of a burst, once it is written down what it is made of.
+async fn attempt_burst(
+    pipeline: &Arc<Pipeline>,
+    shard: &Arc<Shard>,
+    key: &LaneKey,
+    works: Vec<Work>,
+) -> bool {
+    let sealed = burst::is_sealed(&works);
+    let Some(delivery) = Delivery::burst(works) else { return false };
+    if !sealed
+        && !settle(pipeline, shard, settlement(shard, &delivery, MessageState::Pending, Duration::ZERO, None))
+            .await
+    {
+        return false;
+    }
+    attempt(pipeline, shard, key, delivery).await
+}
+
 /// One attempt and what follows from it; `false` ends the lane.
-async fn attempt(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: &LaneKey, mut work: Work) -> bool {
-    match pipeline.acts.attempt(pipeline, shard, &mut work).await {
+async fn attempt(
+    pipeline: &Arc<Pipeline>,
+    shard: &Arc<Shard>,
+    key: &LaneKey,
+    mut delivery: Delivery,
+) -> bool {
+    let attempted = match delivery.unreadable.take() {
+        None => pipeline.acts.attempt(pipeline, shard, &mut delivery.work).await,
+        why => Attempt::Over { state: MessageState::Failed, error: why },
+    };
+    match attempted {
         Attempt::NotOurs => false,
         Attempt::Over { state, error } => {
-            work.attempts += 1;
-            over(pipeline, shard, key, &work, state, error).await
+            delivery.work.attempts += 1;
+            over(pipeline, shard, key, &delivery, state, error).await
         }
         Attempt::NotYet { after, why } => {
-            debug!(message.id = %work.id, "message {} waits: {why}", work.id);
-            shard.queue().retry(key, work, Instant::now() + after);
-            true
+            debug!(message.id = %delivery.work.id, "message {} waits: {why}", delivery.work.id);
+            shard.queue().retry(key, delivery.work, Instant::now() + after)
         }
-        Attempt::Again { after, error } => again(pipeline, shard, key, work, after, error).await,
+        Attempt::Again { after, error } => again(pipeline, shard, key, delivery, after, error).await,
     }
 }
 
@@ -94,19 +131,19 @@ async fn over(
     pipeline: &Pipeline,
     shard: &Shard,
     key: &LaneKey,
-    work: &Work,
+    delivery: &Delivery,
     state: MessageState,
     error: Option<String>,
 ) -> bool {
     let status = MessageStatus {
         state,
-        platform_message_ids: work.platform_message_ids.clone(),
+        platform_message_ids: delivery.work.platform_message_ids.clone(),
         error: error.clone(),
     };
-    if !settle(pipeline, shard, settlement(shard, work, state, Duration::ZERO, error)).await {
+    if !settle(pipeline, shard, settlement(shard, delivery, state, Duration::ZERO, error)).await {
         return false;
     }
-    pipeline.outcomes.tell(work.id, &status);
+    pipeline.outcomes.tell(delivery.work.id, &status);
     let room = {
         let mut queue = shard.queue();
         queue.finished(key, Instant::now());
@@ -122,14 +159,15 @@ async fn again(
     pipeline: &Pipeline,
     shard: &Shard,
     key: &LaneKey,
-    mut work: Work,
+    mut delivery: Delivery,
     after: Option<Duration>,
     error: String,
 ) -> bool {
-    work.attempts += 1;
+    delivery.work.attempts += 1;
+    let work = &delivery.work;
     let Some(scheduled) = pipeline.acts.schedule(work.direction).wait(work.attempts, &*pipeline.random)
     else {
-        return over(pipeline, shard, key, &work, MessageState::Dead, Some(error)).await;
+        return over(pipeline, shard, key, &delivery, MessageState::Dead, Some(error)).await;
     };
     // A platform's limit ends when it says. A backend that asks for a second, again and again, must not use up in a minute
     // what is meant for a day.
@@ -140,21 +178,21 @@ async fn again(
     };
     info!(message.id = %work.id, attempts = work.attempts, ?wait,
         "message {} failed ({error}); trying again in {wait:?}", work.id);
-    let failed = settlement(shard, &work, MessageState::Pending, wait, Some(error));
+    let failed = settlement(shard, &delivery, MessageState::Pending, wait, Some(error));
     if !settle(pipeline, shard, failed).await {
         return false;
     }
-    shard.queue().retry(key, work, Instant::now() + wait);
-    true
+    shard.queue().retry(key, delivery.work, Instant::now() + wait)
 }
 
 fn settlement(
     shard: &Shard,
-    work: &Work,
+    delivery: &Delivery,
     state: MessageState,
     due_in: Duration,
     error: Option<String>,
 ) -> Settlement {
+    let Delivery { work, before, .. } = delivery;
     Settlement {
         id: work.id,
         shard: shard.id,
@@ -165,13 +203,15 @@ fn settlement(
         attempts: work.attempts,
         platform_message_ids: work.platform_message_ids.clone(),
         error,
+        burst: before.clone(),
     }
 }
 
 /// Writes which parts of a message are sent while others are still to go, so that whoever goes on with it does not send
 /// them again. No attempt is counted. `false` as from [`settle`].
 pub(super) async fn progress(pipeline: &Pipeline, shard: &Shard, work: &Work) -> bool {
-    settle(pipeline, shard, settlement(shard, work, MessageState::Pending, Duration::ZERO, None)).await
+    let delivery = Delivery::single(work.clone());
+    settle(pipeline, shard, settlement(shard, &delivery, MessageState::Pending, Duration::ZERO, None)).await
 }
 
 /// Writes what happened until it is written; `false` when the claim is over or the shard is given up meanwhile.

@@ -3,6 +3,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod backend;
+mod burst;
 pub(crate) mod events;
 pub(crate) mod inbound;
 pub(crate) mod lane;

@@ -1,4 +1,4 @@
-//! The backend: takes webhooks, sometimes refuses, sometimes is away.
+//! The backend: takes webhooks, sometimes refuses, sometimes is away; and sometimes its answer is lost.
 
 use claw_types::Work;
 
@@ -13,12 +13,23 @@ pub struct Backend {
     pub taken: u64,
 }
 
-/// A webhook arrives; answers whether it is taken.
-pub fn receive(world: &mut World, work: &Work) -> bool {
+/// What a webhook comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It is taken.
+    Taken,
+    /// It is refused.
+    Refused,
+    /// It is taken, and nobody hears of it.
+    Lost,
+}
+
+/// A webhook arrives.
+pub fn receive(world: &mut World, work: &Work) -> Answer {
     if world.backend.refuses || world.chance(0.01) {
-        return false;
+        return Answer::Refused;
     }
     world.backend.taken += 1;
     world.findings.delivered(work);
-    true
+    if world.chance(0.01) { Answer::Lost } else { Answer::Taken }
 }

@@ -57,6 +57,8 @@ pub enum Broken {
     NoPatience,
     /// An accepted message does not say what is pending before it.
     NoAhead,
+    /// What a burst is made of is not kept.
+    NoSeals,
 }
 
 /// The server.
@@ -351,13 +353,18 @@ impl Database {
         if self.broken != Broken::NoFence && self.epoch(settlement.shard) != settlement.epoch {
             return false;
         }
-        let place = self.places.get(&settlement.id).copied().unwrap_or_default();
-        if let Some(row) = self.messages.get_mut(&place)
-            && row.state == MessageState::Pending
-        {
-            row.state = settlement.state;
-            row.work.attempts = settlement.attempts;
-            row.due_at = now + Duration::try_from_secs_f64(settlement.due_in).unwrap_or_default();
+        let burst =
+            settlement.burst.as_ref().filter(|_| self.broken != Broken::NoSeals).map(|_| settlement.id);
+        for id in settlement.burst.iter().flatten().chain([&settlement.id]) {
+            let place = self.places.get(id).copied().unwrap_or_default();
+            if let Some(row) = self.messages.get_mut(&place)
+                && row.state == MessageState::Pending
+            {
+                row.state = settlement.state;
+                row.work.attempts = settlement.attempts;
+                row.work.burst = burst.or(row.work.burst);
+                row.due_at = now + Duration::try_from_secs_f64(settlement.due_in).unwrap_or_default();
+            }
         }
         true
     }

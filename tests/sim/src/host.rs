@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use claw_runtime::{Lifecycle, SeededRandom};
+use chrono::{DateTime, Utc};
+use claw_runtime::{Clock, Lifecycle, SeededRandom};
 use claw_shard_worker::pipeline::Pipeline;
 use claw_shard_worker::{placement, sweep};
 use claw_types::ShardCount;
@@ -15,6 +16,15 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::ports::Ports;
 use crate::world::{HostId, Net};
+
+/// The world's time of day, which begins in 1970: clocks that differ are left to other tests.
+struct WorldClock(Net);
+
+impl Clock for WorldClock {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + self.0.world().now
+    }
+}
 
 /// A running worker.
 pub struct Host {
@@ -39,7 +49,8 @@ impl Host {
         let lifecycle = Lifecycle::new();
         let random = Arc::new(SeededRandom::new(seed));
         let (log, road, acts) = (Arc::clone(&ports), Arc::clone(&ports), Arc::clone(&ports));
-        let pipeline = Arc::new(Pipeline::new(name.to_owned(), log, road, acts, random, &lifecycle));
+        let clock = Arc::new(WorldClock(net.clone()));
+        let pipeline = Arc::new(Pipeline::new(name.to_owned(), log, road, acts, clock, random, &lifecycle));
         runtime.block_on(async {
             lifecycle.spawn("placement", placement::run(Arc::clone(&pipeline), ports, shards));
             lifecycle.spawn("sweep", sweep::run(Arc::clone(&pipeline)));

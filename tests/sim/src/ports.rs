@@ -16,11 +16,12 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use tokio::sync::mpsc;
 
+use crate::backend::{self, Answer};
 use crate::database::SessionId;
 use crate::messages;
 use crate::platform::ConnectionId;
+use crate::road;
 use crate::world::{Gone, HostId, Net, Server, World};
-use crate::{backend, road};
 
 /// One host's way to everything.
 #[derive(Clone)]
@@ -207,9 +208,9 @@ impl Acts for Ports {
         };
         let _owner = shard;
         match tokio::time::timeout(WEBHOOK_LIMIT, posted).await {
-            Ok(Ok(true)) => Attempt::Over { state: MessageState::Done, error: None },
-            Ok(Ok(false)) => Attempt::Again { after: None, error: "refused".to_owned() },
-            Ok(Err(Gone)) => Attempt::Again { after: None, error: "reset".to_owned() },
+            Ok(Ok(Answer::Taken)) => Attempt::Over { state: MessageState::Done, error: None },
+            Ok(Ok(Answer::Refused)) => Attempt::Again { after: None, error: "refused".to_owned() },
+            Ok(Ok(Answer::Lost) | Err(Gone)) => Attempt::Again { after: None, error: "reset".to_owned() },
             Err(_) => Attempt::Again { after: None, error: "no answer".to_owned() },
         }
     }

@@ -41,6 +41,8 @@ pub struct Outcome {
     pub delivered: usize,
     /// Deliveries that came again, under the same id.
     pub again: usize,
+    /// Deliveries of several messages that one person wrote in a burst.
+    pub joined: usize,
     /// What was done to it.
     pub troubles: BTreeMap<&'static str, u32>,
     /// Statements that the database answered, in all.
@@ -365,6 +367,7 @@ impl Run {
             accepted: world.findings.accepted,
             delivered: world.findings.delivered,
             again: world.findings.again,
+            joined: world.findings.joined,
             troubles: self.troubles.clone(),
             statements: world.database.statements.values().sum(),
             ended: world.now,

@@ -2,6 +2,8 @@
 
 use claw_checker::{Checker, Event};
 use claw_types::{Epoch, ShardId, Work};
+use serde_json::Value;
+use uuid::Uuid;
 
 use crate::world::{HostId, Time};
 
@@ -19,6 +21,8 @@ pub struct Findings {
     pub delivered: usize,
     /// Deliveries that came again, under the same id.
     pub again: usize,
+    /// Deliveries of several messages.
+    pub joined: usize,
 }
 
 fn name(id: u128) -> String {
@@ -38,11 +42,19 @@ impl Findings {
 
     /// The backend took a message.
     pub fn delivered(&mut self, work: &Work) {
-        let id = name(work.id.0.as_u128());
-        tracing::debug!("delivered {id} at place {} in {}", work.seq, work.conversation);
-        let (conversation, key) = (work.conversation.clone(), work.id.to_string());
-        let digest = work.payload.get().to_owned();
-        self.checker.record(Event::Delivered { conversation, id, key, digest });
+        tracing::debug!("delivered {:x} at place {} in {}", work.id.0, work.seq, work.conversation);
+        let body: Value = serde_json::from_str(work.payload.get()).unwrap_or_default();
+        let merged = body["metadata"]["merged"].as_array();
+        let ids =
+            merged.map(|merged| merged.iter().filter_map(|part| part["id"].as_str()?.parse().ok()).collect());
+        let ids: Vec<Uuid> = ids.unwrap_or_else(|| vec![work.id.0]);
+        self.joined += usize::from(ids.len() > 1);
+        for (n, id) in ids.iter().enumerate() {
+            // A receiver goes by the webhook's id. What came under it before must have been the same messages.
+            let (conversation, key) = (work.conversation.clone(), format!("{} {n}", work.id));
+            let (id, digest) = (name(id.as_u128()), work.payload.get().to_owned());
+            self.checker.record(Event::Delivered { conversation, id, key, digest });
+        }
     }
 
     /// An owner's write was taken.

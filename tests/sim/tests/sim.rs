@@ -16,6 +16,7 @@ fn two_hundred_seeds_hold() {
     let sum = |of: fn(&Outcome) -> usize| outcomes.iter().map(of).sum::<usize>();
     let troubles: u32 = outcomes.iter().flat_map(|outcome| outcome.troubles.values()).sum();
     assert!(troubles > 5_000, "too quiet a world: {troubles}");
+    assert!(sum(|o| o.joined) > 5_000, "too few bursts: {}", sum(|o| o.joined));
     println!(
         "{} seeds, {} messages accepted and delivered, {troubles} faults made",
         outcomes.len(),
@@ -50,6 +51,11 @@ fn two_holders_are_noticed() {
 #[test]
 fn a_takeover_that_never_comes_is_noticed() {
     assert!(finds(Broken::NoTimeouts, "not right again"));
+}
+
+#[test]
+fn a_burst_that_changes_is_noticed() {
+    assert!(finds(Broken::NoSeals, "duplicate"));
 }
 
 #[test]

@@ -27,6 +27,7 @@ fn message(bench: &Bench, n: u128) -> NewMessage {
         key: Some(format!("in:{n}")),
         digest: None,
         source: Some("person".to_owned()),
+        debounce_ms: 0,
     }
 }
 
@@ -41,6 +42,7 @@ fn settlement(work: &Work, epochs: &[Epoch]) -> Settlement {
         retries: 0,
         platform_message_ids: Vec::new(),
         error: None,
+        burst: None,
     }
 }
 

@@ -41,6 +41,7 @@ fn message(bench: &Bench, user: &str, channel: ChannelId, direction: Direction, 
         key: Some(key.to_owned()),
         digest: None,
         source: (direction == Direction::In).then(|| "person".to_owned()),
+        debounce_ms: 0,
     }
 }
 
@@ -140,6 +141,7 @@ async fn a_message_is_told_when_it_is_accepted_and_when_it_is_over() {
             retries: 0,
             platform_message_ids: vec!["p1".to_owned()],
             error: Some("because of \"x\"".to_owned()),
+            burst: None,
         };
         assert!(bench.writer.settle(settle(MessageState::Pending, epoch)).await.unwrap(), "nor is a retry");
         assert!(!bench.writer.settle(settle(state, Epoch(epoch.0 - 1))).await.unwrap(), "nor a stale claim");

@@ -45,6 +45,7 @@ impl Owned {
             key: None,
             digest: None,
             source: None,
+            debounce_ms: 0,
         };
         match self.bench.writer.accept(message).await.unwrap() {
             Accepted::New(work) => *work,
@@ -68,6 +69,7 @@ impl Owned {
             attempts,
             platform_message_ids: vec!["p1".to_owned()],
             error: (state != MessageState::Done).then(|| format!("failure {attempts}")),
+            burst: None,
         };
         assert!(self.bench.writer.settle(settlement).await.unwrap());
     }
@@ -275,6 +277,7 @@ async fn which_parts_were_sent_is_kept_and_is_no_attempt() {
         attempts: work.attempts,
         platform_message_ids: vec!["p1".to_owned(), "p2".to_owned()],
         error: None,
+        burst: None,
     };
     assert!(owned.bench.writer.settle(sent).await.unwrap());
     let pending = owned.bench.store.messages_pending(&[(work.shard, 0)], 10).await.unwrap();

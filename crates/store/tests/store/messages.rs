@@ -19,6 +19,7 @@ fn message(bench: &Bench, conversation: &str, text: &str, key: Option<&str>) -> 
         key: key.map(str::to_owned),
         digest: None,
         source: Some("person".to_owned()),
+        debounce_ms: 0,
     }
 }
 
@@ -40,6 +41,7 @@ fn settlement(work: &Work, epoch: Epoch, state: MessageState) -> Settlement {
         attempts: 1,
         platform_message_ids: vec!["p1".to_owned()],
         error: Some("why".to_owned()),
+        burst: None,
     }
 }
 
@@ -197,4 +199,45 @@ async fn a_stale_claim_writes_nothing() {
     assert_eq!((stale.unwrap(), fresh.unwrap()), (false, true));
     let status = bench.store.message_status(work.id).await.unwrap().unwrap();
     assert_eq!(status.state, MessageState::Pending);
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_burst_becomes_of_all_of_its_messages() {
+    let bench = Bench::new().await;
+    let (_lease, epoch) = claim(&bench, "one").await;
+    let waiting = |text| NewMessage { debounce_ms: 1_500, ..message(&bench, "c", text, None) };
+    let first = accept(&bench, waiting("one")).await;
+    let last = accept(&bench, waiting("two")).await;
+    let after = accept(&bench, waiting("three")).await;
+    assert_eq!((first.debounce_ms, first.burst), (1_500, None));
+    let seal = Settlement {
+        due_in: 0.0,
+        attempts: 0,
+        error: None,
+        burst: Some(vec![first.id]),
+        ..settlement(&last, epoch, MessageState::Pending)
+    };
+    let stale = Settlement { epoch: Epoch(epoch.0 - 1), ..seal.clone() };
+    assert!(!bench.writer.settle(stale).await.unwrap(), "an owner of before makes no bursts");
+    assert!(bench.writer.settle(seal.clone()).await.unwrap());
+    let pending = async || {
+        let rows = bench.store.messages_pending(&[(SHARD, 0)], 10).await.unwrap();
+        rows.into_iter()
+            .map(|(work, _)| (work.id, work.debounce_ms, work.burst, work.attempts))
+            .collect::<Vec<_>>()
+    };
+    let burst = Some(last.id);
+    assert_eq!(
+        pending().await,
+        [(first.id, 1_500, burst, 0), (last.id, 1_500, burst, 0), (after.id, 1_500, None, 0)]
+    );
+    let failed = Settlement { attempts: 1, error: Some("why".to_owned()), ..seal.clone() };
+    assert!(bench.writer.settle(failed).await.unwrap());
+    assert_eq!(pending().await[..2], [(first.id, 1_500, burst, 1), (last.id, 1_500, burst, 1)]);
+    let done = Settlement { attempts: 2, state: MessageState::Done, ..seal };
+    assert!(bench.writer.settle(done).await.unwrap());
+    assert_eq!(pending().await, [(after.id, 1_500, None, 0)]);
+    for id in [first.id, last.id] {
+        assert_eq!(bench.store.message_status(id).await.unwrap().unwrap().state, MessageState::Done);
+    }
 }

@@ -112,6 +112,7 @@ async fn accepted(bench: &Bench, shard: ShardId) -> MessageId {
         key: None,
         digest: None,
         source: None,
+        debounce_ms: 0,
     };
     let id = message.id;
     bench.writer.accept(message).await.unwrap();
@@ -129,6 +130,7 @@ fn settlement(id: MessageId, shard: ShardId) -> Settlement {
         retries: 0,
         platform_message_ids: Vec::new(),
         error: None,
+        burst: None,
     }
 }
 

@@ -1,8 +1,10 @@
 //! One conversation within a shard's window.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use claw_types::{ChannelId, Direction, UserId, Work};
+use claw_types::{ChannelId, Direction, MessageId, UserId, Work};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// A conversation's key within the shard.
@@ -28,8 +30,17 @@ impl LaneKey {
 pub enum Next {
     /// Attempt this message.
     Attempt(Box<Work>),
+    /// Attempt these together, in order: what one person wrote in a burst, maybe one message.
+    Burst(Vec<Work>),
     /// Nothing until then.
     WaitUntil(Instant),
+    /// A burst may not be over: nothing until then, or until there is news of the lane.
+    Gather {
+        /// When it is over at the latest.
+        until: Instant,
+        /// Rung for news.
+        news: Arc<Notify>,
+    },
     /// Read the lane's messages past this place from the database, at most this many, and call
     /// [`ShardQueue::loaded`](super::ShardQueue::loaded).
     Load {
@@ -57,8 +68,14 @@ pub(super) struct Lane {
     pub(super) last_seq: i64,
     /// It is in the reserve, not in the window.
     pub(super) beside: bool,
-    /// Its first message waits for another attempt.
+    /// Its first message waits for another attempt, or for more of its burst.
     pub(super) waiting: bool,
+    /// How many of its first messages are attempted right now.
+    pub(super) in_flight: usize,
+    /// Of a burst that may not be over: rung when something changes.
+    pub(super) news: Option<Arc<Notify>>,
+    /// The burst for which the lane was read again, from its beginning.
+    pub(super) reread: Option<MessageId>,
 }
 
 impl Lane {
@@ -73,6 +90,9 @@ impl Lane {
             last_seq: 0,
             beside: false,
             waiting: false,
+            in_flight: 0,
+            news: None,
+            reread: None,
         }
     }
 
@@ -86,5 +106,13 @@ impl Lane {
         let more_after = self.more_after.unwrap_or(self.last_seq);
         self.more_after = Some(more_after.min(before));
         self.left_since_load = Some(self.left_since_load.map_or(before, |left| left.min(before)));
+        self.tell();
+    }
+
+    /// Something changed that who gathers a burst has to look at.
+    pub(super) fn tell(&self) {
+        if let Some(news) = &self.news {
+            news.notify_one();
+        }
     }
 }

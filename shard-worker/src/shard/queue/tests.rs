@@ -21,9 +21,13 @@ fn work(seq: i64, conversation: &str) -> Work {
         retries: 0,
         retried_at_ms: 0,
         ahead: Vec::new(),
+        debounce_ms: 0,
+        burst: None,
     }
 }
 
+mod bursts;
+mod dead;
 mod tenants;
 
 fn due(works: Vec<Work>) -> Vec<(Work, Duration)> {
@@ -40,7 +44,7 @@ fn settled(now: Instant) -> ShardQueue {
 }
 
 fn attempt(queue: &mut ShardQueue, key: &LaneKey, now: Instant) -> i64 {
-    match queue.next(key, now) {
+    match queue.next(key, now, 0) {
         Next::Attempt(work) => work.seq,
         other => panic!("an attempt, not {other:?}"),
     }
@@ -57,7 +61,7 @@ async fn a_message_does_not_overtake_one_that_another_publisher_lost() {
     let now = Instant::now();
     let mut queue = settled(now);
     let lane = queue.offer(behind(2, "a", &[1])).expect("a runner to read it");
-    assert!(matches!(queue.next(&lane, now), Next::Load { after: 0, .. }));
+    assert!(matches!(queue.next(&lane, now, 0), Next::Load { after: 0, .. }));
     queue.loaded(&lane, vec![work(1, "a"), work(2, "a")], false);
     assert!(queue.offer(behind(3, "a", &[1, 2])).is_none(), "both are known");
     assert!(queue.offer(behind(5, "a", &[3, 4])).is_none(), "it has a runner");
@@ -65,13 +69,13 @@ async fn a_message_does_not_overtake_one_that_another_publisher_lost() {
         assert_eq!(attempt(&mut queue, &lane, now), seq);
         queue.finished(&lane, now);
     }
-    assert!(matches!(queue.next(&lane, now), Next::Load { after: 0, .. }));
+    assert!(matches!(queue.next(&lane, now, 0), Next::Load { after: 0, .. }));
     queue.loaded(&lane, vec![work(4, "a"), work(5, "a")], false);
     for seq in 4..=5 {
         assert_eq!(attempt(&mut queue, &lane, now), seq);
         queue.finished(&lane, now);
     }
-    assert!(matches!(queue.next(&lane, now), Next::Finished));
+    assert!(matches!(queue.next(&lane, now, 0), Next::Finished));
     assert!(queue.offer(behind(6, "a", &[5])).is_some(), "done meanwhile, and remembered");
     assert!(!queue.wants_sweep());
 }
@@ -88,7 +92,7 @@ async fn a_conversation_is_worked_off_in_order_by_one_runner() {
         assert_eq!(attempt(&mut queue, &lane, now), seq);
         queue.finished(&lane, now);
     }
-    assert!(matches!(queue.next(&lane, now), Next::Finished));
+    assert!(matches!(queue.next(&lane, now, 0), Next::Finished));
     assert_eq!(queue.known.len(), 1);
 }
 
@@ -98,7 +102,7 @@ async fn what_is_done_is_not_done_again_when_it_arrives_late() {
     let mut queue = settled(now);
     let lane = queue.offer(work(1, "a")).unwrap();
     queue.finished(&lane, now);
-    assert!(matches!(queue.next(&lane, now), Next::Finished));
+    assert!(matches!(queue.next(&lane, now, 0), Next::Finished));
     assert!(queue.offer(work(1, "a")).is_none());
     queue.begin_page(1, now);
     assert!(queue.end_page(due(vec![work(1, "a")]), false, now).is_empty());
@@ -123,7 +127,7 @@ async fn what_is_set_back_to_work_is_done_once_more() {
     queue.finished(&lane, now);
     assert_eq!(attempt(&mut queue, &lane, now), 3, "the pass found it, behind what was in flight");
     queue.finished(&lane, now);
-    assert!(matches!(queue.next(&lane, now), Next::Finished));
+    assert!(matches!(queue.next(&lane, now, 0), Next::Finished));
     assert!(queue.offer(revived(3)).is_none() && queue.offer(work(1, "a")).is_none(), "and only once");
     let again = Work { retries: 2, ..revived(4) };
     assert_eq!(queue.offer(again), Some(lane), "until somebody does so again");
@@ -164,7 +168,7 @@ async fn a_long_conversation_is_read_on_from_the_database() {
     assert_eq!(queue.known.len(), LANE_WINDOW);
     let mut seen = Vec::new();
     loop {
-        match queue.next(&lane, now) {
+        match queue.next(&lane, now, 0) {
             Next::Attempt(work) => {
                 seen.push(work.seq);
                 queue.finished(&lane, now);
@@ -174,7 +178,7 @@ async fn a_long_conversation_is_read_on_from_the_database() {
                 let full = found.len() == limit;
                 queue.loaded(&lane, found, full);
             }
-            Next::WaitUntil(_) => panic!("nothing to wait for"),
+            other @ (Next::WaitUntil(_) | Next::Burst(_) | Next::Gather { .. }) => panic!("not {other:?}"),
             Next::Finished => break,
         }
     }
@@ -192,12 +196,12 @@ async fn a_failing_conversation_holds_one_message_in_memory() {
     let later = now + Duration::from_secs(60);
     queue.retry(&lane, again, later);
     assert_eq!(queue.known.len(), 1);
-    assert!(matches!(queue.next(&lane, now), Next::WaitUntil(at) if at == later));
+    assert!(matches!(queue.next(&lane, now, 0), Next::WaitUntil(at) if at == later));
     queue.offer(work(4, "a"));
     assert_eq!(queue.known.len(), 1, "the rest waits in the database");
     assert_eq!(attempt(&mut queue, &lane, later), 1);
     queue.finished(&lane, later);
-    assert!(matches!(queue.next(&lane, later), Next::Load { after: 1, .. }));
+    assert!(matches!(queue.next(&lane, later, 0), Next::Load { after: 1, .. }));
     queue.loaded(&lane, vec![work(2, "a"), work(3, "a"), work(4, "a")], false);
     assert_eq!(attempt(&mut queue, &lane, later), 2);
 }
@@ -206,7 +210,7 @@ async fn a_failing_conversation_holds_one_message_in_memory() {
 fn work_off(queue: &mut ShardQueue, lane: &LaneKey, mut pending: Vec<i64>, now: Instant) -> Vec<i64> {
     let mut seen = Vec::new();
     loop {
-        match queue.next(lane, now) {
+        match queue.next(lane, now, 0) {
             Next::Attempt(work) => {
                 seen.push(work.seq);
                 pending.retain(|seq| *seq != work.seq);
@@ -218,7 +222,7 @@ fn work_off(queue: &mut ShardQueue, lane: &LaneKey, mut pending: Vec<i64>, now: 
                 let full = found.len() == limit;
                 queue.loaded(lane, found, full);
             }
-            Next::WaitUntil(_) => panic!("nothing to wait for"),
+            other @ (Next::WaitUntil(_) | Next::Burst(_) | Next::Gather { .. }) => panic!("not {other:?}"),
             Next::Finished => return seen,
         }
     }
@@ -270,7 +274,7 @@ async fn one_that_arrives_late_during_a_load_is_loaded_next() {
     queue.offer(work(7, "a"));
     queue.retry(&lane, work(6, "a"), now);
     queue.finished(&lane, now);
-    assert!(matches!(queue.next(&lane, now), Next::Load { after: 6, .. }));
+    assert!(matches!(queue.next(&lane, now, 0), Next::Load { after: 6, .. }));
     queue.offer(work(5, "a"));
     queue.loaded(&lane, vec![work(7, "a")], false);
     assert_eq!(work_off(&mut queue, &lane, vec![5, 7, 8], now), [7, 5, 8]);
@@ -284,12 +288,12 @@ async fn what_is_left_during_a_load_is_loaded_next() {
     queue.offer(work(2, "a"));
     queue.retry(&lane, work(1, "a"), now);
     queue.finished(&lane, now);
-    assert!(matches!(queue.next(&lane, now), Next::Load { after: 1, .. }));
+    assert!(matches!(queue.next(&lane, now, 0), Next::Load { after: 1, .. }));
     queue.offer(work(3, "a"));
     queue.loaded(&lane, vec![work(2, "a")], false);
     assert_eq!(attempt(&mut queue, &lane, now), 2);
     queue.finished(&lane, now);
-    assert!(matches!(queue.next(&lane, now), Next::Load { after: 2, .. }));
+    assert!(matches!(queue.next(&lane, now, 0), Next::Load { after: 2, .. }));
 }
 
 /// As one of this tenant's.
@@ -317,7 +321,7 @@ async fn a_full_window_leaves_the_rest_to_the_sweep() {
     for seq in 1..1_100 {
         let lane = LaneKey::of(&work(seq, &seq.to_string()));
         queue.finished(&lane, now);
-        assert!(matches!(queue.next(&lane, now), Next::Finished));
+        assert!(matches!(queue.next(&lane, now, 0), Next::Finished));
     }
     assert!(queue.wants_sweep());
 }
@@ -327,7 +331,7 @@ async fn a_backlog_does_not_delay_a_conversation_that_has_no_part_in_it() {
     let now = Instant::now();
     for mut queue in [full(now), ShardQueue::new()] {
         let lane = queue.offer(work(6_002, "a")).expect("a runner at once");
-        assert!(matches!(queue.next(&lane, now), Next::Load { after: 0, .. }));
+        assert!(matches!(queue.next(&lane, now, 0), Next::Load { after: 0, .. }));
         queue.offer(behind(6_003, "a", &[6_002]));
         // 6,001 was accepted in the same statement as 6,002, so that one does not know of it.
         assert_eq!(work_off(&mut queue, &lane, vec![6_001, 6_002, 6_003], now), [6_001, 6_002, 6_003]);
@@ -346,7 +350,7 @@ async fn what_the_sweep_brings_to_a_lane_beside_it_does_not_change_the_order() {
     let mut queue = ShardQueue::new();
     queue.begin_page(9, now);
     let lane = queue.offer(work(6, "a")).unwrap();
-    assert!(matches!(queue.next(&lane, now), Next::Load { after: 0, .. }));
+    assert!(matches!(queue.next(&lane, now, 0), Next::Load { after: 0, .. }));
     assert!(queue.end_page(due(vec![work(5, "a"), work(6, "a")]), false, now).is_empty());
     queue.loaded(&lane, vec![work(5, "a"), work(6, "a")], false);
     assert_eq!(work_off(&mut queue, &lane, vec![5, 6], now), [5, 6]);
@@ -365,7 +369,7 @@ async fn the_reserve_beside_a_backlog_is_bounded_and_comes_free() {
     assert!(queue.offer(work(2_001, "a")).is_some(), "one that fails leaves it");
     assert!(queue.offer(work(2_002, "b")).is_none());
     queue.loaded(&lanes[1], Vec::new(), false);
-    assert!(matches!(queue.next(&lanes[1], now), Next::Finished));
+    assert!(matches!(queue.next(&lanes[1], now, 0), Next::Finished));
     assert!(queue.offer(work(2_002, "b")).is_some());
 }
 
@@ -403,5 +407,5 @@ async fn a_message_that_is_not_due_waits() {
     queue.begin_page(9, now);
     let later = Duration::from_secs(40);
     let lane = queue.end_page(vec![(Work { attempts: 3, ..work(1, "a") }, later)], false, now).remove(0);
-    assert!(matches!(queue.next(&lane, now), Next::WaitUntil(at) if at == now + later));
+    assert!(matches!(queue.next(&lane, now, 0), Next::WaitUntil(at) if at == now + later));
 }

@@ -73,7 +73,7 @@ impl World {
 
     /// Lets a runner do what is next; `false` when it has ended.
     fn step(&mut self, lane: &LaneKey, failing: bool) -> bool {
-        match self.queue.next(lane, self.now) {
+        match self.queue.next(lane, self.now, 0) {
             Next::Finished => return false,
             Next::WaitUntil(_) => {}
             Next::Load { after, limit } => {
@@ -81,12 +81,13 @@ impl World {
                 let full = page.len() == limit;
                 self.queue.loaded(lane, page, full);
             }
-            Next::Attempt(work) => self.attempt(lane, *work, failing),
+            Next::Attempt(work) => return self.attempt(lane, *work, failing),
+            other @ (Next::Burst(_) | Next::Gather { .. }) => panic!("nobody writes in bursts: {other:?}"),
         }
         true
     }
 
-    fn attempt(&mut self, lane: &LaneKey, mut work: Work, failing: bool) {
+    fn attempt(&mut self, lane: &LaneKey, mut work: Work, failing: bool) -> bool {
         if work.attempts == 0 {
             let key = (work.user_id.clone(), work.conversation.clone());
             self.seen.entry(key).or_default().push(work.seq);
@@ -94,10 +95,11 @@ impl World {
         work.attempts += 1;
         if failing || (work.attempts == 1 && self.one_in(20)) {
             self.pending.insert(work.seq, work.clone());
-            self.queue.retry(lane, work, self.now + Duration::from_secs(2));
+            self.queue.retry(lane, work, self.now + Duration::from_secs(2))
         } else {
             self.pending.remove(&work.seq);
             self.queue.finished(lane, self.now);
+            true
         }
     }
 
