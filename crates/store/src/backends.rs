@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::events::tell;
 use crate::tenant::write;
-use crate::{Actor, Change, Error, News, Result, Store, Vault};
+use crate::{Actor, Change, Error, News, Result, Store, Tenant, Vault};
 
 /// Secrets that sign at once: one to use, one to come, and one that nobody has taken away yet.
 pub const MOST_SECRETS: usize = 4;
@@ -62,7 +62,7 @@ pub struct SaveBackend {
     pub place: BackendPlace,
     /// Where they go.
     pub url: String,
-    /// The keys of the signatures, the first one first; `None` keeps the stored ones.
+    /// The keys of the signatures, the first one first; `None` keeps the stored ones. A new one needs some.
     pub secrets: Option<Vec<String>>,
     /// Webhooks of one worker under way at once.
     pub max_in_flight: u16,
@@ -124,65 +124,33 @@ impl Store {
     /// [`Error::Conflict`] when somebody else was faster, [`Error::BeingErased`] for a new one of a user who is being
     /// erased; then nothing was stored.
     pub async fn backend_save(&self, vault: &Vault, save: &SaveBackend, actor: &Actor) -> Result<OwnBackend> {
-        let user = &save.place.user_id;
-        let mut tenant = self.tenant(user).await?;
-        let sealed = match &save.secrets {
+        let mut tenant = self.tenant(&save.place.user_id).await?;
+        if save.replaces.is_none() {
+            not_being_erased(&mut tenant).await?;
+        }
+        let secrets = save.secrets.as_ref();
+        let sealed = match secrets {
             Some(secrets) => Some(vault.seal_text(&seal(&save.place), &serde_json::to_string(secrets)?)?),
             None => None,
         };
-        let count = save.secrets.as_ref().map(|secrets| i32::try_from(secrets.len()).unwrap_or(i32::MAX));
-        if save.replaces.is_none() {
-            let erased: bool = sqlx::query_scalar(
-                "select exists (select 1 from erasures where user_id = $1 and finished_at is null)",
-            )
-            .bind(user.as_str())
-            .fetch_one(tenant.conn())
-            .await?;
-            if erased {
-                return Err(Error::BeingErased);
-            }
-        }
-        // A deleted row of the place is taken up again, with a higher revision.
-        let sql = match save.replaces {
-            None => format!(
-                "insert into backends as b (id, user_id, channel_id, url, secrets, secrets_key, secrets_count,
-                     max_in_flight)
-                 select $1, $2, $3, $4, $5, $6, $7, $8 where $9::bigint is null
-                 on conflict (user_id, coalesce(channel_id, '00000000-0000-0000-0000-000000000000')) do update
-                 set url = $4, secrets = $5, secrets_key = $6, secrets_count = $7, max_in_flight = $8,
-                     disabled_reason = null, disabled_at = null, revision = b.revision + 1, created_at = now(),
-                     updated_at = now(), deleted_at = null
-                 where b.deleted_at is not null
-                 returning {COLUMNS}"
-            ),
-            Some(_) => format!(
-                "update backends b set url = $4, secrets = coalesce($5, secrets),
-                     secrets_key = coalesce($6, secrets_key), secrets_count = coalesce($7, secrets_count),
-                     max_in_flight = $8, disabled_reason = null, disabled_at = null, revision = revision + 1,
-                     updated_at = now()
-                 where $1::uuid is not null and user_id = $2 and channel_id is not distinct from $3 and revision = $9
-                   and deleted_at is null
-                 returning {COLUMNS}"
-            ),
-        };
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(save.id)
-            .bind(user.as_str())
+        let sql = if save.replaces.is_none() { insert() } else { update() };
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(save.place.user_id.as_str())
             .bind(channel_of(&save.place))
             .bind(&save.url)
             .bind(sealed.as_ref().map(|sealed| sealed.bytes.as_slice()))
             .bind(sealed.as_ref().map(|sealed| sealed.key_id.as_str()))
-            .bind(count)
-            .bind(i32::from(save.max_in_flight))
-            .bind(save.replaces)
-            .fetch_optional(tenant.conn())
-            .await?
-            .ok_or(Error::Conflict)?;
+            .bind(secrets.map(|secrets| i32::try_from(secrets.len()).unwrap_or(i32::MAX)))
+            .bind(i32::from(save.max_in_flight));
+        let query = match save.replaces {
+            None => query.bind(save.id),
+            Some(revision) => query.bind(revision),
+        };
+        let row = query.fetch_optional(tenant.conn()).await?.ok_or(Error::Conflict)?;
         let saved = backend(&row)?;
         let action = if save.replaces.is_none() { "backend.created" } else { "backend.changed" };
-        tenant
-            .audit(actor, &Change { action, subject: &saved.id.to_string(), detail: detail(&saved) })
-            .await?;
+        let change = Change { action, subject: &saved.id.to_string(), detail: detail(&saved) };
+        tenant.audit(actor, &change).await?;
         tenant.commit().await?;
         Ok(saved)
     }
@@ -302,6 +270,37 @@ impl Store {
         .await?;
         Ok(done.rows_affected())
     }
+}
+
+async fn not_being_erased(tenant: &mut Tenant) -> Result<()> {
+    let user = tenant.user().clone();
+    let sql = "select exists (select 1 from erasures where user_id = $1 and finished_at is null)";
+    let erased: bool = sqlx::query_scalar(sql).bind(user.as_str()).fetch_one(tenant.conn()).await?;
+    if erased { Err(Error::BeingErased) } else { Ok(()) }
+}
+
+/// A deleted row of the place is taken up again, with a higher revision.
+fn insert() -> String {
+    format!(
+        "insert into backends as b (user_id, channel_id, url, secrets, secrets_key, secrets_count, max_in_flight, id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict (user_id, coalesce(channel_id, '00000000-0000-0000-0000-000000000000')) do update
+         set url = $3, secrets = $4, secrets_key = $5, secrets_count = $6, max_in_flight = $7,
+             disabled_reason = null, disabled_at = null, revision = b.revision + 1, created_at = now(),
+             updated_at = now(), deleted_at = null
+         where b.deleted_at is not null
+         returning {COLUMNS}"
+    )
+}
+
+fn update() -> String {
+    format!(
+        "update backends b set url = $3, secrets = coalesce($4, secrets), secrets_key = coalesce($5, secrets_key),
+             secrets_count = coalesce($6, secrets_count), max_in_flight = $7, disabled_reason = null,
+             disabled_at = null, revision = revision + 1, updated_at = now()
+         where user_id = $1 and channel_id is not distinct from $2 and revision = $8 and deleted_at is null
+         returning {COLUMNS}"
+    )
 }
 
 /// What the audit log keeps of it. Not the URL: some receivers have their secret in it.

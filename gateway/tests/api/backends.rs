@@ -86,7 +86,10 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
         let refused = gateway.call("PUT", OF_USER, body.clone()).await.problem(400);
         assert!(refused.contains(expected), "{body}: {refused}");
     }
-    assert_eq!(gateway.call("PUT", OF_CHANNEL, good).await.problem(404), "there is no such channel");
+    assert_eq!(
+        gateway.call("PUT", OF_CHANNEL, good).await.problem(404),
+        "there is no such channel; list the user's channels to see them"
+    );
     let shown = gateway.call("GET", OF_USER, Value::Null).await.expect(200);
     assert_eq!((&shown["url"], &shown["updated_at"]), (&made["url"], &made["updated_at"]));
 }

@@ -378,7 +378,7 @@ async fn without_following_a_stream_ends_at_the_present() {
 async fn a_stream_that_makes_no_sense_is_refused_with_a_sentence() {
     let gateway = TestGateway::start().await;
     let table = [
-        ("types=mesage.*", "\"types\" names \"mesage.*\", which no event is; there are: channel.changed, "),
+        ("types=mesage.*", "\"types\" names \"mesage.*\", which no event is; there are: backend.disabled, "),
         ("types=%00", "which no event is"),
         ("channel=a%20b", "\"channel\""),
         ("last_event_id=x", "\"last_event_id\" must be the id of an event, like 7421-18"),
