@@ -410,7 +410,7 @@ mod tests {
         let many =
             "insert into messages (id, user_id, channel_id, shard, direction, conversation, payload,
                  state, finished_at)
-             select gen_random_uuid(), 'u' || n % 100, gen_random_uuid(), 0, 'in', 'c' || n % 100, '{}',
+             select claw_first_id(now() - n * interval '1 second'), 'u' || n % 100, gen_random_uuid(), 0, 'in', 'c' || n % 100, '{}',
                     case when n / 100 % 20 < 2 then 'dead' when n / 100 % 20 < 4 then 'discarded' else 'done' end,
                     now()
              from generate_series(1, 20000) n";
@@ -444,10 +444,11 @@ mod tests {
             let mut query = list_query("explain select ", user, &filter, Some(shards), Some(before), 10);
             let rows = query.build().fetch_all(&mut conn).await.unwrap();
             let plan = rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n");
+            let index = index.replace("messages_", "messages_initial_");
             assert!(plan.contains(&format!("Index Scan using {index} on messages")), "{filter:?}\n{plan}");
             if is_in_order(&filter) {
                 let limited = plan.split_once("Limit").unwrap().1;
-                assert!(!limited.contains("Sort") && !limited.contains("Bitmap"), "{filter:?}\n{plan}");
+                assert!(!limited.contains("Sort  (") && !limited.contains("Bitmap"), "{filter:?}\n{plan}");
             }
         }
     }

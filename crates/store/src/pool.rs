@@ -46,6 +46,11 @@ const SETTINGS: [(&str, &str); 6] = [
     ("jit", "off"),
 ];
 
+/// What holds for the statements of our own roles besides: each is planned once a connection, whatever its values are. By
+/// itself Postgres plans the statements of small batches again and again, because it expects ten elements of any array;
+/// that takes longer than running them (docs/adr/0007).
+const PLAN_ONCE: (&str, &str) = ("plan_cache_mode", "force_generic_plan");
+
 /// Makes a transaction see every tenant's rows (migration 0004).
 const EVERY_TENANT: (&str, &str) = ("claw.tenant", "all");
 
@@ -96,7 +101,7 @@ impl Store {
             })
         };
         let tenants = pool(connections.div_ceil(2)).connect_lazy_with(options.clone());
-        let all = options.options([EVERY_TENANT]);
+        let all = options.options([EVERY_TENANT, PLAN_ONCE]);
         let pool = pool(connections).min_connections(1).connect_with(all).await?;
         Ok(Self { pool: Road::direct(pool), tenants: Road::direct(tenants) })
     }
@@ -108,7 +113,7 @@ impl Store {
         }
         let tenants = at_most(connections.div_ceil(2)).connect_lazy_with(options.clone());
         let tenants = Road::pooled(tenants, &settings);
-        settings.push(EVERY_TENANT);
+        settings.extend([EVERY_TENANT, PLAN_ONCE]);
         let pool = at_most(connections).min_connections(1).connect_with(options).await?;
         Ok(Self { pool: Road::pooled(pool, &settings), tenants })
     }

@@ -34,6 +34,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     13 "0013_erasures",
     16 "0016_backends",
     20 "0020_bursts",
+    17 "0017_message_ids",
+    21 "0021_message_partitions",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and
@@ -49,7 +51,8 @@ async fn grant(conn: &mut PgConnection) -> Result<()> {
         let grants = format!(
             "grant usage on schema public to {APP_ROLE};
              grant select, insert, update, delete on all tables in schema public to {APP_ROLE};
-             grant usage, select on all sequences in schema public to {APP_ROLE}"
+             grant usage, select on all sequences in schema public to {APP_ROLE};
+             grant execute on all functions in schema public to {APP_ROLE}"
         );
         sqlx::raw_sql(sqlx::AssertSqlSafe(grants)).execute(conn).await?;
     }
@@ -227,6 +230,41 @@ mod tests {
         let shards: i64 =
             sqlx::query_scalar("select count(*) from shards").fetch_one(&store.pool).await.unwrap();
         assert_eq!(shards, 256);
+    }
+
+    /// A database with messages from before there were partitions.
+    #[tokio::test]
+    async fn messages_of_before_are_in_the_first_partition() {
+        let db = TestDatabase::create().await;
+        let store = Store::connect(db.url(), "test", 2).await.unwrap();
+        let mut before = migrator();
+        before.migrations.to_mut().retain(|migration| migration.version < 17);
+        before.run(&mut db.connect().await).await.unwrap();
+        let old = "insert into messages (id, user_id, channel_id, shard, direction, conversation, payload)
+                select id::uuid, 'ada', gen_random_uuid(), 0, 'in', 'c', '{}'
+                from unnest(array['01939393-0000-7000-8000-000000000000', 'ffffffff-ffff-7000-8000-000000000000']) id;
+            insert into message_attempts (message_id, retry, n, user_id, outcome)
+                select id, 0, 1, 'ada', 'pending' from messages;
+            select setval(pg_get_serial_sequence('messages', 'seq'), 41)";
+        sqlx::raw_sql(old).execute(&mut db.connect().await).await.unwrap();
+
+        store.migrate(None).await.unwrap();
+        let new = "insert into messages (id, user_id, channel_id, shard, direction, conversation, payload)
+            values (claw_first_id(now()), 'ada', gen_random_uuid(), 0, 'in', 'c', '{}')";
+        sqlx::query(new).execute(&store.pool).await.unwrap();
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as("select tableoid::regclass::text, seq from messages order by seq")
+                .fetch_all(&store.pool)
+                .await
+                .unwrap();
+        let rows: Vec<(&str, i64)> = rows.iter().map(|(table, seq)| (table.as_str(), *seq)).collect();
+        assert_eq!(rows, [("messages_initial", 1), ("messages_default", 2), ("messages_initial", 42)]);
+        let attempts = "select count(*) from message_attempts";
+        let attempts = async || sqlx::query_scalar::<_, i64>(attempts).fetch_one(&store.pool).await.unwrap();
+        assert_eq!(attempts().await, 2);
+        // As the version before does it.
+        sqlx::query("delete from messages where seq = 1").execute(&store.pool).await.unwrap();
+        assert_eq!(attempts().await, 1);
     }
 
     #[tokio::test]

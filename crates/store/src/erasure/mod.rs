@@ -241,8 +241,11 @@ async fn end(txn: &mut Txn, user: &UserId) -> Result<Next> {
     if !attached.is_empty() {
         return Ok(Next::Attachments(attached.into_iter().map(MessageId).collect()));
     }
-    // Those that were locked were passed over.
-    let left: bool = sqlx::query_scalar("select exists (select 1 from messages where user_id = $1)")
+    // Those that were locked were passed over, and from a partition that is on its way out some may come back.
+    let left: bool = sqlx::query_scalar(
+        "select exists (select 1 from messages where user_id = $1)
+             or exists (select 1 from message_partitions where detached_at is not null and dropped_at is null)",
+    )
         .bind(user.as_str())
         .fetch_one(&mut *txn)
         .await?;

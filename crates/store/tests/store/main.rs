@@ -16,6 +16,7 @@ mod members;
 mod membership_cost;
 mod message_log;
 mod messages;
+mod partitions;
 mod pooler;
 mod reshard;
 mod tenants;

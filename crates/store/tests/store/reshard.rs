@@ -139,8 +139,9 @@ fn settlement(id: MessageId, shard: ShardId) -> Settlement {
 async fn every_table_with_a_shard_is_known() {
     let bench = Bench::new().await;
     let tables: Vec<String> = sqlx::query_scalar(
-        "select table_name::text from information_schema.columns
-         where table_schema = 'public' and column_name = 'shard' order by 1",
+        "select relname::text from pg_class c join pg_attribute a on a.attrelid = c.oid
+         where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
+           and attname = 'shard' order by 1",
     )
     .fetch_all(&mut bench.database.connect().await)
     .await

@@ -7,7 +7,8 @@ use uuid::Uuid;
 use crate::Bench;
 
 /// Tables in which no tenant's data is.
-const OURS: [&str; 6] = ["_sqlx_migrations", "cluster", "event_horizon", "leaders", "members", "shards"];
+const OURS: [&str; 7] =
+    ["_sqlx_migrations", "cluster", "event_horizon", "leaders", "members", "message_partitions", "shards"];
 /// Tables whose rows are for our own roles only.
 const NO_TENANTS: [&str; 3] = ["api_keys", "erasure_attachments", "message_keys"];
 
@@ -19,7 +20,8 @@ pub(crate) fn seed(user: &str) -> String {
 const SEED: &str = "
     insert into channel_state (channel_id, epoch) select id, 1 from channels where user_id = USER on conflict do nothing;
     insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, media)
-        select gen_random_uuid(), user_id, id, shard, 'in', 'c', '{}', '{}' from channels where user_id = USER;
+        select ('f' || substr(gen_random_uuid()::text, 2))::uuid, user_id, id, shard, 'in', 'c', '{}', '{}'
+        from channels where user_id = USER;
     insert into message_keys (channel_id, key, message_id)
         select channel_id, 'k', id from messages where user_id = USER;
     insert into message_attempts (message_id, retry, n, user_id, outcome)
@@ -47,7 +49,11 @@ const SEED: &str = "
     insert into backends (id, user_id, channel_id, url, secrets_count, max_in_flight)
         select gen_random_uuid(), user_id, id, 'https://a', 1, 1 from channels where user_id = USER;
     insert into erasures (user_id, requested_by, finished_at) values (USER, 'a test', now());
-    insert into erasure_attachments (message_id, user_id) values (gen_random_uuid(), USER);";
+    insert into erasure_attachments (message_id, user_id) values (gen_random_uuid(), USER);
+    -- The one above is in the default partition, by its id.
+    insert into messages (id, user_id, channel_id, shard, direction, conversation, payload)
+        select claw_first_id(now() - random() * interval '1 day'), user_id, id, shard, 'in', 'c', '{}'
+        from channels where user_id = USER;";
 
 /// Every table that is not known to be without tenants' data: so a new one is under these tests.
 pub(crate) async fn tenant_tables(admin: &mut PgConnection) -> Vec<String> {
