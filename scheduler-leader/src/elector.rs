@@ -192,7 +192,7 @@ pub(crate) async fn lead(
             () = soft.cancelled() => return,
         }
         if leadership.term().is_some() {
-            duties::housekeeping::run(&store, keep).await;
+            duties::retention::run(&store, keep).await;
         }
     }
 }

@@ -11,7 +11,7 @@ use claw_runtime::Lifecycle;
 use claw_store::{Store, chain};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::duties::{housekeeping, timers};
+use crate::duties::{retention, timers};
 use crate::elector::{Leadership, STAND_BY, StepDown};
 
 /// The scheduler's side of the RPC.
@@ -71,7 +71,7 @@ impl SchedulerService for Service {
         let stop = self.lifecycle.soft();
         let fired = timers::fire_all(&self.store, &self.bus, &self.leadership, &stop).await;
         let fired = fired.map_err(|error| Refused::Failed(chain(&error)))?;
-        let forgotten = housekeeping::run(&self.store, self.retention).await;
+        let forgotten = retention::run(&self.store, self.retention).await;
         Ok(RanNow { fired: u32::try_from(fired).unwrap_or(u32::MAX), forgotten })
     }
 }

@@ -325,6 +325,12 @@ pub struct WorkerSettings {
 /// How long things are kept.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct RetentionSettings {
+    /// Days for which messages are kept that are done or discarded, 7 or more; 0 keeps them for ever
+    #[arg(long, env = "II_CLAW_MESSAGE_DAYS", default_value = "90", value_parser = values::message_days)]
+    pub message_days: u16,
+    /// Days for which it is kept what scheduled jobs did
+    #[arg(long, env = "II_CLAW_RUN_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub run_days: u16,
     /// Hours for which events are kept: as long may a stream or a destination be away without missing any
     #[arg(long, env = "II_CLAW_EVENTS_HOURS", default_value_t = 72, value_parser = clap::value_parser!(u16).range(1..=8760))]
     pub events_hours: u16,

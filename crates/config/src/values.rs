@@ -45,6 +45,17 @@ pub fn http_url(text: &str) -> Result<Url, String> {
     }
 }
 
+/// Days for which messages are kept; 0: for ever.
+///
+/// # Errors
+/// When it is 1 to 6, for which a repeated message could outlive what it repeats, or not in 0..=3650.
+pub fn message_days(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(days @ (0 | 7..=3650)) => Ok(days),
+        _ => Err("is not 0 (for ever) or a number of days from 7 to 3650".to_owned()),
+    }
+}
+
 /// A number of shards.
 ///
 /// # Errors

@@ -33,8 +33,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     12 "0012_group_context",
     13 "0013_erasures",
     16 "0016_backends",
-    20 "0020_bursts",
     17 "0017_message_ids",
+    20 "0020_bursts",
     21 "0021_message_partitions",
 ];
 

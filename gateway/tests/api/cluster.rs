@@ -25,6 +25,8 @@ async fn members_shards_leader_and_lag_are_shown() {
     let all = gateway.call("GET", "/api/cluster?shards=true", Value::Null).await.expect(200);
     let first = json!({"shard": 0, "owner": null, "epoch": 0});
     assert_eq!((all["shards"]["claims"].as_array().unwrap().len(), &all["shards"]["claims"][0]), (4, &first));
+    let [first] = all["partitions"].as_array().unwrap().as_slice() else { panic!("{all}") };
+    assert_eq!((&first["name"], &first["from"]), (&json!("messages_initial"), &Value::Null));
     gateway.call("GET", "/api/cluster?shard=true", Value::Null).await.problem(400);
     gateway.stop().await;
 }

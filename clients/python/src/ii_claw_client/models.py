@@ -473,6 +473,8 @@ class Cluster(TypedDict):
     leader: dict[str, Any] | None
     #: `pending`, `counted_up_to` and `oldest_ms`.
     lag: dict[str, int]
+    #: Of the table of messages: `name`, `from`, `until`, `detached_at`, `dropped_at`, `kept` and `forgotten` of each.
+    partitions: list[dict[str, Any]]
 
 
 class ClusterMember(TypedDict):

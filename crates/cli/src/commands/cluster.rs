@@ -195,8 +195,20 @@ fn summary(cluster: &Value) -> String {
         ),
         ("adapters", format!("{} running, {} failed{unknown}", adapters["running"], adapters["failed"])),
         ("lag", format!("{}{many} pending, oldest {}", lag["pending"], seconds(&lag["oldest_ms"]))),
+        ("messages", partitions(cluster["partitions"].as_array().map_or(&[], Vec::as_slice))),
     ];
     lines.map(|(what, text)| format!("{what:<10}{text}\n")).concat()
+}
+
+/// How many partitions of messages there are, and what was dropped last.
+fn partitions(all: &[Value]) -> String {
+    let (dropped, there): (Vec<_>, Vec<_>) = all.iter().partition(|one| !one["dropped_at"].is_null());
+    let until = there.last().map_or_else(|| "-".to_owned(), |last| cell(&last["until"]));
+    let last = dropped.last().map_or_else(String::new, |last| {
+        let (name, forgotten) = (cell(&last["name"]), cell(&last["forgotten"]));
+        format!("; dropped last: {name}, about {forgotten} messages")
+    });
+    format!("partitions: {}, up to {until}{last}", there.len())
 }
 
 fn members(cluster: &Value) -> String {
@@ -243,9 +255,13 @@ mod tests {
         let cluster = json!({"id": "x", "schema": {"version": 10}, "leader": null, "members": [worker],
             "shards": {"count": 8, "owned": 7, "unowned": 1},
             "adapters": {"running": 2, "failed": 1, "unknown_workers": ["two"]},
-            "lag": {"pending": 10_000, "counted_up_to": 10_000, "oldest_ms": 61_900}});
+            "lag": {"pending": 10_000, "counted_up_to": 10_000, "oldest_ms": 61_900},
+            "partitions": [
+                {"name": "messages_initial", "dropped_at": "2027-01-03T00:00:00Z", "forgotten": 12},
+                {"name": "messages_20270101", "until": "2027-02-01T00:00:00Z", "dropped_at": null}]});
         let expected = "cluster   x, schema 10\nleader    nobody leads\nshards    7 owned, 1 unowned of 8\n\
-            adapters  2 running, 1 failed, unknown of 1 workers\nlag       10000 or more pending, oldest 61.9 s\n";
+            adapters  2 running, 1 failed, unknown of 1 workers\nlag       10000 or more pending, oldest 61.9 s\n\
+            messages  partitions: 1, up to 2027-02-01T00:00:00Z; dropped last: messages_initial, about 12 messages\n";
         assert_eq!(summary(&cluster), expected);
         let rows = members(&cluster);
         assert!(rows.lines().nth(1).unwrap().starts_with("worker  one   1        draining  1.2 s"), "{rows}");

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use axum::Json;
 use axum::extract::State;
 use claw_rpc::CallError;
-use claw_store::{MemberStatus, ShardClaim};
+use claw_store::{MemberStatus, Partition, ShardClaim};
 use futures::future::join_all;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -19,6 +19,9 @@ use crate::query::Query;
 /// Counting pending messages ends here: an operator has to know whether it is a few or far too many, and a count of
 /// millions would cost the database what it lacks then.
 const MOST_COUNTED: i64 = 10_000;
+
+/// Of the partitions that were dropped, the newest ones.
+const DROPPED_SHOWN: usize = 3;
 
 /// How much to show.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -66,7 +69,20 @@ pub async fn handle(State(app): State<Shared>, Query(show): Query<Show>) -> Resu
             counted_up_to: MOST_COUNTED,
             oldest_ms: u64::try_from(lag.oldest.as_millis()).unwrap_or(u64::MAX),
         },
+        partitions: shown(app.store.partitions().await?).into_iter().map(Into::into).collect(),
     }))
+}
+
+/// Without those that were dropped long ago.
+fn shown(mut partitions: Vec<Partition>) -> Vec<Partition> {
+    let dropped = partitions.iter().filter(|partition| partition.dropped_at.is_some()).count();
+    let mut old = dropped.saturating_sub(DROPPED_SHOWN);
+    partitions.retain(|partition| {
+        let goes = partition.dropped_at.is_some() && old > 0;
+        old -= usize::from(goes);
+        !goes
+    });
+    partitions
 }
 
 /// A member with what it says of itself, if it is alive.

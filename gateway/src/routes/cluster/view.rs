@@ -22,6 +22,8 @@ pub struct Cluster {
     /// The leading scheduler; null when nobody leads.
     pub leader: Option<Leader>,
     pub lag: Lag,
+    /// Of the table of messages, the oldest first: those that there are, and the last three that were dropped.
+    pub partitions: Vec<Partition>,
 }
 
 /// What the database's tables look like.
@@ -143,4 +145,31 @@ pub struct Lag {
     pub counted_up_to: i64,
     /// For how long the oldest one has waited, in milliseconds; those that wait for another attempt count, too.
     pub oldest_ms: u64,
+}
+
+/// The messages of some time, or what became of them.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MessagePartition)]
+pub struct Partition {
+    #[schema(example = "messages_20270101")]
+    pub name: String,
+    /// Messages from then on, by their ids; null for the first one, which has those of any time before.
+    pub from: Option<DateTime<Utc>>,
+    /// Up to then.
+    pub until: DateTime<Utc>,
+    /// Since when it is out of use: its messages are older than they are kept.
+    pub detached_at: Option<DateTime<Utc>>,
+    /// When it was dropped.
+    pub dropped_at: Option<DateTime<Utc>>,
+    /// Messages that were in it and are kept nevertheless: pending ones, dead letters, and young ones with old ids.
+    pub kept: i64,
+    /// How many were forgotten with it, about; null before.
+    pub forgotten: Option<i64>,
+}
+
+impl From<claw_store::Partition> for Partition {
+    fn from(partition: claw_store::Partition) -> Self {
+        let claw_store::Partition { name, from, until, detached_at, dropped_at, kept, forgotten } = partition;
+        Self { name, from, until, detached_at, dropped_at, kept, forgotten }
+    }
 }

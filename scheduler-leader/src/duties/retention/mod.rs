@@ -1,4 +1,9 @@
-//! Forgetting what nobody needs any more.
+//! Forgetting what nobody needs any more: all of it is here. What is not here is kept until its user is erased, or goes with
+//! what it belongs to; attachments are the gateways' to remove.
+
+mod messages;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -11,8 +16,6 @@ use tracing::{info, warn};
 const KEY_DAYS: i32 = 7;
 /// A process that has not been heard of for this long is not coming back under its name.
 const MEMBER_MINUTES: i32 = 10;
-/// How long people can look up what their scheduled jobs did.
-const RUN_DAYS: i32 = 90;
 /// By then workers have heard that a backend is gone, and what was on the way from a deleted channel is over.
 const BACKEND_DAYS: i32 = 7;
 /// What was said in a group before is of no use to a question that comes later than this.
@@ -24,15 +27,20 @@ const ROUND: Duration = Duration::from_secs(30);
 
 /// One round; tells how many rows went.
 pub(crate) async fn run(store: &Store, keep: RetentionSettings) -> u64 {
+    // First of all, because messages want it, not because something is to be forgotten.
+    if let Err(error) = messages::make_partitions(store, keep.message_days).await {
+        warn!("making partitions for messages failed, trying again in a minute: {}", chain(&error));
+    }
     let mut all = 0;
     let rounds = [
         ("message keys", store.message_keys_forget(KEY_DAYS).await),
         ("idempotency keys", store.idempotency_keys_forget(KEY_DAYS).await),
-        ("runs of jobs", store.runs_forget(RUN_DAYS).await),
+        ("runs of jobs", store.runs_forget(i32::from(keep.run_days)).await),
         ("messages of groups", store.context_forget(CONTEXT_HOURS).await),
         ("backends", store.backends_forget(BACKEND_DAYS).await),
         ("members", store.members_prune(MEMBER_MINUTES).await),
         ("events", forget_events(store, keep).await),
+        ("messages", messages::forget(store, keep.message_days).await),
     ];
     for (what, done) in rounds {
         match done {
