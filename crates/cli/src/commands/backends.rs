@@ -102,7 +102,7 @@ fn read(file: &Path) -> anyhow::Result<String> {
 
 fn line(backend: &Value) -> String {
     format!(
-        "{}  {} secrets  {} at once",
+        "{}  secrets: {}  at once: {}",
         cell(&backend["url"]),
         cell(&backend["secrets"]),
         cell(&backend["max_in_flight"])
@@ -115,7 +115,7 @@ fn text(backend: &Value) -> String {
         return format!("{line}\nswitched off: {}", cell(&backend["disabled_reason"]));
     }
     match backend["state"].as_str() {
-        Some("closed") => format!("{line}\nit answers"),
+        Some("closed") => format!("{line}\nit answers, as far as is known"),
         Some("open" | "half_open") => {
             format!("{line}\nit has not answered for {} ms: messages to it wait", cell(&backend["away_ms"]))
         }
@@ -131,7 +131,7 @@ mod tests {
     fn it_says_how_the_backend_fares() {
         let mut backend = json!({"url": "https://a/b", "secrets": 2, "max_in_flight": 16, "enabled": true,
             "disabled_reason": null, "state": "closed", "away_ms": null});
-        assert_eq!(text(&backend), "https://a/b  2 secrets  16 at once\nit answers");
+        assert_eq!(text(&backend), "https://a/b  secrets: 2  at once: 16\nit answers, as far as is known");
         backend["state"] = json!("open");
         backend["away_ms"] = json!(1500);
         assert!(text(&backend).ends_with("it has not answered for 1500 ms: messages to it wait"));
