@@ -44,3 +44,51 @@ impl Erased {
         Attempt::Over { state: MessageState::Failed, error: Some("its user was erased".to_owned()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use claw_types::{ChannelId, Direction, MessageId, ShardId};
+    use serde_json::value::RawValue;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn accepted(user: &str, at_ms: i64) -> Work {
+        Work {
+            id: MessageId(Uuid::nil()),
+            seq: 1,
+            shard: ShardId(0),
+            user_id: user.parse().unwrap(),
+            channel_id: ChannelId(Uuid::nil()),
+            direction: Direction::In,
+            conversation: "c".to_owned(),
+            payload: RawValue::NULL.to_owned(),
+            media: None,
+            attempts: 0,
+            platform_message_ids: Vec::new(),
+            accepted_at_ms: at_ms,
+            retries: 0,
+            retried_at_ms: 0,
+            ahead: Vec::new(),
+            debounce_ms: 0,
+            burst: None,
+        }
+    }
+
+    #[test]
+    fn what_came_after_an_erasure_is_a_new_beginning() {
+        let erased = Erased::default();
+        assert!(!erased.has(&accepted("ada", 0)));
+        let until = [("ada".parse().unwrap(), 1_000), ("bob".parse().unwrap(), i64::MAX)];
+        *erased.0.write().unwrap() = HashMap::from(until);
+        for (user, at_ms, gone) in [
+            ("ada", 999, true),
+            ("ada", 1_000, true),
+            ("ada", 1_001, false),
+            ("bob", 1_001, true),
+            ("cy", 0, false),
+        ] {
+            assert_eq!(erased.has(&accepted(user, at_ms)), gone, "{user} at {at_ms}");
+        }
+    }
+}

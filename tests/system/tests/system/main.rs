@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
 mod balanced;
+mod bursts;
 mod clients;
 mod cluster;
 mod contract;
 mod crash;
 mod dead_letters;
 mod destinations;
+mod erased;
 mod events;
+mod fairness;
 mod flaky_platform;
 mod fuzz;
 mod keys;
