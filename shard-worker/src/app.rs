@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::core::Core;
 use crate::deliver::backend::{Backend, Secrets, Target};
+use crate::deliver::typing;
 use crate::ports::Postgres;
 use crate::service::Service;
 use crate::{placement, tasks};
@@ -91,6 +92,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
         backend,
         Backoff::message_for(settings.backend.retry_for()),
         settings.backend.public_url(),
+        settings.backend.typing(),
         lifecycle,
     );
     // Before anything is ours: a message must not go to the operator's backend because its own is not known yet.
@@ -100,6 +102,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
     lifecycle.spawn("sweep", tasks::sweep::run(Arc::clone(&core.pipeline)));
     lifecycle.spawn("changes", tasks::changes::listen(Arc::clone(&core)));
     lifecycle.spawn("destinations", tasks::destinations::run(Arc::clone(&core)));
+    lifecycle.spawn("typing", typing::run(Arc::clone(&core)));
     lifecycle.spawn("changed rows", tasks::changes::look(Arc::clone(&core)));
     claw_rpc::serve_worker(lifecycle, joined.listener, &joined.credentials, Arc::new(Service(core)))
         .map_err(JoinError::from)?;

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use claw_bus::Bus;
@@ -14,6 +15,7 @@ use claw_types::{ChannelId, Direction, Work};
 use crate::channels::supervisor;
 use crate::deliver::backend::Backend;
 use crate::deliver::turns::Turns;
+use crate::deliver::typing::Typing;
 use crate::deliver::{Attempt, inbound, outbound};
 use crate::erased::Erased;
 use crate::pipeline::Pipeline;
@@ -36,6 +38,7 @@ pub(crate) struct Core {
     pub(crate) schedule: Backoff,
     pub(crate) turns: Arc<Turns>,
     pub(crate) erased: Erased,
+    pub(crate) typing: Typing,
     pub(crate) media_key: [u8; 32],
     /// Without a slash at the end.
     pub(crate) public_url: String,
@@ -90,6 +93,7 @@ impl Core {
         backend: Backend,
         schedule: Backoff,
         public_url: String,
+        typing: Duration,
         lifecycle: &Lifecycle,
     ) -> Arc<Self> {
         let observing = store.clone();
@@ -115,6 +119,7 @@ impl Core {
                 schedule,
                 turns: Arc::default(),
                 erased: Erased::default(),
+                typing: Typing::new(typing),
                 media_key: vault.key().derive(Purpose::MediaUrl),
                 public_url,
                 vault,

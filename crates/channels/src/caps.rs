@@ -1,5 +1,7 @@
 //! What a platform can carry. Each adapter declares it once; the plan of a message, the API's answer and the catalogue go by it.
 
+use std::time::Duration;
+
 use claw_types::MediaKind;
 
 use crate::limits::Limits;
@@ -38,6 +40,9 @@ pub struct Caps {
     pub reactions: bool,
     /// Whether it can show that an answer is being written.
     pub typing: bool,
+    /// How often that sign is shown anew while the answer is being written, for it goes out by itself; `None` where no person
+    /// watches, but a program reads.
+    pub typing_every: Option<Duration>,
     /// How fast it takes calls; `None` where it says nothing and refuses nobody for it.
     pub limits: Option<&'static Limits>,
 }
@@ -60,6 +65,7 @@ impl Caps {
         delete: false,
         reactions: false,
         typing: false,
+        typing_every: None,
         limits: None,
     };
 }

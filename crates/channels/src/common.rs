@@ -1,4 +1,5 @@
-//! The fields that channels of all types have: who may write to the bot, and what in a group is meant for it.
+//! The fields that channels of all types have: who may write to the bot, what in a group is meant for it, and what people see
+//! while they wait.
 //!
 //! No adapter reads them. What they mean is decided in one place, after the adapter has understood a message (crate
 //! `claw-intake`), so that it is the same on every platform.
@@ -70,4 +71,11 @@ pub const COMMON: &[Field] = &[
     .advanced()
     .up_to(MOST_DEBOUNCE_MS)
     .like("1500"),
+    Field::new(
+        "typing",
+        "Show typing",
+        FieldKind::Bool,
+        "whether people see that an answer is being written for as long as the agent works; true if not set.",
+    )
+    .advanced(),
 ];

@@ -155,6 +155,9 @@ pub struct BackendSettings {
     /// Hours for which a webhook that fails is tried again
     #[arg(long, env = "AI_WEBHOOK_RETRY_HOURS", default_value_t = 28, value_parser = clap::value_parser!(u64).range(1..=168))]
     pub ai_webhook_retry_hours: u64,
+    /// Seconds for which people see that an answer is being written, if none comes; 0 to never show it
+    #[arg(long, env = "II_CLAW_TYPING_SECS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub typing_secs: u64,
     /// Where the backend reaches the gateways, for media links; default: http://localhost and the gateway's port
     #[arg(long, env = "II_CLAW_PUBLIC_URL", value_parser = values::http_url)]
     pub public_url: Option<Url>,
@@ -174,6 +177,11 @@ impl BackendSettings {
     /// For how long a webhook that fails is tried again.
     pub fn retry_for(&self) -> Duration {
         Duration::from_hours(self.ai_webhook_retry_hours)
+    }
+
+    /// For how long an answer is waited for visibly.
+    pub fn typing(&self) -> Duration {
+        Duration::from_secs(self.typing_secs)
     }
 
     /// How long to wait for the webhook's answer.

@@ -21,7 +21,7 @@ pub use ids::{ChannelId, HookName, IdError, InstanceId, MessageId, UserId};
 pub use inbound::Inbound;
 pub use job::{Action, ActionType, AssistantTask, ChannelMessage, Delivery};
 pub use limits::Invalid;
-pub use outbound::{Act, Button, ButtonAction, Format, Location, Outbound, Poll};
+pub use outbound::{Act, Button, ButtonAction, Format, Location, Outbound, Placeholder, Poll};
 pub use placement::{Candidate, owner_of};
 pub use pooler::Pooler;
 pub use shard::{Epoch, ShardCount, ShardId};

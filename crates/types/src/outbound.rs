@@ -46,6 +46,17 @@ pub struct Outbound {
     /// Seconds after which nobody wants it any more; [`limits::TTL_DEFAULT`] if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_seconds: Option<u32>,
+    /// That it stands for an answer which is still to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<Placeholder>,
+}
+
+/// What is shown until the answer comes: "Processing...".
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Placeholder {
+    /// The platform's id of the message that is to be answered, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
 }
 
 impl Outbound {
@@ -236,7 +247,7 @@ mod tests {
             "buttons": [[{"text": "site", "url": "https://example.org"}, {"text": "yes", "data": "y"}]],
             "poll": {"question": "q", "options": ["a", "b"], "multiple": true, "anonymous": false},
             "location": {"latitude": 1.5, "longitude": -2.25, "title": "here"},
-            "act": {"type": "edit", "message_id": "5"}, "ttl_seconds": 60,
+            "act": {"type": "edit", "message_id": "5"}, "ttl_seconds": 60, "placeholder": {"question": "4"},
         });
         let message: Outbound = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(message.act, Act::Edit { message_id: "5".into() });

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use claw_channels::{Caps, Channel, ChannelError, Part, Probe, Receipt};
 
 use super::limiter::{Limiter, Priority};
+use super::manners::Manners;
 
 /// A channel at work, and how fast it may call its platform.
 pub(crate) struct Active {
     channel: Arc<dyn Channel>,
     limiter: Limiter,
+    manners: Manners,
 }
 
 /// The right to one call, now.
@@ -22,9 +24,14 @@ pub(crate) struct Turn(());
 
 impl Active {
     /// Has called for nothing yet.
-    pub(crate) fn new(channel: Arc<dyn Channel>) -> Self {
+    pub(crate) fn new(channel: Arc<dyn Channel>, manners: Manners) -> Self {
         let limiter = Limiter::new(channel.caps().limits);
-        Self { channel, limiter }
+        Self { channel, limiter, manners }
+    }
+
+    /// What its people see while they wait.
+    pub(crate) fn manners(&self) -> Manners {
+        self.manners
     }
 
     /// What the platform can carry.

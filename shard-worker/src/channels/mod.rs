@@ -2,6 +2,7 @@
 
 pub(crate) mod active;
 pub(crate) mod limiter;
+pub(crate) mod manners;
 pub(crate) mod observe;
 mod sink;
 pub(crate) mod supervisor;

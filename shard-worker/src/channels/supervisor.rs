@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::active::Active;
+use super::manners::Manners;
 use super::sink::{AsLoaded, ShardSink};
 use super::{Event, Health, Running, observe};
 use crate::core::Core;
@@ -152,10 +153,11 @@ fn start(
     };
     info!(channel = %id, shard = %shard.id, "channel {id} starts");
     let (stop, tasks) = (shard.stopping().child_token(), TaskTracker::new());
+    let manners = Manners::of(&channel.config);
     let sink = ShardSink::new(Arc::clone(core), Arc::clone(shard), channel, cursor);
     let listener = listen(sink, Arc::clone(&made), stop.clone());
     // Before the listener runs: it may have something to say about itself.
-    let health = Health::Running(Arc::new(Active::new(made)));
+    let health = Health::Running(Arc::new(Active::new(made, manners)));
     let running = Running { revision, health, refused: false, trouble: None, stop, tasks: tasks.clone() };
     shard.channels.running().insert(id, running);
     shard.spawn(tasks.track_future(listener));

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use claw_channels::kit::answer::{self, ReadError, excerpt};
 use claw_channels::send_body::{self, SendBody};
 use claw_store::NewMessage;
-use claw_types::{Invalid, Outbound, ReplyTo, WebhookBody, Work};
+use claw_types::{Invalid, Outbound, Placeholder, ReplyTo, WebhookBody, Work};
 use futures::future::try_join_all;
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -86,19 +86,26 @@ impl Answer {
         self.immediate.is_none() && self.replies.is_empty()
     }
 
-    /// The messages to the person, in order, and what could not be made one.
-    fn messages(self, to: &ReplyTo, allow_private: bool) -> (Vec<Outbound>, Option<String>) {
+    /// The messages to the person, in order, and what could not be made one. What is shown at once stands for the answer if that
+    /// does not come with it.
+    fn messages(
+        self,
+        to: &ReplyTo,
+        question: Option<String>,
+        allow_private: bool,
+    ) -> (Vec<Outbound>, Option<String>) {
+        let placeholder = self.replies.is_empty().then_some(Placeholder { question });
         let mut trouble: Vec<String> = self.trouble.into_iter().collect();
         if self.replies.len() > MAX_REPLIES {
             trouble.push(format!("it has {} replies, of which {MAX_REPLIES} are sent", self.replies.len()));
         }
-        let immediate = self.immediate.map(|raw| ("immediate_reply".to_owned(), raw));
+        let immediate = self.immediate.map(|raw| ("immediate_reply".to_owned(), raw, placeholder));
         let replies = self.replies.into_iter().take(MAX_REPLIES).enumerate();
-        let replies = replies.map(|(n, raw)| (format!("reply {}", n + 1), raw));
+        let replies = replies.map(|(n, raw)| (format!("reply {}", n + 1), raw, None));
         let mut messages = Vec::new();
-        for (name, raw) in immediate.into_iter().chain(replies) {
+        for (name, raw, placeholder) in immediate.into_iter().chain(replies) {
             match one(&raw, to, allow_private) {
-                Ok(message) => messages.extend(message),
+                Ok(message) => messages.extend(message.map(|message| Outbound { placeholder, ..message })),
                 Err(why) => trouble.push(format!("{name}: {why}")),
             }
         }
@@ -135,15 +142,16 @@ pub(crate) async fn commit(
     if answer.is_nothing() {
         return Ok(answer.trouble.map(|why| told(work, &why)));
     }
-    let to = match serde_json::from_str::<WebhookBody>(work.payload.get()) {
-        Ok(body) => body.reply_to,
+    let asked = match serde_json::from_str::<WebhookBody>(work.payload.get()) {
+        Ok(body) => body,
         Err(error) => return Ok(Some(told(work, &format!("the message has no address: {error}")))),
     };
-    let Some(to) = to else {
+    let Some(to) = asked.reply_to else {
         debug!(message.id = %work.id, "message {} came from nobody, so nobody sees the answer", work.id);
         return Ok(None);
     };
-    let (messages, trouble) = answer.messages(&to, core.deps.http.allows_private());
+    let (messages, trouble) =
+        answer.messages(&to, asked.platform_message_id, core.deps.http.allows_private());
     if core.erased.has(work) {
         return Ok(None);
     }

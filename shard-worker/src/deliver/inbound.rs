@@ -36,6 +36,7 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
         Ok(leave) => leave,
         Err(without) => return without,
     };
+    core.typing.begin(shard, work);
     let answered = match to.post(pass, work, body, core.clock.now().timestamp()).await {
         Ok(response) => answer::read(response).await.map_err(|error| backend::broken(&error)),
         Err(refused) => Err(refused),
@@ -47,7 +48,10 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
             // The backend gets it again under the same id, and the person still sees one answer.
             Err(error) => Attempt::Again { after: None, error: chain(&error) },
         },
-        Err(refused) => again(core, &to, refused).await,
+        Err(refused) => {
+            core.typing.end(work);
+            again(core, &to, refused).await
+        }
     }
 }
 

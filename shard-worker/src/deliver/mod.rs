@@ -9,6 +9,7 @@ pub(crate) mod inbound;
 pub(crate) mod lane;
 pub(crate) mod outbound;
 pub(crate) mod turns;
+pub(crate) mod typing;
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use claw_channels::kit::plan::{Content, Piece};
 use claw_channels::{ChannelError, Part, Receipt, Unsupported, plan};
-use claw_types::{MessageState, Outbound, Work};
+use claw_types::{Act, MessageState, Outbound, Work};
 
 use super::{Attempt, lane};
 use crate::channels::Lookup;
@@ -91,6 +91,9 @@ async fn send_parts(
         Ok(plan) => plan.parts,
         Err(Unsupported(reason)) => return failed(reason),
     };
+    if body.act == Act::Post && body.placeholder.is_none() {
+        core.typing.end(work);
+    }
     // What an earlier attempt sent is not sent again.
     for (index, piece) in pieces.iter().enumerate().skip(work.platform_message_ids.len()) {
         let turn = tokio::select! {

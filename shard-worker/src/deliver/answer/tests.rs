@@ -7,7 +7,7 @@ fn to() -> ReplyTo {
 }
 
 fn read(answer: &Value) -> (Vec<Outbound>, Option<String>) {
-    Answer::of(answer.to_string().as_bytes(), true).messages(&to(), false)
+    Answer::of(answer.to_string().as_bytes(), true).messages(&to(), Some("5".into()), false)
 }
 
 #[test]
@@ -55,6 +55,17 @@ fn what_is_good_in_an_answer_is_sent_and_what_is_not_is_told() {
     for reason in reasons {
         assert!(trouble.contains(reason), "{reason} in {trouble}");
     }
+}
+
+#[test]
+fn what_is_shown_at_once_stands_for_an_answer_that_is_still_to_come() {
+    let marks = |answer: Value| -> Vec<bool> {
+        read(&answer).0.iter().map(|message| message.placeholder.is_some()).collect()
+    };
+    assert_eq!(marks(json!({"immediate_reply": "Processing..."})), [true]);
+    assert_eq!(marks(json!({"immediate_reply": "Processing...", "reply": "hi"})), [false, false]);
+    let asked = read(&json!({"immediate_reply": "wait"})).0.remove(0).placeholder.unwrap();
+    assert_eq!(asked.question.as_deref(), Some("5"));
 }
 
 #[test]

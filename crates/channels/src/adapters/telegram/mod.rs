@@ -57,6 +57,8 @@ static CAPS: Caps = Caps {
     delete: true,
     reactions: true,
     typing: true,
+    // It is shown for five seconds: <https://core.telegram.org/bots/api#sendchataction>.
+    typing_every: Some(Duration::from_secs(4)),
     limits: Some(&LIMITS),
 };
 

@@ -14,6 +14,7 @@ mod page;
 mod socket;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use claw_types::MediaKind;
@@ -43,6 +44,7 @@ static CAPS: Caps = Caps {
     delete: true,
     reactions: true,
     typing: true,
+    typing_every: Some(Duration::from_secs(4)),
     limits: None,
 };
 

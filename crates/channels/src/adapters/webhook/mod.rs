@@ -44,6 +44,7 @@ static CAPS: Caps = Caps {
     delete: true,
     reactions: true,
     typing: true,
+    typing_every: None,
     limits: None,
 };
 

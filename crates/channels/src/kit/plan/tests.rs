@@ -24,6 +24,7 @@ const RICH: Caps = Caps {
     delete: true,
     reactions: true,
     typing: true,
+    typing_every: None,
     limits: None,
 };
 
