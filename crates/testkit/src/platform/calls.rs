@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::SECRET;
-use super::record::{Bot, End, Fate, Open, Record, Sent};
+use super::record::{Bot, End, Fate, Open, Record, Sent, Typing};
 use super::socket::Peer;
 
 /// Telegram holds no poll for longer.
@@ -32,7 +32,12 @@ pub(super) async fn call(
         "getMe" => ok(&me(n)),
         "getUpdates" => updates(&record, n, peer, &body).await,
         "sendMessage" => sent(&record, n, &peer, &body),
-        "sendChatAction" | "answerCallbackQuery" | "deleteWebhook" => ok(&json!(true)),
+        "sendChatAction" => {
+            let chat = text(&body["chat_id"]);
+            record.typing().push(Typing { at: Instant::now(), bot: n, chat });
+            ok(&json!(true))
+        }
+        "answerCallbackQuery" | "deleteWebhook" => ok(&json!(true)),
         _ => refused(StatusCode::NOT_FOUND, "Not Found"),
     }
 }
@@ -82,16 +87,21 @@ fn sent(record: &Record, n: u32, peer: &Peer, body: &Value) -> Response {
     if fate == Fate::Refused {
         return too_many();
     }
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let (chat, text) = (text(&body["chat_id"]), text(&body["text"]));
+    let buttons = body["reply_markup"]["inline_keyboard"].clone();
     let id = record.with(n, Bot::next_id);
-    record.sent().push(Sent { at: Instant::now(), bot: n, chat: chat.clone(), text: text.clone() });
+    record.sent().push(Sent { at: Instant::now(), bot: n, chat: chat.clone(), text: text.clone(), buttons });
     if fate == Fate::Dropped {
         // The answer below then reaches nobody.
         peer.hang_up();
     }
     let chat = json!({"id": chat.parse::<i64>().unwrap_or(0), "type": "private"});
     ok(&json!({"message_id": id, "date": SystemClock.now().timestamp(), "chat": chat, "text": text}))
+}
+
+/// Ids may be texts or numbers.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn ok(result: &Value) -> Response {

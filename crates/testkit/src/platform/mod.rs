@@ -20,7 +20,7 @@ use axum::routing::post;
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
-pub use record::{Conflict, End, Faults, Gap, Poll, Sent};
+pub use record::{Conflict, End, Faults, Gap, Poll, Sent, Typing};
 
 use record::Record;
 use socket::{Accept, Peer};
@@ -117,6 +117,11 @@ impl Platform {
     /// From now on, each bot's messages fail like this.
     pub fn misbehave(&self, faults: Faults) {
         self.record.misbehave(faults);
+    }
+
+    /// Each time that a bot showed that it is writing, in order.
+    pub fn typing(&self) -> Vec<Typing> {
+        self.record.typing().clone()
     }
 
     /// What bots sent, in order.

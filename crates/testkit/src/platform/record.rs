@@ -67,6 +67,19 @@ pub struct Sent {
     pub chat: String,
     /// What.
     pub text: String,
+    /// The rows of buttons below it (<https://core.telegram.org/bots/api#inlinekeyboardmarkup>); null for none.
+    pub buttons: Value,
+}
+
+/// Somebody was shown that the bot is writing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typing {
+    /// When.
+    pub at: Instant,
+    /// Which bot.
+    pub bot: u32,
+    /// To whom.
+    pub chat: String,
 }
 
 /// How the platform fails. Counted for each bot by the calls that would send a message.
@@ -163,6 +176,7 @@ pub(super) struct Record {
     bots: Mutex<BTreeMap<u32, Bot>>,
     conflicts: Mutex<Vec<Conflict>>,
     sent: Mutex<Vec<Sent>>,
+    typing: Mutex<Vec<Typing>>,
     faults: Mutex<Faults>,
     /// How many bots have an open poll.
     pub(super) polling: watch::Sender<usize>,
@@ -183,6 +197,10 @@ impl Record {
 
     pub(super) fn sent(&self) -> MutexGuard<'_, Vec<Sent>> {
         lock(&self.sent)
+    }
+
+    pub(super) fn typing(&self) -> MutexGuard<'_, Vec<Typing>> {
+        lock(&self.typing)
     }
 
     pub(super) fn misbehave(&self, faults: Faults) {
