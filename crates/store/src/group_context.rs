@@ -46,6 +46,11 @@ pub struct GroupContext {
 }
 
 impl Overheard {
+    /// As it is stored.
+    pub(crate) fn said(&self) -> &str {
+        &self.said
+    }
+
     /// What is worth keeping of a message; `None` of one without a text. `now` is when it was said if the platform does not tell.
     ///
     /// # Errors

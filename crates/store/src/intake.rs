@@ -14,6 +14,7 @@ use claw_types::{
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
+use crate::feedback::received_key;
 use crate::messages::PERSON;
 use crate::{Channel, NewMessage, Result};
 
@@ -84,7 +85,7 @@ impl NewMessage {
     /// When it can't be written as JSON.
     pub fn inbound(channel: &Channel, inbound: Inbound, ids: &Ids, clock: &dyn Clock) -> Result<Self> {
         let unique = inbound.dedup_key.as_deref().or(inbound.platform_message_id.as_deref());
-        let key = unique.map(|key| format!("in:{}", indexable(key)));
+        let key = unique.map(received_key);
         let conversation = indexable(&inbound.conversation()).into_owned();
         let media = inbound.media.as_ref().map(to_raw_value).transpose()?;
         let filename = inbound.media.as_ref().and_then(|m| m.filename.clone());

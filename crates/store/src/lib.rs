@@ -12,6 +12,7 @@ pub mod destinations;
 pub mod erasure;
 pub mod error;
 pub mod events;
+pub mod feedback;
 pub mod group_context;
 pub mod hook_deliveries;
 mod hooks;
@@ -47,6 +48,7 @@ pub use destinations::{Destination, DestinationSettings, Due, NewDestination, Re
 pub use erasure::{Erasure, Next, Step};
 pub use error::{Error, chain};
 pub use events::{Event, EventChannel, EventFilter, EventPage, News, Place};
+pub use feedback::{Feedback, FirstSeen};
 pub use group_context::{GroupContext, Overheard};
 pub use hook_deliveries::{HookDelivery, HookOutcome, NewHookDelivery};
 pub use hooks::{HOOKS, Hook, HookAuth, HookSpec};

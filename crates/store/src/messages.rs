@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::backlog::{Look, Whose};
 use crate::error::reason;
 use crate::events::TELL_ACCEPTED;
+use crate::feedback::REMEMBER_SENT;
 use crate::{Error, Result, Store, Tenant};
 
 /// A message to accept.
@@ -328,7 +329,7 @@ impl Store {
             .map(|(_, s)| serde_json::to_string(&s.platform_message_ids))
             .collect::<std::result::Result<_, _>>()?;
         // The share locks, taken in order, keep a new claim from committing between the check and the write.
-        let held: Vec<i32> = sqlx::query_scalar(
+        let held: Vec<i32> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
             "with fence as materialized (
                  select s.shard from unnest($1::int[], $2::bigint[]) as f (shard, epoch)
                  join shards s on s.shard = f.shard and s.epoch = f.epoch
@@ -350,7 +351,7 @@ impl Store {
                  where m.id = i.id and m.state = 'pending' and m.retries = i.retries
                    and i.shard = any ((select shards from held)::int[])
                  returning m.id, m.retries, m.attempts, m.user_id, m.channel_id, m.direction, m.conversation, m.state,
-                           m.error, m.platform_message_ids),
+                           m.error, m.platform_message_ids, m.payload),
              attempted as (
                  insert into message_attempts (message_id, retry, n, user_id, outcome, error)
                  select id, retries, attempts, user_id, state, error from settled
@@ -366,9 +367,10 @@ impl Store {
                         json_build_object('direction', direction, 'conversation', conversation, 'state', state,
                                           'attempts', attempts, 'error', error,
                                           'platform_message_ids', platform_message_ids)
-                 from settled where state <> 'pending')
-             select shard from fence",
-        )
+                 from settled where state <> 'pending'),
+             remembered as ({REMEMBER_SENT})
+             select shard from fence"
+        )))
         .bind(claims.keys().map(|shard| shard.as_i32()).collect::<Vec<_>>())
         .bind(claims.values().map(|epoch| epoch.0).collect::<Vec<_>>())
         .bind(rows.iter().map(|(id, _)| id.0).collect::<Vec<_>>())

@@ -8,6 +8,7 @@ mod cost;
 mod destinations;
 mod erasure;
 mod events;
+mod feedback;
 mod group_context;
 mod hooks;
 mod jobs;
