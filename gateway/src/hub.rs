@@ -51,17 +51,17 @@ impl Hub for GatewayHub {
         Ok(Hosted { name: known.channel.instance_name.clone(), config: known.channel.config.clone() })
     }
 
-    async fn accept(&self, id: ChannelId, message: Inbound) -> Result<Stored, HubError> {
+    async fn accept(&self, id: ChannelId, message: Inbound) -> Result<Option<Stored>, HubError> {
         let known = self.known(id).await?;
-        let accepted = intake::accept(&self.0, &known, vec![message]).await.map_err(|problem| {
+        let taken = intake::accept(&self.0, &known, vec![message]).await.map_err(|problem| {
             error!(channel.id = %id, ?problem, "a message of a socket of channel {id} was not accepted");
             HubError::Unavailable
         })?;
-        let stored = accepted.first().map(|accepted| match accepted {
+        let stored = taken.messages.first().map(|accepted| match accepted {
             Accepted::New(work) => Stored { id: work.id, seq: work.seq, duplicate: false },
             Accepted::Duplicate(id) => Stored { id: *id, seq: 0, duplicate: true },
         });
-        stored.ok_or(HubError::NotTaken)
+        if stored.is_none() && !taken.feedback { Err(HubError::NotTaken) } else { Ok(stored) }
     }
 
     async fn history(
@@ -227,10 +227,10 @@ mod tests {
         let hub = hub(&lifecycle).await;
         let id = ChannelId(hub.0.ids.next());
         save(&hub, true, None, id).await;
-        let first = hub.accept(id, message("m-1")).await.unwrap();
-        let second = hub.accept(id, message("m-2")).await.unwrap();
+        let first = hub.accept(id, message("m-1")).await.unwrap().unwrap();
+        let second = hub.accept(id, message("m-2")).await.unwrap().unwrap();
         assert!(!first.duplicate && first.seq < second.seq);
-        let again = hub.accept(id, message("m-1")).await.unwrap();
+        let again = hub.accept(id, message("m-1")).await.unwrap().unwrap();
         assert_eq!((again.id, again.duplicate), (first.id, true));
         let history = hub.history(id, "visitor", 0).await.unwrap();
         assert_eq!(history.iter().map(|item| item.id).collect::<Vec<_>>(), [first.id, second.id]);
@@ -248,7 +248,7 @@ mod tests {
         save_with(&hub, policy("disabled"), true, None, id).await;
         assert_eq!(hub.accept(id, message("m-1")).await.unwrap_err(), HubError::NotTaken);
         save_with(&hub, policy("open"), true, Some(1), id).await;
-        let taken = hub.accept(id, message("m-2")).await.unwrap();
+        let taken = hub.accept(id, message("m-2")).await.unwrap().unwrap();
         save_with(&hub, policy("allowlist"), true, Some(2), id).await;
         assert_eq!(hub.accept(id, message("m-3")).await.unwrap_err(), HubError::NotTaken);
         let history = hub.history(id, "visitor", 0).await.unwrap();
@@ -269,8 +269,8 @@ mod tests {
         }
         let batch = [("m-3", false), ("m-4", true), ("m-5", false), ("m-6", true), ("m-7", true)];
         let batch = batch.into_iter().map(|(id, mentioned)| group(id, Some(mentioned)));
-        let accepted = intake::accept(&hub.0, &known, batch.collect()).await.unwrap();
-        assert_eq!(accepted.len(), 3);
+        let taken = intake::accept(&hub.0, &known, batch.collect()).await.unwrap();
+        assert_eq!(taken.messages.len(), 3);
         hub.accept(id, group("m-8", Some(true))).await.unwrap();
         hub.accept(id, group("m-9", None)).await.unwrap();
         let history = hub.history(id, "visitor", 0).await.unwrap();

@@ -9,12 +9,19 @@ use crate::app::App;
 use crate::channel_cache::Known;
 use crate::error::Problem;
 
-/// Accepts what people wrote as far as the channel's policy lets it; returns once all of that is committed. What is ignored or
-/// kept as context is not among the answers.
+/// What became of a batch.
+pub struct Taken {
+    /// The messages that were accepted. What is ignored or kept as context is not among them.
+    pub messages: Vec<Accepted>,
+    /// Whether something that was done to a message was taken, whether or not the backend is told of it.
+    pub feedback: bool,
+}
+
+/// Accepts what people wrote and did as far as the channel's policy lets it; returns once all of that is committed.
 ///
 /// # Errors
 /// When one was not: the platform sends them all again, and those that were committed are recognised then.
-pub async fn accept(app: &App, known: &Known, messages: Vec<Inbound>) -> Result<Vec<Accepted>, Problem> {
+pub async fn accept(app: &App, known: &Known, messages: Vec<Inbound>) -> Result<Taken, Problem> {
     let desk = Desk { store: &app.store, ids: &app.ids, clock: &*app.clock };
     let mut made = known.intake.make(desk, &known.channel, messages).await?;
     // Together, so that they are one batch; in order, because submitting is in order.
@@ -23,8 +30,10 @@ pub async fn accept(app: &App, known: &Known, messages: Vec<Inbound>) -> Result<
         announce(app, accepted).await;
     }
     let committed = committed.into_iter().collect::<claw_store::Result<Vec<_>>>()?;
+    let feedback = made.has_feedback();
+    made.tell(&app.store, &known.channel, &app.ids).await?;
     made.settle(&app.store).await;
-    Ok(committed)
+    Ok(Taken { messages: committed, feedback })
 }
 
 /// Accepts one message, in either direction.

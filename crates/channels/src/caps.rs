@@ -43,6 +43,8 @@ pub struct Caps {
     /// How often that sign is shown anew while the answer is being written, for it goes out by itself; `None` where no person
     /// watches, but a program reads.
     pub typing_every: Option<Duration>,
+    /// What it tells of messages that are there already.
+    pub reports: Reports,
     /// How fast it takes calls; `None` where it says nothing and refuses nobody for it.
     pub limits: Option<&'static Limits>,
 }
@@ -66,8 +68,30 @@ impl Caps {
         reactions: false,
         typing: false,
         typing_every: None,
+        reports: Reports::NONE,
         limits: None,
     };
+}
+
+/// What a platform tells of messages that are there already. Whether the backend hears of it is the channel's field `events`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a feature of its own, declared by name")]
+pub struct Reports {
+    /// That a person changed a message of theirs.
+    pub edits: bool,
+    /// That a person deleted a message of theirs.
+    pub deletions: bool,
+    /// People's reactions.
+    pub reactions: bool,
+    /// Which message a person's message replies to.
+    pub replies: bool,
+}
+
+impl Reports {
+    /// Nothing.
+    pub const NONE: Self = Self { edits: false, deletions: false, reactions: false, replies: false };
+    /// All of it.
+    pub const ALL: Self = Self { edits: true, deletions: true, reactions: true, replies: true };
 }
 
 /// How a platform counts text.

@@ -52,7 +52,7 @@ pub struct FieldInfo {
     pub label: &'static str,
     /// `text`, `secret`, `url`, `number`, `boolean`, `list` or `choice`.
     pub r#type: &'static str,
-    /// What a `choice` can be; of others empty.
+    /// What a `choice` can be, or what can be in a `list` if that is not up to the user; of others empty.
     pub choices: &'static [&'static str],
     /// Whether a channel needs it.
     pub required: bool,
@@ -106,6 +106,14 @@ pub struct Capabilities {
     pub reactions: bool,
     /// Whether it can show that an answer is being written.
     pub typing: bool,
+    /// Whether it tells that a person changed a message of theirs.
+    pub reports_edits: bool,
+    /// Whether it tells that a person deleted a message of theirs.
+    pub reports_deletions: bool,
+    /// Whether it tells of people's reactions to an answer.
+    pub reports_reactions: bool,
+    /// Whether it tells to which answer a person's message replies.
+    pub reports_replies: bool,
 }
 
 impl TypeInfo {
@@ -134,11 +142,11 @@ impl FieldInfo {
             FieldKind::Url => "url",
             FieldKind::Number => "number",
             FieldKind::Bool => "boolean",
-            FieldKind::List => "list",
+            FieldKind::List | FieldKind::Items(_) => "list",
             FieldKind::Choice(_) => "choice",
         };
         let choices = match kind {
-            FieldKind::Choice(choices) => choices,
+            FieldKind::Choice(choices) | FieldKind::Items(choices) => choices,
             _ => &[],
         };
         Self {
@@ -181,6 +189,10 @@ impl Capabilities {
             delete: caps.delete,
             reactions: caps.reactions,
             typing: caps.typing,
+            reports_edits: caps.reports.edits,
+            reports_deletions: caps.reports.deletions,
+            reports_reactions: caps.reports.reactions,
+            reports_replies: caps.reports.replies,
         }
     }
 }
@@ -244,7 +256,7 @@ mod tests {
         let value = |kind, placeholder: Option<&str>| match kind {
             FieldKind::Number => json!("5"),
             FieldKind::Bool => json!("true"),
-            FieldKind::Choice(choices) => json!(choices[0]),
+            FieldKind::Choice(choices) | FieldKind::Items(choices) => json!(choices[0]),
             FieldKind::Text | FieldKind::Secret | FieldKind::Url | FieldKind::List => {
                 json!(placeholder.unwrap_or("something"))
             }

@@ -1,5 +1,5 @@
-//! The fields that channels of all types have: who may write to the bot, what in a group is meant for it, and what people see
-//! while they wait.
+//! The fields that channels of all types have: who may write to the bot, what in a group is meant for it, what people see while
+//! they wait, and what else than messages its agent hears of.
 //!
 //! No adapter reads them. What they mean is decided in one place, after the adapter has understood a message (crate
 //! `claw-intake`), so that it is the same on every platform.
@@ -13,6 +13,8 @@ pub const GROUP_POLICIES: &[&str] = &["open", "allowlist", "disabled"];
 
 /// The largest `debounce_ms`: a person who wrote one message waits for as long.
 const MOST_DEBOUNCE_MS: u64 = 60_000;
+/// What the backend can be told of beside messages: `events`.
+pub const EVENTS: &[&str] = &["edits", "deletions", "reactions"];
 
 /// All of them. All are optional, and a channel with none of them takes every direct message.
 pub const COMMON: &[Field] = &[
@@ -78,4 +80,13 @@ pub const COMMON: &[Field] = &[
         "whether people see that an answer is being written for as long as the agent works; true if not set.",
     )
     .advanced(),
+    Field::new(
+        "events",
+        "Tell the agent of",
+        FieldKind::Items(EVENTS),
+        "what people do to messages that the agent is told of, too: edits, deletions, reactions; empty for nothing but \
+         messages, which is what an agent can take that answers whatever it is sent.",
+    )
+    .advanced()
+    .like("edits, deletions"),
 ];

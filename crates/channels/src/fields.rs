@@ -23,6 +23,8 @@ pub enum FieldKind {
     List,
     /// One of these texts.
     Choice(&'static [&'static str]),
+    /// Some of these texts, comma-separated in a string.
+    Items(&'static [&'static str]),
 }
 
 /// One field.
@@ -144,6 +146,14 @@ pub enum FieldError {
         key: String,
         /// The largest that it can be.
         most: u64,
+    },
+    /// A list with something that can't be in it.
+    #[error("the field {key:?} may list only: {choices}")]
+    Items {
+        /// The key.
+        key: String,
+        /// What can be in it, comma-separated.
+        choices: String,
     },
     /// A stored secret would go to another server.
     #[error(
@@ -276,8 +286,8 @@ fn coerce(field: &Field, value: Value) -> Result<Option<Value>, FieldError> {
         (FieldKind::Choice(choices), _) => {
             return Err(FieldError::Choice { key: field.key.to_owned(), choices: choices.join(", ") });
         }
-        (FieldKind::List, Value::String(text)) => list(text.split(',')),
-        (FieldKind::List, Value::Array(items)) => {
+        (FieldKind::List | FieldKind::Items(_), Value::String(text)) => list(text.split(',')),
+        (FieldKind::List | FieldKind::Items(_), Value::Array(items)) => {
             let texts: Option<Vec<String>> = items.iter().map(scalar).collect();
             list(texts.ok_or_else(|| wrong("a list of texts"))?.iter().map(String::as_str))
         }
@@ -289,7 +299,18 @@ fn coerce(field: &Field, value: Value) -> Result<Option<Value>, FieldError> {
     {
         return Err(FieldError::TooLarge { key: field.key.to_owned(), most });
     }
+    if let FieldKind::Items(choices) = field.kind
+        && !only(&coerced, choices)
+    {
+        return Err(FieldError::Items { key: field.key.to_owned(), choices: choices.join(", ") });
+    }
     Ok(Some(coerced))
+}
+
+/// Whether every item of a list is one of these.
+fn only(list: &Value, choices: &[&str]) -> bool {
+    let mut items = list.as_array().into_iter().flatten();
+    items.all(|item| item.as_str().is_some_and(|item| choices.contains(&item)))
 }
 
 fn list<'a>(items: impl Iterator<Item = &'a str>) -> Value {
@@ -310,7 +331,7 @@ fn expected(kind: FieldKind) -> &'static str {
         FieldKind::Url => "an http or https URL",
         FieldKind::Number => "a whole number",
         FieldKind::Bool => "true or false",
-        FieldKind::List => "a list, or a text with commas",
+        FieldKind::List | FieldKind::Items(_) => "a list, or a text with commas",
     }
 }
 
@@ -338,6 +359,7 @@ mod tests {
         Field::new("loud", "Loud", FieldKind::Bool, ""),
         Field::new("server", "Server", FieldKind::Url, "").receives(&["token"]),
         Field::new("mood", "Mood", FieldKind::Choice(&["calm", "wild"]), ""),
+        Field::new("days", "Days", FieldKind::Items(&["mon", "tue"]), ""),
     ];
 
     fn merge(on: Fields, given: Value) -> Result<Fields, FieldError> {
@@ -399,7 +421,7 @@ mod tests {
         let error = |given| merge(Fields::default(), given).unwrap_err().to_string();
         assert_eq!(
             error(json!({"tokn": "t"})),
-            "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud, server, mood"
+            "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud, server, mood, days"
         );
         assert_eq!(error(json!({"secs": "abc"})), "the field \"secs\" must be a whole number, not this text");
         for secs in [json!(61), json!("61")] {
@@ -411,6 +433,15 @@ mod tests {
         }
         let calm = merge(Fields::default(), json!({"mood": " calm "})).unwrap();
         assert_eq!(calm.config["mood"], "calm");
+        for days in [json!("mon, wed"), json!(["tue", "MON"]), json!([1])] {
+            assert_eq!(error(json!({"days": days})), "the field \"days\" may list only: mon, tue");
+        }
+        assert_eq!(
+            error(json!({"days": 1})),
+            "the field \"days\" must be a list, or a text with commas, not a number of another kind"
+        );
+        let both = merge(Fields::default(), json!({"days": " tue,mon, "})).unwrap();
+        assert_eq!(both.config["days"], json!(["tue", "mon"]));
         let missing = Fields::default().complete("test", FIELDS).unwrap_err().to_string();
         assert_eq!(missing, "the field \"token\" is required for \"test\": the token.");
     }

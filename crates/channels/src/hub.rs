@@ -35,11 +35,12 @@ pub trait Hub: Send + Sync + 'static {
     /// [`HubError::NoChannel`] when it is not.
     async fn channel(&self, channel_type: &str, id: ChannelId) -> Result<Hosted, HubError>;
 
-    /// Returns once the message is committed.
+    /// Returns once the message, or what was done to one, is committed; `None` when that is an event only, because the backend
+    /// is not told of it.
     ///
     /// # Errors
     /// When it was not.
-    async fn accept(&self, id: ChannelId, message: Inbound) -> Result<Stored, HubError>;
+    async fn accept(&self, id: ChannelId, message: Inbound) -> Result<Option<Stored>, HubError>;
 
     /// The last messages of a conversation past a place, in order.
     ///

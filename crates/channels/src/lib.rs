@@ -16,7 +16,7 @@ pub mod limits;
 pub mod registry;
 pub mod send_body;
 
-pub use caps::{Albums, ButtonCaps, Caps, Dialect, TextUnit};
+pub use caps::{Albums, ButtonCaps, Caps, Dialect, Reports, TextUnit};
 pub use catalogue::{About, TypeInfo};
 pub use channel::{Adapter, Channel, Deps, Live, MediaStream, Part, Probe, RawRequest, Receipt, Sink};
 pub use error::{ChannelError, SinkError};

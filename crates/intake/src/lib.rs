@@ -9,6 +9,7 @@
 
 mod bots;
 mod debounce;
+mod deeds;
 mod made;
 mod policy;
 
@@ -20,6 +21,7 @@ use tracing::debug;
 
 use self::bots::BotGuard;
 use self::debounce::Debounce;
+use self::deeds::Told;
 pub use self::made::{Desk, Made};
 pub use self::policy::{Policy, Reason};
 
@@ -29,12 +31,18 @@ pub struct Intake {
     policy: Policy,
     bots: BotGuard,
     debounce: Debounce,
+    told: Told,
 }
 
 impl Intake {
     /// Of a channel with these fields.
     pub fn new(config: &Map<String, Value>) -> Self {
-        Self { policy: Policy::of(config), bots: BotGuard::default(), debounce: Debounce::of(config) }
+        Self {
+            policy: Policy::of(config),
+            bots: BotGuard::default(),
+            debounce: Debounce::of(config),
+            told: Told::of(config),
+        }
     }
 
     /// Whether messages of groups are kept that do not address the bot.

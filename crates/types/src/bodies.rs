@@ -153,6 +153,22 @@ pub fn session_key(metadata: &Map<String, Value>) -> Option<&str> {
         .find_map(|key| metadata.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()))
 }
 
+/// What `metadata.event` says of a body that is no message of its own but tells what a person did to one.
+pub mod event {
+    /// The message `metadata.edited_message_id` reads like this now.
+    pub const EDITED: &str = "message_edited";
+    /// The message `metadata.deleted_message_id` was taken back.
+    pub const DELETED: &str = "message_deleted";
+    /// The answer `metadata.answer_id` has other reactions now: `metadata.reaction`.
+    pub const REACTION: &str = "message_reaction";
+    /// Where the id of an edited message stands.
+    pub const EDITED_ID: &str = "edited_message_id";
+    /// Where the id of a deleted message stands.
+    pub const DELETED_ID: &str = "deleted_message_id";
+    /// Where the id of an answer stands that was reacted or replied to.
+    pub const ANSWER_ID: &str = "answer_id";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,13 +1,21 @@
-//! What an adapter understood of a person's message, before it is stamped with whose it is.
+//! What an adapter understood of a person's message, or of what a person did to one, before it is stamped with whose it is.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+#[cfg(doc)]
+use crate::limits;
 use crate::{MediaRef, Sender, bodies};
 
-/// A person's message as its platform told it.
+/// A person's message as its platform told it, or what a person did to a message.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Inbound {
+    /// What the person did.
+    pub deed: Deed,
+    /// The message that this one answers, where a person can say so.
+    pub answers: Option<Answered>,
     /// The platform's id of it, as the backend is told.
     pub platform_message_id: Option<String>,
     /// What is unique within the channel: the same key again is the same message redelivered. By default the
@@ -40,6 +48,50 @@ pub struct Inbound {
     pub timestamp: Option<DateTime<Utc>>,
     /// Session keys (`chat_id`, ...; strings) and what else is worth telling.
     pub metadata: Map<String, Value>,
+}
+
+/// What a person did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Deed {
+    /// Wrote the message.
+    #[default]
+    Wrote,
+    /// Changed the message that was accepted under this key ([`Inbound::dedup_key`] of then). The rest is the message as it
+    /// reads now, under a key of its own, so that every version counts once.
+    Edited(String),
+    /// Took back the message that was accepted under this key.
+    Deleted(String),
+    /// Reacted to a message.
+    Reacted(Reaction),
+}
+
+/// A reaction to a message, or a change of one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reaction {
+    /// The platform's id of the message.
+    pub to: String,
+    /// The emoji that were put on it. Each passes [`limits::is_emoji`].
+    pub added: Vec<String>,
+    /// The emoji that were taken off it.
+    pub removed: Vec<String>,
+    /// How often each is on it now, where the platform counts reactions without telling whose they are.
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// The message that another one answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The platform's id of it.
+    pub message_id: String,
+    /// Whether the channel's own account wrote it; `None` where the platform does not tell.
+    pub is_own: Option<bool>,
+}
+
+impl Reaction {
+    /// Whether it says anything.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty() && self.counts.is_empty()
+    }
 }
 
 impl Inbound {

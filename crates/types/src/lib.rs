@@ -18,7 +18,7 @@ pub mod work;
 pub use bodies::{Media, MediaKind, MediaRef, ReplyTo, Sender, WebhookBody};
 pub use ident::Ident;
 pub use ids::{ChannelId, HookName, IdError, InstanceId, MessageId, UserId};
-pub use inbound::Inbound;
+pub use inbound::{Answered, Deed, Inbound, Reaction};
 pub use job::{Action, ActionType, AssistantTask, ChannelMessage, Delivery};
 pub use limits::Invalid;
 pub use outbound::{Act, Button, ButtonAction, Format, Location, Outbound, Placeholder, Poll};

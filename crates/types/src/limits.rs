@@ -236,10 +236,16 @@ fn degrees(path: &str, value: f64, limit: f64) -> Check {
     }
 }
 
+/// Whether this can be a reaction. Which emoji there are is for the platform to say: some have pictures of their own, which
+/// are known by a name or a number.
+pub fn is_emoji(text: &str) -> bool {
+    (1..=EMOJI).contains(&text.len()) && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
 fn reaction(emoji: Option<&str>) -> Check {
     let Some(emoji) = emoji else { return Ok(()) };
     bytes("emoji", emoji, EMOJI)?;
-    if emoji.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    if !is_emoji(emoji) {
         return invalid("emoji must be one emoji, without white space");
     }
     Ok(())

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::app::Shared;
 use crate::error::Problem;
-use crate::{body, intake, path};
+use crate::intake::{self, Taken};
+use crate::{body, path};
 
 /// Accepts what a platform posts. Answers 200 once all of it is committed: `id` is the first message's. `status` is `ignored`
 /// when the channel's policy lets none of it pass.
@@ -46,8 +47,8 @@ pub async fn handle(
         .ok_or_else(unknown)?;
     let request = raw(parts, body).await?;
     let messages = known.adapter()?.decode(&request)?;
-    let accepted = intake::accept(&app, &known, messages).await?;
-    Ok(Json(answer(&accepted)))
+    let taken = intake::accept(&app, &known, messages).await?;
+    Ok(Json(answer(&taken)))
 }
 
 async fn address(parts: &mut Parts) -> Result<(String, ChannelId), Problem> {
@@ -65,9 +66,9 @@ async fn raw(parts: Parts, body: Body) -> Result<RawRequest, Problem> {
     Ok(RawRequest { headers: parts.headers, query, body: body::read(body).await? })
 }
 
-fn answer(accepted: &[Accepted]) -> Value {
+fn answer(Taken { messages: accepted, feedback }: &Taken) -> Value {
     // To the platform it is taken all the same: it must not post it again.
-    let status = if accepted.is_empty() { "ignored" } else { "accepted" };
+    let status = if accepted.is_empty() && !feedback { "ignored" } else { "accepted" };
     let mut answer = json!({"status": status});
     if let Some(first) = accepted.first() {
         answer["id"] = json!(first.id());

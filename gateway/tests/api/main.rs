@@ -12,6 +12,7 @@ mod cron;
 mod destinations;
 mod erasure;
 mod events;
+mod feedback;
 mod health;
 mod hooks;
 mod keys;

@@ -55,6 +55,8 @@ impl Sink for ShardSink {
         let accepting = made.take().into_iter().map(|message| self.core.accept(&self.shard, message));
         // Submitted together and in order: they are one batch, and in its order.
         futures::future::try_join_all(accepting).await.map_err(|error| not_committed(&error))?;
+        let told = made.tell(&self.core.store, &self.channel, ids).await;
+        told.map_err(|error| not_committed(&error))?;
         made.settle(&self.core.store).await;
         Ok(())
     }

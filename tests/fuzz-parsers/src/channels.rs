@@ -35,6 +35,9 @@ const SEEDS: &[(&str, &[&str])] = &[
         &[
             r#"{"type":"message","client_id":"c-1","text":"hello"}"#,
             r#"{"type":"message","client_id":"c-2","text":"Yes","pressed":{"data":"y","message_id":"0190-1"}}"#,
+            r#"{"type":"edit","client_id":"c-3","message":"c-1","text":"hallo"}"#,
+            r#"{"type":"delete","client_id":"c-4","message":"c-1"}"#,
+            r#"{"type":"react","client_id":"c-5","message_id":"0190-1:1","added":"👍","removed":null}"#,
             "https://example.org:8443",
         ],
     ),
@@ -43,6 +46,10 @@ const SEEDS: &[(&str, &[&str])] = &[
         &[
             r#"{"message_id":"m1","conversation_id":"c","sender":{"id":"7","name":"Ada","is_bot":false},"text":"hello","is_group":true,"mentioned":true,"thread_id":"t","timestamp":"2026-01-01T00:00:00Z","metadata":{"k":1}}"#,
             r#"{"sender":{"id":7},"media":{"kind":"image","url":"https://example.org/a.png","filename":"a.png","duration_seconds":1}}"#,
+            r#"{"event":"edit","event_id":"e1","message_id":"m1","sender":{"id":"7"},"text":"hallo"}"#,
+            r#"{"event":"delete","message_id":"m1","sender":{"id":"7"}}"#,
+            r#"{"event":"reaction","message_id":"a1","sender":{"id":"7"},"added":["👍"],"removed":["👎"]}"#,
+            r#"{"message_id":"m2","sender":{"id":"7"},"text":"why?","reply_to":"a1"}"#,
             r#"{"id":"platform-1"}"#,
         ],
     ),

@@ -18,6 +18,9 @@ use crate::kit::http::{Http, classify};
 use crate::kit::transfer::{self, LONGEST, STALL, Upload, download};
 use crate::{ChannelError, MediaStream};
 
+/// What is asked for; without a word, Telegram tells of no reactions (<https://core.telegram.org/bots/api#getupdates>).
+const UPDATES: [&str; 5] =
+    ["message", "edited_message", "callback_query", "message_reaction", "message_reaction_count"];
 /// Beyond what the server holds a long poll.
 const POLL_MARGIN: Duration = Duration::from_secs(10);
 const CALL_LIMIT: Duration = Duration::from_secs(30);
@@ -83,7 +86,7 @@ impl Api {
             update_id: i64,
         }
         let body = json!({
-            "offset": offset, "timeout": hold.as_secs(), "limit": 100, "allowed_updates": ["message", "callback_query"],
+            "offset": offset, "timeout": hold.as_secs(), "limit": 100, "allowed_updates": UPDATES,
         });
         let request = self.post(self.http.polls(), "getUpdates")?.timeout(hold + POLL_MARGIN).json(&body);
         let updates: Vec<Box<RawValue>> = answer(request, MAX_UPDATES).await?;

@@ -14,6 +14,7 @@ mod calls;
 mod files;
 mod own;
 mod poll;
+mod reaction;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,7 @@ use self::own::Own;
 use crate::kit::upload::Uploads;
 use crate::{
     About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
-    MediaStream, Part, Probe, Rate, Receipt, Sink, TextUnit,
+    MediaStream, Part, Probe, Rate, Receipt, Reports, Sink, TextUnit,
 };
 
 /// Limits: <https://core.telegram.org/bots/api#sendmessage>: "1-4096 characters after entities parsing", in UTF-16
@@ -59,6 +60,8 @@ static CAPS: Caps = Caps {
     typing: true,
     // It is shown for five seconds: <https://core.telegram.org/bots/api#sendchataction>.
     typing_every: Some(Duration::from_secs(4)),
+    // Deletions only in chats of business accounts, in which a bot of ours is not.
+    reports: Reports { deletions: false, ..Reports::ALL },
     limits: Some(&LIMITS),
 };
 

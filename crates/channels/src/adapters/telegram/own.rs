@@ -21,10 +21,7 @@ impl Own<'_> {
 
     /// Whether a message of a group addresses it; `None` when that depends on its name, which is not known.
     pub(super) fn addressed(&self, message: &Message) -> Option<bool> {
-        let reply = message.reply_to_message();
-        // In a topic, whatever replies to nothing replies to the topic's making.
-        let reply = reply.filter(|reply| reply.forum_topic_created().is_none());
-        if reply.and_then(|reply| reply.from.as_ref()).is_some_and(|user| self.is(user)) {
+        if answered(message).and_then(|reply| reply.from.as_ref()).is_some_and(|user| self.is(user)) {
             return Some(true);
         }
         let text = message.text().or(message.caption()).unwrap_or_default();
@@ -51,6 +48,11 @@ impl Own<'_> {
     fn is_name(&self, given: &str) -> Option<bool> {
         self.name.map(|name| name.eq_ignore_ascii_case(given))
     }
+}
+
+/// The message that one replies to. In a topic, whatever replies to nothing replies to the topic's making.
+pub(super) fn answered(message: &Message) -> Option<&Message> {
+    message.reply_to_message().filter(|reply| reply.forum_topic_created().is_none())
 }
 
 /// What an entity covers; it counts in UTF-16 code units. One that does not fit its text covers less.

@@ -69,7 +69,7 @@ impl Telegram {
             updates.iter().filter_map(move |update| {
                 let understood = update::inbound(update, own);
                 if understood.is_none() {
-                    warn!(channel = %self.deps.channel_id, update = update.update_id, "an update without a chat");
+                    debug!(channel = %self.deps.channel_id, update = update.update_id, "an update without anything to take");
                 }
                 understood
             })

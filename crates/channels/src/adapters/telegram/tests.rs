@@ -500,7 +500,10 @@ async fn a_pressed_button_is_a_message_and_is_answered_once_it_is_committed() {
         assert_eq!(message.metadata[key], value, "{key}");
     }
     let asked = server.asked();
-    assert_eq!(asked[0].1["allowed_updates"], json!(["message", "callback_query"]));
+    assert_eq!(
+        asked[0].1["allowed_updates"],
+        json!(["message", "edited_message", "callback_query", "message_reaction", "message_reaction_count"])
+    );
     assert_eq!(asked[1], ("answerCallbackQuery".to_owned(), json!({"callback_query_id": "4711"})));
 }
 

@@ -1,24 +1,51 @@
 //! What a person wrote, out of an update (<https://core.telegram.org/bots/api#update>).
 
-use chrono::DateTime;
-use claw_types::{Inbound, MediaKind, MediaRef, Sender};
+use chrono::{DateTime, Utc};
+use claw_types::{Answered, Deed, Inbound, MediaKind, MediaRef, Sender};
 use serde_json::{Map, Value, json};
-use teloxide_core::types::{FileMeta, Message, Update, UpdateKind, User};
+use teloxide_core::types::{FileMeta, Message, MessageKind, Update, UpdateKind, User};
 
 use super::api::RawUpdate;
-use super::callback;
-use super::own::Own;
+use super::own::{self, Own};
+use super::{callback, reaction};
 
-/// The message or the pressed button in an update; `None` for an update without a chat to answer to.
+/// The message, the edit, the reaction or the pressed button in an update; `None` for an update without a chat to answer to, or
+/// of a change that no person made.
 ///
 /// What teloxide can't read (a kind newer than it) is read by hand as far as possible rather than lost.
 pub(super) fn inbound(update: &RawUpdate, own: Own<'_>) -> Option<Inbound> {
     match serde_json::from_str::<Update>(update.json.get()).map(|update| update.kind) {
-        Ok(UpdateKind::Message(message)) => Some(understood(&message, own)),
-        _ => {
-            callback::inbound(update).or_else(|| by_hand(&serde_json::from_str(update.json.get()).ok()?, own))
+        Ok(UpdateKind::Message(message)) if is_read(&message) => Some(understood(&message, own)),
+        Ok(UpdateKind::EditedMessage(message)) if is_read(&message) => {
+            edited(understood(&message, own), message.edit_date().copied(), update.update_id)
         }
+        _ => callback::inbound(update)
+            .or_else(|| reaction::inbound(update, own.id))
+            .or_else(|| by_hand(&serde_json::from_str(update.json.get()).ok()?, own)),
     }
+}
+
+/// To teloxide a message is empty in which it does not know a part, an entity for instance: its text would be lost.
+fn is_read(message: &Message) -> bool {
+    !matches!(message.kind, MessageKind::Empty {})
+}
+
+/// The message as an edit of itself. Two edits within a second have the same date, so it is the update that tells versions
+/// apart. Without a date no person did it: Telegram sends an edit, too, when it has found the preview of a link, for instance.
+fn edited(message: Inbound, at: Option<DateTime<Utc>>, update_id: i64) -> Option<Inbound> {
+    let key = message.dedup_key.clone()?;
+    Some(Inbound {
+        timestamp: Some(at?),
+        dedup_key: Some(format!("edit:{key}:{update_id}")),
+        deed: Deed::Edited(key),
+        ..message
+    })
+}
+
+fn answered(message: &Message, own: Own<'_>) -> Option<Answered> {
+    let reply = own::answered(message)?;
+    let is_own = reply.from.as_ref().is_some_and(|user| own.is(user));
+    Some(Answered { message_id: reply.id.0.to_string(), is_own: Some(is_own) })
 }
 
 fn understood(message: &Message, own: Own<'_>) -> Inbound {
@@ -36,6 +63,8 @@ fn understood(message: &Message, own: Own<'_>) -> Inbound {
     }
     let text = text.or_else(|| describe(message, &mut metadata));
     Inbound {
+        deed: Deed::Wrote,
+        answers: answered(message, own),
         platform_message_id: Some(message.id.0.to_string()),
         dedup_key: Some(format!("{chat}:{}", message.id.0)),
         sender: message.from.as_ref().map(sender),
@@ -148,7 +177,14 @@ fn describe(message: &Message, metadata: &mut Map<String, Value>) -> Option<Stri
 
 /// As much as the raw JSON tells.
 fn by_hand(update: &Value, own: Own<'_>) -> Option<Inbound> {
-    let message = update.get("message")?;
+    let (message, edit) = match (update.get("message"), update.get("edited_message")) {
+        (Some(message), _) => (message, false),
+        (None, Some(message)) => (message, true),
+        (None, None) => return None,
+    };
+    let time = |key: &str| {
+        message.get(key).and_then(Value::as_i64).and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+    };
     let chat = message.pointer("/chat/id")?.as_i64()?.to_string();
     let id = message.get("message_id")?.as_i64()?;
     let text = message.get("text").or_else(|| message.get("caption")).and_then(Value::as_str);
@@ -158,7 +194,7 @@ fn by_hand(update: &Value, own: Own<'_>) -> Option<Inbound> {
         Some(Sender { platform_id, display_name: name.to_owned(), internal_user: None })
     });
     let is_private = message.pointer("/chat/type").and_then(Value::as_str) == Some("private");
-    Some(Inbound {
+    let understood = Inbound {
         platform_message_id: Some(id.to_string()),
         dedup_key: Some(format!("{chat}:{id}")),
         sender: from,
@@ -168,14 +204,16 @@ fn by_hand(update: &Value, own: Own<'_>) -> Option<Inbound> {
         mentioned: is_private.then_some(true),
         sender_is_bot: message.pointer("/from/is_bot").and_then(Value::as_bool).unwrap_or_default(),
         is_own: message.pointer("/from/id").and_then(Value::as_u64) == Some(own.id),
-        timestamp: message
-            .get("date")
-            .and_then(Value::as_i64)
-            .and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
+        timestamp: time("date"),
         metadata: session(&chat, None),
         recipient: chat,
         ..Inbound::default()
-    })
+    };
+    if edit {
+        edited(understood, time("edit_date"), update.get("update_id")?.as_i64()?)
+    } else {
+        Some(understood)
+    }
 }
 
 #[cfg(test)]
@@ -217,6 +255,49 @@ mod tests {
         assert_eq!(message.metadata.get("thread_id"), None);
     }
 
+    fn read_edit(extra: &Value) -> Option<Inbound> {
+        let json = json!({"update_id": 812, "edited_message": group(extra)});
+        inbound(
+            &RawUpdate { update_id: 812, json: serde_json::value::to_raw_value(&json).unwrap() },
+            Own { id: 7, name: None },
+        )
+    }
+
+    #[test]
+    fn an_edit_is_the_message_as_it_reads_now_under_a_key_of_its_own() {
+        for extra in [json!({"text": "hi!"}), json!({"text": "hi!", "entities": "can't be read"})] {
+            let mut extra = extra;
+            extra["edit_date"] = json!(1_700_000_060);
+            let edit = read_edit(&extra).unwrap_or_else(|| panic!("{extra} is lost"));
+            assert_eq!(edit.deed, Deed::Edited("-100123:5".into()), "the message's key");
+            assert_eq!(edit.dedup_key.as_deref(), Some("edit:-100123:5:812"));
+            assert_eq!((edit.platform_message_id.as_deref(), edit.text.as_deref()), (Some("5"), Some("hi!")));
+            assert_eq!(edit.timestamp.unwrap().timestamp(), 1_700_000_060);
+        }
+    }
+
+    #[test]
+    fn a_change_that_nobody_made_is_no_edit() {
+        assert_eq!(read_edit(&json!({"text": "https://example.org"})), None);
+        assert_eq!(read_edit(&json!({"text": "x", "entities": 1})), None);
+    }
+
+    #[test]
+    fn a_reply_names_the_message_and_whether_it_is_the_bots() {
+        let reply = |id: u64, extra: Value| {
+            let mut to = json!({
+                "message_id": 4, "date": 1_700_000_000, "chat": {"id": -100_123, "type": "supergroup", "title": "research"},
+                "from": {"id": id, "is_bot": true, "first_name": "Bot"}, "text": "so"});
+            to.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            read(&group(&json!({"text": "why?", "reply_to_message": to}))).answers
+        };
+        let to = |is_own| Some(Answered { message_id: "4".into(), is_own: Some(is_own) });
+        assert_eq!(reply(7, json!({})), to(true));
+        assert_eq!(reply(8, json!({})), to(false));
+        let topic = json!({"text": null, "forum_topic_created": {"name": "t", "icon_color": 7_322_096}});
+        assert_eq!(reply(7, topic), None, "what stands in a topic is no reply");
+    }
+
     #[test]
     fn a_voice_note_has_its_length_and_a_photo_its_largest_size() {
         let voice = read(&group(&json!({"voice": {
@@ -234,6 +315,9 @@ mod tests {
         let odd = read(&json!({"message_id": 5, "date": 1_700_000_000_000_i64, "text": "hi",
             "chat": {"id": 3, "type": "private"}, "from": {"id": 3, "first_name": "Bo"}}));
         assert_eq!((odd.text.as_deref(), odd.recipient.as_str(), odd.is_group), (Some("hi"), "3", false));
+        let entity = json!([{"type": "of the future", "offset": 0, "length": 2}]);
+        let odd = read(&group(&json!({"text": "hi", "entities": entity})));
+        assert_eq!((odd.text.as_deref(), odd.content_type.as_str()), (Some("hi"), "text"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use claw_types::bodies::event;
 use claw_types::{Act, Button, Direction, Format, Media, MediaKind, MessageId, Outbound, WebhookBody};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,13 +24,16 @@ use crate::{HistoryItem, Part};
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Frame<'a> {
     /// The replay is over.
-    Ready,
-    /// The visitor's message is stored.
+    Ready {
+        /// What the visitor may do to its own messages: the channel's field `events`.
+        can: &'a [String],
+    },
+    /// The visitor's message, or what the visitor did to one, is stored.
     Ack {
         /// The page's id of it.
         client_id: &'a str,
-        /// Ours.
-        id: MessageId,
+        /// Ours; none of what was noted and is no message.
+        id: Option<MessageId>,
         /// Whether it had been stored before.
         duplicate: bool,
     },
@@ -161,19 +165,33 @@ fn format_of(text: Option<&Text>) -> Option<Format> {
 
 /// The messages that others among `items` delete.
 pub fn deleted(items: &[HistoryItem]) -> HashSet<String> {
+    // Looked for before it is parsed: next to none of a visitor's are deletions.
+    let inbound = items
+        .iter()
+        .filter(|item| item.direction == Direction::In && item.payload.get().contains(event::DELETED));
+    let taken_back = inbound.filter_map(|item| {
+        let body: WebhookBody = serde_json::from_str(item.payload.get()).ok()?;
+        done_to(&body, event::DELETED, event::DELETED_ID).map(str::to_owned)
+    });
     let outbound = items.iter().filter(|item| item.direction == Direction::Out);
     let acts = outbound.filter_map(|item| serde_json::from_str::<Outbound>(item.payload.get()).ok());
     let ids = acts.filter_map(|message| match message.act {
         Act::Delete { message_ids } => Some(message_ids),
         _ => None,
     });
-    ids.flatten().collect()
+    ids.flatten().chain(taken_back).collect()
+}
+
+/// The message that a stored one of the visitor's tells this of; `None` when it tells something else.
+fn done_to<'a>(body: &'a WebhookBody, what: &str, id: &str) -> Option<&'a str> {
+    let is = body.metadata.get("event").and_then(Value::as_str) == Some(what);
+    body.metadata.get(id).and_then(Value::as_str).filter(|_| is)
 }
 
 /// A stored message, as frames ready to be sent, without those of messages that are `gone`.
 pub fn of_history(item: &HistoryItem, gone: &HashSet<String>) -> Vec<String> {
     let read = match item.direction {
-        Direction::In => serde_json::from_str(item.payload.get()).map(|body| of_visitor(item, &body)),
+        Direction::In => serde_json::from_str(item.payload.get()).map(|body| of_visitor(item, &body, gone)),
         Direction::Out => {
             serde_json::from_str(item.payload.get()).map(|message| of_outbound(item, &message, gone))
         }
@@ -184,9 +202,18 @@ pub fn of_history(item: &HistoryItem, gone: &HashSet<String>) -> Vec<String> {
     })
 }
 
-fn of_visitor(item: &HistoryItem, body: &WebhookBody) -> Vec<String> {
-    // An event for the backend that shares the conversation; the visitor did not write it.
-    if body.sender.is_none() {
+fn of_visitor(item: &HistoryItem, body: &WebhookBody, gone: &HashSet<String>) -> Vec<String> {
+    let (seq, text) = (item.seq, body.text.as_deref());
+    if let Some(id) = done_to(body, event::EDITED, event::EDITED_ID) {
+        let frame = Frame::Edit { id, seq, text, format: None, buttons: &[] };
+        return if gone.contains(id) { Vec::new() } else { vec![frame.json()] };
+    }
+    if let Some(id) = done_to(body, event::DELETED, event::DELETED_ID) {
+        return vec![Frame::Delete { id, seq }.json()];
+    }
+    // The page has its own thumbs, and what the visitor did not write is an event for the backend that shares the conversation.
+    let reacted = done_to(body, event::REACTION, event::ANSWER_ID).is_some();
+    if reacted || body.sender.is_none() || gone.contains(&item.id.to_string()) {
         return Vec::new();
     }
     let platform_id = body.platform_message_id.as_deref();

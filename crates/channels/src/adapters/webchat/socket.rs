@@ -11,6 +11,7 @@
 //! Something that can't be stored right now is answered with an error that names no message, and the end of the
 //! socket: to the page an error with a name is final, but what is merely unanswered it sends again by itself.
 
+mod inbound;
 mod said;
 
 use std::sync::Arc;
@@ -25,19 +26,19 @@ use axum::routing::any;
 use bytes::Bytes;
 use claw_runtime::{Backoff, Random};
 use claw_secrets::signature::sha256;
-use claw_types::{ChannelId, Inbound, Sender};
+use claw_types::ChannelId;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tracing::warn;
 
-use self::said::{Pace, Pressed, Refused, Said, is_token, read};
+use self::said::{Pace, Refused, Said, What, is_token, read};
 use super::frames::{self, Frame};
 use super::{Config, origin, page};
-use crate::{Hub, HubError};
+use crate::{Hosted, Hub, HubError};
 
 /// The longest text with every character escaped to six bytes, and its envelope. A frame over it ends the socket,
 /// and the page, which knows only of the characters, would send it again for ever.
@@ -90,7 +91,14 @@ async fn open(
         Err(rejection) => return rejection.into_response(),
     };
     let conversation = conversation_id(id, &params.visitor);
-    upgrade.on_upgrade(move |socket| Session::new(hub, id, conversation, params.after, socket).run())
+    let told = told(&hosted);
+    upgrade.on_upgrade(move |socket| Session::new(hub, id, conversation, told, params.after, socket).run())
+}
+
+/// The channel's field `events`.
+fn told(hosted: &Hosted) -> Vec<String> {
+    let listed = hosted.config.get("events").and_then(Value::as_array).into_iter().flatten();
+    listed.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// The conversation of a visitor: 128 bits that tell nothing about the visitor's own name for itself.
@@ -135,6 +143,8 @@ struct Session {
     hub: Arc<dyn Hub>,
     channel: ChannelId,
     conversation: String,
+    /// What the backend is told of beside messages, as the channel said when the socket was opened.
+    told: Vec<String>,
     socket: WebSocket,
     live: Option<mpsc::Receiver<Bytes>>,
     /// When to subscribe again, while there is no live stream, and how often that failed.
@@ -152,6 +162,7 @@ impl Session {
         hub: Arc<dyn Hub>,
         channel: ChannelId,
         conversation: String,
+        told: Vec<String>,
         seen: i64,
         socket: WebSocket,
     ) -> Self {
@@ -160,6 +171,7 @@ impl Session {
             hub,
             channel,
             conversation,
+            told,
             socket,
             live: None,
             sync_at: now,
@@ -232,11 +244,15 @@ impl Session {
             let reason = "That was a lot at once. Please wait a few seconds before sending more.";
             return self.refuse(Some(&client_id), reason).await;
         }
-        let message = self.inbound(said);
+        if !self.takes(&said.what) {
+            return self.refuse(Some(&client_id), "This chat does not take changes to what was said.").await;
+        }
+        let message = inbound::of(said, &self.conversation, self.hub.now());
         match self.hub.accept(self.channel, message).await {
             Ok(stored) => {
-                let ack = Frame::Ack { client_id: &client_id, id: stored.id, duplicate: stored.duplicate };
-                self.send_frame(&ack).await
+                let (id, duplicate) =
+                    stored.map_or((None, false), |stored| (Some(stored.id), stored.duplicate));
+                self.send_frame(&Frame::Ack { client_id: &client_id, id, duplicate }).await
             }
             Err(error @ (HubError::NoChannel | HubError::NotTaken)) => {
                 self.refuse(Some(&client_id), &error.to_string()).await
@@ -248,34 +264,13 @@ impl Session {
         }
     }
 
-    fn inbound(&self, Said { client_id, text, pressed }: Said) -> Inbound {
-        let conversation = self.conversation.clone();
-        let mut metadata = Map::from_iter([("chat_id".to_owned(), Value::String(conversation.clone()))]);
-        let (content_type, text) = match pressed {
-            None => ("text", text),
-            Some(Pressed { data, message_id }) => {
-                metadata.insert("callback_data".to_owned(), Value::String(data.clone()));
-                metadata.insert("message_id".to_owned(), Value::String(message_id));
-                metadata.insert("button_text".to_owned(), Value::String(text));
-                ("button", data)
-            }
-        };
-        Inbound {
-            // The page chooses the second half, so the first keeps it from colliding with another visitor's.
-            platform_message_id: Some(format!("{conversation}:{client_id}")),
-            sender: Some(Sender {
-                platform_id: conversation.clone(),
-                display_name: "Visitor".to_owned(),
-                internal_user: None,
-            }),
-            content_type: content_type.to_owned(),
-            text: Some(text),
-            timestamp: Some(self.hub.now()),
-            metadata,
-            // There is nobody else in the chat.
-            mentioned: Some(true),
-            recipient: conversation,
-            ..Inbound::default()
+    /// The visitor must not read one thing and the backend another: what the backend does not hear of is not changed.
+    fn takes(&self, what: &What) -> bool {
+        let told = |name: &str| self.told.iter().any(|told| told == name);
+        match what {
+            What::Message { .. } | What::React { .. } => true,
+            What::Edit { .. } => told("edits"),
+            What::Delete { .. } => told("deletions"),
         }
     }
 
@@ -294,7 +289,8 @@ impl Session {
             }
             if !self.ready {
                 self.ready = true;
-                self.send_frame(&Frame::Ready).await?;
+                let ready = Frame::Ready { can: &self.told }.json();
+                self.send(Message::text(ready)).await?;
             }
         } else {
             self.live = None;

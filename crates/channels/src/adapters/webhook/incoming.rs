@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use claw_secrets::signature::{self, NotGenuine, Standard};
-use claw_types::{Inbound, MediaKind, MediaRef, Sender};
+use claw_types::{Answered, Inbound, MediaKind, MediaRef, Sender};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::deed::{self, Event, Meaning};
 use super::{MAX_ID, Webhook, header, is_id};
 use crate::RawRequest;
 use crate::kit::answer::excerpt;
@@ -50,46 +51,54 @@ impl Webhook {
         Ok(id.to_owned())
     }
 
-    /// The message that a body, already known to be genuine, holds; else a sentence on what is wrong with it.
+    /// The message that a body, already known to be genuine, holds, or what it says was done to one; else a sentence on what is
+    /// wrong with it.
     pub(super) fn read(&self, body: &[u8], signed_id: Option<String>) -> Result<Inbound, String> {
-        let incoming: Incoming =
+        let mut incoming: Incoming =
             serde_json::from_slice(body).map_err(|e| format!("the body is not a message: {e}"))?;
-        let text = incoming.text.filter(|text| !text.trim().is_empty());
-        if text.is_none() && incoming.media.is_none() {
-            return Err("the message is empty; give \"text\" or \"media\"".to_owned());
-        }
+        incoming.text = incoming.text.filter(|text| !text.trim().is_empty());
         if let Some(media) = &incoming.media {
             self.deps.http.check(&media.url).map_err(|e| format!("media.url {e}"))?;
         }
         let signed_id =
             signed_id.map(|id| Id::checked(id).map_err(|e| format!("webhook-id: {e}"))).transpose()?;
-        let recipient = incoming.conversation_id.unwrap_or_else(|| incoming.sender.id.clone()).0;
-        let display_name = incoming.sender.name.filter(|name| !name.trim().is_empty());
-        let person = incoming.sender.id.0;
+        let Meaning { deed, dedup_key, platform_message_id } = deed::of(&mut incoming, signed_id)?;
+        let mut message = incoming.inbound();
+        (message.deed, message.dedup_key, message.platform_message_id) =
+            (deed, dedup_key, platform_message_id);
+        add_session_keys(&mut message)?;
+        Ok(message)
+    }
+}
+
+impl Incoming {
+    /// But for what was done and the ids of that.
+    fn inbound(self) -> Inbound {
+        let recipient = self.conversation_id.unwrap_or_else(|| self.sender.id.clone()).0;
+        let display_name = self.sender.name.filter(|name| !name.trim().is_empty());
+        let person = self.sender.id.0;
         let sender = Sender {
             display_name: display_name.unwrap_or_else(|| person.clone()),
             platform_id: person,
             internal_user: None,
         };
-        let mut message = Inbound {
-            dedup_key: None,
-            platform_message_id: incoming.message_id.or(signed_id).map(|id| id.0),
+        Inbound {
+            answers: self.reply_to.map(|id| Answered { message_id: id.0, is_own: None }),
             sender: Some(sender),
-            content_type: incoming.media.as_ref().map_or("text", |media| media.kind.as_str()).to_owned(),
-            text,
-            media_duration_seconds: incoming.media.as_ref().and_then(|media| media.duration_seconds),
-            media: incoming.media.map(Attachment::reference),
-            is_group: incoming.is_group.unwrap_or_default(),
-            mentioned: incoming.mentioned,
-            sender_is_bot: incoming.sender.is_bot.unwrap_or_default(),
-            is_own: incoming.sender.is_self.unwrap_or_default(),
+            content_type: self.media.as_ref().map_or("text", |media| media.kind.as_str()).to_owned(),
+            text: self.text,
+            media_duration_seconds: self.media.as_ref().and_then(|media| media.duration_seconds),
+            media: self.media.map(Attachment::reference),
+            is_group: self.is_group.unwrap_or_default(),
+            mentioned: self.mentioned,
+            sender_is_bot: self.sender.is_bot.unwrap_or_default(),
+            is_own: self.sender.is_self.unwrap_or_default(),
             recipient,
-            thread_id: incoming.thread_id.map(|id| id.0),
-            timestamp: incoming.timestamp,
-            metadata: incoming.metadata.unwrap_or_default(),
-        };
-        add_session_keys(&mut message)?;
-        Ok(message)
+            thread_id: self.thread_id.map(|id| id.0),
+            timestamp: self.timestamp,
+            metadata: self.metadata.unwrap_or_default(),
+            ..Inbound::default()
+        }
     }
 }
 
@@ -108,18 +117,24 @@ fn add_session_keys(message: &mut Inbound) -> Result<(), String> {
     }
 }
 
-/// A person's message as it is posted to us.
+/// A person's message as it is posted to us, or what a person did to one.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Incoming {
-    message_id: Option<Id>,
+pub(super) struct Incoming {
+    #[serde(default)]
+    pub(super) event: Event,
+    pub(super) event_id: Option<Id>,
+    pub(super) message_id: Option<Id>,
     conversation_id: Option<Id>,
     sender: Person,
-    text: Option<String>,
+    pub(super) text: Option<String>,
+    pub(super) reply_to: Option<Id>,
+    pub(super) added: Option<Vec<String>>,
+    pub(super) removed: Option<Vec<String>>,
     is_group: Option<bool>,
     mentioned: Option<bool>,
     thread_id: Option<Id>,
-    media: Option<Attachment>,
+    pub(super) media: Option<Attachment>,
     metadata: Option<Map<String, Value>>,
     timestamp: Option<DateTime<Utc>>,
 }
@@ -135,7 +150,7 @@ struct Person {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Attachment {
+pub(super) struct Attachment {
     kind: MediaKind,
     url: String,
     filename: Option<String>,
@@ -151,7 +166,7 @@ impl Attachment {
 /// An id of the caller's.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "Value")]
-struct Id(String);
+pub(super) struct Id(pub(super) String);
 
 impl Id {
     fn checked(text: String) -> Result<Self, String> {
@@ -181,6 +196,7 @@ mod tests {
     use bytes::Bytes;
     use chrono::TimeDelta;
     use claw_runtime::ManualClock;
+    use claw_types::Deed;
     use http::{HeaderName, HeaderValue};
     use serde_json::json;
 
@@ -238,6 +254,8 @@ mod tests {
             "metadata": {"chat_id": "mine", "chat_title": "general", "n": 1},
         });
         let expected = Inbound {
+            deed: Deed::Wrote,
+            answers: None,
             dedup_key: None,
             platform_message_id: Some("m1".into()),
             sender: Some(Sender {

@@ -1,12 +1,13 @@
 //! Generic signed HTTP, in and out: for a platform that has no adapter of its own, or a system that is no chat at all.
 //!
-//! In: one JSON message a request. Out: the same vocabulary, posted to `callback_url`. Both directions are signed
+//! In: one JSON message a request, or what was done to one. Out: the same vocabulary, posted to `callback_url`. Both directions are signed
 //! with the same secret in the two schemes of [`claw_secrets::signature`], so that II-Agent's receiver and any library
 //! for Standard Webhooks (<https://www.standardwebhooks.com>) work as they are.
 //!
 //! Must hold: nothing is parsed before its signature was checked; an id from a header counts only where a signature
 //! covers that header; what is sent again carries the same id, by which receivers drop what they have.
 
+mod deed;
 mod incoming;
 mod media;
 mod outgoing;
@@ -24,7 +25,7 @@ use self::outgoing::Outgoing;
 use crate::kit::plan::part_id;
 use crate::{
     About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, MediaStream,
-    Part, Probe, RawRequest, Receipt, TextUnit,
+    Part, Probe, RawRequest, Receipt, Reports, TextUnit,
 };
 
 /// The other side gets everything as data and does with it what it can. Attachments come one by one, as they always did.
@@ -45,6 +46,7 @@ static CAPS: Caps = Caps {
     reactions: true,
     typing: true,
     typing_every: None,
+    reports: Reports::ALL,
     limits: None,
 };
 

@@ -2,7 +2,7 @@ use claw_types::{Act, ButtonAction, Format};
 use proptest::prelude::*;
 
 use super::*;
-use crate::caps::{Albums, ButtonCaps, TextUnit};
+use crate::caps::{Albums, ButtonCaps, Reports, TextUnit};
 
 const ALBUMS: Albums =
     Albums { max: 3, groups: &[&[MediaKind::Image, MediaKind::Video], &[MediaKind::File]] };
@@ -25,6 +25,7 @@ const RICH: Caps = Caps {
     reactions: true,
     typing: true,
     typing_every: None,
+    reports: Reports::NONE,
     limits: None,
 };
 

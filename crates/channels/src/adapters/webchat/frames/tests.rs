@@ -106,7 +106,7 @@ fn frames_are_as_the_page_expects_them() {
             "text": null, "media": attachment("file"), "at": "1970-01-01T00:00:00Z"}),
         ]
     );
-    assert_eq!(Frame::Ready.json(), r#"{"type":"ready"}"#);
+    assert_eq!(Frame::Ready { can: &["edits".to_owned()] }.json(), r#"{"type":"ready","can":["edits"]}"#);
 }
 
 #[test]
@@ -160,6 +160,51 @@ fn what_was_deleted_is_not_told_again() {
     let gone = deleted(&items);
     let counts: Vec<_> = items.iter().map(|item| of_history(item, &gone).len()).collect();
     assert_eq!(counts, [0, 1, 0, 2]);
+}
+
+/// What a visitor said or did, stored as message number `seq`.
+fn said(seq: i64, content_type: &str, metadata: &Value) -> HistoryItem {
+    let body = json!({
+        "user_id": "u", "channel": "webchat", "instance_name": "w", "platform_message_id": "c:1", "is_group": false,
+        "sender": {"platform_id": "c", "display_name": "Visitor"}, "content_type": content_type, "text": "words",
+        "timestamp": "1970-01-01T00:00:00Z", "metadata": metadata,
+    });
+    HistoryItem {
+        direction: Direction::In,
+        payload: to_raw_value(&body).unwrap(),
+        ..answer(seq, "c", "", vec![])
+    }
+}
+
+#[test]
+fn what_a_visitor_did_to_its_messages_is_told_to_later_pages() {
+    let id = |seq: u128| Uuid::from_u128(seq).to_string();
+    let items = [
+        said(1, "text", &json!({})),
+        said(2, "text", &json!({})),
+        said(3, "text", &json!({"event": "message_edited", "edited_message_id": id(1)})),
+        said(4, "text", &json!({"event": "message_edited", "edited_message_id": id(2)})),
+        said(5, "deleted", &json!({"event": "message_deleted", "deleted_message_id": id(2)})),
+        said(6, "reaction", &json!({"event": "message_reaction", "answer_id": id(9)})),
+        said(7, "text", &json!({"said": "message_deleted", "deleted_message_id": id(1)})),
+    ];
+    let gone = deleted(&items);
+    let frames: Vec<Value> = items
+        .iter()
+        .flat_map(|item| of_history(item, &gone))
+        .map(|frame| serde_json::from_str(&frame).unwrap())
+        .collect();
+    let told: Vec<_> = frames.iter().map(|frame| (&frame["type"], &frame["id"])).collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("message"), &json!(id(1))),
+            (&json!("edit"), &json!(id(1))),
+            (&json!("delete"), &json!(id(2))),
+            (&json!("message"), &json!(id(7))),
+        ]
+    );
+    assert_eq!(frames[1]["text"], "words");
 }
 
 #[test]

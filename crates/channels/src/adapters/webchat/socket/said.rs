@@ -8,17 +8,28 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 const MAX_TEXT: usize = 16_000;
-/// So many messages in so long.
+/// So many frames in so long.
 pub(super) const PACE: usize = 20;
 const PACE_WINDOW: Duration = Duration::from_secs(10);
 
-/// A message from the page.
+/// What the visitor did.
 #[derive(Debug, PartialEq)]
 pub(super) struct Said {
+    /// The page's id of it.
     pub(super) client_id: String,
-    /// What was written, or what is on the button that was pressed.
-    pub(super) text: String,
-    pub(super) pressed: Option<Pressed>,
+    pub(super) what: What,
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum What {
+    /// A message; with a button that was pressed, the text is what is on it.
+    Message { text: String, pressed: Option<Pressed> },
+    /// A message of the visitor's reads like this now. Named by the page's id of it, so it can only be the visitor's own.
+    Edit { message: String, text: String },
+    /// A message of the visitor's is to be gone.
+    Delete { message: String },
+    /// An answer has another reaction.
+    React { message_id: String, added: Option<String>, removed: Option<String> },
 }
 
 /// The button that was pressed.
@@ -34,51 +45,103 @@ pub(super) struct Pressed {
 #[derive(Debug, PartialEq)]
 pub(super) struct Refused(pub(super) Option<String>, pub(super) &'static str);
 
+#[derive(Deserialize)]
+struct ClientFrame {
+    r#type: String,
+    #[serde(default)]
+    client_id: String,
+    #[serde(default)]
+    text: String,
+    pressed: Option<Pressed>,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    message_id: String,
+    added: Option<String>,
+    removed: Option<String>,
+}
+
 pub(super) fn read(frame: &str) -> Result<Said, Refused> {
-    #[derive(Deserialize)]
-    struct ClientFrame {
-        r#type: String,
-        #[serde(default)]
-        client_id: String,
-        #[serde(default)]
-        text: String,
-        #[serde(default)]
-        pressed: Option<Pressed>,
-    }
-    let Ok(ClientFrame { r#type, client_id, text, pressed }) = serde_json::from_str(frame) else {
+    let Ok(frame) = serde_json::from_str::<ClientFrame>(frame) else {
         return Err(Refused(None, "the frame is no JSON object with type, client_id and text"));
     };
-    if r#type != "message" {
-        return Err(Refused(None, "the frame's type is unknown; \"message\" is the only one"));
-    }
-    if !is_token(&client_id, 1, 64) {
+    if !is_token(&frame.client_id, 1, 64) {
         return Err(Refused(None, "client_id must be 1 to 64 letters, digits, '-' or '_'"));
     }
+    let client_id = frame.client_id.clone();
+    match frame.what() {
+        Ok(what) => Ok(Said { client_id, what }),
+        Err(Reason::Frame(why)) => Err(Refused(None, why)),
+        Err(Reason::Person(why)) => Err(Refused(Some(client_id), why)),
+    }
+}
+
+/// For whom the reason is: whoever wrote the page, or the person at it.
+enum Reason {
+    Frame(&'static str),
+    Person(&'static str),
+}
+
+impl ClientFrame {
+    fn what(self) -> Result<What, Reason> {
+        let Self { r#type, text, pressed, message, message_id, added, removed, .. } = self;
+        match r#type.as_str() {
+            "message" => {
+                fits(&text)?;
+                if pressed.as_ref().is_some_and(|pressed| !pressed.is_plausible(&text)) {
+                    return Err(Reason::Person("This is no button of this chat."));
+                }
+                Ok(What::Message { text, pressed })
+            }
+            "edit" | "delete" if !is_token(&message, 1, 64) => {
+                Err(Reason::Frame("\"message\" must be the client_id of a message of this visitor's"))
+            }
+            "edit" => {
+                fits(&text)?;
+                Ok(What::Edit { message, text })
+            }
+            "delete" => Ok(What::Delete { message }),
+            "react" => {
+                let mut emoji = added.iter().chain(&removed);
+                if !is_message_id(&message_id)
+                    || emoji.clone().next().is_none()
+                    || !emoji.all(|emoji| limits::is_emoji(emoji))
+                {
+                    let why = "a reaction has the message_id of an answer, and \"added\" or \"removed\", each one emoji";
+                    return Err(Reason::Frame(why));
+                }
+                Ok(What::React { message_id, added, removed })
+            }
+            _ => Err(Reason::Frame(
+                "the frame's type is unknown; \"message\", \"edit\", \"delete\" and \"react\" are those that there are",
+            )),
+        }
+    }
+}
+
+fn fits(text: &str) -> Result<(), Reason> {
     if text.trim().is_empty() {
-        return Err(Refused(Some(client_id), "The message is empty."));
+        return Err(Reason::Person("The message is empty."));
     }
     if text.chars().count() > MAX_TEXT {
-        return Err(Refused(
-            Some(client_id),
-            "The message is longer than 16,000 characters. Please shorten it.",
-        ));
+        return Err(Reason::Person("The message is longer than 16,000 characters. Please shorten it."));
     }
-    if pressed.as_ref().is_some_and(|pressed| !pressed.is_plausible(&text)) {
-        return Err(Refused(Some(client_id), "This is no button of this chat."));
-    }
-    Ok(Said { client_id, text, pressed })
+    Ok(())
+}
+
+/// Whether the id of an answer can be like this.
+fn is_message_id(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, '-' | ':'))
 }
 
 impl Pressed {
     /// Whether a button can be like this. Which buttons there are is not looked up: a visitor who makes one up has only
     /// written the backend another message.
     fn is_plausible(&self, text: &str) -> bool {
-        let id = |c: char| c.is_ascii_hexdigit() || matches!(c, '-' | ':');
         (1..=limits::BUTTON_DATA).contains(&self.data.len())
             && !self.data.contains(char::is_control)
             && text.chars().count() <= limits::BUTTON_TEXT
-            && (1..=64).contains(&self.message_id.len())
-            && self.message_id.chars().all(id)
+            && is_message_id(&self.message_id)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use claw_types::{Direction, MessageId, Outbound, ReplyTo, WebhookBody};
+use claw_types::{Deed, Direction, Inbound, MessageId, Outbound, Reaction, ReplyTo, WebhookBody};
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::json;
 use serde_json::value::to_raw_value;
@@ -28,6 +28,10 @@ const VISITOR: &str = "0123456789abcdef";
 #[derive(Default)]
 struct Memory {
     messages: Mutex<Vec<HistoryItem>>,
+    /// What was done to messages.
+    done: Mutex<Vec<Inbound>>,
+    /// The channel's field `events`.
+    told: Mutex<Vec<&'static str>>,
     listeners: Mutex<Vec<mpsc::Sender<Bytes>>>,
     database_is_away: Mutex<bool>,
     bus_is_away: Mutex<bool>,
@@ -76,13 +80,18 @@ impl Hub for Memory {
         if id != CHANNEL {
             return Err(HubError::NoChannel);
         }
-        let config =
-            json!({"title": "A <b>", "allowed_origins": ["https://shop.example", "bad;"], "greeting": "Hi"});
+        let told = self.told.lock().unwrap().clone();
+        let config = json!({"title": "A <b>", "allowed_origins": ["https://shop.example", "bad;"],
+                            "greeting": "Hi", "events": told});
         Ok(Hosted { name: "chat".to_owned(), config: config.as_object().cloned().unwrap() })
     }
 
-    async fn accept(&self, id: ChannelId, message: Inbound) -> Result<Stored, HubError> {
+    async fn accept(&self, id: ChannelId, message: Inbound) -> Result<Option<Stored>, HubError> {
         self.check()?;
+        if message.deed != Deed::Wrote {
+            self.done.lock().unwrap().push(message);
+            return Ok(None);
+        }
         assert_eq!(message.metadata["chat_id"], json!(message.recipient));
         let mut messages = self.messages.lock().unwrap();
         let body = WebhookBody {
@@ -109,12 +118,12 @@ impl Hub for Memory {
         };
         let payload = to_raw_value(&body).unwrap();
         if let Some(known) = messages.iter().find(|item| item.payload.get() == payload.get()) {
-            return Ok(Stored { id: known.id, seq: 0, duplicate: true });
+            return Ok(Some(Stored { id: known.id, seq: 0, duplicate: true }));
         }
         let seq = i64::try_from(messages.len()).unwrap() + 1;
         let id = MessageId(Uuid::from_u128(id.0.as_u128() << 8 | messages.len() as u128));
         messages.push(HistoryItem { id, seq, direction: Direction::In, payload, accepted_at: self.now() });
-        Ok(Stored { id, seq, duplicate: false })
+        Ok(Some(Stored { id, seq, duplicate: false }))
     }
 
     async fn history(
@@ -325,6 +334,65 @@ async fn what_is_done_to_a_message_reaches_open_pages_and_later_ones() {
 }
 
 #[tokio::test]
+async fn a_visitor_changes_its_own_messages_where_the_backend_hears_of_it() {
+    let (hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    assert_eq!(client.hear().await, json!({"type": "ready", "can": []}));
+    let edit = json!({"type": "edit", "client_id": "e1", "message": "c1", "text": "new"});
+    let delete = json!({"type": "delete", "client_id": "d1", "message": "c1"});
+    for (frame, client_id) in [(&edit, "e1"), (&delete, "d1")] {
+        client.say(frame.clone()).await;
+        let error = client.hear().await;
+        assert_eq!((&error["type"], &error["client_id"]), (&json!("error"), &json!(client_id)));
+    }
+    *hub.told.lock().unwrap() = vec!["edits", "deletions"];
+    let mut client = connect(&url, 0).await;
+    assert_eq!(client.hear().await, json!({"type": "ready", "can": ["edits", "deletions"]}));
+    for (frame, client_id) in [(edit, "e1"), (delete, "d1")] {
+        client.say(frame).await;
+        assert_eq!(
+            client.hear().await,
+            json!({"type": "ack", "client_id": client_id, "id": null, "duplicate": false})
+        );
+    }
+    let own = |client_id: &str| format!("{}:{client_id}", conversation_id(CHANNEL, VISITOR));
+    let done = hub.done.lock().unwrap();
+    assert_eq!(done[0].deed, Deed::Edited(own("c1")), "only in its own conversation");
+    assert_eq!(done[0].dedup_key, Some(format!("edit:{}", own("e1"))));
+    assert_eq!((done[0].text.as_deref(), done[1].text.as_deref()), (Some("new"), None));
+    assert_eq!(done[1].deed, Deed::Deleted(own("c1")));
+}
+
+#[tokio::test]
+async fn a_thumb_is_always_taken_and_nonsense_never() {
+    let (hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    client.replay().await;
+    client.say(json!({"type": "react", "client_id": "r1", "message_id": "0a-1:1", "added": "👍", "removed": null})).await;
+    assert_eq!(client.hear().await["type"], "ack");
+    let thumb = Reaction { to: "0a-1:1".into(), added: vec!["👍".into()], ..Reaction::default() };
+    assert_eq!(hub.done.lock().unwrap()[0].deed, Deed::Reacted(thumb));
+    for frame in [
+        json!({"type": "react", "client_id": "r", "message_id": "0a"}),
+        json!({"type": "react", "client_id": "r", "message_id": "0a", "added": ""}),
+        json!({"type": "react", "client_id": "r", "message_id": "0a", "added": "a b"}),
+        json!({"type": "react", "client_id": "r", "message_id": "0a", "added": "x".repeat(65)}),
+        json!({"type": "react", "client_id": "r", "message_id": "0a", "added": ["👍"]}),
+        json!({"type": "react", "client_id": "r", "message_id": "<b>", "added": "👍"}),
+        json!({"type": "react", "client_id": "r", "added": "👍"}),
+        json!({"type": "edit", "client_id": "e", "text": "x"}),
+        json!({"type": "edit", "client_id": "e", "message": "another:c1", "text": "x"}),
+        json!({"type": "edit", "client_id": "e", "message": "c1", "text": " "}),
+        json!({"type": "edit", "client_id": "e", "message": "c1", "text": "x".repeat(16_001)}),
+        json!({"type": "delete", "client_id": "d", "message": "x".repeat(65)}),
+    ] {
+        client.say(frame.clone()).await;
+        assert_eq!(client.hear().await["type"], "error", "{frame}");
+    }
+    assert_eq!(hub.done.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn what_is_refused_is_named_and_the_socket_stays() {
     let (_hub, url) = gateway().await;
     let mut client = connect(&url, 0).await;
@@ -344,6 +412,21 @@ async fn what_is_refused_is_named_and_the_socket_stays() {
     }
     client.say(message("long", &"\u{1}".repeat(16_000))).await;
     assert_eq!(client.hear().await["type"], "ack");
+}
+
+#[tokio::test]
+async fn too_many_thumbs_at_once_are_refused() {
+    let (hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    client.replay().await;
+    for n in 0..=said::PACE {
+        client
+            .say(json!({"type": "react", "client_id": format!("r{n}"), "message_id": "0a", "added": "👍"}))
+            .await;
+        let expected = if n < said::PACE { "ack" } else { "error" };
+        assert_eq!(client.hear().await["type"], expected, "{n}");
+    }
+    assert_eq!(hub.done.lock().unwrap().len(), said::PACE);
 }
 
 #[tokio::test]
