@@ -90,7 +90,8 @@ fn sent(record: &Record, n: u32, peer: &Peer, body: &Value) -> Response {
     let (chat, text) = (text(&body["chat_id"]), text(&body["text"]));
     let buttons = body["reply_markup"]["inline_keyboard"].clone();
     let id = record.with(n, Bot::next_id);
-    record.sent().push(Sent { at: Instant::now(), bot: n, chat: chat.clone(), text: text.clone(), buttons });
+    let sent = Sent { at: Instant::now(), bot: n, id, chat: chat.clone(), text: text.clone(), buttons };
+    record.sent().push(sent);
     if fate == Fate::Dropped {
         // The answer below then reaches nobody.
         peer.hang_up();

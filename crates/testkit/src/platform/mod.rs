@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::post;
+use claw_runtime::{Clock as _, SystemClock};
+use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
@@ -82,9 +84,40 @@ impl Platform {
         format!("{n}:{SECRET}")
     }
 
-    /// A person writes to bot `n` in a private chat; handed out until the bot confirms it.
-    pub fn inject(&self, n: u32, chat: i64, text: &str) {
-        self.record.inject(n, chat, text);
+    /// A person writes to bot `n` in a private chat; handed out until the bot confirms it. Tells the message's id.
+    pub fn inject(&self, n: u32, chat: i64, text: &str) -> i64 {
+        self.record.inject(n, chat, text)
+    }
+
+    /// The person changes a message (<https://core.telegram.org/bots/api#update>).
+    pub fn edit(&self, n: u32, chat: i64, message: i64, text: &str) {
+        let mut edited = record::message(chat, message, text);
+        edited["edit_date"] = edited["date"].clone();
+        self.record.update(n, "edited_message", |_| edited);
+    }
+
+    /// The person's reactions to a message were these and are those
+    /// (<https://core.telegram.org/bots/api#messagereactionupdated>).
+    pub fn react(&self, n: u32, chat: i64, message: i64, old: &[&str], new: &[&str]) {
+        let emoji = |all: &[&str]| -> Value {
+            all.iter().map(|emoji| json!({"type": "emoji", "emoji": emoji})).collect()
+        };
+        let changed = json!({
+            "chat": record::private(chat), "message_id": message, "user": record::person(chat),
+            "date": SystemClock.now().timestamp(), "old_reaction": emoji(old), "new_reaction": emoji(new),
+        });
+        self.record.update(n, "message_reaction", |_| changed);
+    }
+
+    /// The person writes a reply to what the bot sent. Tells the reply's id.
+    pub fn reply(&self, n: u32, chat: i64, to: &Sent, text: &str) -> i64 {
+        let mut answered = record::message(chat, to.id, &to.text);
+        answered["from"] = json!({"id": n, "is_bot": true, "first_name": "Bot"});
+        self.record.update(n, "message", |id| {
+            let mut reply = record::message(chat, id, text);
+            reply["reply_to_message"] = answered;
+            reply
+        })
     }
 
     /// How many bots have an open poll.

@@ -63,6 +63,8 @@ pub struct Sent {
     pub at: Instant,
     /// Which bot.
     pub bot: u32,
+    /// The platform's id of it in its chat.
+    pub id: i64,
     /// To whom.
     pub chat: String,
     /// What.
@@ -211,19 +213,37 @@ impl Record {
         *lock(&self.faults)
     }
 
-    pub(super) fn inject(&self, n: u32, chat: i64, text: &str) {
-        let date = SystemClock.now().timestamp();
+    /// A person's message; tells its id.
+    pub(super) fn inject(&self, n: u32, chat: i64, text: &str) -> i64 {
+        self.update(n, "message", |id| message(chat, id, text))
+    }
+
+    /// Something that happens; tells the id that it has, or a message that it makes.
+    pub(super) fn update(&self, n: u32, kind: &str, update: impl FnOnce(i64) -> Value) -> i64 {
         self.with(n, |bot| {
             let id = bot.next_id();
-            let update = json!({"update_id": id, "message": {
-                "message_id": id, "date": date, "text": text,
-                "chat": {"id": chat, "type": "private", "first_name": "Ada"},
-                "from": {"id": chat, "is_bot": false, "first_name": "Ada"},
-            }});
-            bot.updates.push_back((id, update));
+            bot.updates.push_back((id, json!({"update_id": id, kind: update(id)})));
             bot.tell();
-        });
+            id
+        })
     }
+}
+
+/// The person of a private chat.
+pub(super) fn person(chat: i64) -> Value {
+    json!({"id": chat, "is_bot": false, "first_name": "Ada"})
+}
+
+/// What the person of a private chat wrote.
+pub(super) fn message(chat: i64, id: i64, text: &str) -> Value {
+    json!({
+        "message_id": id, "date": SystemClock.now().timestamp(), "text": text, "chat": private(chat), "from": person(chat),
+    })
+}
+
+/// A private chat.
+pub(super) fn private(chat: i64) -> Value {
+    json!({"id": chat, "type": "private", "first_name": "Ada"})
 }
 
 /// An open poll. Dropped with the handler, which the server drops when the client is gone.

@@ -13,6 +13,7 @@ mod destinations;
 mod erased;
 mod events;
 mod fairness;
+mod feedback;
 mod flaky_platform;
 mod fuzz;
 mod keys;
