@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use claw_types::MediaKind;
+use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::limits::Limits;
 
@@ -103,6 +104,8 @@ pub enum TextUnit {
     Bytes,
     /// Unicode scalar values.
     Chars,
+    /// What a person sees as one character: extended grapheme clusters.
+    Graphemes,
 }
 
 impl TextUnit {
@@ -111,7 +114,7 @@ impl TextUnit {
         match self {
             Self::Utf16 => "UTF-16 code units",
             Self::Bytes => "bytes",
-            Self::Chars => "characters",
+            Self::Chars | Self::Graphemes => "characters",
         }
     }
 
@@ -119,16 +122,17 @@ impl TextUnit {
     pub fn count(self, text: &str) -> usize {
         match self {
             Self::Bytes => text.len(),
-            _ => text.chars().map(|c| self.width(c)).sum(),
+            Self::Graphemes => text.graphemes(true).count(),
+            Self::Utf16 | Self::Chars => text.chars().map(|c| self.width(c)).sum(),
         }
     }
 
-    /// The length of one character.
+    /// The length of one scalar value, when it stands alone.
     pub fn width(self, c: char) -> usize {
         match self {
             Self::Utf16 => c.len_utf16(),
             Self::Bytes => c.len_utf8(),
-            Self::Chars => 1,
+            Self::Chars | Self::Graphemes => 1,
         }
     }
 }

@@ -175,6 +175,7 @@ impl Capabilities {
                 TextUnit::Utf16 => "utf16",
                 TextUnit::Bytes => "bytes",
                 TextUnit::Chars => "characters",
+                TextUnit::Graphemes => "graphemes",
             },
             markdown: caps.markdown != Dialect::Plain,
             media: caps.media.to_vec(),

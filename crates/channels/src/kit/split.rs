@@ -1,4 +1,5 @@
-//! A long text into pieces that a platform takes.
+//! A long text into pieces that a platform takes: one that is sent as it was written, be that plain or Markdown. What is
+//! brought into a platform's own formatting is cut by [`super::markdown`] instead.
 //!
 //! It is cut at the last paragraph, line, sentence or word that fits, counted as the platform counts; in Markdown, a code
 //! fence that a cut opens is closed and opened again in the next part, so every part renders by itself. What a person

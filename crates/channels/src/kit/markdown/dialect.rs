@@ -36,14 +36,19 @@ pub(super) fn bullet(dialect: Dialect) -> &'static str {
     }
 }
 
-/// The schemes that an address may have to be pressed behind other words; none where the platform has no such links.
-pub(super) fn schemes(dialect: Dialect) -> &'static [&'static str] {
-    match dialect {
+/// Whether an address may be pressed behind other words: some platforms have no such links, and none has those that run a
+/// program.
+pub(super) fn is_pressable(dialect: Dialect, address: &str) -> bool {
+    let begins = |scheme: &&str| {
+        address.get(..scheme.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(scheme))
+    };
+    let schemes: &[&str] = match dialect {
         Dialect::Html => &["https://", "http://", "tg://", "mailto:", "tel:"],
         Dialect::Slack => &["https://", "http://", "mailto:", "tel:"],
         Dialect::Discord => &["https://", "http://"],
         Dialect::Plain | Dialect::Markdown | Dialect::WhatsApp => &[],
-    }
+    };
+    schemes.iter().any(begins)
 }
 
 /// Writes a stretch of one line so that all of it is text, but for addresses, which stay as they are to be pressed.

@@ -1,7 +1,5 @@
 //! What happens within a line: text, emphasis and links.
 
-use pulldown_cmark::LinkType;
-
 use super::out::Mark;
 use super::{Writer, dialect};
 
@@ -47,13 +45,9 @@ impl Writer {
         }
     }
 
-    pub(super) fn start_link(&mut self, kind: LinkType, href: &str, id: &str) {
-        if matches!(kind, LinkType::Reference | LinkType::Collapsed | LinkType::Shortcut) {
-            self.used.insert(id.to_owned());
-        }
-        let lower = href.to_ascii_lowercase();
-        let safe = dialect::schemes(self.out.dialect).iter().any(|scheme| lower.starts_with(scheme));
-        let pressable = safe && self.table.is_none() && self.links.is_empty();
+    pub(super) fn start_link(&mut self, href: &str) {
+        let pressable =
+            dialect::is_pressable(self.out.dialect, href) && self.table.is_none() && self.links.is_empty();
         if pressable {
             self.out.open_link(href);
         }

@@ -10,13 +10,18 @@
 mod dialect;
 mod inline;
 mod out;
+mod parts;
 mod signs;
 mod table;
 
-use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd, TextMergeStream};
+use std::collections::HashSet;
+use std::ops::Range;
+
+use pulldown_cmark::{CodeBlockKind, CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, TextMergeStream};
 
 use self::inline::Link;
 use self::out::{Mark, Out};
+pub(crate) use self::parts::{Part, Room, parts};
 use self::table::Table;
 use crate::caps::Dialect;
 
@@ -41,29 +46,61 @@ pub fn render(source: &str, dialect: Dialect, at_most: usize) -> Option<Rendered
     if nesting(source) > NESTING {
         return fits(verbatim(source, dialect));
     }
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
-    let mut parser = Parser::new_ext(source, options);
+    let mut parser = parser(source);
     let mut writer = Writer::new(dialect);
+    let mut used = Used::default();
     for event in TextMergeStream::new(parser.by_ref()) {
+        used.note(&event);
         writer.event(event);
         if writer.out.body.len() > at_most {
             return None;
         }
     }
-    let unused = parser.reference_definitions().iter().filter(|(name, _)| !writer.used.contains(*name));
-    let mut unused: Vec<_> = unused.map(|(_, definition)| definition.span.clone()).collect();
-    unused.sort_by_key(|span| span.start);
-    for span in unused {
-        writer.out.block();
-        writer.out.text(source[span].trim_end());
-        writer.out.gap(1);
+    for span in used.unused(&parser) {
+        for event in as_paragraph(&source[span]) {
+            writer.event(event);
+        }
     }
-    writer.out.end_signs();
-    let Out { body, shown, .. } = writer.out;
-    if shown.trim().is_empty() {
+    let rendered = writer.rendered();
+    if rendered.shown.trim().is_empty() {
         return fits(verbatim(source, dialect));
     }
-    fits(Rendered { body, shown })
+    fits(rendered)
+}
+
+fn parser(source: &str) -> Parser<'_> {
+    Parser::new_ext(
+        source,
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS,
+    )
+}
+
+/// The references that were followed. Definitions of others would be seen by nobody, so they are shown as they were written.
+#[derive(Default)]
+struct Used(HashSet<String>);
+
+impl Used {
+    fn note(&mut self, event: &Event<'_>) {
+        if let Event::Start(Tag::Link { link_type, id, .. } | Tag::Image { link_type, id, .. }) = event
+            && matches!(link_type, LinkType::Reference | LinkType::Collapsed | LinkType::Shortcut)
+        {
+            self.0.insert(id.to_string());
+        }
+    }
+
+    /// Where the definitions are that nobody follows, in order. Once the parser is at its end.
+    fn unused(&self, parser: &Parser<'_>) -> Vec<Range<usize>> {
+        let unused = parser.reference_definitions().iter().filter(|(name, _)| !self.0.contains(*name));
+        let mut unused: Vec<_> = unused.map(|(_, definition)| definition.span.clone()).collect();
+        unused.sort_by_key(|span| span.start);
+        unused
+    }
+}
+
+/// A definition as a paragraph of its own.
+fn as_paragraph(definition: &str) -> [Event<'_>; 3] {
+    let text = Event::Text(CowStr::Borrowed(definition.trim_end()));
+    [Event::Start(Tag::Paragraph), text, Event::End(TagEnd::Paragraph)]
 }
 
 /// How many quotes and lists one line opens at most, give or take what only looks like it.
@@ -137,20 +174,11 @@ struct Writer {
     table: Option<Table>,
     /// The language and the text of an open code block.
     code: Option<(String, String)>,
-    /// References that were followed.
-    used: std::collections::HashSet<String>,
 }
 
 impl Writer {
     fn new(dialect: Dialect) -> Self {
-        Self {
-            out: Out::new(dialect),
-            lists: Vec::new(),
-            links: Vec::new(),
-            table: None,
-            code: None,
-            used: std::collections::HashSet::new(),
-        }
+        Self { out: Out::new(dialect), lists: Vec::new(), links: Vec::new(), table: None, code: None }
     }
 
     fn event(&mut self, event: Event<'_>) {
@@ -205,9 +233,7 @@ impl Writer {
             Tag::Emphasis => self.mark(Mark::Italic, true),
             Tag::Strong => self.mark(Mark::Bold, true),
             Tag::Strikethrough => self.mark(Mark::Strike, true),
-            Tag::Link { link_type, dest_url, id, .. } | Tag::Image { link_type, dest_url, id, .. } => {
-                self.start_link(link_type, &dest_url, &id);
-            }
+            Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => self.start_link(&dest_url),
             _ => {}
         }
     }
@@ -248,6 +274,34 @@ impl Writer {
             TagEnd::Link | TagEnd::Image => self.end_link(),
             _ => {}
         }
+    }
+
+    /// What was written, once everything is closed.
+    fn rendered(mut self) -> Rendered {
+        self.out.end_signs();
+        let Out { body, shown, .. } = self.out;
+        Rendered { body, shown }
+    }
+
+    /// Goes on with a list whose next item has this number.
+    fn continue_list(&mut self, next: Option<u64>) {
+        self.out.block();
+        self.lists.push(next);
+    }
+
+    /// Goes on with the item before that, below its words.
+    fn continue_item(&mut self) {
+        let marker = match self.lists.last() {
+            Some(Some(next)) => format!("{}. ", next.saturating_sub(1)),
+            _ => dialect::bullet(self.out.dialect).to_owned(),
+        };
+        self.out.start_item(&" ".repeat(marker.chars().count()));
+    }
+
+    /// Goes on with a table, whose head is written again or not.
+    fn continue_table(&mut self, head: bool) {
+        self.out.block();
+        self.table = Some(Table::continued(head));
     }
 
     fn start_item(&mut self) {

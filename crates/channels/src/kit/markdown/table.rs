@@ -11,9 +11,16 @@ pub(super) struct Table {
     row: Vec<String>,
     /// The text of the cell that is open.
     pub(super) cell: String,
+    /// Whether it goes on from an earlier part without its head.
+    headless: bool,
 }
 
 impl Table {
+    /// Goes on from an earlier part, with its head or without.
+    pub(super) fn continued(head: bool) -> Self {
+        Self { headless: !head, ..Self::default() }
+    }
+
     pub(super) fn text(&mut self, text: &str) {
         self.cell.extend(text.chars().map(|c| if c == '\n' { ' ' } else { c }));
     }
@@ -44,7 +51,7 @@ impl Table {
             cells.collect::<Vec<_>>().join(" | ").trim_end().to_owned()
         };
         let mut lines: Vec<_> = self.rows.iter().map(line).collect();
-        if lines.len() > 1 {
+        if lines.len() > 1 && !self.headless {
             let rule = widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>().join("-+-");
             lines.insert(1, rule);
         }

@@ -17,7 +17,7 @@ fn plain(source: &str) -> String {
 }
 
 /// Whether every tag is one that the platform knows and is closed in order.
-fn check_balance(html: &str) -> Result<(), String> {
+pub(super) fn check_balance(html: &str) -> Result<(), String> {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = html;
     while let Some(at) = rest.find(['<', '>']) {

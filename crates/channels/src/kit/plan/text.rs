@@ -4,7 +4,8 @@ use claw_types::Format;
 
 use crate::Caps;
 use crate::caps::{Dialect, TextUnit};
-use crate::kit::{markdown, split};
+use crate::kit::markdown::{self, Part, Rendered, Room};
+use crate::kit::split;
 
 /// A piece's tags and escapes may take this many bytes for each unit that a person sees, or it is sent as it was written.
 const MARKUP_LIMIT: usize = 8;
@@ -40,8 +41,7 @@ impl Text {
             return None;
         }
         let rendered = markdown::render(source, dialect, MARKUP_LIMIT * limit.max(SHORTEST))?;
-        let counted = if dialect.counts_markup() { &rendered.body } else { &rendered.shown };
-        if unit.count(counted) > limit {
+        if counted(&rendered, dialect, unit) > limit {
             return None;
         }
         let plain = match dialect {
@@ -71,22 +71,48 @@ pub(super) fn is_formatted(text: &str, format: Format) -> bool {
     format == Format::Markdown && shown().is_none_or(|plain| plain.body != text.trim())
 }
 
-/// The pieces of a text. Cut as Markdown, before it is formatted, so that each piece is formatted by itself.
+/// The length of a text as its platform counts it.
+fn counted(rendered: &Rendered, dialect: Dialect, unit: TextUnit) -> usize {
+    unit.count(if dialect.counts_markup() { &rendered.body } else { &rendered.shown })
+}
+
+/// The pieces of a text, in order, none empty.
 pub(super) fn split(source: &str, format: Format, caps: &Caps) -> Vec<Text> {
+    let &Caps { markdown: dialect, unit, max_text: limit, .. } = caps;
+    let source = source.trim_end();
+    if let Some(whole) = Text::fitting(source, format, dialect, unit, limit) {
+        return vec![whole];
+    }
     let mut texts = Vec::new();
-    cut(source, format, caps, caps.max_text, &mut texts);
+    if format == Format::Plain || dialect == Dialect::Markdown {
+        cut(source, format, caps, limit, &mut texts);
+        return texts;
+    }
+    let fits = |rendered: &Rendered| counted(rendered, dialect, unit) <= limit;
+    let room = Room { dialect, unit, limit, at_most: MARKUP_LIMIT * limit.max(SHORTEST), fits: &fits };
+    for part in markdown::parts(source, room) {
+        match part {
+            Part::Written(Rendered { body, .. }, plain) if dialect == Dialect::Plain => {
+                texts.push(Text { body, formatted: false, plain });
+            }
+            Part::Written(Rendered { body, .. }, plain) => texts.push(Text { body, formatted: true, plain }),
+            Part::Bare(text) => cut(&text, Format::Plain, caps, limit, &mut texts),
+        }
+    }
+    if texts.is_empty() {
+        // Nothing in it is seen, as of a block of code without any: sent as it was written.
+        cut(source, Format::Plain, caps, limit, &mut texts);
+    }
     texts
 }
 
+/// Cuts a text as it was written.
 fn cut(source: &str, format: Format, caps: &Caps, limit: usize, into: &mut Vec<Text>) {
     for piece in split::split(source, format, limit, caps.unit) {
         match Text::fitting(&piece, format, caps.markdown, caps.unit, caps.max_text) {
             Some(text) => into.push(text),
-            // A table that was aligned, or addresses that came out from behind their words.
-            // Or escapes, which no piece is too short for.
-            None if limit > SHORTEST || caps.markdown.always_read() && limit > 1 => {
-                cut(&piece, format, caps, limit / 2, into);
-            }
+            // Escapes, which no piece is too short for.
+            None if limit > 1 => cut(&piece, format, caps, limit / 2, into),
             None => into.push(Text::verbatim(&piece, caps.markdown)),
         }
     }
