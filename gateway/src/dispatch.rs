@@ -32,7 +32,7 @@ pub struct Sent {
     status: String,
     /// The platform's id of the first part.
     platform_message_id: Option<String>,
-    /// The platform's ids of all parts.
+    /// The platform's ids of its parts: of all that were sent.
     platform_message_ids: Option<Vec<String>>,
     /// Why it is not certain.
     detail: Option<String>,
@@ -163,19 +163,23 @@ fn answer(accepted: &Accepted, status: &MessageStatus, degraded: &[Degraded]) ->
         MessageState::Pending => (StatusCode::ACCEPTED, json!({"status": "queued"})),
         MessageState::Uncertain => {
             let detail = reason("it was handed to the platform, whose answer never came");
-            (StatusCode::ACCEPTED, json!({"status": "uncertain", "detail": detail}))
+            let sent = &status.platform_message_ids;
+            (
+                StatusCode::ACCEPTED,
+                json!({"status": "uncertain", "detail": detail, "platform_message_ids": sent}),
+            )
         }
         MessageState::Failed => {
             let refused = reason("the platform refused the message");
-            return failure(Kind::Refused, refused, accepted);
+            return failure(Kind::Refused, refused, accepted, status);
         }
         MessageState::Dead => {
             let given_up = reason("every attempt to hand the message to the platform failed");
-            return failure(Kind::PlatformFailed, given_up, accepted);
+            return failure(Kind::PlatformFailed, given_up, accepted, status);
         }
         MessageState::Discarded => {
             let why = format!("the message was discarded: {}", reason("no reason is known"));
-            return failure(Kind::Conflict, why, accepted);
+            return failure(Kind::Conflict, why, accepted, status);
         }
     };
     body["id"] = json!(id);
@@ -188,9 +192,13 @@ fn answer(accepted: &Accepted, status: &MessageStatus, degraded: &[Degraded]) ->
     (code, Json(body)).into_response()
 }
 
-fn failure(kind: Kind, detail: String, accepted: &Accepted) -> Response {
+/// What ended without success; of a message in parts, with the ids of those that the platform has all the same.
+fn failure(kind: Kind, detail: String, accepted: &Accepted, status: &MessageStatus) -> Response {
     let MessageId(id) = accepted.id();
-    let problem = Problem::of(kind, detail).with("id", id.to_string());
+    let mut problem = Problem::of(kind, detail).with("id", id.to_string());
+    if !status.platform_message_ids.is_empty() {
+        problem = problem.with("platform_message_ids", json!(status.platform_message_ids));
+    }
     match accepted {
         Accepted::New(_) => problem.into_response(),
         Accepted::Duplicate(_) => problem.with("duplicate", true).into_response(),
@@ -229,6 +237,9 @@ mod tests {
             assert_eq!((status, &body[key]), (code, &json!(value)), "{state:?}");
             assert_eq!(body["id"], json!(uuid::Uuid::nil()), "{state:?}");
             assert_eq!(body["duplicate"], json!(true), "{state:?}");
+            // Whatever became of the others, the platform has these parts.
+            let known = state != MessageState::Pending;
+            assert_eq!(body["platform_message_ids"] == json!(["1", "2"]), known, "{state:?}: {body}");
         }
         let (_, sent) = answered(MessageState::Done).await;
         assert_eq!(sent["platform_message_id"], json!("1"));

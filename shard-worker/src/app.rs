@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -91,6 +92,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
         deps,
         backend,
         Backoff::message_for(settings.backend.retry_for()),
+        Duration::from_secs(settings.send_ttl_secs.into()),
         settings.backend.public_url(),
         settings.backend.typing(),
         lifecycle,

@@ -39,6 +39,8 @@ pub(crate) struct Core {
     pub(crate) turns: Arc<Turns>,
     pub(crate) erased: Erased,
     pub(crate) typing: Typing,
+    /// For how long a message to a person may be sent that does not say it.
+    pub(crate) send_ttl: Duration,
     pub(crate) media_key: [u8; 32],
     /// Without a slash at the end.
     pub(crate) public_url: String,
@@ -92,6 +94,7 @@ impl Core {
         deps: Deps,
         backend: Backend,
         schedule: Backoff,
+        send_ttl: Duration,
         public_url: String,
         typing: Duration,
         lifecycle: &Lifecycle,
@@ -120,6 +123,7 @@ impl Core {
                 turns: Arc::default(),
                 erased: Erased::default(),
                 typing: Typing::new(typing),
+                send_ttl,
                 media_key: vault.key().derive(Purpose::MediaUrl),
                 public_url,
                 vault,

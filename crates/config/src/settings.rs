@@ -322,6 +322,9 @@ pub struct WorkerSettings {
     /// What channels may reach.
     #[command(flatten)]
     pub urls: UrlPolicy,
+    /// Seconds after which a message to a person that names no ttl_seconds is not sent any more
+    #[arg(long, env = "II_CLAW_SEND_TTL_SECS", default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..=604_800))]
+    pub send_ttl_secs: u32,
     /// The internal RPC.
     #[command(flatten)]
     pub rpc: RpcSettings,

@@ -3,8 +3,6 @@
 //!
 //! Pure: no I/O. Addresses are looked at by their form only; whether they may be fetched is asked where they are.
 
-use std::time::Duration;
-
 use crate::{Act, Button, ButtonAction, Location, Media, Outbound, Poll};
 
 /// Most attachments of a message.
@@ -36,8 +34,6 @@ pub const EMOJI: usize = 64;
 
 /// Longest time to live, in seconds: a week.
 pub const TTL_MAX: u32 = 7 * 24 * 3600;
-/// The time to live of a message that names none: after an outage nobody wants yesterday's answers.
-pub const TTL_DEFAULT: Duration = Duration::from_hours(24);
 
 /// What a message holds that it may not; the sentence names the key and says what to change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

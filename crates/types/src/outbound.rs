@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::{Media, bodies, limits};
+use crate::{Media, bodies};
 
 /// A message to a person.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
@@ -43,7 +43,7 @@ pub struct Outbound {
     /// What is to be done; without it, the message is sent.
     #[serde(default, skip_serializing_if = "is_default")]
     pub act: Act,
-    /// Seconds after which nobody wants it any more; [`limits::TTL_DEFAULT`] if not given.
+    /// Seconds after which nobody wants it any more; the operator's default if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_seconds: Option<u32>,
     /// That it stands for an answer which is still to come.
@@ -60,9 +60,9 @@ pub struct Placeholder {
 }
 
 impl Outbound {
-    /// For how long after it was accepted it may be sent.
-    pub fn time_to_live(&self) -> Duration {
-        self.ttl_seconds.map_or(limits::TTL_DEFAULT, |seconds| Duration::from_secs(seconds.into()))
+    /// For how long after it was accepted it may be sent; `otherwise` when it does not say it.
+    pub fn time_to_live(&self, otherwise: Duration) -> Duration {
+        self.ttl_seconds.map_or(otherwise, |seconds| Duration::from_secs(seconds.into()))
     }
 
     /// The conversation it belongs to: one lane for each chat and thread.

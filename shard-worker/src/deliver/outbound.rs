@@ -59,7 +59,7 @@ async fn still_there(core: &Core, work: &Work) -> Result<bool, String> {
 /// that it is wanted all the same.
 fn too_late(core: &Core, work: &Work, body: &Outbound) -> Option<Attempt> {
     let age = core.clock.now().timestamp_millis() - work.fresh_at_ms();
-    let time_to_live = body.time_to_live();
+    let time_to_live = body.time_to_live(core.send_ttl);
     if u128::try_from(age).is_ok_and(|age| age > time_to_live.as_millis()) {
         let sent = work.platform_message_ids.len();
         return Some(failed(expired(time_to_live, sent)));

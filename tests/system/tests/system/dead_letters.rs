@@ -165,6 +165,43 @@ async fn what_is_not_sent_within_its_time_to_live_is_given_up() {
     assert!(chat.arrived("quick") >= 1, "it was tried until then");
 }
 
+/// Messages that wait through an outage.
+const OLD: usize = 110;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_not_followed_by_a_flood_of_old_answers() {
+    let cluster =
+        Cluster::prepare().await.with("II_CLAW_SEND_TTL_SECS", "3600").with("II_CLAW_SEND_WAIT_MS", "0");
+    let (_gateway, api) = cluster.gateway().await;
+    let mut worker = cluster.worker("one", &api.base).await;
+    let chat = Chat::new(api).await;
+    worker.kill().await;
+    for n in 0..OLD {
+        let (status, answer) =
+            chat.api.send("ada", "hook", &format!("room {}", n % 9), &format!("old {n}")).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    }
+    let mut database = cluster.database.connect().await;
+    let aged = "update messages set accepted_at = accepted_at - interval '61 minutes'";
+    sqlx::query(aged).execute(&mut database).await.unwrap();
+    let _next = cluster.worker("two", &chat.api.base).await;
+    let path = "/api/users/ada/dead-letters?state=failed&limit=200";
+    let dead = eventually("the old ones to be given up", Duration::from_secs(90), async || {
+        let (_, answer) = chat.api.call("GET", path, None).await;
+        answer["messages"].as_array().filter(|dead| dead.len() == OLD).cloned()
+    })
+    .await;
+    let error = dead[0]["error"].as_str().unwrap();
+    assert_eq!(error, "not sent within 3600 s, its time to live, so not sent at all");
+    // What is said from now on arrives, and so does what somebody wants all the same; nothing else did.
+    let (_, new) = chat.api.send("ada", "hook", "room 0", "new").await;
+    chat.wait_until_done(new["id"].as_str().unwrap()).await;
+    let wanted = dead[0]["id"].as_str().unwrap();
+    chat.retry(wanted).await;
+    chat.wait_until_done(wanted).await;
+    assert_eq!(chat.platform.deliveries().len(), 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_lists_shows_retries_and_discards() {
     let cluster = Cluster::prepare().await;
