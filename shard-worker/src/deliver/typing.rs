@@ -223,6 +223,8 @@ mod tests {
             retries: 0,
             retried_at_ms: 0,
             ahead: Vec::new(),
+            debounce_ms: 0,
+            burst: None,
         }
     }
 

@@ -46,7 +46,7 @@ pub(crate) struct UpSettings {
     /// Milliseconds that a send waits for the platform before it answers 202 queued
     #[arg(long, env = "II_CLAW_SEND_WAIT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=25_000))]
     send_wait_ms: u64,
-    /// Seconds after which a message to a person that names no ttl_seconds is not sent any more
+    /// Seconds after which a message to a person that names no `ttl_seconds` is not sent any more
     #[arg(long, env = "II_CLAW_SEND_TTL_SECS", default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..=604_800))]
     send_ttl_secs: u32,
     /// Networks of load balancers whose X-Forwarded-For is believed: 10.0.0.0/8,192.168.1.5/32

@@ -107,7 +107,8 @@ async fn a_dropped_partition_leaves_what_is_not_to_be_forgotten() {
     assert_eq!(bench.store.partition_sift(NAME, 90).await.unwrap(), None);
     assert_eq!(bench.store.partition_forget_attempts(NAME).await.unwrap(), 2);
     let (one, two) = tokio::join!(bench.store.partition_drop(NAME), bench.store.partition_drop(NAME));
-    (one.unwrap(), two.unwrap());
+    one.unwrap();
+    two.unwrap();
 
     assert_eq!(where_they_are(&mut admin).await, [3, 4, 5, 6].map(default));
     assert_eq!(attempts(&mut admin).await, 4, "those of what was kept");

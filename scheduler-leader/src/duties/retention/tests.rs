@@ -44,7 +44,8 @@ async fn partitions_are_made_ahead_without_gaps_and_once() {
     sqlx::raw_sql(stalled).execute(&mut admin).await.unwrap();
     let (one, two) =
         tokio::join!(messages::make_partitions(&store, 90), messages::make_partitions(&store, 90));
-    (one.unwrap(), two.unwrap());
+    one.unwrap();
+    two.unwrap();
     let after = store.partitions().await.unwrap();
     assert!(after.len() > 4, "{after:?}");
     for pair in after.windows(2) {
