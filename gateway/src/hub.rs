@@ -61,6 +61,8 @@ impl Hub for GatewayHub {
             Accepted::New(work) => Stored { id: work.id, seq: work.seq, duplicate: false },
             Accepted::Duplicate(id) => Stored { id: *id, seq: 0, duplicate: true },
         });
+        let handled = taken.handled.first().map(|id| Stored { id: *id, seq: 0, duplicate: false });
+        let stored = stored.or(handled);
         if stored.is_none() && !taken.feedback { Err(HubError::NotTaken) } else { Ok(stored) }
     }
 
@@ -291,6 +293,34 @@ mod tests {
                 with("m-9", &[]),
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn a_group_message_that_comes_again_takes_no_context_with_it() {
+        let lifecycle = Lifecycle::new();
+        let hub = hub(&lifecycle).await;
+        let id = ChannelId(hub.0.ids.next());
+        save(&hub, true, None, id).await;
+        let group =
+            |id: &str, mentioned| Inbound { is_group: true, mentioned: Some(mentioned), ..message(id) };
+        let known = hub.known(id).await.unwrap();
+        let batch = |ids: &[(&str, bool)]| ids.iter().map(|(id, mentioned)| group(id, *mentioned)).collect();
+        let first: Vec<Inbound> = batch(&[("m-1", false), ("m-2", true)]);
+        intake::accept(&hub.0, &known, first.clone()).await.unwrap();
+        hub.accept(id, group("m-3", false)).await.unwrap_err();
+        // All of it once more, as a platform sends what it believes was lost.
+        intake::accept(&hub.0, &known, first).await.unwrap();
+        hub.accept(id, group("m-2", true)).await.unwrap();
+        intake::accept(&hub.0, &known, batch(&[("m-4", false), ("m-5", true)])).await.unwrap();
+        hub.accept(id, group("m-6", true)).await.unwrap();
+        let history = hub.history(id, "visitor", 0).await.unwrap();
+        let context = |item: &HistoryItem| -> Vec<String> {
+            let body: Value = serde_json::from_str(item.payload.get()).unwrap();
+            let said = body["metadata"]["context"].as_array().cloned().unwrap_or_default();
+            said.iter().map(|said| said["text"].as_str().unwrap().to_owned()).collect()
+        };
+        let contexts: Vec<Vec<String>> = history.iter().map(context).collect();
+        assert_eq!(contexts, [vec!["m-1"], vec!["m-3", "m-4"], vec![]], "each once, and none lost");
     }
 
     #[tokio::test]

@@ -2,19 +2,27 @@
 
 use claw_intake::Desk;
 use claw_store::{Accepted, NewMessage};
-use claw_types::Inbound;
+use claw_types::{Inbound, MessageId, Work};
 use futures::future::join_all;
 
 use crate::app::App;
 use crate::channel_cache::Known;
 use crate::error::Problem;
 
-/// What became of a batch.
+/// What became of a batch; what is ignored or kept as context is not in it.
+#[derive(Debug, Default)]
 pub struct Taken {
-    /// The messages that were accepted. What is ignored or kept as context is not among them.
+    /// The messages that go to the backend.
     pub messages: Vec<Accepted>,
+    /// Those that were dealt with and go no further now: of people who wait to be let in, and orders of owners.
+    pub handled: Vec<MessageId>,
     /// Whether something that was done to a message was taken, whether or not the backend is told of it.
     pub feedback: bool,
+}
+
+/// What decides about people's messages works with this.
+pub fn desk(app: &App) -> Desk<'_> {
+    Desk { store: &app.store, ids: &app.ids, clock: &*app.clock }
 }
 
 /// Accepts what people wrote and did as far as the channel's policy lets it; returns once all of that is committed.
@@ -22,18 +30,29 @@ pub struct Taken {
 /// # Errors
 /// When one was not: the platform sends them all again, and those that were committed are recognised then.
 pub async fn accept(app: &App, known: &Known, messages: Vec<Inbound>) -> Result<Taken, Problem> {
-    let desk = Desk { store: &app.store, ids: &app.ids, clock: &*app.clock };
-    let mut made = known.intake.make(desk, &known.channel, messages).await?;
+    let mut made = known.intake.make(desk(app), &known.channel, messages).await?;
+    for work in &made.committed {
+        announce(app, work).await;
+    }
     // Together, so that they are one batch; in order, because submitting is in order.
     let committed = join_all(made.take().into_iter().map(|message| app.writer.accept(message))).await;
-    for accepted in committed.iter().flatten() {
-        announce(app, accepted).await;
+    for work in committed.iter().flatten().filter_map(new) {
+        announce(app, work).await;
     }
-    let committed = committed.into_iter().collect::<claw_store::Result<Vec<_>>>()?;
+    let messages = committed.into_iter().collect::<claw_store::Result<Vec<_>>>()?;
+    let handled = std::mem::take(&mut made.handled);
     let feedback = made.has_feedback();
     made.tell(&app.store, &known.channel, &app.ids).await?;
-    made.settle(&app.store).await;
-    Ok(Taken { messages: committed, feedback })
+    let stored: Vec<MessageId> = messages.iter().filter_map(new).map(|work| work.id).collect();
+    made.settle(&app.store, &stored).await;
+    Ok(Taken { messages, handled, feedback })
+}
+
+fn new(accepted: &Accepted) -> Option<&Work> {
+    match accepted {
+        Accepted::New(work) => Some(work),
+        Accepted::Duplicate(_) => None,
+    }
 }
 
 /// Accepts one message, in either direction.
@@ -42,15 +61,16 @@ pub async fn accept(app: &App, known: &Known, messages: Vec<Inbound>) -> Result<
 /// When it was not committed.
 pub async fn accept_one(app: &App, message: NewMessage) -> Result<Accepted, Problem> {
     let accepted = app.writer.accept(message).await?;
-    announce(app, &accepted).await;
+    if let Some(work) = new(&accepted) {
+        announce(app, work).await;
+    }
     Ok(accepted)
 }
 
-async fn announce(app: &App, accepted: &Accepted) {
-    if let Accepted::New(work) = accepted {
-        app.bus.publish_work(work).await;
-        if work.media.is_some() {
-            app.bus.publish_media(work.id).await;
-        }
+/// Tells the owner of a message that was just committed.
+pub async fn announce(app: &App, work: &Work) {
+    app.bus.publish_work(work).await;
+    if work.media.is_some() {
+        app.bus.publish_media(work.id).await;
     }
 }

@@ -48,6 +48,15 @@ pub struct MessagePath {
     pub message: String,
 }
 
+/// `/api/users/{user}/channels/{instance}/pairing/{code}`
+#[derive(Debug)]
+pub struct PairingPath {
+    /// Which channel.
+    pub channel: ChannelPath,
+    /// As it was typed.
+    pub code: String,
+}
+
 /// `/api/.../{id}`
 #[derive(Debug)]
 pub struct IdPath(pub Uuid);
@@ -89,6 +98,22 @@ pub struct MessageParams {
     /// Our id of the message (of the answer to its sending, or the `webhook-id` of a person's), or the platform's.
     #[param(min_length = 1, max_length = 512)]
     message: String,
+}
+
+/// [`PairingPath`], for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+pub struct PairingParams {
+    /// Your own id of one of your users.
+    #[param(min_length = 1, max_length = 128, pattern = r"^[^\s/\x00-\x1f\x7f]+$", example = "ada")]
+    user: String,
+    /// The name of a channel within its user.
+    #[param(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", example = "chat_1")]
+    instance: String,
+    /// The code of a request or an invitation, in any case; hyphens and spaces do not count.
+    #[param(min_length = 8, max_length = 40, example = "K7QM2XRA")]
+    code: String,
 }
 
 /// [`ItemPath`], for the document.
@@ -164,6 +189,16 @@ impl<S: Send + Sync> FromRequestParts<S> for MessagePath {
         crate::body::printable("message", &message, 512)?;
         let channel = ChannelPath { user: parse(&params, "user")?, instance: parse(&params, "instance")? };
         Ok(Self { channel, message })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PairingPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = params(parts, state).await?;
+        let channel = ChannelPath { user: parse(&params, "user")?, instance: parse(&params, "instance")? };
+        Ok(Self { channel, code: segment(&params, "code").to_owned() })
     }
 }
 

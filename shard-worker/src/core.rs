@@ -10,7 +10,7 @@ use claw_channels::Deps;
 use claw_runtime::{Backoff, Batcher, Clock, Ids, Lifecycle};
 use claw_secrets::Purpose;
 use claw_store::{Accepted, MessageWriter, NewMessage, Sighting, Store, Vault};
-use claw_types::{ChannelId, Direction, Work};
+use claw_types::{ChannelId, Direction, MessageId, Work};
 
 use crate::channels::supervisor;
 use crate::deliver::backend::Backend;
@@ -131,24 +131,30 @@ impl Core {
         })
     }
 
-    /// Commits a message of one of our shards and sets out to deliver it.
+    /// Commits a message of one of our shards and sets out to deliver it. Tells its id, unless it was committed before.
     pub(crate) async fn accept(
         self: &Arc<Self>,
         shard: &Arc<Shard>,
         message: NewMessage,
-    ) -> claw_store::Result<()> {
+    ) -> claw_store::Result<Option<MessageId>> {
         match self.writer.accept(message).await? {
             Accepted::New(work) => {
-                let (id, has_media) = (work.id, work.media.is_some());
-                self.pipeline.offer(shard, *work);
-                // Last: NATS may be slow, and the message must not wait for it.
-                if has_media {
-                    self.bus.publish_media(id).await;
-                }
+                let id = work.id;
+                self.set_out(shard, *work).await;
+                Ok(Some(id))
             }
-            Accepted::Duplicate(_) => {}
+            Accepted::Duplicate(_) => Ok(None),
         }
-        Ok(())
+    }
+
+    /// Sets out to deliver a message that was just committed.
+    pub(crate) async fn set_out(self: &Arc<Self>, shard: &Arc<Shard>, work: Work) {
+        let (id, has_media) = (work.id, work.media.is_some());
+        self.pipeline.offer(shard, work);
+        // Last: NATS may be slow, and the message must not wait for it.
+        if has_media {
+            self.bus.publish_media(id).await;
+        }
     }
 
     /// What a channel of ours is made with.

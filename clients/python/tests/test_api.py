@@ -29,6 +29,21 @@ def test_a_channel_from_its_making_to_its_end(client, user):
     assert client.channels(user) == []
 
 
+def test_people_are_let_in_by_code(client, user):
+    fields = {"secret_env": "a-secret", "callback_url": "http://127.0.0.1:9/x", "dm_policy": "pairing"}
+    client.configure_channel(user, "bot", "webhook", fields)
+    made = client.invite(user, "bot", expires_in_seconds=60)
+    assert_fits(made, models.Pairing)
+    assert made["state"] == "invited"
+    page = client.pairings(user, "bot", state="invited")
+    assert_fits(page, models.PairingPage)
+    assert page["pairings"] == [made]
+    assert client.revoke_pairing(user, "bot", made["code"]) == made
+    assert client.pairings(user, "bot")["pairings"] == []
+    with pytest.raises(NotFound):
+        client.approve_pairing(user, "bot", made["code"])
+
+
 def test_names_are_encoded_in_paths(client):
     user = unique("weird?user#%&+é")
     made = client.configure_channel(user, "chat", "webchat", {})

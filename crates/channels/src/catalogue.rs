@@ -142,7 +142,7 @@ impl FieldInfo {
             FieldKind::Url => "url",
             FieldKind::Number => "number",
             FieldKind::Bool => "boolean",
-            FieldKind::List | FieldKind::Items(_) => "list",
+            FieldKind::List | FieldKind::Ids | FieldKind::Items(_) => "list",
             FieldKind::Choice(_) => "choice",
         };
         let choices = match kind {
@@ -258,7 +258,7 @@ mod tests {
             FieldKind::Number => json!("5"),
             FieldKind::Bool => json!("true"),
             FieldKind::Choice(choices) | FieldKind::Items(choices) => json!(choices[0]),
-            FieldKind::Text | FieldKind::Secret | FieldKind::Url | FieldKind::List => {
+            FieldKind::Text | FieldKind::Secret | FieldKind::Url | FieldKind::List | FieldKind::Ids => {
                 json!(placeholder.unwrap_or("something"))
             }
         };

@@ -7,7 +7,7 @@
 use crate::{Field, FieldKind};
 
 /// Who may write to the bot directly: `dm_policy`.
-pub const DM_POLICIES: &[&str] = &["open", "allowlist", "disabled"];
+pub const DM_POLICIES: &[&str] = &["open", "allowlist", "pairing", "disabled"];
 /// In which groups it listens: `group_policy`.
 pub const GROUP_POLICIES: &[&str] = &["open", "allowlist", "disabled"];
 
@@ -22,8 +22,8 @@ pub const COMMON: &[Field] = &[
         "dm_policy",
         "Direct messages",
         FieldKind::Choice(DM_POLICIES),
-        "who may write to the bot directly: everyone (open), allowed users only (allowlist), nobody (disabled); \
-         allowlist if there are allowed users, else open.",
+        "who may write to the bot directly: everyone (open), allowed users only (allowlist), those who were let in \
+         after they showed a code (pairing), nobody (disabled); allowlist if there are allowed users, else open.",
     )
     .advanced(),
     Field::new(
@@ -33,6 +33,14 @@ pub const COMMON: &[Field] = &[
         "who may write, directly and in groups: the platform's user ids or @names; empty lets everyone.",
     )
     .like("42, @ada"),
+    Field::new(
+        "owners",
+        "Owners",
+        FieldKind::Ids,
+        "who lets people in where direct messages are by pairing, by writing /pair to the bot: the platform's user ids.",
+    )
+    .advanced()
+    .like("42"),
     Field::new(
         "group_policy",
         "Groups",

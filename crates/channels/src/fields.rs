@@ -21,6 +21,8 @@ pub enum FieldKind {
     Bool,
     /// Texts, comma-separated in a string.
     List,
+    /// The platform's ids of people, as a list; no @names, which people can give up and others take.
+    Ids,
     /// One of these texts.
     Choice(&'static [&'static str]),
     /// Some of these texts, comma-separated in a string.
@@ -155,6 +157,16 @@ pub enum FieldError {
         /// What can be in it, comma-separated.
         choices: String,
     },
+    /// A name where only an id tells for certain who somebody is.
+    #[error(
+        "the field {key:?} takes the platform's ids, not the name {name:?}: another person may have it tomorrow"
+    )]
+    Name {
+        /// The key.
+        key: &'static str,
+        /// The name.
+        name: String,
+    },
     /// A stored secret would go to another server.
     #[error(
         "the field {key:?} leads to another server, which would be sent the stored {secret:?}: send {secret:?} again with it"
@@ -286,12 +298,16 @@ fn coerce(field: &Field, value: Value) -> Result<Option<Value>, FieldError> {
         (FieldKind::Choice(choices), _) => {
             return Err(FieldError::Choice { key: field.key.to_owned(), choices: choices.join(", ") });
         }
-        (FieldKind::List | FieldKind::Items(_), Value::String(text)) => list(text.split(',')),
-        (FieldKind::List | FieldKind::Items(_), Value::Array(items)) => {
+        (FieldKind::List | FieldKind::Ids | FieldKind::Items(_), Value::String(text)) => {
+            list(text.split(','))
+        }
+        (FieldKind::List | FieldKind::Ids | FieldKind::Items(_), Value::Array(items)) => {
             let texts: Option<Vec<String>> = items.iter().map(scalar).collect();
             list(texts.ok_or_else(|| wrong("a list of texts"))?.iter().map(String::as_str))
         }
-        (FieldKind::List, Value::Number(number)) => list([number.to_string().as_str()].into_iter()),
+        (FieldKind::List | FieldKind::Ids, Value::Number(number)) => {
+            list([number.to_string().as_str()].into_iter())
+        }
         (kind, _) => return Err(wrong(expected(kind))),
     };
     if let Some(most) = field.most
@@ -304,6 +320,11 @@ fn coerce(field: &Field, value: Value) -> Result<Option<Value>, FieldError> {
     {
         return Err(FieldError::Items { key: field.key.to_owned(), choices: choices.join(", ") });
     }
+    if field.kind == FieldKind::Ids
+        && let Some(name) = coerced.as_array().into_iter().flatten().filter_map(Value::as_str).find(is_name)
+    {
+        return Err(FieldError::Name { key: field.key, name: name.to_owned() });
+    }
     Ok(Some(coerced))
 }
 
@@ -311,6 +332,11 @@ fn coerce(field: &Field, value: Value) -> Result<Option<Value>, FieldError> {
 fn only(list: &Value, choices: &[&str]) -> bool {
     let mut items = list.as_array().into_iter().flatten();
     items.all(|item| item.as_str().is_some_and(|item| choices.contains(&item)))
+}
+
+/// Whether it is an @name. Ids such as `@ada:example.org` say which server they are of.
+fn is_name(text: &&str) -> bool {
+    text.starts_with('@') && !text.contains(':')
 }
 
 fn list<'a>(items: impl Iterator<Item = &'a str>) -> Value {
@@ -331,7 +357,7 @@ fn expected(kind: FieldKind) -> &'static str {
         FieldKind::Url => "an http or https URL",
         FieldKind::Number => "a whole number",
         FieldKind::Bool => "true or false",
-        FieldKind::List | FieldKind::Items(_) => "a list, or a text with commas",
+        FieldKind::List | FieldKind::Ids | FieldKind::Items(_) => "a list, or a text with commas",
     }
 }
 
@@ -360,6 +386,7 @@ mod tests {
         Field::new("server", "Server", FieldKind::Url, "").receives(&["token"]),
         Field::new("mood", "Mood", FieldKind::Choice(&["calm", "wild"]), ""),
         Field::new("days", "Days", FieldKind::Items(&["mon", "tue"]), ""),
+        Field::new("owners", "Owners", FieldKind::Ids, ""),
     ];
 
     fn merge(on: Fields, given: Value) -> Result<Fields, FieldError> {
@@ -421,7 +448,7 @@ mod tests {
         let error = |given| merge(Fields::default(), given).unwrap_err().to_string();
         assert_eq!(
             error(json!({"tokn": "t"})),
-            "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud, server, mood, days"
+            "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud, server, mood, days, owners"
         );
         assert_eq!(error(json!({"secs": "abc"})), "the field \"secs\" must be a whole number, not this text");
         for secs in [json!(61), json!("61")] {
@@ -431,6 +458,12 @@ mod tests {
         for mood in [json!("sad"), json!(1), json!(["calm"])] {
             assert_eq!(error(json!({"mood": mood})), "the field \"mood\" must be one of: calm, wild");
         }
+        assert_eq!(
+            error(json!({"owners": "42, @ada"})),
+            "the field \"owners\" takes the platform's ids, not the name \"@ada\": another person may have it tomorrow"
+        );
+        let ids = merge(Fields::default(), json!({"owners": [42, "@ada:example.org"]})).unwrap();
+        assert_eq!(ids.config["owners"], json!(["42", "@ada:example.org"]));
         let calm = merge(Fields::default(), json!({"mood": " calm "})).unwrap();
         assert_eq!(calm.config["mood"], "calm");
         for days in [json!("mon, wed"), json!(["tue", "MON"]), json!([1])] {

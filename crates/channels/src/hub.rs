@@ -35,8 +35,8 @@ pub trait Hub: Send + Sync + 'static {
     /// [`HubError::NoChannel`] when it is not.
     async fn channel(&self, channel_type: &str, id: ChannelId) -> Result<Hosted, HubError>;
 
-    /// Returns once the message, or what was done to one, is committed; `None` when that is an event only, because the backend
-    /// is not told of it.
+    /// Returns once the message, or what was done to one, is committed or dealt with: of somebody who waits to be let in it is
+    /// held. `None` when it is an event only, because the backend is not told of it.
     ///
     /// # Errors
     /// When it was not.
@@ -84,7 +84,7 @@ pub struct Hosted {
 pub struct Stored {
     /// Its id.
     pub id: MessageId,
-    /// Its place; 0 for a message that was stored before.
+    /// Its place; 0 for a message that was stored before, and for one that is not shown to the backend (yet).
     pub seq: i64,
     /// Whether it was stored before.
     pub duplicate: bool,

@@ -10,6 +10,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use claw_config::{GatewaySettings, LogSettings};
 
 use commands::backends::Backends;
+use commands::channels::Channels;
 use commands::cluster::{self, Cluster, OfScheduler, OfWorker, Scheduler, Status, Worker};
 use commands::dead_letters::DeadLetters;
 use commands::keys::Keys;
@@ -47,6 +48,8 @@ enum Command {
     Status(Status),
     /// Watch the cluster
     Cluster(Cluster),
+    /// Let people in to a channel, and keep them out
+    Channels(Box<Channels>),
     /// List messages, look at one, try it again, put it aside
     Messages(Box<Messages>),
     /// List messages that ended without success, try them again, put them aside
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Command::Migrate(settings) => commands::migrate::run(settings).await,
         Command::Reshard(settings) => commands::reshard::run(settings).await,
         Command::Doctor(settings) => commands::doctor::run(*settings).await,
+        Command::Channels(command) => commands::channels::run(*command).await,
         Command::Messages(command) => commands::messages::run(*command).await,
         Command::DeadLetters(command) => commands::dead_letters::run(*command).await,
         Command::Backends(command) => commands::backends::run(*command).await,

@@ -19,8 +19,7 @@ use claw_types::{Deed, Inbound, MessageId, Reaction};
 use serde_json::{Map, Value, json};
 use tracing::debug;
 
-use crate::made::{Desk, Made};
-use crate::{Intake, Reason};
+use crate::{Desk, Intake, Made, Reason};
 
 /// What the backend is told of, as the channel's field `events` says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,7 +46,7 @@ struct Done<'a> {
 }
 
 impl Intake {
-    /// Takes care of what is no message; a message comes back, to be judged as one.
+    /// Takes care of what somebody did who may; what turns out to be a message comes back.
     ///
     /// # Errors
     /// When the database fails: the platform must send all of them again.
@@ -59,12 +58,6 @@ impl Intake {
         made: &mut Made,
     ) -> Result<Option<Inbound>> {
         let deed = std::mem::take(&mut message.deed);
-        if deed == Deed::Wrote {
-            return Ok(Some(message));
-        }
-        if self.admit_deed(&mut message).is_err() {
-            return Ok(None);
-        }
         let done = Done { desk, channel, message };
         match deed {
             Deed::Wrote => Ok(Some(done.message)),
@@ -74,8 +67,8 @@ impl Intake {
         }
     }
 
-    /// The mention is asked of messages; what is done to one that was passed on concerns who got it.
-    fn admit_deed(&self, message: &mut Inbound) -> std::result::Result<(), Reason> {
+    /// Whether somebody may do this. The mention is asked of messages; what is done to one that was passed on concerns who got it.
+    pub(crate) fn admit_deed(&self, message: &mut Inbound) -> std::result::Result<(), Reason> {
         let mentioned = message.mentioned.replace(true);
         let admitted = self.admit(message);
         message.mentioned = mentioned;

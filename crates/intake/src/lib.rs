@@ -1,5 +1,5 @@
 //! What becomes of a person's message once its adapter has understood it: accepted, kept as context for the next message of its
-//! group, or ignored and counted.
+//! group, held until its sender is let in, or ignored and counted.
 //!
 //! The one place for it, for messages that gateways take as well as for those that workers poll, so a policy means the
 //! same on every platform. Made when a channel is loaded and kept with it: a direct message costs some comparisons, no query.
@@ -7,10 +7,12 @@
 //! Must hold: what is ignored is never an error to the platform, which would send it again; it is counted by its reason,
 //! so that no silence is without an explanation.
 
+mod batch;
 mod bots;
 mod debounce;
 mod deeds;
 mod made;
+pub mod pairing;
 mod policy;
 
 use claw_telemetry::metrics::Counter;
@@ -19,10 +21,11 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tracing::debug;
 
+pub use self::batch::Desk;
 use self::bots::BotGuard;
 use self::debounce::Debounce;
 use self::deeds::Told;
-pub use self::made::{Desk, Made};
+pub use self::made::Made;
 pub use self::policy::{Policy, Reason};
 
 /// One channel's.
@@ -50,21 +53,22 @@ impl Intake {
         self.policy.requires_mention()
     }
 
-    /// Whether a message is accepted; counts it when it is not.
+    /// Whether a message is accepted.
     ///
     /// # Errors
-    /// Why it is ignored.
-    pub fn admit(&self, message: &Inbound) -> Result<(), Reason> {
-        let admitted = self.policy.admit(message).and_then(|()| {
+    /// Why it is not; [`Reason::NotPaired`] when that depends on whether its sender was let in.
+    fn admit(&self, message: &Inbound) -> Result<(), Reason> {
+        self.policy.admit(message).and_then(|()| {
             let paced = !message.sender_is_bot || self.bots.admits(&message.conversation(), Instant::now());
             if paced { Ok(()) } else { Err(Reason::BotPace) }
-        });
-        if let Err(reason) = admitted {
-            Counter::MessagesIgnored.add(("reason", reason.as_str()));
-            debug!(reason = reason.as_str(), "a message is ignored: {}", reason.as_str());
-        }
-        admitted
+        })
     }
+}
+
+/// Counts a message that is ignored.
+fn ignored(reason: Reason) {
+    Counter::MessagesIgnored.add(("reason", reason.as_str()));
+    debug!(reason = reason.as_str(), "a message is ignored: {}", reason.as_str());
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub enum Reason {
     DirectOff,
     /// Who wrote it is not among those who may.
     Sender,
+    /// Who wrote it was not let in, or not yet.
+    NotPaired,
     /// The channel takes nothing from groups.
     GroupsOff,
     /// The group is not among those that it listens to.
@@ -33,6 +35,7 @@ impl Reason {
             Self::BotPace => "bot_pace",
             Self::DirectOff => "direct_off",
             Self::Sender => "sender",
+            Self::NotPaired => "not_paired",
             Self::GroupsOff => "groups_off",
             Self::Group => "group",
             Self::NotAddressed => "not_addressed",
@@ -53,7 +56,8 @@ impl Door {
     fn of(field: Option<&Value>, list: &[String]) -> Self {
         match field.map(Value::as_str) {
             None if list.is_empty() => Self::Open,
-            None | Some(Some("allowlist")) => Self::Listed,
+            // Those who were let in are asked for where the message is looked at.
+            None | Some(Some("allowlist" | "pairing")) => Self::Listed,
             Some(Some("open")) => Self::Open,
             // What a newer version stored and this one does not know must not let everybody in.
             Some(_) => Self::Shut,
@@ -65,6 +69,9 @@ impl Door {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     direct: Door,
+    /// Strangers may ask to be let in.
+    pairing: bool,
+    owners: Vec<String>,
     groups: Door,
     allowed_users: Vec<String>,
     allowed_groups: Vec<String>,
@@ -79,10 +86,16 @@ impl Policy {
             let items = config.get(key).and_then(Value::as_array).into_iter().flatten();
             items.filter_map(Value::as_str).map(|item| item.trim_start_matches('@').to_owned()).collect()
         };
+        let ids = |key: &str| -> Vec<String> {
+            let items = config.get(key).and_then(Value::as_array).into_iter().flatten();
+            items.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
         let flag = |key: &str| config.get(key).and_then(Value::as_bool).unwrap_or(true);
         let (allowed_users, allowed_groups) = (list("allowed_users"), list("allowed_groups"));
         Self {
             direct: Door::of(config.get("dm_policy"), &allowed_users),
+            pairing: config.get("dm_policy").and_then(Value::as_str) == Some("pairing"),
+            owners: ids("owners"),
             groups: Door::of(config.get("group_policy"), &allowed_groups),
             allowed_users,
             allowed_groups,
@@ -96,10 +109,15 @@ impl Policy {
         self.require_mention
     }
 
+    /// Whether a message is one that an owner gives orders in: a direct message of theirs, where people are let in.
+    pub fn heeds(&self, message: &Inbound) -> bool {
+        self.pairing && !message.is_group && self.owns(message)
+    }
+
     /// Whether a message may pass.
     ///
     /// # Errors
-    /// Why it may not.
+    /// Why it may not; [`Reason::NotPaired`] when that depends on whether its sender was let in.
     pub fn admit(&self, message: &Inbound) -> Result<(), Reason> {
         if message.is_own {
             return Err(Reason::Own);
@@ -114,6 +132,9 @@ impl Policy {
         match self.direct {
             Door::Open => Ok(()),
             Door::Listed if self.lists(message) => Ok(()),
+            Door::Listed if self.pairing && self.owns(message) => Ok(()),
+            // Programs are not asked to show a code: two of them would go on about it.
+            Door::Listed if self.pairing && !message.sender_is_bot => Err(Reason::NotPaired),
             Door::Listed => Err(Reason::Sender),
             Door::Shut => Err(Reason::DirectOff),
         }
@@ -132,6 +153,11 @@ impl Policy {
             return Err(Reason::NotAddressed);
         }
         Ok(())
+    }
+
+    /// Whether the sender is an owner, by id only: a name can change hands.
+    fn owns(&self, message: &Inbound) -> bool {
+        message.sender.as_ref().is_some_and(|sender| self.owners.contains(&sender.platform_id))
     }
 
     /// Whether the sender is an allowed user, by id or by the name that the adapter found.
@@ -199,6 +225,23 @@ mod tests {
     }
 
     #[test]
+    fn strangers_ask_where_people_are_let_in_and_owners_give_orders_there_alone() {
+        let pairing =
+            policy(&json!({"dm_policy": "pairing", "owners": ["42", "ada"], "allowed_users": ["7"]}));
+        assert_eq!(pairing.admit(&direct("8")), Err(Reason::NotPaired), "an owner's name makes no owner");
+        assert_eq!(pairing.admit(&direct("7")), Ok(()));
+        assert_eq!(pairing.admit(&direct("42")), Ok(()));
+        let bot = Inbound { sender_is_bot: true, ..direct("8") };
+        assert_eq!(Policy { ignore_bots: false, ..pairing.clone() }.admit(&bot), Err(Reason::Sender));
+        let heeded = ["42", "7", "8"].map(|id| pairing.heeds(&direct(id)));
+        assert_eq!(heeded, [true, false, false]);
+        assert!(!pairing.heeds(&group("42", Some(true))), "everybody in a group would see the code");
+        let listed = policy(&json!({"dm_policy": "allowlist", "owners": ["42"]}));
+        assert!(!listed.heeds(&direct("42")));
+        assert_eq!(listed.admit(&direct("42")), Err(Reason::Sender));
+    }
+
+    #[test]
     fn groups_are_chosen_by_the_chat_and_people_by_themselves() {
         let admit = |config: Value| policy(&config).admit(&group("42", Some(true)));
         assert_eq!(admit(json!({})), Ok(()));
@@ -228,9 +271,15 @@ mod tests {
         for choice in DM_POLICIES.iter().chain(GROUP_POLICIES) {
             assert_eq!(door(choice) == Door::Shut, *choice == "disabled", "{choice}");
         }
-        for key in
-            ["dm_policy", "group_policy", "allowed_users", "allowed_groups", "require_mention", "ignore_bots"]
-        {
+        for key in [
+            "dm_policy",
+            "owners",
+            "group_policy",
+            "allowed_users",
+            "allowed_groups",
+            "require_mention",
+            "ignore_bots",
+        ] {
             assert!(COMMON.iter().any(|field| field.key == key), "{key}");
         }
     }

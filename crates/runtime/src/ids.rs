@@ -40,6 +40,14 @@ impl Ids {
             text
         })
     }
+
+    /// `n` random characters of an alphabet: a code that people read and type.
+    pub fn code(&self, alphabet: &[u8; 32], n: usize) -> String {
+        let mut bytes = vec![0; n];
+        self.random.fill(&mut bytes);
+        // 32 divides 256: each is as likely as any other.
+        bytes.iter().map(|byte| char::from(alphabet[usize::from(byte % 32)])).collect()
+    }
 }
 
 #[cfg(test)]

@@ -464,6 +464,7 @@ impl Store {
         let (id, shard, _) = changed(&row)?;
         let context = sqlx::query("delete from group_context where channel_id = $1");
         context.bind(id.0).execute(tenant.conn()).await?;
+        crate::pairing::delete_all(tenant.conn(), user, id).await?;
         let detail = json!({"id": id});
         tenant.tell(&News::of("channel.deleted", id)).await?;
         tenant

@@ -45,6 +45,9 @@ pub const TYPES: &[(&str, &str)] = &[
     ("message.retried", "Somebody set back to work a message that had ended."),
     ("message.sent", "The platform took a message to a person."),
     ("message.uncertain", "A message was handed to the platform, whose answer never came."),
+    ("pairing.approved", "Somebody was let in to a channel."),
+    ("pairing.denied", "Somebody was turned away from a channel, or may write to it no longer."),
+    ("pairing.requested", "Somebody asks to be let in to a channel."),
 ];
 
 /// A place in the order of events; also an event's public id, `<xact>-<id>`.

@@ -1,8 +1,7 @@
 //! What was said in groups without addressing the bot, kept for the next message that does.
 //!
-//! It is read before that message is committed and deleted after it. So a crash between the two gives it a second time
-//! with the next message. A message that its platform sends again takes what was kept since, although it is stored
-//! already: that context reaches nobody. Accepted messages are not touched by either.
+//! What was kept is read before that message is committed and deleted after it. So a crash between the two gives it a second
+//! time with the next message. A message that its platform sends again, and that is stored already, takes nothing.
 
 use std::collections::HashMap;
 
@@ -37,18 +36,58 @@ struct Said<'a> {
 }
 
 /// What was kept of a conversation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct GroupContext {
-    /// The entries as the backend reads them, the oldest first.
-    pub entries: Vec<Value>,
+    /// The entries, the oldest first.
+    pub entries: Vec<Kept>,
+}
+
+/// One entry.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Its place; `None` for one that is not stored.
+    pub seq: Option<i64>,
+    /// What makes it the same message redelivered.
+    pub key: Option<String>,
+    /// As the backend reads it.
+    pub said: Value,
+}
+
+/// Part of what was kept of a conversation: from a place up to another, both included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch {
+    /// Of which conversation.
+    pub conversation: String,
+    /// The place of the first entry.
+    pub first: i64,
     /// The place of the last one.
     pub last: i64,
+}
+
+impl GroupContext {
+    /// Adds what was said since and is not stored; what is there already is not added twice.
+    ///
+    /// # Errors
+    /// When it is not the JSON that it was made as.
+    pub fn add(&mut self, overheard: &Overheard) -> Result<()> {
+        let known = overheard.key.is_some() && self.entries.iter().any(|kept| kept.key == overheard.key);
+        if !known {
+            let said = serde_json::from_str(&overheard.said)?;
+            self.entries.push(Kept { seq: None, key: overheard.key.clone(), said });
+        }
+        Ok(())
+    }
 }
 
 impl Overheard {
     /// As it is stored.
     pub(crate) fn said(&self) -> &str {
         &self.said
+    }
+
+    /// The conversation in which it was said.
+    pub fn conversation(&self) -> &str {
+        &self.conversation
     }
 
     /// What is worth keeping of a message; `None` of one without a text. `now` is when it was said if the platform does not tell.
@@ -131,42 +170,57 @@ impl Store {
         Ok(())
     }
 
-    /// What is kept of a conversation behind a place; `None` when there is nothing.
+    /// What is kept of these conversations, by their names in the rows ([`indexable`]). One statement for all of them.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn context_of(
         &self,
         channel: ChannelId,
-        conversation: &str,
-        behind: i64,
-    ) -> Result<Option<GroupContext>> {
-        let rows: Vec<(i64, String)> = sqlx::query_as(
-            "select seq, said::text from group_context
-             where channel_id = $1 and conversation = $2 and seq > $3 order by seq desc limit $4",
+        conversations: &[String],
+    ) -> Result<HashMap<String, GroupContext>> {
+        let rows: Vec<(String, i64, Option<String>, String)> = sqlx::query_as(
+            "select g.conversation, g.seq, g.key, g.said::text
+             from unnest($2::text[]) as asked (conversation)
+             cross join lateral (
+                 select * from group_context c
+                 where c.channel_id = $1 and c.conversation = asked.conversation
+                 order by c.seq desc limit $3) g
+             order by g.seq",
         )
         .bind(channel.0)
-        .bind(&*indexable(conversation))
-        .bind(behind)
+        .bind(conversations)
         .bind(i64::try_from(KEPT).unwrap_or(i64::MAX))
         .fetch_all(&self.pool)
         .await?;
-        let Some(&(last, _)) = rows.first() else { return Ok(None) };
-        let entries = rows.iter().rev().map(|(_, said)| Ok(serde_json::from_str(said)?));
-        Ok(Some(GroupContext { entries: entries.collect::<Result<_>>()?, last }))
+        let mut found: HashMap<String, GroupContext> = HashMap::new();
+        for (conversation, seq, key, said) in rows {
+            let said = serde_json::from_str(&said)?;
+            let kept = Kept { seq: Some(seq), key, said };
+            found.entry(conversation).or_default().entries.push(kept);
+        }
+        Ok(found)
     }
 
     /// Deletes what was given to the backend.
     ///
     /// # Errors
     /// When the database fails; then it will be given again.
-    pub async fn context_given(&self, channel: ChannelId, conversation: &str, last: i64) -> Result<()> {
-        sqlx::query("delete from group_context where channel_id = $1 and conversation = $2 and seq <= $3")
-            .bind(channel.0)
-            .bind(&*indexable(conversation))
-            .bind(last)
-            .execute(&self.pool)
-            .await?;
+    pub async fn context_given(&self, channel: ChannelId, given: &[Stretch]) -> Result<()> {
+        if given.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "delete from group_context c
+             using unnest($2::text[], $3::bigint[], $4::bigint[]) as g (conversation, first, last)
+             where c.channel_id = $1 and c.conversation = g.conversation and c.seq between g.first and g.last",
+        )
+        .bind(channel.0)
+        .bind(given.iter().map(|given| &*given.conversation).collect::<Vec<_>>())
+        .bind(given.iter().map(|given| given.first).collect::<Vec<_>>())
+        .bind(given.iter().map(|given| given.last).collect::<Vec<_>>())
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use crate::backlog::{Look, Whose};
 use crate::error::reason;
 use crate::events::TELL_ACCEPTED;
 use crate::feedback::REMEMBER_SENT;
+use crate::pool::Txn;
 use crate::{Error, Result, Store, Tenant};
 
 /// A message to accept.
@@ -565,29 +566,34 @@ impl Tenant {
     /// # Errors
     /// When the database fails.
     pub async fn message_accept(&mut self, message: &NewMessage) -> Result<Work> {
-        let sql = format!(
-            "with accepted as (
-                 insert into messages
-                     (id, user_id, channel_id, shard, direction, conversation, payload, media, source)
-                 values ($1, $2, $3, $4, $5, $6, $7::json, $8::json, $9) returning *),
-             told as ({TELL_ACCEPTED})
-             select seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms, {AHEAD} as ahead
-             from accepted"
-        );
-        let stored = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(message.id.0)
-            .bind(message.user_id.as_str())
-            .bind(message.channel_id.0)
-            .bind(message.shard.as_i32())
-            .bind(message.direction.as_str())
-            .bind(&message.conversation)
-            .bind(message.payload.get())
-            .bind(message.media.as_ref().map(|media| media.get()))
-            .bind(message.source.as_deref())
-            .fetch_one(self.conn())
-            .await?;
-        Ok(stored_work(message, Stored::of(&stored)?))
+        accept(self.conn(), message).await
     }
+}
+
+/// [`Tenant::message_accept`] within any transaction.
+pub(crate) async fn accept(txn: &mut Txn, message: &NewMessage) -> Result<Work> {
+    let sql = format!(
+        "with accepted as (
+             insert into messages
+                 (id, user_id, channel_id, shard, direction, conversation, payload, media, source)
+             values ($1, $2, $3, $4, $5, $6, $7::json, $8::json, $9) returning *),
+         told as ({TELL_ACCEPTED})
+         select seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms, {AHEAD} as ahead
+         from accepted"
+    );
+    let stored = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(message.id.0)
+        .bind(message.user_id.as_str())
+        .bind(message.channel_id.0)
+        .bind(message.shard.as_i32())
+        .bind(message.direction.as_str())
+        .bind(&message.conversation)
+        .bind(message.payload.get())
+        .bind(message.media.as_ref().map(|media| media.get()))
+        .bind(message.source.as_deref())
+        .fetch_one(txn)
+        .await?;
+    Ok(stored_work(message, Stored::of(&stored)?))
 }
 
 pub(crate) fn work(row: &PgRow) -> Result<Work> {

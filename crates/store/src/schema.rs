@@ -32,6 +32,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     11 "0011_conversations",
     12 "0012_group_context",
     13 "0013_erasures",
+    14 "0014_pairing",
     16 "0016_backends",
     17 "0017_message_ids",
     20 "0020_bursts",

@@ -66,9 +66,13 @@ async fn raw(parts: Parts, body: Body) -> Result<RawRequest, Problem> {
     Ok(RawRequest { headers: parts.headers, query, body: body::read(body).await? })
 }
 
-fn answer(Taken { messages: accepted, feedback }: &Taken) -> Value {
+fn answer(Taken { messages: accepted, handled, feedback }: &Taken) -> Value {
     // To the platform it is taken all the same: it must not post it again.
-    let status = if accepted.is_empty() && !feedback { "ignored" } else { "accepted" };
+    let status = match (accepted.as_slice(), handled.as_slice()) {
+        ([], []) if !feedback => "ignored",
+        ([], [_, ..]) => "handled",
+        _ => "accepted",
+    };
     let mut answer = json!({"status": status});
     if let Some(first) = accepted.first() {
         answer["id"] = json!(first.id());

@@ -18,6 +18,7 @@ mod hooks;
 mod keys;
 mod media;
 mod messages;
+mod pairing;
 mod rich;
 mod send;
 mod tenants;

@@ -19,6 +19,7 @@ struct Ada {
     hook: String,
     message: String,
     destination: String,
+    code: String,
 }
 
 async fn ada(gateway: &TestGateway) -> Ada {
@@ -27,6 +28,7 @@ async fn ada(gateway: &TestGateway) -> Ada {
         .call("PUT", "/api/users/ada/channels/adas_channel", json!({"instance_name": MARK}))
         .await
         .expect(200);
+    let invited = gateway.call("POST", "/api/users/ada/channels/adas_channel/pairing", json!({})).await;
     let id = |made: &Value| made["id"].as_str().unwrap().to_owned();
     let action =
         json!({"type": "channel_message", "channel": "adas_channel", "recipient": MARK, "message": MARK});
@@ -49,6 +51,7 @@ async fn ada(gateway: &TestGateway) -> Ada {
         hook: "adas-hook".to_owned(),
         message: id(&sent),
         destination: id(&there),
+        code: invited.expect(201)["code"].as_str().unwrap().to_owned(),
     }
 }
 
@@ -66,6 +69,7 @@ impl Ada {
             .replace("{instance}", &self.channel)
             .replace("{name}", &self.hook)
             .replace("{message}", &self.message)
+            .replace("{code}", &self.code)
             .replace("{id}", id)
     }
 
@@ -99,6 +103,7 @@ async fn everything(gateway: &TestGateway) -> Vec<Value> {
     let mut seen = Vec::new();
     for path in [
         "channels",
+        "channels/adas_channel/pairing",
         "cron/jobs",
         "cron/history",
         "hooks",

@@ -49,7 +49,7 @@ async fn who_may_write_is_configured_like_any_field_and_counts_at_once() {
     let hook = gateway.webhook("u", "hook").await;
     let path = "/api/users/u/channels/hook";
     let wrong = gateway.call("PUT", path, json!({"fields": {"dm_policy": "everybody"}})).await.problem(400);
-    assert!(wrong.contains("\"dm_policy\" must be one of: open, allowlist, disabled"), "{wrong}");
+    assert!(wrong.contains("\"dm_policy\" must be one of: open, allowlist, pairing, disabled"), "{wrong}");
     gateway.call("PUT", path, json!({"fields": {"allowed_users": "bob, @ada"}})).await.expect(200);
     let from = async |sender: Value| {
         let body = json!({"sender": sender, "conversation_id": "room", "text": "hi"});

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use claw_channels::{Sink, SinkError};
 use claw_intake::{Desk, Intake};
 use claw_store::{Channel, Observation, chain};
-use claw_types::Inbound;
+use claw_types::{Inbound, MessageId};
 
 use super::observe;
 use crate::core::Core;
@@ -52,12 +52,16 @@ impl Sink for ShardSink {
         let desk = Desk { store: &self.core.store, ids, clock };
         let made = self.intake.make(desk, &self.channel, messages).await;
         let mut made = made.map_err(|error| not_committed(&error))?;
+        for work in std::mem::take(&mut made.committed) {
+            self.core.set_out(&self.shard, work).await;
+        }
         let accepting = made.take().into_iter().map(|message| self.core.accept(&self.shard, message));
         // Submitted together and in order: they are one batch, and in its order.
-        futures::future::try_join_all(accepting).await.map_err(|error| not_committed(&error))?;
+        let stored = futures::future::try_join_all(accepting).await.map_err(|error| not_committed(&error))?;
         let told = made.tell(&self.core.store, &self.channel, ids).await;
         told.map_err(|error| not_committed(&error))?;
-        made.settle(&self.core.store).await;
+        let new: Vec<MessageId> = stored.into_iter().flatten().collect();
+        made.settle(&self.core.store, &new).await;
         Ok(())
     }
 

@@ -28,6 +28,11 @@ class Api:
     reload_channels = method(calls.channels.reload_channels)
     test_channel = method(calls.channels.test_channel)
 
+    pairings = method(calls.pairing.pairings)
+    invite = method(calls.pairing.invite)
+    approve_pairing = method(calls.pairing.approve_pairing)
+    revoke_pairing = method(calls.pairing.revoke_pairing)
+
     send = method(calls.channels.send)
     reply = method(calls.channels.reply)
     typing = method(calls.channels.typing)

@@ -43,6 +43,26 @@ class DeletedChannel(TypedDict):
     instance_name_id: str
 
 
+class Pairing(TypedDict):
+    """A person's request to be let in to a channel, their approval or denial, or an invitation."""
+
+    id: str
+    code: str
+    #: `pending`, `invited`, `approved` or `denied`.
+    state: str
+    platform_id: str | None
+    display_name: str | None
+    created_at: str
+    expires_at: str | None
+    decided_at: str | None
+    decided_by: str | None
+
+
+class PairingPage(TypedDict):
+    pairings: list[Pairing]
+    next_cursor: str | None
+
+
 class Reloaded(TypedDict):
     status: str
     channels: int

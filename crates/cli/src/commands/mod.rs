@@ -1,6 +1,7 @@
 //! One command, one file.
 
 pub(crate) mod backends;
+pub(crate) mod channels;
 pub(crate) mod cluster;
 pub(crate) mod dead_letters;
 pub(crate) mod doctor;

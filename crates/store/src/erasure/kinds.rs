@@ -77,6 +77,9 @@ pub(super) const KINDS: &[Kind] = &[
     ),
     // What was said in groups and not yet handed on.
     rows!("group_context", "group_context", "user_id = $1"),
+    // What strangers wrote who were not let in, then who asked and who was let in.
+    rows!("held_messages", "pairing_held", "user_id = $1"),
+    rows!("pairings", "pairings", "user_id = $1"),
     rows!("settings", "user_settings", "user_id = $1"),
     rows!("idempotency_keys", "idempotency_keys", "user_id = $1"),
     rows!("events", "events", "user_id = $1"),

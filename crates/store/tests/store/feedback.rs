@@ -165,7 +165,8 @@ async fn what_is_kept_as_context_reads_as_it_was_changed_or_is_gone() {
     assert!(bench.store.context_change(channel.id, "1", Some(&said("edit:1", "the"))).await.unwrap());
     assert!(bench.store.context_change(channel.id, "2", None).await.unwrap());
     assert!(!bench.store.context_change(channel.id, "3", None).await.unwrap());
-    let context = bench.store.context_of(channel.id, "room", 0).await.unwrap().unwrap();
-    let texts: Vec<_> = context.entries.iter().map(|entry| entry["text"].as_str().unwrap()).collect();
+    let context = bench.store.context_of(channel.id, &["room".to_owned()]).await.unwrap();
+    let texts: Vec<_> =
+        context["room"].entries.iter().map(|kept| kept.said["text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["the"]);
 }

@@ -1,7 +1,9 @@
 //! What groups say in between: kept in order, once, the newest only, until it was given or is old.
 
+use std::collections::HashMap;
+
 use claw_runtime::{Clock as _, SystemClock};
-use claw_store::{Actor, Channel, Overheard};
+use claw_store::{Actor, Channel, GroupContext, Overheard, Stretch};
 use claw_types::{Inbound, Sender};
 use serde_json::Value;
 
@@ -27,10 +29,14 @@ fn said(chat: &str, id: &str) -> Overheard {
 }
 
 async fn texts(bench: &Bench, channel: &Channel, chat: &str) -> Vec<String> {
-    let context = bench.store.context_of(channel.id, chat, 0).await.unwrap();
-    let entries = context.map(|context| context.entries).unwrap_or_default();
-    let text = |entry: &Value| entry["text"].as_str().unwrap().trim_end_matches('\0').to_owned();
-    entries.iter().map(text).collect()
+    let found = context(bench, channel, &[chat]).await;
+    let text = |said: &Value| said["text"].as_str().unwrap().trim_end_matches('\0').to_owned();
+    found.get(chat).into_iter().flat_map(|found| &found.entries).map(|kept| text(&kept.said)).collect()
+}
+
+async fn context(bench: &Bench, channel: &Channel, chats: &[&str]) -> HashMap<String, GroupContext> {
+    let chats: Vec<String> = chats.iter().map(ToString::to_string).collect();
+    bench.store.context_of(channel.id, &chats).await.unwrap()
 }
 
 fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
@@ -64,18 +70,29 @@ async fn what_was_given_or_is_old_or_of_a_deleted_channel_is_gone() {
     let bench = Bench::new().await;
     let channel = channel(&bench).await;
     bench.store.context_keep(&channel, &[said("room", "1"), said("room", "2")]).await.unwrap();
-    let context = bench.store.context_of(channel.id, "room", 0).await.unwrap().unwrap();
-    assert_eq!(context.entries[0]["sender"]["platform_id"], "42");
+    bench.store.context_keep(&channel, &[said("hall", "a")]).await.unwrap();
+    let found = context(&bench, &channel, &["room", "hall", "another"]).await;
+    assert_eq!(found.len(), 2, "several at once: {found:?}");
+    let room = &found["room"].entries;
+    assert_eq!(room[0].said["sender"]["platform_id"], "42");
     bench.store.context_keep(&channel, &[said("room", "3")]).await.unwrap();
-    bench.store.context_given(channel.id, "room", context.last).await.unwrap();
-    assert_eq!(texts(&bench, &channel, "room").await, ["3"], "what came meanwhile stays");
+    let stretch = |first: usize, last: usize| Stretch {
+        conversation: "room".to_owned(),
+        first: room[first].seq.unwrap(),
+        last: room[last].seq.unwrap(),
+    };
+    bench.store.context_given(channel.id, &[stretch(1, 1)]).await.unwrap();
+    assert_eq!(texts(&bench, &channel, "room").await, ["1", "3"], "what came meanwhile stays");
+    bench.store.context_given(channel.id, &[stretch(0, 0)]).await.unwrap();
+    assert_eq!(texts(&bench, &channel, "room").await, ["3"]);
+    assert_eq!(texts(&bench, &channel, "hall").await, ["a"]);
     assert_eq!(bench.store.context_forget(1).await.unwrap(), 0);
     let mut conn = bench.database.connect().await;
     sqlx::query("update group_context set kept_at = now() - interval '2 hours'")
         .execute(&mut conn)
         .await
         .unwrap();
-    assert_eq!(bench.store.context_forget(1).await.unwrap(), 1);
+    assert_eq!(bench.store.context_forget(1).await.unwrap(), 2);
     bench.store.context_keep(&channel, &[said("room", "4")]).await.unwrap();
     let actor = Actor::named("a test");
     bench.store.channel_delete(&channel.user_id, &channel.instance, &actor).await.unwrap();

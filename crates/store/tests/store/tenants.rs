@@ -37,6 +37,10 @@ const SEED: &str = "
     insert into user_settings (user_id) values (USER);
     insert into group_context (channel_id, user_id, conversation, said)
         select id, user_id, 'c', '{}' from channels where user_id = USER;
+    insert into pairings (id, channel_id, user_id, code, state)
+        select gen_random_uuid(), id, user_id, 'CODE', 'approved' from channels where user_id = USER;
+    insert into pairing_held (id, pairing_id, user_id, conversation, payload)
+        select gen_random_uuid(), id, user_id, 'c', '{}' from pairings where user_id = USER;
     insert into timers (id, user_id, kind, due_at, shard, channel_id, conversation, payload, source)
         select gen_random_uuid(), user_id, 'wake', now(), shard, id, 'c', '{}', 'wake' from channels
         where user_id = USER;

@@ -5,6 +5,7 @@ pub mod configure;
 pub mod delete;
 pub mod list;
 pub mod messages;
+pub mod pairing;
 pub mod reload;
 pub mod send;
 pub mod test;

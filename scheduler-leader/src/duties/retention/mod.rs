@@ -36,6 +36,7 @@ pub(crate) async fn run(store: &Store, keep: RetentionSettings) -> u64 {
         ("message keys", store.message_keys_forget(KEY_DAYS).await),
         ("idempotency keys", store.idempotency_keys_forget(KEY_DAYS).await),
         ("runs of jobs", store.runs_forget(i32::from(keep.run_days)).await),
+        ("requests to be let in", store.pairings_forget().await),
         ("messages of groups", store.context_forget(CONTEXT_HOURS).await),
         ("backends", store.backends_forget(BACKEND_DAYS).await),
         ("members", store.members_prune(MEMBER_MINUTES).await),

@@ -21,6 +21,7 @@ mod misfits;
 mod nats_away;
 mod neighbours;
 mod operator;
+mod pairing;
 mod pooler;
 mod reshard;
 mod rpc;

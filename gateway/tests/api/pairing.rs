@@ -1,0 +1,336 @@
+//! Letting strangers in, with what owners and hostile strangers do about it. Every post goes to another gateway than the one before.
+
+use std::collections::BTreeSet;
+
+use claw_store::pairing::PairingBook;
+use claw_store::{Channel, PairingState};
+use claw_types::{Direction, Work};
+use serde_json::{Value, json};
+
+use crate::common::{SECRET, TestGateway};
+
+const PATH: &str = "/api/users/u/channels/bot";
+const OWNER: &str = "1";
+
+/// A gateway with a channel in which people are let in.
+struct Door {
+    gateway: TestGateway,
+    channel: Value,
+}
+
+impl Door {
+    async fn open(owners: &str) -> Self {
+        let gateway = TestGateway::start().await;
+        let channel = configure(&gateway, "u", "bot", owners).await;
+        Self { gateway, channel }
+    }
+
+    async fn says(&self, person: &str, id: &str, text: &str) -> String {
+        says(&self.gateway, &self.channel, person, id, text).await
+    }
+
+    /// All texts that go to a person, in order.
+    async fn told(&self, person: &str) -> Vec<String> {
+        texts(&self.gateway.pending().await, Direction::Out, person)
+    }
+
+    /// All texts that the backend gets, in order.
+    async fn backend(&self) -> Vec<String> {
+        texts(&self.gateway.pending().await, Direction::In, "")
+    }
+
+    async fn list(&self, query: &str) -> Vec<Value> {
+        let answer =
+            self.gateway.call("GET", &format!("{PATH}/pairing{query}"), Value::Null).await.expect(200);
+        answer["pairings"].as_array().unwrap().clone()
+    }
+
+    /// The code of a person's request.
+    async fn code(&self, person: &str) -> String {
+        let pending = self.list("?state=pending").await;
+        let one = pending.iter().find(|one| one["platform_id"] == person).unwrap();
+        one["code"].as_str().unwrap().to_owned()
+    }
+
+    async fn stored(&self) -> Channel {
+        let (user, instance) = ("u".parse().unwrap(), "bot".parse().unwrap());
+        self.gateway.store.channel_status(&user, &instance).await.unwrap().channel
+    }
+
+    async fn book(&self) -> PairingBook {
+        self.gateway.store.pairing_book(&self.stored().await).await.unwrap()
+    }
+
+    /// As if time had passed until all that ends has ended.
+    async fn expire(&self) {
+        let mut conn = self.gateway.database.connect().await;
+        sqlx::query("update pairings set expires_at = now() where expires_at is not null")
+            .execute(&mut conn)
+            .await
+            .unwrap();
+    }
+}
+
+async fn configure(gateway: &TestGateway, user: &str, slug: &str, owners: &str) -> Value {
+    let fields = json!({"secret_env": SECRET, "callback_url": "http://127.0.0.1:9/callback",
+                        "dm_policy": "pairing", "owners": owners});
+    let path = format!("/api/users/{user}/channels/{slug}/configure");
+    gateway.call("POST", &path, json!({"channel_type": "webhook", "fields": fields})).await.expect(201)
+}
+
+/// What becomes of what a person writes.
+async fn says(gateway: &TestGateway, channel: &Value, person: &str, id: &str, text: &str) -> String {
+    let body =
+        json!({"sender": {"id": person, "name": format!("Person {person}")}, "message_id": id, "text": text});
+    let answer = gateway.post(channel, body.to_string().as_bytes()).await.expect(200);
+    let duplicate = if answer["duplicate"] == true { " before" } else { "" };
+    format!("{}{duplicate}", answer["status"].as_str().unwrap())
+}
+
+fn texts(pending: &[Work], direction: Direction, person: &str) -> Vec<String> {
+    let those = pending.iter().filter(|work| work.direction == direction);
+    let bodies = those.map(|work| serde_json::from_str::<Value>(work.payload.get()).unwrap());
+    let wanted = bodies.filter(|body| person.is_empty() || body["recipient"] == person);
+    wanted.map(|body| body["text"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_stranger_is_told_a_code_once_and_nothing_is_lost_when_an_owner_lets_them_in() {
+    let door = Door::open(OWNER).await;
+    assert_eq!(door.says("7", "a", "the first question").await, "handled");
+    assert_eq!(door.says("7", "b", "and another").await, "handled");
+    let code = door.code("7").await;
+    let told = door.told("7").await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(&code) && told[0].contains("within an hour"), "{told:?}");
+    assert!(door.backend().await.is_empty(), "the backend hears nothing of strangers");
+
+    assert_eq!(door.says(OWNER, "o-1", "/pair list").await, "handled");
+    assert!(door.told(OWNER).await[0].starts_with(&format!("{code} Person 7 (7), 0 min ago")));
+    let typed = format!("{}-{}", code[..4].to_lowercase(), &code[4..]);
+    assert_eq!(door.says(OWNER, "o-2", &format!("/pair {typed}")).await, "handled");
+    assert_eq!(door.told(OWNER).await[1], "Person 7 (7) can write to this bot now.");
+    assert_eq!(
+        door.told("7").await[1],
+        "You can write to this bot now. What you wrote before is being answered."
+    );
+    assert_eq!(door.backend().await, ["the first question", "and another"]);
+
+    assert_eq!(door.says("7", "c", "a third").await, "accepted");
+    assert_eq!(door.says("7", "b", "and another").await, "accepted before", "the platform sends it again");
+    assert_eq!(door.says(OWNER, "o-3", "hello").await, "accepted", "an owner is no stranger");
+    assert_eq!(door.backend().await, ["the first question", "and another", "a third", "hello"]);
+    let approved = door.list("").await;
+    assert_eq!(approved.len(), 1);
+    assert_eq!((&approved[0]["state"], &approved[0]["decided_by"]), (&json!("approved"), &json!("owner 1")));
+    assert_eq!(approved[0]["expires_at"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_the_platform_sends_again_changes_nothing() {
+    let door = Door::open(OWNER).await;
+    for _ in 0..3 {
+        assert_eq!(door.says("7", "a", "a question").await, "handled");
+    }
+    assert_eq!(door.told("7").await.len(), 1);
+    let order = format!("/pair {}", door.code("7").await);
+    for _ in 0..3 {
+        assert_eq!(door.says(OWNER, "o", &order).await, "handled");
+    }
+    assert_eq!(door.told(OWNER).await, ["Person 7 (7) can write to this bot now."]);
+    assert_eq!(door.told("7").await.len(), 2);
+    assert_eq!(door.backend().await, ["a question"]);
+    assert_eq!(door.says(OWNER, "another", &order).await, "handled");
+    assert_eq!(door.told(OWNER).await[1], "Person 7 (7) was let in before.");
+}
+
+#[tokio::test]
+async fn a_flood_of_strangers_is_answered_three_times() {
+    let door = Door::open("").await;
+    for n in 0..20 {
+        let expected = if n < 3 { "handled" } else { "ignored" };
+        assert_eq!(door.says(&format!("s-{n}"), &format!("m-{n}"), "spam").await, expected, "{n}");
+    }
+    // At once, too: two requests that look at the same moment must not both find the last place free.
+    let others = (20..60).map(async |n| door.says(&format!("s-{n}"), &format!("m-{n}"), "spam").await);
+    assert!(futures::future::join_all(others).await.iter().all(|became| became == "ignored"));
+    for n in 0..15 {
+        let expected = if n < 9 { "handled" } else { "ignored" };
+        assert_eq!(door.says("s-0", &format!("again-{n}"), "spam").await, expected, "{n}");
+    }
+    assert_eq!(door.gateway.pending().await.len(), 3, "one answer each, and nothing for the backend");
+    let mut book = door.book().await;
+    assert_eq!(book.in_state(PairingState::Pending).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn at_the_same_moment_strangers_get_three_places() {
+    let door = Door::open("").await;
+    let all = (0..16).map(async |n| door.says(&format!("s-{n}"), &format!("m-{n}"), "let me in").await);
+    let became = futures::future::join_all(all).await;
+    assert_eq!(became.iter().filter(|became| *became == "handled").count(), 3, "{became:?}");
+    assert_eq!(door.gateway.pending().await.len(), 3);
+}
+
+#[tokio::test]
+async fn nobody_but_an_owner_gives_orders_and_no_code_works_elsewhere() {
+    let door = Door::open(OWNER).await;
+    let other = configure(&door.gateway, "v", "bot", "7").await;
+    door.says("7", "a", "hello").await;
+    let code = door.code("7").await;
+    // The stranger themselves, another one, and somebody who is an owner in another tenant's channel.
+    for (person, id) in [("7", "b"), ("8", "c")] {
+        assert_eq!(door.says(person, id, &format!("/pair {code}")).await, "handled", "held as any text");
+    }
+    let order = format!("/pair {code}");
+    assert_eq!(says(&door.gateway, &other, "7", "d", &order).await, "handled");
+    let told = door.told("7").await;
+    assert!(told[1].starts_with(&format!("No request has the code {code:?}")), "{told:?}");
+    assert_eq!(door.code("7").await, code, "it still waits");
+    // An owner's order in a group would be read by everybody there.
+    let group = json!({"sender": {"id": OWNER}, "conversation_id": "room", "is_group": true, "text": order});
+    let answer = door.gateway.post(&door.channel, group.to_string().as_bytes()).await.expect(200);
+    assert_eq!(answer["status"], "accepted", "for the backend, as any message of a group");
+    assert_eq!(door.code("7").await, code);
+}
+
+#[tokio::test]
+async fn wrong_and_expired_codes_get_a_clear_answer() {
+    let door = Door::open(OWNER).await;
+    door.says("7", "a", "hello").await;
+    let code = door.code("7").await;
+    door.says(OWNER, "o-1", "/pair").await;
+    door.says(OWNER, "o-2", "/pair AAAAAAAA").await;
+    door.says(OWNER, "o-3", "/pair \u{202e}%$ what ever").await;
+    door.expire().await;
+    door.says(OWNER, "o-4", &format!("/pair {code}")).await;
+    door.says(OWNER, "o-5", "/pair list").await;
+    let told = door.told(OWNER).await;
+    assert!(told[0].contains("/pair deny CODE"), "{told:?}");
+    for wrong in &told[1..4] {
+        assert!(wrong.starts_with("No request has the code") && !wrong.contains('\u{202e}'), "{wrong}");
+    }
+    assert_eq!(told[4], "Nobody waits to be let in.");
+    let path = format!("{PATH}/pairing/{code}/approve");
+    let gone = door.gateway.call("POST", &path, Value::Null).await.problem(404);
+    assert!(gone.contains("may have expired"), "{gone}");
+    assert_eq!(door.says("7", "b", "hello again").await, "handled");
+    assert_ne!(door.code("7").await, code, "whoever writes again asks again");
+    assert!(door.backend().await.is_empty(), "what expired is dropped");
+}
+
+#[tokio::test]
+async fn who_is_turned_away_is_not_answered_until_it_expires() {
+    let door = Door::open(OWNER).await;
+    door.says("7", "a", "hello").await;
+    let code = door.code("7").await;
+    door.says(OWNER, "o", &format!("/pair deny {code}")).await;
+    assert_eq!(door.told(OWNER).await, ["Person 7 (7) was turned away, and is not answered for a day."]);
+    assert_eq!(door.says("7", "b", "please").await, "ignored");
+    assert_eq!(door.told("7").await.len(), 1);
+    door.expire().await;
+    assert_eq!(door.says("7", "c", "please").await, "handled");
+    assert_eq!(door.told("7").await.len(), 2);
+}
+
+#[tokio::test]
+async fn the_api_approves_denies_and_revokes() {
+    let door = Door::open("").await;
+    let gateway = &door.gateway;
+    door.says("7", "a", "hello").await;
+    let path = format!("{PATH}/pairing/{}", door.code("7").await);
+    let approved = gateway.call("POST", &format!("{path}/approve"), Value::Null).await.expect(200);
+    assert_eq!((&approved["state"], &approved["decided_by"]), (&json!("approved"), &json!("operator")));
+    let again = gateway.call("POST", &format!("{path}/approve"), Value::Null).await.expect(200);
+    assert_eq!(again, approved);
+    assert_eq!((door.told("7").await.len(), door.backend().await), (2, vec!["hello".to_owned()]));
+    assert_eq!(gateway.call("DELETE", &path, Value::Null).await.expect(200)["state"], "approved");
+    gateway.call("DELETE", &path, Value::Null).await.problem(404);
+    assert_eq!(door.says("7", "b", "still there?").await, "handled", "asks again");
+
+    let path = format!("{PATH}/pairing/{}", door.code("7").await);
+    assert_eq!(gateway.call("DELETE", &path, Value::Null).await.expect(200)["state"], "pending");
+    assert_eq!(door.says("7", "c", "hello?").await, "ignored");
+    // Turned away by mistake.
+    gateway.call("POST", &format!("{path}/approve"), Value::Null).await.expect(200);
+    assert_eq!(door.says("7", "d", "at last").await, "accepted");
+    assert_eq!(door.backend().await, ["hello", "at last"], "what was dropped stays dropped");
+
+    let audit = gateway.call("GET", "/api/audit?user=u", Value::Null).await.expect(200);
+    let actions: BTreeSet<&str> =
+        audit["entries"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    for action in ["pairing.approved", "pairing.denied", "pairing.revoked"] {
+        assert!(actions.contains(action), "{actions:?}");
+    }
+    for wrong in ["x", "AAAAAAAA", "%00", &"A".repeat(2_000)] {
+        gateway.call("POST", &format!("{PATH}/pairing/{wrong}/approve"), Value::Null).await.problem(404);
+        gateway.call("DELETE", &format!("{PATH}/pairing/{wrong}"), Value::Null).await.problem(404);
+    }
+    gateway.call("GET", &format!("{PATH}/pairing?state=nonsense"), Value::Null).await.problem(400);
+}
+
+#[tokio::test]
+async fn an_invitation_lets_in_the_first_who_sends_it() {
+    let door = Door::open(OWNER).await;
+    let invite = async |body: Value| door.gateway.call("POST", &format!("{PATH}/pairing"), body).await;
+    for wrong in
+        [json!({"expires_in_seconds": 59}), json!({"expires_in_seconds": 2_592_001}), json!({"x": 1})]
+    {
+        invite(wrong).await.problem(400);
+    }
+    let made = invite(json!({})).await.expect(201);
+    let code = made["code"].as_str().unwrap();
+    assert_eq!((made["state"].as_str(), code.len()), (Some("invited"), 16));
+    let path = format!("{PATH}/pairing/{code}/approve");
+    door.gateway.call("POST", &path, Value::Null).await.problem(404);
+
+    // Somebody who waits already, and then somebody who was late.
+    door.says("7", "a", "hello").await;
+    assert_eq!(door.says("7", "b", &format!("/start {code}")).await, "handled");
+    assert_eq!(door.says("7", "b", &format!("/start {code}")).await, "accepted before");
+    assert_eq!(door.backend().await, ["hello"], "the code itself is for nobody else");
+    assert!(door.told("7").await[1].starts_with("You can write to this bot now."));
+    assert_eq!(door.says("8", "c", code).await, "handled", "an ordinary stranger's");
+    assert!(!door.told("8").await[0].contains("You can write"));
+    let approved = door.list("?state=approved").await;
+    assert_eq!(approved.len(), 1);
+    assert_eq!(
+        (&approved[0]["platform_id"], &approved[0]["decided_by"]),
+        (&json!("7"), &json!("invitation"))
+    );
+
+    let late = invite(json!({"expires_in_seconds": 60})).await.expect(201);
+    door.expire().await;
+    assert_eq!(door.says("9", "d", late["code"].as_str().unwrap()).await, "handled");
+    assert_eq!(door.list("?state=approved").await.len(), 1, "an expired one lets nobody in");
+}
+
+#[tokio::test]
+async fn only_so_many_invitations_are_open() {
+    let door = Door::open("").await;
+    let mut book = door.book().await;
+    for n in 0..100 {
+        let (id, code) = (uuid::Uuid::from_u128(n), format!("code-{n}"));
+        book.add(id, &code, None, claw_intake::pairing::INVITATION_GOOD_FOR).await.unwrap();
+    }
+    book.commit().await.unwrap();
+    let full = door.gateway.call("POST", &format!("{PATH}/pairing"), json!({})).await.problem(409);
+    assert!(full.contains("100 open invitations"), "{full}");
+    let first = door.gateway.call("GET", &format!("{PATH}/pairing?limit=60"), Value::Null).await.expect(200);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    assert_eq!(door.list(&format!("?limit=60&cursor={cursor}")).await.len(), 40);
+}
+
+#[tokio::test]
+async fn a_deleted_channel_takes_its_pairings_with_it() {
+    let door = Door::open("").await;
+    door.says("7", "a", "hello").await;
+    door.gateway.call("DELETE", PATH, Value::Null).await.expect(200);
+    let mut conn = door.gateway.database.connect().await;
+    let left: i64 =
+        sqlx::query_scalar("select (select count(*) from pairings) + (select count(*) from pairing_held)")
+            .fetch_one(&mut conn)
+            .await
+            .unwrap();
+    assert_eq!(left, 0);
+}
