@@ -1,7 +1,7 @@
 -- `messages` in partitions by time, so that old ones are forgotten by dropping a table instead of deleting rows.
 --
 -- By ranges of `id`, because ids are UUIDv7: they begin with the time, the primary key stays what it is, and whoever looks
--- for an id looks in one partition. docs/adr/0007 says what was measured. The table of before becomes the first
+-- for an id looks in one partition. docs/adr/0008 says what was measured. The table of before becomes the first
 -- partition as it is: nothing is copied.
 
 set local lock_timeout = '10s';

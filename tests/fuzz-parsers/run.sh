@@ -41,7 +41,7 @@ one() {
     mkdir -p "$at/corpus"
     FUZZ_TARGET=$name FUZZ_SEEDS=$at/corpus "$binary" "$at/corpus" -artifact_prefix="$at/" \
         -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
-        >"$at/log" 2>&1 && found="none" || found="FOUND: $(grep -o 'Test unit written to .*' "$at/log" | cut -d' ' -f5- || echo "see $at/log")"
+        >"$at/log" 2>&1 && found=none || found="FOUND: $(sed -n 's/.*Test unit written to //p' "$at/log") (see $at/log)"
     local runs coverage
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$at/log")
     coverage=$(grep -o 'cov: [0-9]*' "$at/log" | tail -1 | cut -d' ' -f2)

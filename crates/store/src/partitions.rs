@@ -30,7 +30,7 @@ pub enum Span {
 
 impl Span {
     /// For messages that are kept for so many days; 0 is for ever. Each statement on messages costs a little more with each
-    /// partition (docs/adr/0007), and messages are kept for up to one span longer than was asked for.
+    /// partition (docs/adr/0008), and messages are kept for up to one span longer than was asked for.
     pub fn for_retention(days: u16) -> Self {
         if (1..60).contains(&days) { Self::Week } else { Self::Month }
     }

@@ -48,7 +48,7 @@ const SETTINGS: [(&str, &str); 6] = [
 
 /// What holds for the statements of our own roles besides: each is planned once a connection, whatever its values are. By
 /// itself Postgres plans the statements of small batches again and again, because it expects ten elements of any array;
-/// that takes longer than running them (docs/adr/0007).
+/// that takes longer than running them (docs/adr/0008).
 const PLAN_ONCE: (&str, &str) = ("plan_cache_mode", "force_generic_plan");
 
 /// Makes a transaction see every tenant's rows (migration 0004).

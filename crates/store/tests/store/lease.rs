@@ -105,7 +105,9 @@ async fn one_leads_and_a_former_term_renews_nothing() {
     assert!(one.try_duty("clock").await.unwrap());
     assert!(!two.try_duty("clock").await.unwrap());
     let first = bench.store.leader_elect("clock", &one).await.unwrap();
+    let backend = one.backend();
     one.close().await.unwrap();
+    forgotten(&bench, backend).await;
     assert!(two.try_duty("clock").await.unwrap());
     let second = bench.store.leader_elect("clock", &two).await.unwrap();
     assert_eq!((first, second), (1, 2));
