@@ -6,7 +6,8 @@ use claw_system_tests::{Api, Cluster};
 use claw_testkit::{Platform, eventually};
 use serde_json::{Value, json};
 
-const OWNER: i64 = 1;
+/// Not the bot's own id, which is 1.
+const OWNER: i64 = 5;
 const STRANGER: i64 = 7;
 
 /// Waits for the `n`th text that the bot sends into a chat.
