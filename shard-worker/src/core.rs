@@ -9,7 +9,7 @@ use claw_bus::Bus;
 use claw_channels::Deps;
 use claw_runtime::{Backoff, Batcher, Clock, Ids, Lifecycle};
 use claw_secrets::Purpose;
-use claw_store::{Accepted, MessageWriter, NewMessage, Sighting, Store, Vault};
+use claw_store::{Accepted, MessageWriter, NewMessage, Note, Sighting, Store, Vault};
 use claw_types::{ChannelId, Direction, MessageId, Work};
 
 use crate::channels::supervisor;
@@ -28,6 +28,7 @@ pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) writer: MessageWriter,
     pub(crate) sightings: Batcher<Sighting, bool, claw_store::Error>,
+    pub(crate) placeholders: Batcher<Note, bool, claw_store::Error>,
     pub(crate) bus: Arc<Bus>,
     pub(crate) vault: Vault,
     pub(crate) ids: Ids,
@@ -104,6 +105,11 @@ impl Core {
             let store = observing.clone();
             async move { store.channels_observe(&batch).await }
         });
+        let noting = store.clone();
+        let placeholders = Batcher::start(lifecycle, "placeholders", 500, move |batch: Vec<Note>| {
+            let store = noting.clone();
+            async move { store.placeholders_note(&batch).await }
+        });
         let writer = MessageWriter::start(&store, lifecycle);
         let log = Arc::new(Database { store: store.clone(), writer: writer.clone() });
         Arc::new_cyclic(|core| {
@@ -113,6 +119,7 @@ impl Core {
                 pipeline: Arc::new(Pipeline::new(name, log, road, acts, clock, random, lifecycle)),
                 writer,
                 sightings,
+                placeholders,
                 store,
                 bus,
                 ids,

@@ -46,6 +46,9 @@ pub struct Caps {
     pub typing_every: Option<Duration>,
     /// What it tells of messages that are there already.
     pub reports: Reports,
+    /// Whether a text that stands for an answer can become it: not where a program reads, and not where people read what we
+    /// store, for there both would be seen after the page is loaded anew.
+    pub placeholders: bool,
     /// How fast it takes calls; `None` where it says nothing and refuses nobody for it.
     pub limits: Option<&'static Limits>,
 }
@@ -70,6 +73,7 @@ impl Caps {
         typing: false,
         typing_every: None,
         reports: Reports::NONE,
+        placeholders: false,
         limits: None,
     };
 }

@@ -16,6 +16,9 @@ const MOST_DEBOUNCE_MS: u64 = 60_000;
 /// What the backend can be told of beside messages: `events`.
 pub const EVENTS: &[&str] = &["edits", "deletions", "reactions"];
 
+/// What becomes of a text that is shown until the answer comes: `placeholder`.
+pub const PLACEHOLDERS: &[&str] = &["replace", "keep", "off"];
+
 /// All of them. All are optional, and a channel with none of them takes every direct message.
 pub const COMMON: &[Field] = &[
     Field::new(
@@ -81,6 +84,14 @@ pub const COMMON: &[Field] = &[
     .advanced()
     .up_to(MOST_DEBOUNCE_MS)
     .like("1500"),
+    Field::new(
+        "placeholder",
+        "Until the answer comes",
+        FieldKind::Choice(PLACEHOLDERS),
+        "what becomes of the text that the agent shows at once (immediate_reply): the answer takes its place (replace), it stays \
+         (keep), or it is not shown (off); replace if not set.",
+    )
+    .advanced(),
     Field::new(
         "typing",
         "Show typing",

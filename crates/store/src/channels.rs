@@ -462,8 +462,12 @@ impl Store {
         .await?
         .ok_or(Error::NoChannel)?;
         let (id, shard, _) = changed(&row)?;
-        let context = sqlx::query("delete from group_context where channel_id = $1");
-        context.bind(id.0).execute(tenant.conn()).await?;
+        for sql in [
+            "delete from group_context where channel_id = $1",
+            "delete from placeholders where channel_id = $1",
+        ] {
+            sqlx::query(sql).bind(id.0).execute(tenant.conn()).await?;
+        }
         crate::pairing::delete_all(tenant.conn(), user, id).await?;
         let detail = json!({"id": id});
         tenant.tell(&News::of("channel.deleted", id)).await?;

@@ -26,6 +26,7 @@ pub mod message_log;
 pub mod messages;
 pub mod pairing;
 pub mod partitions;
+pub mod placeholders;
 pub mod pool;
 pub mod reshard;
 pub mod runs;
@@ -62,6 +63,7 @@ pub use message_log::{AttemptRow, MessageDetail, MessageFilter, MessagePlace, Me
 pub use messages::{Accepted, HistoryRow, MessageStatus, MessageWriter, NewMessage, Settlement};
 pub use pairing::{Pairing, PairingBook, PairingState, Person};
 pub use partitions::{Partition, Span};
+pub use placeholders::{Note, Placeholder, Taken};
 pub use pool::Store;
 pub use reshard::Resharded;
 pub use runs::{Begun, Run, RunStatus};

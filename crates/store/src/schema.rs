@@ -35,6 +35,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     14 "0014_pairing",
     16 "0016_backends",
     17 "0017_message_ids",
+    18 "0018_placeholders",
     20 "0020_bursts",
     21 "0021_message_partitions",
 ];

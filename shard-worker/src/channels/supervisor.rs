@@ -22,6 +22,7 @@ use super::manners::Manners;
 use super::sink::{AsLoaded, ShardSink};
 use super::{Event, Health, Running, observe};
 use crate::core::Core;
+use crate::deliver::placeholder;
 use crate::shard::Shard;
 
 /// A channel whose credential is refused is tried again this often: it may have been unblocked at the platform.
@@ -38,7 +39,7 @@ const STEADY: Duration = Duration::from_secs(40);
 pub(crate) async fn run(core: Arc<Core>, shard: Arc<Shard>) {
     let (sender, mut events) = mpsc::unbounded_channel();
     let mut failed = 0;
-    while let Err(error) = load_all(&core, &shard).await {
+    while let Err(error) = begin(&core, &shard).await {
         failed += 1;
         warn!(shard = %shard.id, "loading channels failed: {}", chain(&error));
         tokio::select! {
@@ -66,6 +67,12 @@ pub(crate) async fn run(core: Arc<Core>, shard: Arc<Shard>) {
         }
     }
     stop_all(&shard).await;
+}
+
+/// What was shown before is known before anything is sent.
+async fn begin(core: &Arc<Core>, shard: &Arc<Shard>) -> claw_store::Result<()> {
+    placeholder::load(core, shard).await?;
+    load_all(core, shard).await
 }
 
 fn is_current(shard: &Shard, id: ChannelId, revision: i64) -> bool {

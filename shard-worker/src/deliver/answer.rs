@@ -12,14 +12,17 @@ use std::sync::Arc;
 use claw_channels::kit::answer::{self, ReadError, excerpt};
 use claw_channels::send_body::{self, SendBody};
 use claw_store::NewMessage;
-use claw_types::{Invalid, Outbound, Placeholder, ReplyTo, WebhookBody, Work};
+use claw_types::{Act, Invalid, Outbound, Placeholder, ReplyTo, WebhookBody, Work};
 use futures::future::try_join_all;
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::placeholder;
+use crate::channels::manners::Placeholder as Manner;
 use crate::core::Core;
 use crate::shard::Shard;
 
@@ -129,7 +132,7 @@ fn one(raw: &RawValue, to: &ReplyTo, allow_private: bool) -> Result<Option<Outbo
     send_body::answer(body, to, allow_private).map(Some).map_err(|Invalid(sentence)| sentence)
 }
 
-/// Commits what the backend wants shown to the person. Says what of it can't be used.
+/// Commits what the backend, which was `asked` at that time, wants shown to the person. Says what of it can't be used.
 ///
 /// # Errors
 /// When it was not committed.
@@ -137,21 +140,32 @@ pub(crate) async fn commit(
     core: &Arc<Core>,
     shard: &Arc<Shard>,
     work: &Work,
-    answer: Answer,
+    mut answer: Answer,
+    asked: Instant,
 ) -> claw_store::Result<Option<String>> {
     if answer.is_nothing() {
         return Ok(answer.trouble.map(|why| told(work, &why)));
     }
-    let asked = match serde_json::from_str::<WebhookBody>(work.payload.get()) {
+    let question = match serde_json::from_str::<WebhookBody>(work.payload.get()) {
         Ok(body) => body,
         Err(error) => return Ok(Some(told(work, &format!("the message has no address: {error}")))),
     };
-    let Some(to) = asked.reply_to else {
+    let Some(to) = question.reply_to else {
         debug!(message.id = %work.id, "message {} came from nobody, so nobody sees the answer", work.id);
         return Ok(None);
     };
-    let (messages, trouble) =
-        answer.messages(&to, asked.platform_message_id, core.deps.http.allows_private());
+    let manner = placeholder::manner_of(shard, work.channel_id);
+    if manner == Manner::Off {
+        answer.immediate = None;
+    }
+    let (mut messages, trouble) =
+        answer.messages(&to, question.platform_message_id, core.deps.http.allows_private());
+    if manner == Manner::Replace
+        && let Some(shown) = messages.iter().find(|message| message.placeholder.is_some())
+        && is_answered(core, work, &shown.conversation(), asked).await?
+    {
+        messages.retain(|message| message.placeholder.is_none());
+    }
     if core.erased.has(work) {
         return Ok(None);
     }
@@ -162,6 +176,23 @@ pub(crate) async fn commit(
     // Submitted together and in order: they are one batch, and in its order.
     try_join_all(new.into_iter().map(|message| core.accept(shard, message))).await?;
     Ok(trouble.map(|why| told(work, &why)))
+}
+
+/// Whether the backend sent something while it was asked: the answer, behind which a placeholder would stand for nothing. A
+/// query, but only for who shows one.
+async fn is_answered(
+    core: &Core,
+    work: &Work,
+    conversation: &str,
+    asked: Instant,
+) -> claw_store::Result<bool> {
+    let store = &core.store;
+    let sent = store.messages_sent_within(work.channel_id, conversation, work.seq, asked.elapsed()).await?;
+    let is_answer = |body: &String| {
+        serde_json::from_str::<Outbound>(body)
+            .is_ok_and(|sent| sent.act == Act::Post && sent.placeholder.is_none())
+    };
+    Ok(sent.iter().any(is_answer))
 }
 
 /// For the message's record, where its user finds it, and for the log.

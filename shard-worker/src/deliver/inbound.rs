@@ -7,6 +7,7 @@ use bytes::Bytes;
 use claw_channels::kit::media_link;
 use claw_store::chain;
 use claw_types::{ChannelId, MediaRef, MessageState, WebhookBody, Work};
+use tokio::time::Instant;
 
 use super::backend::{self, Destination, Pass, Refused, Room};
 use super::{Attempt, answer};
@@ -37,13 +38,14 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
         Err(without) => return without,
     };
     core.typing.begin(shard, work);
+    let asked = Instant::now();
     let answered = match to.post(pass, work, body, core.clock.now().timestamp()).await {
         Ok(response) => answer::read(response).await.map_err(|error| backend::broken(&error)),
         Err(refused) => Err(refused),
     };
     drop(room);
     match answered {
-        Ok(answer) => match answer::commit(core, shard, work, answer).await {
+        Ok(answer) => match answer::commit(core, shard, work, answer, asked).await {
             Ok(error) => Attempt::Over { state: MessageState::Done, error },
             // The backend gets it again under the same id, and the person still sees one answer.
             Err(error) => Attempt::Again { after: None, error: chain(&error) },

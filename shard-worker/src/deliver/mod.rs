@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod inbound;
 pub(crate) mod lane;
 pub(crate) mod outbound;
+pub(crate) mod placeholder;
 pub(crate) mod turns;
 pub(crate) mod typing;
 

@@ -10,8 +10,11 @@ use std::time::Duration;
 use chrono::DateTime;
 use claw_channels::kit::plan::{Content, Piece};
 use claw_channels::{ChannelError, Part, Receipt, Unsupported, plan};
+use claw_store::chain;
 use claw_types::{Act, MessageState, Outbound, Work};
+use tracing::debug;
 
+use super::placeholder::{self, Mine};
 use super::{Attempt, lane};
 use crate::channels::Lookup;
 use crate::channels::active::{Active, Turn};
@@ -26,6 +29,8 @@ const PART_LIMIT: Duration = Duration::from_mins(10);
 const STARTING: Duration = Duration::from_millis(200);
 /// How soon to look again for a channel that is switched off or broken.
 const NOT_RUNNING: Duration = Duration::from_secs(15);
+/// How often a placeholder's removal is tried while the platform asks to wait: a conversation waits behind it.
+const REMOVALS: usize = 3;
 
 pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &mut Work) -> Attempt {
     let body: Outbound = match serde_json::from_str(work.payload.get()) {
@@ -51,7 +56,7 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &mut Wor
 async fn still_there(core: &Core, work: &Work) -> Result<bool, String> {
     match core.store.channel_load(&core.vault, work.channel_id).await {
         Ok(channel) => Ok(channel.is_some()),
-        Err(error) => Err(claw_store::chain(&error)),
+        Err(error) => Err(chain(&error)),
     }
 }
 
@@ -94,21 +99,27 @@ async fn send_parts(
     if body.act == Act::Post && body.placeholder.is_none() {
         core.typing.end(work);
     }
+    let mine = match placeholder::take(core, shard, active, work, body, &pieces).await {
+        Ok(mine) => mine,
+        Err(error) => return not_yet(STARTING, &format!("the placeholder is not known: {}", chain(&error))),
+    };
+    let mut instead = mine.as_ref().and_then(|mine| placeholder::in_place(mine, pieces.first()?));
     // What an earlier attempt sent is not sent again.
-    for (index, piece) in pieces.iter().enumerate().skip(work.platform_message_ids.len()) {
-        let turn = tokio::select! {
-            biased;
-            () = shard.stopping().cancelled() => return Attempt::NotOurs,
-            turn = active.turn(Priority::Answer, &body.recipient, cost(piece)) => turn,
+    while let Some(piece) = pieces.get(work.platform_message_ids.len()) {
+        let index = work.platform_message_ids.len();
+        let edit = instead.take().filter(|_| index == 0);
+        let piece = edit.as_ref().unwrap_or(piece);
+        let turn = match turn(core, shard, active, work, body, piece).await {
+            Ok(turn) => turn,
+            Err(without) => return without,
         };
-        if let Some(late) = too_late(core, work, body) {
-            return late;
-        }
-        if !core.lease.holds() {
-            return Attempt::NotOurs;
-        }
         match send(active, turn, work, body, (index, piece)).await {
             Ok(receipt) => work.platform_message_ids.push(receipt.platform_message_id),
+            // It was deleted, or is too old: the answer is sent like any other, by the next turn of this loop.
+            Err(ChannelError::Permanent(why)) if edit.is_some() => {
+                debug!(message.id = %work.id, "the placeholder can't become the answer: {why}");
+                continue;
+            }
             Err(error) => return refused(&error, index, pieces.len()),
         }
         // With the last part the message is over, which is written anyway.
@@ -116,7 +127,90 @@ async fn send_parts(
             return Attempt::NotOurs;
         }
     }
-    Attempt::Over { state: MessageState::Done, error: None }
+    placeholder::shown(core, shard, active, work, body, &pieces).await;
+    match mine {
+        Some(mine) => end_of(core, shard, active, work, body, &mine).await,
+        None => OVER,
+    }
+}
+
+/// It was sent.
+const OVER: Attempt = Attempt::Over { state: MessageState::Done, error: None };
+
+/// The answer was sent: its placeholder goes, unless it became the answer.
+async fn end_of(
+    core: &Core,
+    shard: &Shard,
+    active: &Active,
+    work: &Work,
+    body: &Outbound,
+    mine: &Mine,
+) -> Attempt {
+    if mine.is_left(work) {
+        // The chat's pace may keep the call waiting: it must not be forgotten meanwhile that all was sent.
+        if !lane::progress(core, shard, work).await {
+            return Attempt::NotOurs;
+        }
+        if !take_away(core, shard, active, work, body, mine).await {
+            return Attempt::NotOurs;
+        }
+    }
+    placeholder::done(shard, work, mine);
+    OVER
+}
+
+/// Waits for the right to send a part; or says what becomes of the message without.
+async fn turn(
+    core: &Core,
+    shard: &Shard,
+    active: &Active,
+    work: &Work,
+    body: &Outbound,
+    piece: &Piece,
+) -> Result<Turn, Attempt> {
+    let turn = tokio::select! {
+        biased;
+        () = shard.stopping().cancelled() => return Err(Attempt::NotOurs),
+        turn = active.turn(Priority::Answer, &body.recipient, cost(piece)) => turn,
+    };
+    match too_late(core, work, body) {
+        Some(late) => Err(late),
+        None if core.lease.holds() => Ok(turn),
+        None => Err(Attempt::NotOurs),
+    }
+}
+
+/// Takes away a placeholder that did not become the answer. Left as it is when the platform refuses: it is only "Processing..."
+/// more than there should be. `false` when that is for the shard's next owner to do.
+async fn take_away(
+    core: &Core,
+    shard: &Shard,
+    active: &Active,
+    work: &Work,
+    body: &Outbound,
+    mine: &Mine,
+) -> bool {
+    let piece = placeholder::removal(mine);
+    for _ in 0..REMOVALS {
+        let turn = tokio::select! {
+            biased;
+            () = shard.stopping().cancelled() => return false,
+            turn = active.turn(Priority::Answer, &body.recipient, cost(&piece)) => turn,
+        };
+        if !core.lease.holds() {
+            return false;
+        }
+        match send(active, turn, work, body, (work.platform_message_ids.len(), &piece)).await {
+            Ok(_) => return true,
+            // The next turn comes when the platform's pace allows it.
+            Err(ChannelError::RateLimited(_) | ChannelError::ChatLimited { .. }) => {}
+            Err(error) => {
+                debug!(message.id = %work.id, "a placeholder was not taken away: {error}");
+                return true;
+            }
+        }
+    }
+    true
 }
 
 /// As how many messages platforms count it.

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use self::queue::ShardQueue;
 use crate::channels::Channels;
+use crate::deliver::placeholder::Placeholders;
 
 /// A shard that this worker holds.
 pub struct Shard {
@@ -24,6 +25,8 @@ pub struct Shard {
     pub channels: Channels,
     /// When a person's message was last noted for a channel.
     pub(crate) inbound_seen: Throttle,
+    /// What stands in its chats until an answer comes.
+    pub(crate) placeholders: Placeholders,
     queue: Mutex<ShardQueue>,
     soft: CancellationToken,
     hard: CancellationToken,
@@ -38,6 +41,7 @@ impl Shard {
             epoch,
             channels: Channels::default(),
             inbound_seen: Throttle::default(),
+            placeholders: Placeholders::default(),
             queue: Mutex::new(ShardQueue::new()),
             soft: CancellationToken::new(),
             hard: CancellationToken::new(),

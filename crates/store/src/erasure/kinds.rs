@@ -80,6 +80,8 @@ pub(super) const KINDS: &[Kind] = &[
     // What strangers wrote who were not let in, then who asked and who was let in.
     rows!("held_messages", "pairing_held", "user_id = $1"),
     rows!("pairings", "pairings", "user_id = $1"),
+    // What was shown until an answer came: where it is on its platform.
+    rows!("placeholders", "placeholders", "user_id = $1"),
     rows!("settings", "user_settings", "user_id = $1"),
     rows!("idempotency_keys", "idempotency_keys", "user_id = $1"),
     rows!("events", "events", "user_id = $1"),

@@ -18,6 +18,7 @@ mod membership_cost;
 mod message_log;
 mod messages;
 mod partitions;
+mod placeholders;
 mod pooler;
 mod reshard;
 mod tenants;

@@ -31,6 +31,8 @@ pub(super) async fn call(
     match method.as_str() {
         "getMe" => ok(&me(n)),
         "getUpdates" => updates(&record, n, peer, &body).await,
+        "editMessageText" => edited(&record, n, &body),
+        "deleteMessage" => deleted(&record, n, &body),
         "sendMessage" => sent(&record, n, &peer, &body),
         "sendChatAction" => {
             let chat = text(&body["chat_id"]);
@@ -90,14 +92,45 @@ fn sent(record: &Record, n: u32, peer: &Peer, body: &Value) -> Response {
     let (chat, text) = (text(&body["chat_id"]), text(&body["text"]));
     let buttons = body["reply_markup"]["inline_keyboard"].clone();
     let id = record.with(n, Bot::next_id);
-    let sent = Sent { at: Instant::now(), bot: n, id, chat: chat.clone(), text: text.clone(), buttons };
-    record.sent().push(sent);
+    record.sent().push(Sent {
+        at: Instant::now(),
+        bot: n,
+        chat: chat.clone(),
+        id,
+        text: text.clone(),
+        edited: false,
+        buttons,
+    });
     if fate == Fate::Dropped {
         // The answer below then reaches nobody.
         peer.hang_up();
     }
     let chat = json!({"id": chat.parse::<i64>().unwrap_or(0), "type": "private"});
     ok(&json!({"message_id": id, "date": SystemClock.now().timestamp(), "chat": chat, "text": text}))
+}
+
+/// <https://core.telegram.org/bots/api#editmessagetext>
+fn edited(record: &Record, n: u32, body: &Value) -> Response {
+    let id = body["message_id"].as_i64();
+    let mut sent = record.sent();
+    let Some(message) = sent.iter_mut().find(|sent| sent.bot == n && Some(sent.id) == id) else {
+        return refused(StatusCode::BAD_REQUEST, "Bad Request: message to edit not found");
+    };
+    message.text = text(&body["text"]);
+    message.edited = true;
+    ok(&json!({"message_id": id, "text": message.text}))
+}
+
+/// <https://core.telegram.org/bots/api#deletemessage>
+fn deleted(record: &Record, n: u32, body: &Value) -> Response {
+    let id = body["message_id"].as_i64();
+    let mut sent = record.sent();
+    let before = sent.len();
+    sent.retain(|sent| sent.bot != n || Some(sent.id) != id);
+    if sent.len() == before {
+        return refused(StatusCode::BAD_REQUEST, "Bad Request: message to delete not found");
+    }
+    ok(&json!(true))
 }
 
 /// Ids may be texts or numbers.

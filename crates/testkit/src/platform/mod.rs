@@ -152,12 +152,17 @@ impl Platform {
         self.record.misbehave(faults);
     }
 
+    /// A person deletes a message of bot `n`.
+    pub fn delete(&self, n: u32, id: i64) {
+        self.record.sent().retain(|sent| sent.bot != n || sent.id != id);
+    }
+
     /// Each time that a bot showed that it is writing, in order.
     pub fn typing(&self) -> Vec<Typing> {
         self.record.typing().clone()
     }
 
-    /// What bots sent, in order.
+    /// What bots sent and did not take back, in order.
     pub fn sent(&self) -> Vec<Sent> {
         self.record.sent().clone()
     }

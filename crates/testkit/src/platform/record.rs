@@ -67,8 +67,10 @@ pub struct Sent {
     pub id: i64,
     /// To whom.
     pub chat: String,
-    /// What.
+    /// What; the newest text if it was changed.
     pub text: String,
+    /// Whether it was changed.
+    pub edited: bool,
     /// The rows of buttons below it (<https://core.telegram.org/bots/api#inlinekeyboardmarkup>); null for none.
     pub buttons: Value,
 }

@@ -20,6 +20,8 @@ const MEMBER_MINUTES: i32 = 10;
 const BACKEND_DAYS: i32 = 7;
 /// What was said in a group before is of no use to a question that comes later than this.
 const CONTEXT_HOURS: i32 = 24;
+/// No answer takes a placeholder later than this: workers stop after an hour, or another one when the shard has moved.
+const PLACEHOLDER_HOURS: i32 = 2;
 /// Events in one statement: a fraction of a second, so that nothing waits behind it.
 const EVENTS: i64 = 5_000;
 /// A round ends after this, however much is left: other duties wait, and the next round goes on.
@@ -38,6 +40,7 @@ pub(crate) async fn run(store: &Store, keep: RetentionSettings) -> u64 {
         ("runs of jobs", store.runs_forget(i32::from(keep.run_days)).await),
         ("requests to be let in", store.pairings_forget().await),
         ("messages of groups", store.context_forget(CONTEXT_HOURS).await),
+        ("placeholders", store.placeholders_forget(PLACEHOLDER_HOURS).await),
         ("backends", store.backends_forget(BACKEND_DAYS).await),
         ("members", store.members_prune(MEMBER_MINUTES).await),
         ("events", forget_events(store, keep).await),

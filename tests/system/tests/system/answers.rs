@@ -86,3 +86,105 @@ async fn typing_is_shown_until_the_answer_and_only_where_it_is_wanted() {
     assert!(shown("42") <= when_answered + 1, "nobody is writing any more");
     assert_eq!(shown("44"), 0, "her channel does not want it");
 }
+
+/// A person's message, and the placeholder that stands for its answer.
+async fn asks(platform: &Platform, cluster: &Cluster, chat: i64) -> i64 {
+    let before = platform.sent().len();
+    cluster.receiver.reply_with(json!({"immediate_reply": "Processing...", "async_processing": true}));
+    platform.inject(1, chat, "hi");
+    eventually("a placeholder", LIMIT, async || platform.sent().get(before).map(|sent| sent.id)).await
+}
+
+fn texts(platform: &Platform) -> Vec<(String, bool)> {
+    platform.sent().into_iter().map(|sent| (sent.text, sent.edited)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_takes_the_place_of_what_stood_for_it() {
+    let platform = Platform::start().await;
+    let (cluster, api, [_gateway, worker]) = start(&platform).await;
+    let answers = async |text: &str| {
+        let (status, answer) = api.send("ada", "bot1", "42", text).await;
+        assert!(status.is_success(), "{answer}");
+    };
+    let seen = |text: &str, edited: bool| (text.to_owned(), edited);
+
+    asks(&platform, &cluster, 42).await;
+    answers("first").await;
+    answers("and more").await;
+    assert_eq!(texts(&platform), [seen("first", true), seen("and more", false)]);
+
+    // A person deleted it: the answer is sent like any other.
+    let gone = asks(&platform, &cluster, 42).await;
+    platform.delete(1, gone);
+    answers("second").await;
+    assert_eq!(texts(&platform)[2..], [seen("second", false)]);
+
+    // One that is too long goes on below.
+    asks(&platform, &cluster, 42).await;
+    answers(&"word ".repeat(1_000)).await;
+    let edited: Vec<_> = texts(&platform)[3..].iter().map(|(_, edited)| *edited).collect();
+    assert_eq!(edited, [true, false]);
+
+    // Two stand there: the answer is a message of its own, and one placeholder goes.
+    asks(&platform, &cluster, 42).await;
+    asks(&platform, &cluster, 42).await;
+    answers("third").await;
+    assert_eq!(texts(&platform)[5..], [seen("Processing...", false), seen("third", false)]);
+
+    // Another worker finds what is left.
+    drop(worker);
+    let _other = cluster.worker("two", &api.base).await;
+    answers("fourth").await;
+    let last = [seen("fourth", true), seen("third", false)];
+    eventually("the answer", LIMIT, async || (texts(&platform)[5..] == last).then_some(())).await;
+}
+
+/// Waits until the backend's answers to so many messages are committed.
+async fn settled(api: &Api, count: usize) {
+    let what = format!("{count} messages to be settled");
+    eventually(&what, LIMIT, async || {
+        let (_, page) = api.call("GET", "/api/users/ada/messages?direction=in&state=done", None).await;
+        (page["messages"].as_array()?.len() == count).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_placeholder_is_not_shown_behind_the_answer_and_a_channel_may_keep_it_or_do_without() {
+    let platform = Platform::start().await;
+    let (cluster, api, _processes) = start(&platform).await;
+    for (n, manner) in [(2, "keep"), (3, "off")] {
+        let fields =
+            json!({"bot_token_env": platform.bot(n), "api_url": platform.url(), "placeholder": manner});
+        api.configure("ada", &format!("bot{n}"), "telegram", fields).await;
+    }
+    assert!(platform.wait_for_polling(3, LIMIT).await);
+    let answers = async |slug: &str, text: &str| {
+        let (status, answer) = api.send("ada", slug, "42", text).await;
+        assert!(status.is_success(), "{answer}");
+    };
+    let seen = |text: &str| (text.to_owned(), false);
+
+    asks(&platform, &cluster, 42).await;
+    answers("bot1", "the first answer").await;
+    // The backend sends its answer, and then says that it works on it. What was sent before it was asked is no answer.
+    cluster.receiver.answer_after(Duration::from_secs(5));
+    platform.inject(1, 42, "asked again");
+    cluster.receiver.wait_for(2).await;
+    answers("bot1", "early").await;
+    settled(&api, 2).await;
+    answers("bot1", "next").await;
+    assert_eq!(texts(&platform)[1..], [seen("early"), seen("next")]);
+    cluster.receiver.answer_after(Duration::ZERO);
+
+    platform.inject(2, 42, "hi");
+    eventually("a placeholder", LIMIT, async || (platform.sent().len() == 4).then_some(())).await;
+    answers("bot2", "kept").await;
+    assert_eq!(texts(&platform)[3..], [seen("Processing..."), seen("kept")]);
+
+    platform.inject(3, 42, "hi");
+    settled(&api, 4).await;
+    answers("bot3", "alone").await;
+    assert_eq!(texts(&platform)[5..], [seen("alone")]);
+}

@@ -62,6 +62,7 @@ static CAPS: Caps = Caps {
     typing_every: Some(Duration::from_secs(4)),
     // Deletions only in chats of business accounts, in which a bot of ours is not.
     reports: Reports { deletions: false, ..Reports::ALL },
+    placeholders: true,
     limits: Some(&LIMITS),
 };
 

@@ -47,6 +47,7 @@ static CAPS: Caps = Caps {
     typing_every: Some(Duration::from_secs(4)),
     // The page has no way to answer one message of several.
     reports: Reports { replies: false, ..Reports::ALL },
+    placeholders: false,
     limits: None,
 };
 

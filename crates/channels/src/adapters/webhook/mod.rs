@@ -47,6 +47,7 @@ static CAPS: Caps = Caps {
     typing: true,
     typing_every: None,
     reports: Reports::ALL,
+    placeholders: false,
     limits: None,
 };
 

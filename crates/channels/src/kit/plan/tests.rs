@@ -26,6 +26,7 @@ const RICH: Caps = Caps {
     typing: true,
     typing_every: None,
     reports: Reports::NONE,
+    placeholders: true,
     limits: None,
 };
 

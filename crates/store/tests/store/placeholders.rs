@@ -1,0 +1,121 @@
+//! What stands in chats until an answer comes: who takes one is written once, and it is forgotten in the end.
+
+use std::time::Duration;
+
+use claw_store::{Actor, Channel, Note, Placeholder, Taken};
+use claw_types::MessageId;
+use uuid::Uuid;
+
+use crate::Bench;
+
+const HOUR: Duration = Duration::from_hours(1);
+
+async fn channel(bench: &Bench) -> Channel {
+    let save = bench.channel("ada", "one");
+    bench.store.channel_save(&bench.vault, &save, &Actor::named("a test")).await.unwrap();
+    bench.store.channel_load(&bench.vault, save.id).await.unwrap().unwrap().0
+}
+
+fn id(n: u128) -> MessageId {
+    MessageId(Uuid::from_u128(n))
+}
+
+fn placeholder(channel: &Channel, n: u32) -> Placeholder {
+    Placeholder {
+        message: id(n.into()),
+        user: channel.user_id.clone(),
+        channel: channel.id,
+        conversation: "chat".to_owned(),
+        seq: n.into(),
+        platform_id: format!("p{n}"),
+        question: Some(format!("q{n}")),
+        taken: None,
+    }
+}
+
+fn take(placeholder: u128, by: u128) -> Note {
+    Note::Taken(id(placeholder), Taken { by: id(by), in_place: true })
+}
+
+/// A message that is still being sent.
+async fn answer(bench: &Bench, channel: &Channel, n: u128) {
+    let mut conn = bench.database.connect().await;
+    sqlx::query(
+        "insert into messages (id, user_id, channel_id, shard, direction, conversation, payload)
+         values ($1, $2, $3, $4, 'out', 'chat', '{}')",
+    )
+    .bind(id(n).0)
+    .bind(channel.user_id.as_str())
+    .bind(channel.id.0)
+    .bind(channel.shard.as_i32())
+    .execute(&mut conn)
+    .await
+    .unwrap();
+}
+
+async fn change(bench: &Bench, sql: &'static str) {
+    sqlx::query(sql).execute(&mut bench.database.connect().await).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_answer_takes_a_placeholder_and_the_next_owner_knows() {
+    let bench = Bench::new().await;
+    let channel = channel(&bench).await;
+    let shown = |n| Note::Shown(Box::new(placeholder(&channel, n)));
+    // The second was shown twice, because nobody heard of the first time.
+    let written = bench.store.placeholders_note(&[shown(1), shown(2)]).await.unwrap();
+    assert_eq!(written, [true, true]);
+    let again = Placeholder { platform_id: "p2b".to_owned(), ..placeholder(&channel, 2) };
+    bench.store.placeholders_note(&[Note::Shown(Box::new(again.clone()))]).await.unwrap();
+
+    let written = bench.store.placeholders_note(&[take(1, 9), take(5, 9)]).await.unwrap();
+    assert_eq!(written, [true, false], "what was never shown can't be taken");
+    assert_eq!(bench.store.placeholders_note(&[take(1, 10)]).await.unwrap(), [false], "it is another's");
+    assert_eq!(
+        bench.store.placeholders_note(&[take(1, 9)]).await.unwrap(),
+        [true],
+        "it is still the same one's"
+    );
+
+    let found = async || bench.store.placeholders_in(channel.shard, HOUR).await.unwrap();
+    answer(&bench, &channel, 9).await;
+    let taken = Some(Taken { by: id(9), in_place: true });
+    assert_eq!(found().await, [Placeholder { taken, ..placeholder(&channel, 1) }, again.clone()]);
+    change(&bench, "update messages set finished_at = now(), state = 'done'").await;
+    assert_eq!(found().await, [again], "the first one's answer was sent");
+}
+
+#[tokio::test]
+async fn old_ones_are_passed_over_and_forgotten() {
+    let bench = Bench::new().await;
+    let channel = channel(&bench).await;
+    for n in [1, 2, 3] {
+        bench.store.placeholders_note(&[Note::Shown(Box::new(placeholder(&channel, n)))]).await.unwrap();
+    }
+    change(&bench, "update placeholders set shown_at = now() - interval '2 hours' where seq in (1, 3)").await;
+    answer(&bench, &channel, 9).await;
+    assert_eq!(bench.store.placeholders_note(&[take(3, 9)]).await.unwrap(), [true]);
+    let found = bench.store.placeholders_in(channel.shard, HOUR).await.unwrap();
+    let taken = Some(Taken { by: id(9), in_place: true });
+    let tried_for_long = Placeholder { taken, ..placeholder(&channel, 3) };
+    assert_eq!(found, [placeholder(&channel, 2), tried_for_long]);
+    assert_eq!(bench.store.placeholders_forget(1).await.unwrap(), 1);
+    assert_eq!(
+        bench.store.placeholders_forget(1).await.unwrap(),
+        0,
+        "the third one's answer is still being sent"
+    );
+}
+
+#[tokio::test]
+async fn what_was_sent_meanwhile_is_found_by_its_place_and_its_age() {
+    let bench = Bench::new().await;
+    let channel = channel(&bench).await;
+    answer(&bench, &channel, 9).await;
+    let found = async |conversation: &str, after| {
+        bench.store.messages_sent_within(channel.id, conversation, after, HOUR).await.unwrap().len()
+    };
+    assert_eq!((found("chat", 0).await, found("chat", i64::MAX).await, found("other", 0).await), (1, 0, 0));
+    change(&bench, "update messages set accepted_at = now() - interval '2 hours'").await;
+    assert_eq!(found("chat", 0).await, 0);
+}

@@ -1,0 +1,276 @@
+//! "Processing...", which the answer takes the place of.
+//!
+//! A placeholder is a message like others, of which is remembered, in the database and with its shard, where the platform shows
+//! it. The answer is the first message into the conversation that was accepted after it. Messages of a conversation are sent one
+//! after another, so a placeholder has always been sent, and is known, before an answer that was accepted later is.
+//!
+//! Whose placeholder: that of the message which the answer refers to, if it does; else the only one that there is. When there are
+//! several, nobody can tell, so the answer is a message of its own, where people look for it, and the oldest placeholder is taken
+//! away: as many are left as answers are to come.
+//!
+//! A backend may send its answer before its 2xx brings the placeholder: that one is not shown at all (`answer`).
+//!
+//! Must hold: who takes one is committed before the platform is called, so a crash makes the same answer take the same one, and
+//! an edit that is made twice is made once; an answer that can't be put in a placeholder's place is sent like any other; a
+//! channel without placeholders pays a look at the shard's memory, and no query.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use claw_channels::kit::plan::{Content, Piece};
+use claw_store::{Note, Placeholder, Taken};
+use claw_types::{Act, ChannelId, MessageId, Outbound, Work};
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::channels::Lookup;
+use crate::channels::active::Active;
+use crate::channels::manners::Placeholder as Manner;
+use crate::core::Core;
+use crate::shard::Shard;
+
+/// What was shown longer ago is left as it is: an answer up there is no longer seen.
+pub(crate) const AGE: Duration = Duration::from_hours(1);
+/// An answer that is tried for this long finds the one that it took. Longer than most may be sent at all.
+const TAKEN: Duration = Duration::from_hours(25);
+/// Of one conversation. Older ones stay where they are.
+const MOST: usize = 16;
+/// Conversations that are remembered before those whose placeholders are too old are forgotten.
+const CHATS: usize = 256;
+
+/// The placeholders of a shard's conversations.
+#[derive(Default)]
+pub(crate) struct Placeholders(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    chats: HashMap<(ChannelId, String), Vec<Entry>>,
+    /// So many conversations are looked through next.
+    look_through: usize,
+}
+
+struct Entry {
+    placeholder: Placeholder,
+    until: Instant,
+}
+
+/// A placeholder that is an answer's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mine {
+    message: MessageId,
+    pub(crate) platform_id: String,
+    /// Whether it becomes the answer; else it is taken away when that was sent.
+    pub(crate) in_place: bool,
+}
+
+impl Placeholders {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, placeholder: Placeholder, until: Instant) {
+        let mut known = self.known();
+        known.forget_old(Instant::now());
+        let chat = known.chats.entry((placeholder.channel, placeholder.conversation.clone())).or_default();
+        chat.retain(|entry| entry.placeholder.message != placeholder.message);
+        chat.push(Entry { placeholder, until });
+        if chat.len() > MOST {
+            chat.remove(0);
+        }
+    }
+
+    /// The one that this answer takes, and whether that is news.
+    fn choose(&self, work: &Work, reply_to: Option<&str>, text_first: bool) -> Option<(Mine, bool)> {
+        let known = self.known();
+        if known.chats.is_empty() {
+            return None;
+        }
+        let chat = known.chats.get(&(work.channel_id, work.conversation.clone()))?;
+        let (now, mine) = (Instant::now(), Some(work.id));
+        let before = chat.iter().find(|entry| entry.placeholder.taken.map(|taken| taken.by) == mine);
+        if let Some(entry) = before {
+            let in_place = entry.placeholder.taken.is_some_and(|taken| taken.in_place);
+            return Some((entry.mine(in_place), false));
+        }
+        let is_open = |entry: &&Entry| {
+            entry.until > now && entry.placeholder.taken.is_none() && entry.placeholder.seq < work.seq
+        };
+        let open: Vec<&Entry> = chat.iter().filter(is_open).collect();
+        let (entry, in_place) = match (reply_to, open.as_slice()) {
+            (_, []) => return None,
+            (Some(id), all) => {
+                let asks =
+                    |entry: &&&Entry| entry.placeholder.question.as_deref().is_none_or(|asked| asked == id);
+                (all.iter().find(asks)?, true)
+            }
+            (None, [only]) => (only, true),
+            (None, [oldest, ..]) => (oldest, false),
+        };
+        Some((entry.mine(in_place && text_first), true))
+    }
+
+    fn take(&self, work: &Work, mine: &Mine) {
+        let mut known = self.known();
+        let Some(chat) = known.chats.get_mut(&(work.channel_id, work.conversation.clone())) else { return };
+        if let Some(entry) = chat.iter_mut().find(|entry| entry.placeholder.message == mine.message) {
+            entry.placeholder.taken = Some(Taken { by: work.id, in_place: mine.in_place });
+            entry.until = Instant::now() + TAKEN;
+        }
+    }
+
+    /// Nobody needs it any more.
+    fn forget(&self, work: &Work, message: MessageId) {
+        let mut known = self.known();
+        let key = (work.channel_id, work.conversation.clone());
+        let Some(chat) = known.chats.get_mut(&key) else { return };
+        chat.retain(|entry| entry.placeholder.message != message);
+        if chat.is_empty() {
+            known.chats.remove(&key);
+        }
+    }
+}
+
+impl Known {
+    fn forget_old(&mut self, now: Instant) {
+        if self.chats.len() < self.look_through.max(CHATS) {
+            return;
+        }
+        self.chats.retain(|_, chat| {
+            chat.retain(|entry| entry.until > now);
+            !chat.is_empty()
+        });
+        // As many again may come before it is worth looking.
+        self.look_through = 2 * self.chats.len();
+    }
+}
+
+impl Entry {
+    fn mine(&self, in_place: bool) -> Mine {
+        Mine {
+            message: self.placeholder.message,
+            platform_id: self.placeholder.platform_id.clone(),
+            in_place,
+        }
+    }
+}
+
+/// What becomes of the text that is shown at once. Where answers can't take its place, it stays.
+fn manner(active: &Active) -> Manner {
+    match active.manners().placeholder {
+        Manner::Replace if !active.caps().placeholders => Manner::Keep,
+        as_configured => as_configured,
+    }
+}
+
+/// As [`manner`], of a channel that may not run.
+pub(crate) fn manner_of(shard: &Shard, channel: ChannelId) -> Manner {
+    match shard.channels.lookup(channel) {
+        Lookup::Running(active) => manner(&active),
+        Lookup::Starting | Lookup::Failed(_) | Lookup::Unknown => Manner::Keep,
+    }
+}
+
+/// The placeholder whose place this answer takes, written down; `None` when there is none.
+///
+/// # Errors
+/// When it may or may not be written: the answer must not be sent before that is known, or it might be seen twice after a crash.
+pub(crate) async fn take(
+    core: &Core,
+    shard: &Shard,
+    active: &Active,
+    work: &Work,
+    body: &Outbound,
+    pieces: &[Piece],
+) -> claw_store::Result<Option<Mine>> {
+    if !active.caps().placeholders || body.act != Act::Post || body.placeholder.is_some() {
+        return Ok(None);
+    }
+    let text_first = pieces.first().is_some_and(|piece| matches!(piece.content, Content::Text(_)));
+    let Some((mine, is_new)) = shard.placeholders.choose(work, body.reply_to.as_deref(), text_first) else {
+        return Ok(None);
+    };
+    if is_new {
+        let taken = Taken { by: work.id, in_place: mine.in_place };
+        if !core.placeholders.submit(Note::Taken(mine.message, taken)).await? {
+            shard.placeholders.forget(work, mine.message);
+            return Ok(None);
+        }
+        shard.placeholders.take(work, &mine);
+    }
+    Ok(Some(mine))
+}
+
+impl Mine {
+    /// Whether the answer, which was sent, is elsewhere: an attachment, or the placeholder could not be changed.
+    pub(crate) fn is_left(&self, work: &Work) -> bool {
+        work.platform_message_ids.first() != Some(&self.platform_id)
+    }
+}
+
+/// The first part of an answer, as another text for the placeholder. `None` when it is not that one's place.
+pub(crate) fn in_place(mine: &Mine, first: &Piece) -> Option<Piece> {
+    let Content::Text(text) = first.content.clone() else { return None };
+    let content = Content::Edit { message_id: mine.platform_id.clone(), text: Some(text) };
+    mine.in_place.then(|| Piece { content, reply_to: None, buttons: first.buttons.clone() })
+}
+
+/// Taking a placeholder away.
+pub(crate) fn removal(mine: &Mine) -> Piece {
+    let content = Content::Delete { message_id: mine.platform_id.clone() };
+    Piece { content, reply_to: None, buttons: Vec::new() }
+}
+
+/// The platform shows this message. If it stands for an answer, that is remembered; not of what is more than one text, which
+/// no answer can become.
+pub(crate) async fn shown(
+    core: &Core,
+    shard: &Shard,
+    active: &Active,
+    work: &Work,
+    body: &Outbound,
+    pieces: &[Piece],
+) {
+    let Some(asked) = body.placeholder.as_ref().filter(|_| manner(active) == Manner::Replace) else { return };
+    let ([Piece { content: Content::Text(_), .. }], [platform_id]) =
+        (pieces, work.platform_message_ids.as_slice())
+    else {
+        return;
+    };
+    let placeholder = Placeholder {
+        message: work.id,
+        user: work.user_id.clone(),
+        channel: work.channel_id,
+        conversation: work.conversation.clone(),
+        seq: work.seq,
+        platform_id: platform_id.clone(),
+        question: asked.question.clone(),
+        taken: None,
+    };
+    // Remembered in memory alone, it would be forgotten with a crash, between two attempts at its answer, too.
+    match core.placeholders.submit(Note::Shown(Box::new(placeholder.clone()))).await {
+        Ok(_) => shard.placeholders.add(placeholder, Instant::now() + AGE),
+        Err(error) => warn!(message.id = %work.id, "a placeholder will stay where it is: {error}"),
+    }
+}
+
+/// Nothing of it is left to be done.
+pub(crate) fn done(shard: &Shard, work: &Work, mine: &Mine) {
+    shard.placeholders.forget(work, mine.message);
+}
+
+/// Reads what another owner of the shard left, before any message is sent for it.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn load(core: &Core, shard: &Shard) -> claw_store::Result<()> {
+    let now = Instant::now();
+    for placeholder in core.store.placeholders_in(shard.id, AGE).await? {
+        let until = now + if placeholder.taken.is_some() { TAKEN } else { AGE };
+        shard.placeholders.add(placeholder, until);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
