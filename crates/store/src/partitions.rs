@@ -1,7 +1,7 @@
 //! The partitions of `messages`: made ahead of time, and dropped when what is in them may be forgotten.
 //!
 //! A message's partition follows from its id, a `UUIDv7`, so from the clock of whoever made the id. What fits in no partition is
-//! in the default one; see migration 0021. The statements here are the leading scheduler's. Each is one short
+//! in the default one; see migration 0019. The statements here are the leading scheduler's. Each is one short
 //! transaction that may be repeated: two leaders at once, or one that died halfway, do no harm. Those that every message
 //! would wait for give up after 300 ms; try again later.
 

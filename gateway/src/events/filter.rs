@@ -56,7 +56,10 @@ mod tests {
         assert_eq!(filter([], None).unwrap(), EventFilter::default());
         for wrong in ["mesage.*", "message", "mess*", "**", "message.sent\0"] {
             let said = filter([wrong], None).unwrap_err().detail().to_owned();
-            assert!(said.contains("which no event is; there are: ") && said.contains(" channel.changed, "), "{wrong}: {said}");
+            assert!(
+                said.contains("which no event is; there are: ") && said.contains(" channel.changed, "),
+                "{wrong}: {said}"
+            );
         }
         assert!(filter([], Some("a b")).unwrap_err().detail().starts_with("\"channel\": "));
     }

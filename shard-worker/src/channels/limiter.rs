@@ -110,10 +110,10 @@ impl Limiter {
 
     /// Takes a place of chat and bot if both have one to spare right now.
     fn pass(&self, recipient: &str, group: bool) -> bool {
-        let now = Instant::now();
         let mut state = self.state();
-        let free =
-            state.chat_spare(self.limits, recipient, group) <= now && state.bot_spare(self.limits) <= now;
+        let spare = state.chat_spare(self.limits, recipient, group).max(state.bot_spare(self.limits));
+        // What is free from now on is free from the moment at which it was asked, so that is looked at first.
+        let free = spare <= Instant::now();
         if free {
             state.chat_place(self.limits, recipient, group, 1);
             state.bot_place(self.limits, 1);

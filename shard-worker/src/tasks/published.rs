@@ -51,8 +51,15 @@ fn take(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, gaps: &mut Gaps, numbered:
     match numbered.work {
         // A message for another shard is somebody's mistake; the sweep of its own shard finds it.
         Some(work) if work.shard != shard.id => {}
-        Some(work) if !missed => pipeline.offer(shard, work),
-        _ => shard.queue().leave_to_sweep(),
+        Some(work) => {
+            if missed {
+                shard.queue().leave_to_sweep();
+            }
+            // Behind a gap, too: catching up, the queue takes what no backlog is ahead of, as the database has it. A worker
+            // that was just given the shard misses something of every publisher, and a backlog may be long.
+            pipeline.offer(shard, work);
+        }
+        None => shard.queue().leave_to_sweep(),
     }
     if shard.queue().wants_sweep() {
         pipeline.sweep.notify_one();

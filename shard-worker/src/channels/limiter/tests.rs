@@ -238,3 +238,13 @@ async fn typing_is_dropped_rather_than_queued() {
     limiter.silence(Duration::from_secs(9));
     assert!(!limiter.may_type("4"));
 }
+
+/// Every other test's clock stands still between two looks at it.
+#[tokio::test]
+async fn what_is_free_passes_on_a_clock_that_goes_on() {
+    for limits in [Some(&LIMITS), None] {
+        let limiter = Limiter::new(limits);
+        assert!(limiter.may_type("1"));
+        limiter.turn(Priority::Preview, "2", false, 1).await;
+    }
+}

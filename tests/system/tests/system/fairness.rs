@@ -44,13 +44,14 @@ async fn one_message_does_not_wait_for_the_ten_thousand_of_another_tenant() {
     let (conversations, queued) = (i32::try_from(CONVERSATIONS).unwrap(), i32::try_from(QUEUED).unwrap());
     copied.bind(conversations).bind(queued).execute(&mut database).await.unwrap();
 
-    cluster.receiver.answer_after(Duration::from_millis(20));
+    cluster.receiver.answer_after(Duration::from_millis(100));
     let _worker = cluster.worker("one", &api.base).await;
     let before = cluster.receiver.wait_for(100).await.len();
     says(&api, &bob_channel, &secret, "one").await;
     let place = wait_for_text(&cluster, "one").await;
-    assert!(place < QUEUED / 2, "it came behind {place} of hers");
-    println!("{} of hers came while his was on its way", place - before.min(place));
+    let ahead = place.saturating_sub(before);
+    println!("{ahead} of hers came while his was on its way");
+    assert!(ahead < QUEUED / 10, "it came behind {ahead} more of hers");
     cluster.receiver.answer_after(Duration::ZERO);
     cluster.receiver.wait_for(QUEUED + 1).await;
 }

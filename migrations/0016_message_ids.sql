@@ -1,5 +1,5 @@
--- Getting ready to partition `messages` by time (0021): what its first partition will hold is said here, where nothing has
--- to be read for it. 0021 proves it by a look at every row while messages flow; in one transaction with this, that look
+-- Getting ready to partition `messages` by time (0019): what its first partition will hold is said here, where nothing has
+-- to be read for it. 0019 proves it by a look at every row while messages flow; in one transaction with this, that look
 -- would keep all of them waiting.
 
 -- Somebody who reads all of `messages` for an hour (a backup) holds its lock for that hour, and everybody would queue
@@ -29,7 +29,7 @@ create function claw_first_id(moment timestamptz) returns uuid
     language sql immutable parallel safe
     return (lpad(to_hex((extract(epoch from moment) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid;
 
--- The first partition ends with a month that is at least a week away, so that no clock is that far ahead before 0021.
+-- The first partition ends with a month that is at least a week away, so that no clock is that far ahead before 0019.
 do $$
 declare
     month timestamp := date_trunc('month', now() at time zone 'UTC' + interval '7 days') + interval '1 month';
