@@ -2,8 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use claw_types::{Answered, Deed, Inbound, MediaKind, MediaRef, Sender};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use teloxide_core::types::{FileMeta, Message, MessageKind, Update, UpdateKind, User};
+use teloxide_core::types::{FileMeta, Message, MessageKind, User};
 
 use super::api::RawUpdate;
 use super::own::{self, Own};
@@ -14,15 +16,29 @@ use super::{callback, reaction};
 ///
 /// What teloxide can't read (a kind newer than it) is read by hand as far as possible rather than lost.
 pub(super) fn inbound(update: &RawUpdate, own: Own<'_>) -> Option<Inbound> {
-    match serde_json::from_str::<Update>(update.json.get()).map(|update| update.kind) {
-        Ok(UpdateKind::Message(message)) if is_read(&message) => Some(understood(&message, own)),
-        Ok(UpdateKind::EditedMessage(message)) if is_read(&message) => {
-            edited(understood(&message, own), message.edit_date().copied(), update.update_id)
-        }
-        _ => callback::inbound(update)
-            .or_else(|| reaction::inbound(update, own.id))
-            .or_else(|| by_hand(&serde_json::from_str(update.json.get()).ok()?, own)),
+    let written = serde_json::from_str::<Written<'_>>(update.json.get()).unwrap_or_default();
+    if let Some(message) = written.message.and_then(message) {
+        return Some(understood(&message, own));
     }
+    if let Some(message) = written.edited_message.and_then(message) {
+        return edited(understood(&message, own), message.edit_date().copied(), update.update_id);
+    }
+    callback::inbound(update)
+        .or_else(|| reaction::inbound(update, own.id))
+        .or_else(|| by_hand(&serde_json::from_str(update.json.get()).ok()?, own))
+}
+
+/// What of an update is left to teloxide. Not all of it: reading a reaction without an author it panics.
+#[derive(Default, Deserialize)]
+struct Written<'a> {
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    edited_message: Option<&'a RawValue>,
+}
+
+fn message(json: &RawValue) -> Option<Message> {
+    serde_json::from_str(json.get()).ok().filter(is_read)
 }
 
 /// To teloxide a message is empty in which it does not know a part, an entity for instance: its text would be lost.
@@ -234,6 +250,17 @@ mod tests {
         });
         message.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         message
+    }
+
+    /// As a reader that is not ours panics; found by fuzzing.
+    #[test]
+    fn a_reaction_of_nobody_is_read_like_an_anonymous_one() {
+        let thumb = json!([{"type": "emoji", "emoji": "👍"}]);
+        let json = json!({"update_id": 7, "message_reaction": {"chat": {"id": 9, "type": "private"},
+            "message_id": 5, "date": 1_700_000_000, "old_reaction": [], "new_reaction": thumb}});
+        let json = serde_json::value::to_raw_value(&json).unwrap();
+        let message = inbound(&RawUpdate { update_id: 7, json }, Own { id: 7, name: None }).unwrap();
+        assert_eq!(message.sender, None);
     }
 
     #[test]
