@@ -38,6 +38,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     17 "0017_placeholders",
     18 "0018_bursts",
     19 "0019_message_partitions",
+    20 "0020_cron_timers",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and

@@ -5,6 +5,8 @@
 
 #![allow(unused_qualifications, reason = "the macro that describes the API writes them")]
 
+pub mod options;
+
 use std::fmt;
 
 use serde::de::{Deserializer, Error as _, Visitor};
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::openapi::{OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
+
+pub use options::{Misfire, Options, Overlap};
 
 /// What a job does when it is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
