@@ -24,7 +24,7 @@ pub(crate) struct Drain {
     pub(crate) backlog: Backlog,
     /// From the backend's return to its first message of the backlog.
     pub(crate) until_first: Duration,
-    /// Those who wrote in other conversations meanwhile.
+    /// Those who wrote in other conversations meanwhile, from then on.
     pub(crate) newcomers: Outcome,
 }
 
@@ -59,10 +59,15 @@ pub(crate) async fn run(
             seen = so_far;
         }
     };
-    let over = async {
-        receiver.drained(count).await;
+    // Who writes before anybody knows that the backend is back waits like the backlog: that time is reported by itself.
+    let newcomers = async {
+        receiver.drained(1).await;
+        let over = async {
+            receiver.drained(count).await;
+        };
+        load.fixed_rate_until(NEWCOMERS, conversations, over).await
     };
-    let (backlog, newcomers) = tokio::join!(drained, load.fixed_rate_until(NEWCOMERS, conversations, over));
+    let (backlog, newcomers) = tokio::join!(drained, newcomers);
     let backlog = backlog?;
     let until_first = backlog.span.map_or(Duration::ZERO, |(first, _)| first - back);
     Ok(Drain { count, backlog, until_first, newcomers })

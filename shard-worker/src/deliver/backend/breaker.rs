@@ -25,9 +25,15 @@ use tokio::time::Instant;
 pub(super) const TRIPS: usize = 5;
 /// So many tenants may have failed while others are believed to be well.
 const FEW: usize = 2;
-/// How long it stays open before the n-th probe: short, because nothing is delivered meanwhile.
-const PAUSES: Backoff =
-    Backoff { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(30), attempts: u32::MAX };
+/// How long it stays open before the n-th probe, at a backend that everybody's messages go to: nobody's go anywhere meanwhile, and
+/// one request in 3 s is nothing to it.
+pub(super) const SHARED: Backoff = pauses(Duration::from_secs(3));
+/// The same at a backend of one's own. Of these many may be gone for good.
+pub(super) const OWN: Backoff = pauses(Duration::from_secs(30));
+
+const fn pauses(cap: Duration) -> Backoff {
+    Backoff { first: Duration::from_secs(1), factor: 2.0, cap, attempts: u32::MAX }
+}
 
 /// Whose attempt it is.
 #[derive(Debug, Clone, Copy)]
@@ -66,8 +72,10 @@ pub(super) enum Changed {
 }
 
 /// The state of one destination.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Breaker {
+    /// [`SHARED`] or [`OWN`].
+    pauses: Backoff,
     /// Failures in a row that had no connection.
     unreachable: usize,
     /// The different messages that failed in a row although there was one.
@@ -122,6 +130,11 @@ impl Concerns {
 }
 
 impl Breaker {
+    /// Closed.
+    pub(super) fn new(pauses: Backoff) -> Self {
+        Self { pauses, unreachable: 0, silent: Vec::new(), open: None, probes: 0 }
+    }
+
     /// Whether this tenant's next attempt may be made now.
     pub(super) fn admit(&mut self, tenant: &UserId, now: Instant, random: &dyn Random) -> Admission {
         if let Some(wait) = self.wait(tenant, now, random) {
@@ -193,7 +206,7 @@ impl Breaker {
             if probe.is_some() && probe == open.probing {
                 open.failed = open.failed.saturating_add(1);
                 open.probing = None;
-                open.pause = pause(open.failed, random);
+                open.pause = pause(&self.pauses, open.failed, random);
                 open.until = now + open.pause;
             }
             return None;
@@ -205,7 +218,7 @@ impl Breaker {
         } else {
             return None;
         };
-        let pause = pause(0, random);
+        let pause = pause(&self.pauses, 0, random);
         self.open = Some(Open { since: now, until: now + pause, pause, failed: 0, probing: None, concerns });
         Some(Changed::Opened)
     }
@@ -225,8 +238,8 @@ impl Breaker {
     }
 }
 
-fn pause(failed: u32, random: &dyn Random) -> Duration {
-    PAUSES.wait(failed.saturating_add(1), random).unwrap_or(PAUSES.cap)
+fn pause(pauses: &Backoff, failed: u32, random: &dyn Random) -> Duration {
+    pauses.wait(failed.saturating_add(1), random).unwrap_or(pauses.cap)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use claw_types::UserId;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::breaker::{Admission, Author, Breaker, Changed, Sign};
+use super::breaker::{self, Admission, Author, Breaker, Changed, Sign};
 
 /// One for the operator's backend, and one for each origin of a user's: a URL under somebody else's origin is quickly
 /// configured, so no two tenants share one.
@@ -41,7 +41,8 @@ pub(crate) struct Away {
 
 impl Gate {
     pub(super) fn new(tenant: Option<UserId>, origin: String, random: Arc<dyn Random>) -> Arc<Self> {
-        Arc::new(Self { breaker: Mutex::default(), random, tenant, origin })
+        let pauses = if tenant.is_some() { breaker::OWN } else { breaker::SHARED };
+        Arc::new(Self { breaker: Mutex::new(Breaker::new(pauses)), random, tenant, origin })
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {

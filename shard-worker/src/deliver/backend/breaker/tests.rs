@@ -14,7 +14,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { breaker: Breaker::default(), random: SeededRandom::new(7), now: Instant::now(), messages: 0 }
+        Self::pausing(OWN)
+    }
+
+    fn pausing(pauses: Backoff) -> Self {
+        Self { breaker: Breaker::new(pauses), random: SeededRandom::new(7), now: Instant::now(), messages: 0 }
     }
 
     fn admit(&mut self, tenant: &str) -> Admission {
@@ -131,10 +135,20 @@ fn a_probe_of_an_earlier_time_says_nothing_about_the_present_one() {
 }
 
 #[test]
-fn pauses_double_up_to_half_a_minute() {
-    let mut world = World::new();
+fn pauses_double_up_to_half_a_minute_and_to_three_seconds_where_all_wait() {
+    let own = pauses(OWN);
+    assert!((0.7..=1.1).contains(&own[0]) && (1.4..=2.1).contains(&own[1]), "{own:?}");
+    assert!(own[9] > 22.0 && own.iter().all(|pause| *pause <= 30.2), "{own:?}");
+    let shared = pauses(SHARED);
+    assert!((0.7..=1.1).contains(&shared[0]), "{shared:?}");
+    assert!(shared[9] > 2.2 && shared.iter().all(|pause| *pause <= 3.2), "{shared:?}");
+}
+
+/// How long it stays open before each of ten probes that fail, in seconds.
+fn pauses(pauses: Backoff) -> Vec<f64> {
+    let mut world = World::pausing(pauses);
     world.trip("ada", Sign::Unreachable);
-    let mut pauses = Vec::new();
+    let mut lasted = Vec::new();
     for message in 1000..1010 {
         let began = world.now;
         let probe = loop {
@@ -143,11 +157,10 @@ fn pauses_double_up_to_half_a_minute() {
             }
             world.pass(0.1);
         };
-        pauses.push(world.now.duration_since(began).as_secs_f64());
+        lasted.push(world.now.duration_since(began).as_secs_f64());
         world.settle("ada", message, Sign::Unreachable, Some(probe));
     }
-    assert!((0.7..=1.1).contains(&pauses[0]) && (1.4..=2.1).contains(&pauses[1]), "{pauses:?}");
-    assert!(pauses[9] > 22.0 && pauses.iter().all(|pause| *pause <= 30.2), "{pauses:?}");
+    lasted
 }
 
 #[derive(Debug, Clone)]
