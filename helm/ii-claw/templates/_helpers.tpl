@@ -33,7 +33,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- .Values.existingSecret | default (include "ii-claw.fullname" .) -}}
 {{- end -}}
 
-{{/* Which value becomes which key of the Secret: all that are needed, then the one that need not be. */}}
+{{/* Which value becomes which key of the Secret: all that are needed, then those that need not be. */}}
 {{- define "ii-claw.secretKeys" -}}
 databaseUrl: DATABASE_URL
 natsUrl: NATS_URL
@@ -44,6 +44,7 @@ aiWebhookSecret: AI_WEBHOOK_SECRET
 {{- end -}}
 {{- define "ii-claw.optionalSecretKeys" -}}
 leaseDatabaseUrl: II_CLAW_LEASE_DATABASE_URL
+aiWebhookSecretPrevious: AI_WEBHOOK_SECRET_PREVIOUS
 {{- end -}}
 
 {{/* Refuses values that no cluster could run on; says which and what to do. */}}
@@ -58,8 +59,10 @@ leaseDatabaseUrl: II_CLAW_LEASE_DATABASE_URL
     {{- $missing = append $missing (printf "secrets.%s" $value) -}}
   {{- end -}}
 {{- end -}}
-{{- if .Values.secrets.leaseDatabaseUrl -}}
-  {{- $given = append $given "secrets.leaseDatabaseUrl" -}}
+{{- range $value, $_ := include "ii-claw.optionalSecretKeys" . | fromYaml -}}
+  {{- if index $.Values.secrets $value -}}
+    {{- $given = append $given (printf "secrets.%s" $value) -}}
+  {{- end -}}
 {{- end -}}
 {{- if and .Values.existingSecret $given -}}
   {{- fail (printf "existingSecret is %q, so %s would not be used: set one or the other." .Values.existingSecret (join ", " $given)) -}}
