@@ -9,12 +9,16 @@ use claw_secrets::signature;
 use futures::future::join_all;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use hdrhistogram::Histogram;
+use http::Request;
 use http::header::CONTENT_TYPE;
-use reqwest::{Client, Url};
+use http::uri::PathAndQuery;
+use http_body_util::Full;
+use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::poster::Poster;
 use crate::receiver::Receiver;
 use crate::stack::{API_KEY, Stack};
 
@@ -29,10 +33,12 @@ const MAKERS: usize = 32;
 #[derive(Clone)]
 pub(crate) struct Load {
     client: Client,
+    poster: Poster,
     receiver: Arc<Receiver>,
     /// Whose the channels are; `None`: each another user's.
     owner: Option<&'static str>,
-    hooks: Arc<Vec<Url>>,
+    /// The paths of their webhooks.
+    hooks: Arc<Vec<PathAndQuery>>,
     count: Arc<AtomicU64>,
 }
 
@@ -98,7 +104,8 @@ impl Load {
         channels: usize,
     ) -> anyhow::Result<Self> {
         let client = claw_channels::kit::http::operator_client(PATIENCE)?;
-        let mut load = Self { client, receiver, owner, hooks: Arc::default(), count: Arc::default() };
+        let poster = Poster::to(stack.gateway_url())?;
+        let mut load = Self { client, poster, receiver, owner, hooks: Arc::default(), count: Arc::default() };
         load.grow(stack, channels).await?;
         Ok(load)
     }
@@ -116,8 +123,8 @@ impl Load {
         Ok(())
     }
 
-    /// Makes a channel; the address of its webhook.
-    async fn configure(&self, stack: &Stack, n: usize) -> anyhow::Result<Url> {
+    /// Makes a channel; the path of its webhook.
+    async fn configure(&self, stack: &Stack, n: usize) -> anyhow::Result<PathAndQuery> {
         let user = self.owner.map_or_else(|| format!("user-{n}"), str::to_owned);
         let url = format!("{}/api/users/{user}/channels/hook-{n}/configure", stack.gateway_url());
         let body = json!({"channel_type": "webhook", "fields": {"secret_env": CHANNEL_SECRET}});
@@ -125,7 +132,7 @@ impl Load {
         ensure!(response.status().is_success(), "configure answered {}", response.status());
         let channel: Value = response.json().await?;
         let path = channel["webhook_path"].as_str().context("a channel without webhook_path")?;
-        Ok(format!("{}{path}", stack.gateway_url()).parse()?)
+        Ok(path.parse()?)
     }
 
     /// The text of another message: no two of one load are the same.
@@ -155,14 +162,13 @@ impl Load {
             json!({"message_id": text, "conversation_id": conversation, "sender": sender, "text": text});
         let body = body.to_string();
         let signature = signature::sign(CHANNEL_SECRET.as_bytes(), body.as_bytes());
-        let request = self
-            .client
-            .post(self.hooks[hook % self.hooks.len()].clone())
+        let request = Request::post(self.hooks[hook % self.hooks.len()].clone())
             .header(signature::HEADER, signature)
             .header(CONTENT_TYPE, "application/json")
-            .body(body);
-        let Ok(response) = request.send().await else { return false };
-        response.status().is_success() && response.bytes().await.is_ok()
+            .body(Full::from(body));
+        let Ok(request) = request else { return false };
+        let answered = tokio::time::timeout(PATIENCE, self.poster.send(request)).await;
+        matches!(answered, Ok(Ok(status)) if status.is_success())
     }
 
     /// Each client waits for its message's arrival before it sends the next.

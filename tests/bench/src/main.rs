@@ -17,6 +17,7 @@ mod growth;
 mod load;
 mod machine;
 mod neighbours;
+mod poster;
 mod receiver;
 mod stack;
 
