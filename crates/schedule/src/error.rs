@@ -76,4 +76,13 @@ pub enum ScheduleError {
     /// Too late.
     #[error("\"at\" has passed; give a time in the future")]
     Past,
+    /// The last time it may run is over.
+    #[error("\"ends_at\" has passed; give a time in the future, or leave it out")]
+    Ended,
+    /// It may not run when it would.
+    #[error("\"starts_at\" and \"ends_at\" leave the schedule no time to run")]
+    Outside,
+    /// It has run so often.
+    #[error("it has had its {0} runs: raise \"max_runs\", or change the schedule to begin anew")]
+    Spent(u32),
 }

@@ -7,6 +7,7 @@
 //! What must hold: [`Schedule::next_after`] is strictly after the time that it was given, and the same for everybody
 //! who asks; that is what lets several leaders in turn agree on which runs a job has had.
 
+mod bounds;
 mod cron;
 mod error;
 mod fields;
@@ -15,6 +16,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
+pub use bounds::Bounds;
 pub use cron::Cron;
 pub use error::ScheduleError;
 pub use schedule::{Limits, Schedule};

@@ -5,13 +5,16 @@
 //! is null or a time that the stored schedule has, and null for whatever is switched off.
 
 use chrono::{DateTime, Utc};
+use claw_runtime::Random;
 use claw_schedule::{Limits, Schedule};
+use claw_types::job::Options;
 use claw_types::{Action, UserId};
 use serde_json::{Map, Value, json};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use crate::due::{bounds, jitter_ms, next_due};
 use crate::targets::target;
 use crate::{Actor, Change, Error, Result, Store, Tenant};
 
@@ -45,10 +48,18 @@ pub struct Job {
     pub channel_type: Option<Map<String, Value>>,
     /// The client's own.
     pub metadata: Option<Map<String, Value>>,
+    /// How it runs.
+    pub options: Options,
     /// From where the intervals of an `every` are counted.
     pub anchor_at: DateTime<Utc>,
     /// The next scheduled time, if there is one.
     pub next_due_at: Option<DateTime<Utc>>,
+    /// Scheduled runs since the schedule was last set.
+    pub runs: u64,
+    /// Runs in a row that failed.
+    pub failures: u32,
+    /// Why it was switched off without anybody asking for it.
+    pub paused: Option<String>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
@@ -68,6 +79,10 @@ pub struct SaveJob {
     pub plan: Schedule,
     /// When, as it was sent.
     pub schedule: Map<String, Value>,
+    /// What a schedule must keep to that the job does not have yet.
+    pub limits: Limits,
+    /// How it runs.
+    pub options: Options,
     /// What.
     pub does: Action,
     /// What, as it was sent.
@@ -82,7 +97,8 @@ pub struct SaveJob {
 
 const COLUMNS: &str = "id, user_id, name, label, enabled, schedule::text as schedule, schedule_type, \
      action::text as action, action_type, one_shot, channel_type::text as channel_type, \
-     metadata::text as metadata, anchor_at, next_due_at, created_at, updated_at";
+     metadata::text as metadata, options::text as options, anchor_at, next_due_at, runs, failures, paused, \
+     created_at, updated_at";
 
 impl Store {
     /// Makes a job. `idempotency` is the caller's key and the digest of the body; answers the job that was made under it
@@ -98,6 +114,7 @@ impl Store {
         id: Uuid,
         save: &SaveJob,
         actor: &Actor,
+        random: &dyn Random,
         idempotency: Option<(&str, [u8; 32])>,
     ) -> Result<(Job, bool)> {
         let mut tenant = self.tenant(user).await?;
@@ -108,20 +125,22 @@ impl Store {
         }
         tenant.room("cron_jobs", "jobs", JOBS).await?;
         let now = now(&mut tenant).await?;
-        save.plan.check(now)?;
+        save.keeps_limits()?;
+        bounds(&save.options).check(&save.plan, now, 0)?;
         if let Some(channel) = save.does.channel() {
             target(&mut tenant, channel).await?;
         }
         let enabled = save.enabled.unwrap_or(true);
+        let due = enabled.then(|| next_due(&save.plan, &save.options, now, now, 0)).flatten();
         let sql = format!(
             "insert into cron_jobs (name, label, enabled, schedule, schedule_type, action, action_type, one_shot,
-                 channel_type, metadata, anchor_at, next_due_at, id, user_id)
-             values ($1, $2, $3, $4::json, $5, $6::json, $7, $8, $9::json, $10::json, $11, $12, $13, $14)
+                 channel_type, metadata, options, jitter_ms, anchor_at, next_due_at, id, user_id)
+             values ($1, $2, $3, $4::json, $5, $6::json, $7, $8, $9::json, $10::json, $11::json, $12, $13, $14, $15, $16)
              returning {COLUMNS}"
         );
-        let row = bind(sqlx::query(sqlx::AssertSqlSafe(sql)), save, enabled)?
+        let row = bind(sqlx::query(sqlx::AssertSqlSafe(sql)), save, enabled, random)?
             .bind(now)
-            .bind(due(&save.plan, enabled, now, now))
+            .bind(due)
             .bind(id)
             .bind(user.as_str())
             .fetch_one(tenant.conn())
@@ -166,14 +185,27 @@ impl Store {
     /// [`Error::NotFound`]; [`Error::Schedule`] when it has a new schedule, or is switched on, and would never run;
     /// [`Error::NoTarget`] and [`Error::ManyTargets`] when it names another channel, which is not clear. Then nothing was
     /// changed.
-    pub async fn job_replace(&self, user: &UserId, id: Uuid, save: &SaveJob, actor: &Actor) -> Result<Job> {
+    pub async fn job_replace(
+        &self,
+        user: &UserId,
+        id: Uuid,
+        save: &SaveJob,
+        actor: &Actor,
+        random: &dyn Random,
+    ) -> Result<Job> {
         let mut tenant = self.tenant(user).await?;
         let before = find(&mut tenant, id, true).await?;
         let now = now(&mut tenant).await?;
         let enabled = save.enabled.unwrap_or(before.enabled);
         let unchanged = before.schedule == save.schedule;
-        if !unchanged || (enabled && !before.enabled) {
-            save.plan.check(now)?;
+        if !unchanged {
+            save.keeps_limits()?;
+        }
+        // Another schedule begins anew.
+        let (anchor, runs) = if unchanged { (before.anchor_at, before.runs) } else { (now, 0) };
+        let window = bounds(&save.options);
+        if !unchanged || window != bounds(&before.options) || (enabled && !before.enabled) {
+            window.check(&save.plan, now, runs)?;
         }
         let named = Action::read(&before.action).ok();
         if let Some(channel) = save.does.channel()
@@ -181,16 +213,20 @@ impl Store {
         {
             target(&mut tenant, channel).await?;
         }
-        let anchor = if unchanged { before.anchor_at } else { now };
+        let due = enabled.then(|| next_due(&save.plan, &save.options, now, anchor, runs)).flatten();
+        // Who switches it on has seen why it was switched off.
         let sql = format!(
-            "update cron_jobs set name = $1, label = $2, enabled = $3, schedule = $4::json, schedule_type = $5,
-                 action = $6::json, action_type = $7, one_shot = $8, channel_type = $9::json, metadata = $10::json,
-                 anchor_at = $11, next_due_at = $12, updated_at = now()
-             where id = $13 returning {COLUMNS}"
+            "update cron_jobs set failures = case when $3 and not enabled then 0 else failures end,
+                 paused = case when $3 then null else paused end,
+                 name = $1, label = $2, enabled = $3, schedule = $4::json, schedule_type = $5, action = $6::json,
+                 action_type = $7, one_shot = $8, channel_type = $9::json, metadata = $10::json, options = $11::json,
+                 jitter_ms = $12, anchor_at = $13, next_due_at = $14, runs = $15, updated_at = now()
+             where id = $16 returning {COLUMNS}"
         );
-        let row = bind(sqlx::query(sqlx::AssertSqlSafe(sql)), save, enabled)?
+        let row = bind(sqlx::query(sqlx::AssertSqlSafe(sql)), save, enabled, random)?
             .bind(anchor)
-            .bind(due(&save.plan, enabled, now, anchor))
+            .bind(due)
+            .bind(i64::try_from(runs).unwrap_or(i64::MAX))
             .bind(id)
             .fetch_one(tenant.conn())
             .await?;
@@ -204,7 +240,14 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Schedule`] when it would never run again. Then nothing was changed.
-    pub async fn job_enable(&self, user: &UserId, id: Uuid, enabled: bool, actor: &Actor) -> Result<Job> {
+    pub async fn job_enable(
+        &self,
+        user: &UserId,
+        id: Uuid,
+        enabled: bool,
+        actor: &Actor,
+        random: &dyn Random,
+    ) -> Result<Job> {
         let mut tenant = self.tenant(user).await?;
         let before = find(&mut tenant, id, true).await?;
         if before.enabled == enabled {
@@ -213,15 +256,20 @@ impl Store {
         let now = now(&mut tenant).await?;
         let plan = before.plan()?;
         if enabled {
-            plan.check(now)?;
+            bounds(&before.options).check(&plan, now, before.runs)?;
         }
+        let next = || next_due(&plan, &before.options, now, before.anchor_at, before.runs);
+        // Who switches it on again has seen why it was switched off.
         let sql = format!(
-            "update cron_jobs set enabled = $2, next_due_at = $3, updated_at = now() where id = $1 returning {COLUMNS}"
+            "update cron_jobs set enabled = $2, next_due_at = $3, jitter_ms = $4, updated_at = now(),
+                 failures = case when $2 then 0 else failures end, paused = case when $2 then null else paused end
+             where id = $1 returning {COLUMNS}"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(id)
             .bind(enabled)
-            .bind(due(&plan, enabled, now, before.anchor_at))
+            .bind(enabled.then(next).flatten())
+            .bind(jitter_ms(&before.options, random))
             .fetch_one(tenant.conn())
             .await?;
         let changed = job(&row)?;
@@ -260,8 +308,11 @@ impl Job {
     }
 }
 
-fn due(plan: &Schedule, enabled: bool, now: DateTime<Utc>, anchor: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    if enabled { plan.next_after(now, anchor) } else { None }
+impl SaveJob {
+    fn keeps_limits(&self) -> Result<()> {
+        Schedule::parse(&self.schedule, self.limits)?;
+        Ok(())
+    }
 }
 
 pub(crate) async fn find(tenant: &mut Tenant, id: Uuid, lock: bool) -> Result<Job> {
@@ -283,8 +334,8 @@ async fn now(tenant: &mut Tenant) -> Result<DateTime<Utc>> {
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
-/// The first ten values of an insert and of an update.
-fn bind<'q>(query: Query<'q>, save: &SaveJob, enabled: bool) -> Result<Query<'q>> {
+/// The first twelve values of an insert and of an update.
+fn bind<'q>(query: Query<'q>, save: &SaveJob, enabled: bool, random: &dyn Random) -> Result<Query<'q>> {
     let json = |map: &Option<Map<String, Value>>| map.as_ref().map(serde_json::to_string).transpose();
     let once = save.one_shot || matches!(save.plan, Schedule::At { .. });
     Ok(query
@@ -297,7 +348,9 @@ fn bind<'q>(query: Query<'q>, save: &SaveJob, enabled: bool) -> Result<Query<'q>
         .bind(save.does.action_type().as_str())
         .bind(once)
         .bind(json(&save.channel_type)?)
-        .bind(json(&save.metadata)?))
+        .bind(json(&save.metadata)?)
+        .bind(serde_json::to_string(&save.options)?)
+        .bind(jitter_ms(&save.options, random)))
 }
 
 async fn note(tenant: &mut Tenant, actor: &Actor, action: &'static str, job: &Job) -> Result<()> {
@@ -326,8 +379,12 @@ fn job(row: &PgRow) -> Result<Job> {
         one_shot: row.try_get("one_shot")?,
         channel_type: optional("channel_type")?,
         metadata: optional("metadata")?,
+        options: serde_json::from_str(row.try_get("options")?)?,
         anchor_at: row.try_get("anchor_at")?,
         next_due_at: row.try_get("next_due_at")?,
+        runs: u64::try_from(row.try_get::<i64, _>("runs")?).unwrap_or_default(),
+        failures: u32::try_from(row.try_get::<i32, _>("failures")?).unwrap_or_default(),
+        paused: row.try_get("paused")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })

@@ -9,6 +9,7 @@ pub mod channels;
 pub mod cluster;
 pub mod dead_letters;
 pub mod destinations;
+pub mod due;
 pub mod erasure;
 pub mod error;
 pub mod events;

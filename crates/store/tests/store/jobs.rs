@@ -1,14 +1,16 @@
 //! Jobs and their runs.
 
+use claw_runtime::OsRandom;
 use claw_schedule::{Limits, Schedule};
 use claw_store::{Actor, Begun, Error, Job, RunStatus, SaveJob};
+use claw_types::job::Options;
 use claw_types::{Action, MessageId, UserId};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::Bench;
 
-fn object(value: &Value) -> Map<String, Value> {
+pub fn object(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
@@ -23,13 +25,15 @@ fn message(channel: &str) -> SaveJob {
     SaveJob { does: Action::read(&action).unwrap(), action, ..saved("message", &every(60)) }
 }
 
-fn saved(name: &str, schedule: &Value) -> SaveJob {
+pub fn saved(name: &str, schedule: &Value) -> SaveJob {
     SaveJob {
         name: name.to_owned(),
         label: None,
         enabled: None,
         plan: Schedule::parse(&object(schedule), Limits::default()).unwrap(),
         schedule: object(schedule),
+        limits: Limits::default(),
+        options: Options::default(),
         does: Action::read(&object(&task())).unwrap(),
         action: object(&task()),
         one_shot: false,
@@ -38,20 +42,20 @@ fn saved(name: &str, schedule: &Value) -> SaveJob {
     }
 }
 
-fn every(seconds: u32) -> Value {
+pub fn every(seconds: u32) -> Value {
     json!({"type": "every", "every_secs": seconds})
 }
 
-fn ada() -> UserId {
+pub fn ada() -> UserId {
     "ada".parse().unwrap()
 }
 
-fn actor() -> Actor {
+pub fn actor() -> Actor {
     Actor::named("a test")
 }
 
-async fn create(bench: &Bench, user: &UserId, save: &SaveJob) -> Job {
-    bench.store.job_create(user, bench.ids.next(), save, &actor(), None).await.unwrap().0
+pub async fn create(bench: &Bench, user: &UserId, save: &SaveJob) -> Job {
+    bench.store.job_create(user, bench.ids.next(), save, &actor(), &OsRandom, None).await.unwrap().0
 }
 
 async fn audited(bench: &Bench) -> Vec<String> {
@@ -89,19 +93,25 @@ async fn a_job_is_kept_as_it_was_sent() {
 async fn an_unchanged_interval_goes_on_and_a_new_one_begins_anew() {
     let bench = Bench::new().await;
     let made = create(&bench, &ada(), &saved("one", &every(3_600))).await;
-    let kept =
-        bench.store.job_replace(&ada(), made.id, &saved("renamed", &every(3_600)), &actor()).await.unwrap();
+    let kept = bench
+        .store
+        .job_replace(&ada(), made.id, &saved("renamed", &every(3_600)), &actor(), &OsRandom)
+        .await
+        .unwrap();
     assert_eq!((kept.name.as_str(), kept.next_due_at), ("renamed", made.next_due_at));
     let off = SaveJob { enabled: Some(false), ..saved("renamed", &every(3_600)) };
-    assert_eq!(bench.store.job_replace(&ada(), made.id, &off, &actor()).await.unwrap().next_due_at, None);
+    assert_eq!(
+        bench.store.job_replace(&ada(), made.id, &off, &actor(), &OsRandom).await.unwrap().next_due_at,
+        None
+    );
     let still_off =
-        bench.store.job_replace(&ada(), made.id, &saved("r", &every(60)), &actor()).await.unwrap();
+        bench.store.job_replace(&ada(), made.id, &saved("r", &every(60)), &actor(), &OsRandom).await.unwrap();
     assert!(!still_off.enabled, "what is not said is kept");
-    let on = bench.store.job_enable(&ada(), made.id, true, &actor()).await.unwrap();
+    let on = bench.store.job_enable(&ada(), made.id, true, &actor(), &OsRandom).await.unwrap();
     assert!(on.anchor_at > made.anchor_at);
     let elapsed = (on.next_due_at.unwrap() - on.anchor_at).num_milliseconds();
     assert_eq!(elapsed % 60_000, 0, "counted from when the schedule was set");
-    let again = bench.store.job_enable(&ada(), made.id, true, &actor()).await.unwrap();
+    let again = bench.store.job_enable(&ada(), made.id, true, &actor(), &OsRandom).await.unwrap();
     assert_eq!(again.updated_at, on.updated_at, "nothing changed");
     let actions = ["job.created", "job.changed", "job.changed", "job.changed", "job.changed"];
     assert_eq!(audited(&bench).await, actions);
@@ -111,7 +121,7 @@ async fn an_unchanged_interval_goes_on_and_a_new_one_begins_anew() {
 async fn what_would_never_run_is_refused_but_what_is_over_can_be_renamed() {
     let bench = Bench::new().await;
     let past = saved("past", &json!({"type": "at", "at": "2020-01-01T00:00:00Z"}));
-    let refused = bench.store.job_create(&ada(), bench.ids.next(), &past, &actor(), None).await;
+    let refused = bench.store.job_create(&ada(), bench.ids.next(), &past, &actor(), &OsRandom, None).await;
     assert!(matches!(refused, Err(Error::Schedule(_))), "{refused:?}");
     let future = saved("future", &json!({"type": "at", "at": "2999-01-01T00:00:00Z"}));
     let made = create(&bench, &ada(), &future).await;
@@ -122,12 +132,12 @@ async fn what_would_never_run_is_refused_but_what_is_over_can_be_renamed() {
         .execute(&mut admin)
         .await
         .unwrap();
-    let renamed = bench.store.job_replace(&ada(), made.id, &past, &actor()).await.unwrap();
+    let renamed = bench.store.job_replace(&ada(), made.id, &past, &actor(), &OsRandom).await.unwrap();
     assert_eq!((renamed.name.as_str(), renamed.next_due_at), ("past", None));
-    let refused = bench.store.job_enable(&ada(), made.id, true, &actor()).await;
+    let refused = bench.store.job_enable(&ada(), made.id, true, &actor(), &OsRandom).await;
     assert!(matches!(refused, Err(Error::Schedule(_))), "{refused:?}");
     let on = SaveJob { enabled: Some(true), ..past };
-    assert!(bench.store.job_replace(&ada(), made.id, &on, &actor()).await.is_err());
+    assert!(bench.store.job_replace(&ada(), made.id, &on, &actor(), &OsRandom).await.is_err());
 }
 
 #[tokio::test]
@@ -136,7 +146,7 @@ async fn the_same_key_makes_one_job_and_a_deleted_one_is_not_made_again() {
     let save = saved("one", &every(60));
     let make = async |digest| {
         let once = Some(("k", [digest; 32]));
-        bench.store.job_create(&ada(), bench.ids.next(), &save, &actor(), once).await
+        bench.store.job_create(&ada(), bench.ids.next(), &save, &actor(), &OsRandom, once).await
     };
     let (first, fresh) = make(1).await.unwrap();
     assert!(fresh);
@@ -163,10 +173,13 @@ async fn a_user_has_room_for_so_many() {
     .execute(&mut admin)
     .await
     .unwrap();
-    let making = (0..4).map(|_| {
-        let (store, id) = (bench.store.clone(), bench.ids.next());
-        async move { store.job_create(&ada(), id, &saved("more", &every(60)), &actor(), None).await }
-    });
+    let making =
+        (0..4).map(|_| {
+            let (store, id) = (bench.store.clone(), bench.ids.next());
+            async move {
+                store.job_create(&ada(), id, &saved("more", &every(60)), &actor(), &OsRandom, None).await
+            }
+        });
     let made = futures::future::join_all(making).await;
     assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1, "one place was free");
     let said = made.into_iter().find_map(Result::err).unwrap().to_string();
@@ -246,8 +259,8 @@ async fn nobody_else_sees_or_changes_a_job() {
     assert!(store.jobs(&bob, None).await.unwrap().is_empty());
     let refused = [
         store.job(&bob, job.id).await.unwrap_err(),
-        store.job_replace(&bob, job.id, &saved("his", &every(60)), &actor()).await.unwrap_err(),
-        store.job_enable(&bob, job.id, false, &actor()).await.unwrap_err(),
+        store.job_replace(&bob, job.id, &saved("his", &every(60)), &actor(), &OsRandom).await.unwrap_err(),
+        store.job_enable(&bob, job.id, false, &actor(), &OsRandom).await.unwrap_err(),
         store.job_delete(&bob, job.id, &actor()).await.unwrap_err(),
         store.run_test(&bob, job.id, bench.ids.next(), 60.0, &actor(), None).await.unwrap_err(),
     ];
@@ -287,7 +300,8 @@ async fn a_channel_is_found_by_its_name_or_as_the_only_one_of_its_type() {
 #[tokio::test]
 async fn a_new_target_must_be_there_and_an_old_one_may_be_gone() {
     let bench = Bench::new().await;
-    let refused = bench.store.job_create(&ada(), bench.ids.next(), &message("one"), &actor(), None).await;
+    let refused =
+        bench.store.job_create(&ada(), bench.ids.next(), &message("one"), &actor(), &OsRandom, None).await;
     assert!(matches!(refused, Err(Error::NoTarget(_))), "{refused:?}");
     let save = bench.channel("ada", "one");
     bench.store.channel_save(&bench.vault, &save, &actor()).await.unwrap();
@@ -295,9 +309,12 @@ async fn a_new_target_must_be_there_and_an_old_one_may_be_gone() {
     let made = create(&bench, &ada(), &message("one")).await;
     bench.store.channel_delete(&ada(), &save.instance, &actor()).await.unwrap();
     let renamed = SaveJob { name: "renamed".to_owned(), ..message("one") };
-    assert_eq!(bench.store.job_replace(&ada(), made.id, &renamed, &actor()).await.unwrap().name, "renamed");
+    assert_eq!(
+        bench.store.job_replace(&ada(), made.id, &renamed, &actor(), &OsRandom).await.unwrap().name,
+        "renamed"
+    );
     for (id, other) in [(made.id, "kind"), (made.id, "two"), (by_type.id, "one")] {
-        let refused = bench.store.job_replace(&ada(), id, &message(other), &actor()).await;
+        let refused = bench.store.job_replace(&ada(), id, &message(other), &actor(), &OsRandom).await;
         assert!(matches!(refused, Err(Error::NoTarget(_))), "{refused:?}");
     }
 }

@@ -11,6 +11,7 @@ mod events;
 mod feedback;
 mod group_context;
 mod hooks;
+mod job_options;
 mod jobs;
 mod lease;
 mod members;

@@ -5,7 +5,7 @@
 
 use claw_schedule::{Limits, Schedule};
 use claw_store::SaveJob;
-use claw_types::job::{Action, ActionType, AssistantTask, ChannelMessage, Delivery};
+use claw_types::job::{Action, ActionType, AssistantTask, ChannelMessage, Delivery, Options};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -179,6 +179,8 @@ impl JobBody {
             enabled: self.enabled.map(|Flag(on)| on),
             plan,
             schedule: self.schedule,
+            limits: Limits::default(),
+            options: Options::default(),
             does,
             action: self.action,
             one_shot: self.one_shot.is_some_and(|Flag(once)| once),

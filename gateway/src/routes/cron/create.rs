@@ -51,7 +51,8 @@ pub async fn handle(
     let digest = body.digest;
     let save = body.value.checked()?;
     let once = once.as_deref().map(|key| (key, digest));
-    let made = app.store.job_create(&user, app.ids.next(), &save, &principal.actor(), once).await;
+    let (id, actor, random) = (app.ids.next(), principal.actor(), &*app.deps.random);
+    let made = app.store.job_create(&user, id, &save, &actor, random, once).await;
     let (job, fresh) = made.map_err(|error| match error {
         Error::NotFound(_) => Problem::conflict(
             "the job that this Idempotency-Key made was deleted: use a new key to make another one",

@@ -42,7 +42,8 @@ pub async fn handle(
     body: Body<Enable>,
 ) -> Result<Json<JobView>, Problem> {
     let Enable { enabled: Flag(on) } = body.value;
-    let changed = app.store.job_enable(&path.user, path.id, on, &principal.actor()).await;
+    let (actor, random) = (principal.actor(), &*app.deps.random);
+    let changed = app.store.job_enable(&path.user, path.id, on, &actor, random).await;
     let job = changed.map_err(|error| match error {
         Error::Schedule(over) => Problem::conflict(format!("the job would never run: {over}")),
         other => other.into(),

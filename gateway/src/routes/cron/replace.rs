@@ -31,6 +31,7 @@ pub async fn handle(
     body: Body<JobBody>,
 ) -> Result<Json<JobView>, Problem> {
     let save = body.value.checked()?;
-    let job = app.store.job_replace(&path.user, path.id, &save, &principal.actor()).await?;
+    let (actor, random) = (principal.actor(), &*app.deps.random);
+    let job = app.store.job_replace(&path.user, path.id, &save, &actor, random).await?;
     Ok(Json(job.into()))
 }
