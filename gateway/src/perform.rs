@@ -3,11 +3,11 @@
 //! The message carries the run's id as its key, so doing the same run twice makes one message.
 
 use claw_secrets::signature;
-use claw_store::{AgentEvent, Channel, Chat, Job, MessageStatus, NewMessage, Run, RunStatus};
+use claw_store::cron::message;
+use claw_store::{Channel, Job, MessageStatus, Run, RunOf, RunStatus};
 use claw_types::{
-    Action, ActionType, AssistantTask, ChannelMessage, Direction, MessageId, MessageState, Outbound, UserId,
+    Action, ActionType, AssistantTask, ChannelMessage, Direction, MessageId, MessageState, UserId,
 };
-use serde_json::{Map, Value, json};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -76,7 +76,7 @@ struct Made {
 async fn to_person(app: &App, job: &Job, run: Uuid, message: ChannelMessage) -> Result<Made, Problem> {
     let channel = app.store.channel_named(&job.user_id, &message.channel).await?;
     let known = app.channels.get(channel.id).await?.ok_or(claw_store::Error::NoChannel)?;
-    let body = Outbound { recipient: message.recipient, text: Some(message.message), ..Outbound::default() };
+    let body = message::to_person(message);
     let key = format!("run:{run}");
     // A run is one message, whatever else its job says by the time it is tried again.
     let once = Once { key: Some(&key), digest: signature::sha256(key.as_bytes()) };
@@ -85,34 +85,13 @@ async fn to_person(app: &App, job: &Job, run: Uuid, message: ChannelMessage) -> 
 }
 
 async fn to_agent(app: &App, job: &Job, run: Uuid, task: AssistantTask) -> Result<Made, Problem> {
-    let mut delivery = None;
-    if let Some(given) = task.delivery {
-        delivery = Some((switched_on(app, &job.user_id, &given.channel).await?, given.recipient));
-    }
-    let chat = delivery.as_ref().map(|(channel, recipient)| Chat {
-        channel,
-        recipient: recipient.clone(),
-        thread_id: None,
-        answer: true,
-    });
-    let metadata: Map<String, Value> = [
-        ("job_id".to_owned(), json!(job.id)),
-        ("job_name".to_owned(), json!(job.name)),
-        ("run_id".to_owned(), json!(run)),
-    ]
-    .into_iter()
-    .collect();
-    let event = AgentEvent {
-        user: &job.user_id,
-        agent_id: task.agent_id.as_deref().unwrap_or_default().trim(),
-        source: "cron",
-        session: Some(&format!("cron:{}", job.id)),
-        text: task.context,
-        metadata,
-        chat,
-        key: Some(&run.to_string()),
+    let channel = match &task.delivery {
+        Some(delivery) => Some(switched_on(app, &job.user_id, &delivery.channel).await?),
+        None => None,
     };
-    let message = NewMessage::event(event, app.shards, &app.ids, &*app.clock)?;
+    let of = RunOf { user: &job.user_id, job: job.id, job_name: &job.name, run, scheduled_for: None };
+    let key = run.to_string();
+    let message = of.to_agent(task, channel.as_ref(), Some(&key), app.shards, &app.ids, &*app.clock)?;
     let shard = message.shard;
     let accepted = intake::accept_one(app, message).await?;
     let status = dispatch::outcome(app, shard, &accepted).await;

@@ -8,6 +8,7 @@ use claw_launch::join;
 use claw_runtime::Lifecycle;
 use tokio::sync::mpsc;
 
+use crate::duties::Maker;
 use crate::duties::timers::Timers;
 use crate::elector::{Elector, Leadership, lead};
 use crate::service::Service;
@@ -15,7 +16,7 @@ use crate::service::Service;
 pub use claw_launch::JoinError as Error;
 
 /// It asks little: a few connections are enough whatever the others have.
-const CONNECTIONS: u32 = 4;
+const CONNECTIONS: u32 = 6;
 
 /// Starts the scheduler; it runs under `lifecycle`. Answers where its RPC listens.
 ///
@@ -28,12 +29,17 @@ pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result
             .await?;
     let leadership = Arc::new(Leadership::default());
     let (step_down, asked) = mpsc::channel(1);
-    let service = Service {
-        name: joined.member.name.clone(),
+    let timers = Arc::new(Timers {
         store: joined.store.clone(),
-        bus: Arc::clone(&joined.bus),
+        bus: joined.bus,
+        make: Maker { shards: joined.shards, ids: joined.ids, clock: joined.clock },
+        random: Arc::clone(&joined.random),
         leadership: Arc::clone(&leadership),
         lifecycle: lifecycle.clone(),
+    });
+    let service = Service {
+        name: joined.member.name.clone(),
+        timers: Arc::clone(&timers),
         retention: settings.retention,
         step_down,
     };
@@ -48,13 +54,7 @@ pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result
         stand_by_until: None,
     };
     lifecycle.spawn("elector", elector.run());
-    let timers = Timers {
-        store: joined.store.clone(),
-        bus: joined.bus,
-        leadership: Arc::clone(&leadership),
-        lifecycle: lifecycle.clone(),
-    };
-    lifecycle.spawn("timers", timers.run());
+    timers.start();
     lifecycle.spawn("duties", lead(joined.store, leadership, settings.retention, lifecycle.clone()));
     claw_rpc::serve_scheduler(lifecycle, joined.listener, &joined.credentials, Arc::new(service))?;
     let address = joined.address;

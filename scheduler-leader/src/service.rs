@@ -4,23 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use claw_bus::Bus;
 use claw_config::RetentionSettings;
 use claw_rpc::{Health, RanNow, Refused, SchedulerService, SchedulerStatus, SteppedDown};
-use claw_runtime::Lifecycle;
-use claw_store::{Store, chain};
+use claw_store::chain;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::duties::{retention, timers};
-use crate::elector::{Leadership, STAND_BY, StepDown};
+use crate::duties::retention;
+use crate::duties::timers::Timers;
+use crate::elector::{STAND_BY, StepDown};
 
 /// The scheduler's side of the RPC.
 pub(crate) struct Service {
     pub(crate) name: String,
-    pub(crate) store: Store,
-    pub(crate) bus: Arc<Bus>,
-    pub(crate) leadership: Arc<Leadership>,
-    pub(crate) lifecycle: Lifecycle,
+    pub(crate) timers: Arc<Timers>,
     pub(crate) retention: RetentionSettings,
     pub(crate) step_down: mpsc::Sender<StepDown>,
 }
@@ -28,18 +24,18 @@ pub(crate) struct Service {
 #[async_trait]
 impl Health for Service {
     async fn ready(&self) -> Result<(), String> {
-        if self.lifecycle.soft().is_cancelled() {
+        if self.timers.lifecycle.soft().is_cancelled() {
             return Err("draining".to_owned());
         }
-        match tokio::time::timeout(Duration::from_secs(1), self.store.ping()).await {
+        match tokio::time::timeout(Duration::from_secs(1), self.timers.store.ping()).await {
             Err(_) => return Err("the database does not answer".to_owned()),
             Ok(Err(error)) => return Err(chain(&error)),
             Ok(Ok(())) => {}
         }
-        if !self.leadership.in_the_running() {
+        if !self.timers.leadership.in_the_running() {
             return Err("not taking part in the election: no lease connection".to_owned());
         }
-        if self.bus.connected() { Ok(()) } else { Err("NATS is away".to_owned()) }
+        if self.timers.bus.connected() { Ok(()) } else { Err("NATS is away".to_owned()) }
     }
 }
 
@@ -49,13 +45,13 @@ impl SchedulerService for Service {
         SchedulerStatus {
             name: self.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            leading: self.leadership.term(),
+            leading: self.timers.leadership.term(),
         }
     }
 
     async fn step_down(&self) -> Result<SteppedDown, Refused> {
         let failed = || Refused::Failed("this scheduler lost its database: it leads no longer".to_owned());
-        if !self.leadership.in_the_running() {
+        if !self.timers.leadership.in_the_running() {
             return Err(failed());
         }
         let (asker, ended) = oneshot::channel();
@@ -65,13 +61,14 @@ impl SchedulerService for Service {
     }
 
     async fn run_now(&self) -> Result<RanNow, Refused> {
-        if self.leadership.term().is_none() {
+        if self.timers.leadership.term().is_none() {
             return Err(not_leading());
         }
-        let stop = self.lifecycle.soft();
-        let fired = timers::fire_all(&self.store, &self.bus, &self.leadership, &stop).await;
-        let fired = fired.map_err(|error| Refused::Failed(chain(&error)))?;
-        let forgotten = retention::run(&self.store, self.retention).await;
+        let stop = self.timers.lifecycle.soft();
+        let failed = |error| Refused::Failed(chain(&error));
+        let fired = self.timers.fire_all(&stop).await.map_err(failed)?;
+        self.timers.follow_runs(&stop).await.map_err(failed)?;
+        let forgotten = retention::run(&self.timers.store, self.retention).await;
         Ok(RanNow { fired: u32::try_from(fired).unwrap_or(u32::MAX), forgotten })
     }
 }

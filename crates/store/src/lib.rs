@@ -7,6 +7,7 @@ pub mod backends;
 pub mod backlog;
 pub mod channels;
 pub mod cluster;
+pub mod cron;
 pub mod dead_letters;
 pub mod destinations;
 pub mod due;
@@ -46,6 +47,9 @@ pub use backends::{BackendPlace, LoadedBackend, OwnBackend, SaveBackend};
 pub use backlog::{Look, Whose};
 pub use channels::{Channel, ChannelName, ChannelStatus, Loaded, Observation, SaveChannel, Sighting};
 pub use cluster::{ClusterFacts, Lag, MemberStatus, ShardClaim};
+pub use cron::{
+    Aftermath, DueJob, DuePage, DueRetry, EndedRun, Fired, Firing, NewRun, Retry, RunOf, RunsWaiting, Waiting,
+};
 pub use dead_letters::{Revived, Selection, Unchanged};
 pub use destinations::{Destination, DestinationSettings, Due, NewDestination, Refusal};
 pub use erasure::{Erasure, Next, Step};

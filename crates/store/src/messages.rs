@@ -11,6 +11,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::backlog::{Look, Whose};
+use crate::cron::settle::{RUN_OVER, RUNS_SETTLED};
 use crate::error::reason;
 use crate::events::TELL_ACCEPTED;
 use crate::feedback::REMEMBER_SENT;
@@ -212,21 +213,21 @@ pub(crate) const WORK: &str = "m.id, m.seq, m.shard, m.user_id, m.channel_id, m.
      coalesce(m.debounce_ms, 0) as debounce_ms, m.burst";
 
 /// What is pending in the conversation of a row of `accepted`, the last few; those of its own statement do not show.
-const AHEAD: &str = "array(select m.id from messages m
+pub(crate) const AHEAD: &str = "array(select m.id from messages m
     where m.channel_id = accepted.channel_id and m.conversation = accepted.conversation
       and m.direction = accepted.direction and m.finished_at is null
     order by m.seq desc limit 4)";
 
 /// What the database adds to a message that it accepts.
 #[derive(Debug, Clone)]
-struct Stored {
+pub(crate) struct Stored {
     seq: i64,
     accepted_at_ms: i64,
     ahead: Vec<MessageId>,
 }
 
 impl Stored {
-    fn of(row: &PgRow) -> Result<Self> {
+    pub(crate) fn of(row: &PgRow) -> Result<Self> {
         let ahead: Vec<Uuid> = row.try_get("ahead")?;
         Ok(Self {
             seq: row.try_get("seq")?,
@@ -352,7 +353,7 @@ impl Store {
                  where m.id = i.id and m.state = 'pending' and m.retries = i.retries
                    and i.shard = any ((select shards from held)::int[])
                  returning m.id, m.retries, m.attempts, m.user_id, m.channel_id, m.direction, m.conversation, m.state,
-                           m.error, m.platform_message_ids, m.payload),
+                           m.error, m.platform_message_ids, m.payload, m.source),
              attempted as (
                  insert into message_attempts (message_id, retry, n, user_id, outcome, error)
                  select id, retries, attempts, user_id, state, error from settled
@@ -369,7 +370,9 @@ impl Store {
                                           'attempts', attempts, 'error', error,
                                           'platform_message_ids', platform_message_ids)
                  from settled where state <> 'pending'),
-             remembered as ({REMEMBER_SENT})
+             remembered as ({REMEMBER_SENT}),
+             ended as ({RUNS_SETTLED}),
+             owed as ({RUN_OVER})
              select shard from fence"
         )))
         .bind(claims.keys().map(|shard| shard.as_i32()).collect::<Vec<_>>())
@@ -536,7 +539,7 @@ fn accepted(
     }
 }
 
-fn stored_work(message: &NewMessage, stored: Stored) -> Work {
+pub(crate) fn stored_work(message: &NewMessage, stored: Stored) -> Work {
     let Stored { seq, accepted_at_ms, ahead } = stored;
     Work {
         id: message.id,

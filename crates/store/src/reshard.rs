@@ -95,7 +95,7 @@ async fn reshard(conn: &mut PgConnection, to: ShardCount) -> Result<Resharded> {
     make_shards(&mut txn, to).await?;
     let channels = move_rows(&mut txn, to, &CHANNELS).await?;
     let messages = move_after_channels(&mut txn, to, "messages", "m.state <> 'done'").await?;
-    let timers = move_after_channels(&mut txn, to, "timers", "true").await?;
+    let timers = move_after_channels(&mut txn, to, "timers", "m.kind = 'wake'").await?;
     let destinations = move_rows(&mut txn, to, &DESTINATIONS).await?;
     sqlx::query("delete from shards where shard >= $1").bind(i32::from(to.get())).execute(&mut *txn).await?;
     sqlx::query("update cluster set shard_count = $1").bind(i32::from(to.get())).execute(&mut *txn).await?;

@@ -1,7 +1,7 @@
 //! Runs of scheduled jobs: begun before anything is done, finished once.
 //!
 //! A process may die in between. So a run that is still `running` at its deadline is nobody's any more, and is shown as
-//! `timeout` by every reader at once, without anyone having to write that.
+//! `timeout` by every reader at once, before the leader has written that ([`crate::cron::overdue`]).
 
 use chrono::{DateTime, Utc};
 use claw_types::{MessageId, UserId};
@@ -10,19 +10,21 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use crate::cron::overdue::WHY;
 use crate::error::reason;
 use crate::jobs::{Job, find};
 use crate::{Actor, Change, Error, Once, Result, Store};
 
 /// Forgotten at once, so that a statement stays short.
 const FORGET: i64 = 10_000;
-/// What a run without an end says.
-const OVERDUE: &str = "it did not finish in time: the process that ran it was stopped or lost its database";
-
-/// Of a run, `cron_runs r`.
+/// Of a run, `cron_runs r`, before [`WHY`] it is overdue.
 const COLUMNS: &str = "r.id, r.seq, r.job_id, r.job_name, r.status, r.scheduled_for, r.started_at, r.deadline_at, \
      r.finished_at, r.duration_ms, r.error_message, r.action_type, r.schedule_type, r.metadata::text as metadata, \
      r.message_id, r.status = 'running' and r.deadline_at <= now() as overdue";
+
+fn columns() -> String {
+    format!("{COLUMNS}, {WHY} as overdue_because")
+}
 
 /// A run that somebody asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +101,16 @@ impl RunStatus {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
+
+    pub(crate) fn read(run: Uuid, text: &str) -> Result<Self> {
+        let bad = || Error::BadRow {
+            table: "cron_runs",
+            id: run.to_string(),
+            column: "status",
+            value: text.to_owned(),
+        };
+        Self::parse(text).ok_or_else(bad)
+    }
 }
 
 impl Store {
@@ -149,7 +161,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn run(&self, user: &UserId, id: Uuid) -> Result<Option<Run>> {
-        let sql = format!("select {COLUMNS} from cron_runs r where r.user_id = $1 and r.id = $2");
+        let sql = format!("select {} from cron_runs r where r.user_id = $1 and r.id = $2", columns());
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(user.as_str())
             .bind(id)
@@ -199,9 +211,10 @@ impl Store {
         // Two statements, so that each has its index.
         let whose = if job.is_some() { "r.job_id = $2" } else { "$2::uuid is null" };
         let sql = format!(
-            "select {COLUMNS} from cron_runs r
+            "select {} from cron_runs r
              where r.user_id = $1 and {whose} and r.seq < $3
-             order by r.seq desc limit $4"
+             order by r.seq desc limit $4",
+            columns()
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(user.as_str())
@@ -234,8 +247,6 @@ impl Store {
 fn run(row: &PgRow) -> Result<Run> {
     let id: Uuid = row.try_get("id")?;
     let (status, overdue): (String, bool) = (row.try_get("status")?, row.try_get("overdue")?);
-    let bad =
-        || Error::BadRow { table: "cron_runs", id: id.to_string(), column: "status", value: status.clone() };
     let metadata: Option<String> = row.try_get("metadata")?;
     let message: Option<Uuid> = row.try_get("message_id")?;
     let mut run = Run {
@@ -243,7 +254,7 @@ fn run(row: &PgRow) -> Result<Run> {
         seq: row.try_get("seq")?,
         job_id: row.try_get("job_id")?,
         job_name: row.try_get("job_name")?,
-        status: RunStatus::parse(&status).ok_or_else(bad)?,
+        status: RunStatus::read(id, &status)?,
         scheduled_for: row.try_get("scheduled_for")?,
         started_at: row.try_get("started_at")?,
         finished_at: row.try_get("finished_at")?,
@@ -259,7 +270,7 @@ fn run(row: &PgRow) -> Result<Run> {
         run.status = RunStatus::Timeout;
         run.finished_at = Some(deadline);
         run.duration_ms = Some((deadline - run.started_at).num_milliseconds());
-        run.error_message = Some(OVERDUE.to_owned());
+        run.error_message = row.try_get("overdue_because")?;
     }
     Ok(run)
 }

@@ -1,4 +1,8 @@
 //! What the leader does, a file each. Every duty is idempotent: done twice it does no harm.
 
+mod jobs;
 pub(crate) mod retention;
+mod runs;
 pub(crate) mod timers;
+
+pub(crate) use jobs::action::Maker;

@@ -9,6 +9,7 @@ mod destinations;
 mod erasure;
 mod events;
 mod feedback;
+mod firing;
 mod group_context;
 mod hooks;
 mod job_options;
@@ -22,6 +23,7 @@ mod partitions;
 mod placeholders;
 mod pooler;
 mod reshard;
+mod run_ends;
 mod tenants;
 mod timers;
 

@@ -11,9 +11,9 @@ use serde_json::Map;
 
 use crate::Bench;
 
-const DUTY: &str = "scheduler";
+pub const DUTY: &str = "scheduler";
 
-async fn elect(bench: &Bench, name: &str) -> i64 {
+pub async fn elect(bench: &Bench, name: &str) -> i64 {
     let lease = Lease::open(bench.database.url(), Bench::member(name)).await.unwrap();
     bench.store.leader_elect(DUTY, &lease).await.unwrap()
 }

@@ -1,0 +1,175 @@
+//! Firing: a due job moves on, its run begins, and the message of that run is accepted, in one statement.
+//!
+//! Must hold: it writes only about jobs that are as they were read (the same next time, not changed since), and only within the
+//! term. A job that somebody holds is passed over until the next look instead of waited for, or one user's slow transaction
+//! would make a thousand others' jobs late.
+
+use chrono::{DateTime, Utc};
+use claw_types::{MessageId, Work};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::FENCE;
+use crate::error::reason;
+use crate::events::TELL_ACCEPTED;
+use crate::messages::{AHEAD, Stored, stored_work};
+use crate::{NewMessage, Result, Store};
+
+/// What becomes of a job that is due.
+#[derive(Debug, Clone)]
+pub struct Firing {
+    /// Which job.
+    pub job: Uuid,
+    /// Its next time as it was read.
+    pub was_due: DateTime<Utc>,
+    /// When it had last been changed as it was read.
+    pub was_changed: DateTime<Utc>,
+    /// Its next time from now on; none: it is switched off.
+    pub next_due_at: Option<DateTime<Utc>>,
+    /// By how much its run is later than that.
+    pub jitter_ms: i32,
+    /// Why it is switched off, if nobody asked for it.
+    pub paused: Option<String>,
+    /// The run that begins; none: the time is passed over, or put off.
+    pub run: Option<NewRun>,
+}
+
+/// A run that begins.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// The id to give it.
+    pub id: Uuid,
+    /// The time that it is for.
+    pub scheduled_for: DateTime<Utc>,
+    /// What it may take, in seconds.
+    pub seconds: f64,
+    /// Whether it is over only when somebody says so.
+    pub await_completion: bool,
+    /// What is sent where, JSON.
+    pub sent: Option<String>,
+    /// The message that it makes, or why it makes none.
+    pub message: std::result::Result<NewMessage, String>,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default)]
+pub struct Fired {
+    /// Jobs that moved on. The others were changed or held by somebody, or the term is over.
+    pub jobs: u64,
+    /// Runs that began.
+    pub runs: u64,
+    /// The messages to tell their owners of, in order.
+    pub messages: Vec<Work>,
+}
+
+impl NewRun {
+    pub(crate) fn made(&self) -> Option<&NewMessage> {
+        self.message.as_ref().ok()
+    }
+
+    pub(crate) fn refused(&self) -> Option<String> {
+        self.message.as_ref().err().map(|why| reason(why))
+    }
+}
+
+impl Store {
+    /// Fires jobs, as long as this term of `duty` goes on.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing was written, or everything and the owners' sweeps will find the messages.
+    pub async fn jobs_fire(&self, duty: &str, term: i64, firings: &[Firing]) -> Result<Fired> {
+        let runs = || firings.iter().map(|firing| firing.run.as_ref());
+        let made = || runs().map(|run| run.and_then(NewRun::made));
+        let rows = sqlx::query(sqlx::AssertSqlSafe(fire_sql()))
+            .bind(duty)
+            .bind(term)
+            .bind(firings.iter().map(|f| f.job).collect::<Vec<_>>())
+            .bind(firings.iter().map(|f| f.was_due).collect::<Vec<_>>())
+            .bind(firings.iter().map(|f| f.was_changed).collect::<Vec<_>>())
+            .bind(firings.iter().map(|f| f.next_due_at).collect::<Vec<_>>())
+            .bind(firings.iter().map(|f| f.jitter_ms).collect::<Vec<_>>())
+            .bind(firings.iter().map(|f| f.paused.as_deref().map(reason)).collect::<Vec<_>>())
+            .bind(runs().map(|run| run.map(|run| run.id)).collect::<Vec<_>>())
+            .bind(runs().map(|run| run.map(|run| run.scheduled_for)).collect::<Vec<_>>())
+            .bind(runs().map(|run| run.map(|run| run.seconds)).collect::<Vec<_>>())
+            .bind(runs().map(|run| run.is_some_and(|run| run.await_completion)).collect::<Vec<_>>())
+            .bind(runs().map(|run| run.and_then(|run| run.sent.as_deref())).collect::<Vec<_>>())
+            .bind(runs().map(|run| run.and_then(NewRun::refused)).collect::<Vec<_>>())
+            .bind(made().map(|message| message.map(|m| m.id.0)).collect::<Vec<_>>())
+            .bind(made().map(|message| message.map(|m| m.channel_id.0)).collect::<Vec<_>>())
+            .bind(made().map(|message| message.map(|m| m.shard.as_i32())).collect::<Vec<_>>())
+            .bind(made().map(|message| message.map(|m| m.direction.as_str())).collect::<Vec<_>>())
+            .bind(made().map(|message| message.map(|m| m.conversation.as_str())).collect::<Vec<_>>())
+            .bind(made().map(|message| message.map(|m| m.payload.get())).collect::<Vec<_>>())
+            .bind(made().map(|message| message.and_then(|m| m.source.as_deref())).collect::<Vec<_>>())
+            .fetch_all(&self.pool)
+            .await?;
+        fired(&rows, made().flatten())
+    }
+}
+
+/// The messages of these rows, which have the columns of [`Stored`] and an `id` that is null when there are none.
+pub(crate) fn fired<'m>(rows: &[PgRow], made: impl Iterator<Item = &'m NewMessage>) -> Result<Fired> {
+    let mut fired = Fired::default();
+    let mut stored = std::collections::HashMap::with_capacity(rows.len());
+    for row in rows {
+        let (jobs, runs): (i64, i64) = (row.try_get("jobs")?, row.try_get("runs")?);
+        (fired.jobs, fired.runs) = (jobs.unsigned_abs(), runs.unsigned_abs());
+        if let Some(id) = row.try_get::<Option<Uuid>, _>("id")? {
+            stored.insert(MessageId(id), Stored::of(row)?);
+        }
+    }
+    let works = made.filter_map(|message| Some(stored_work(message, stored.remove(&message.id)?)));
+    fired.messages = works.collect();
+    fired.messages.sort_by_key(|work| work.seq);
+    Ok(fired)
+}
+
+fn fire_sql() -> String {
+    // `(... in ...) is true` is looked up in a hash; as a mere condition it would be joined row by row.
+    format!(
+        "with {FENCE},
+         held as materialized (
+             select i.*, j.user_id, j.name, j.action_type, j.schedule_type
+             from unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::text[],
+                         $9::uuid[], $10::timestamptz[], $11::float8[], $12::bool[], $13::text[], $14::text[],
+                         $15::uuid[], $16::uuid[], $17::int[], $18::text[], $19::text[], $20::text[], $21::text[])
+                  with ordinality
+                  as i (job, was_due, was_changed, next_due_at, jitter_ms, paused,
+                        run, scheduled_for, seconds, await_completion, sent, refused,
+                        message, channel_id, shard, direction, conversation, payload, source, n)
+             join cron_jobs j on j.id = i.job
+             where j.next_due_at = i.was_due and j.updated_at = i.was_changed and j.enabled
+               and exists (select 1 from fence)
+             for no key update of j skip locked),
+         moved as (
+             update cron_jobs j set next_due_at = h.next_due_at, jitter_ms = h.jitter_ms, paused = h.paused,
+                 enabled = h.next_due_at is not null, runs = j.runs + (h.run is not null)::int
+             from held h where j.id = h.job
+             returning h.*),
+         begun as (
+             insert into cron_runs (id, user_id, job_id, job_name, status, scheduled_for, deadline_at, finished_at,
+                 duration_ms, error_message, action_type, schedule_type, message_id, await_completion, sent)
+             select run, user_id, job, name, case when refused is null then 'running' else 'error' end, scheduled_for,
+                    now() + make_interval(secs => seconds), case when refused is not null then now() end,
+                    case when refused is not null then 0 end, refused, action_type, schedule_type, message,
+                    await_completion, sent::json
+             from moved where run is not null order by n
+             on conflict (job_id, scheduled_for) where scheduled_for is not null do nothing
+             returning id, user_id, status),
+         owed as (
+             insert into timers (id, user_id, kind, due_at)
+             select id, user_id, 'run_over', now() from begun where status = 'error'),
+         accepted as (
+             insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, source)
+             select message, user_id, channel_id, shard, direction, conversation, payload::json, source
+             from moved where message is not null and (run in (select id from begun)) is true order by n
+             returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
+                       user_id, channel_id, direction, conversation, source),
+         told as ({TELL_ACCEPTED})
+         select (select count(*) from moved) as jobs, (select count(*) from begun) as runs,
+                accepted.id, accepted.seq, accepted.accepted_at_ms, {AHEAD} as ahead
+         from (values (1)) one left join accepted on true"
+    )
+}

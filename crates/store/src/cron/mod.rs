@@ -1,0 +1,46 @@
+//! Scheduled jobs at work: what of them is due, firing it, and what follows when a run is over.
+//!
+//! Everything that waits is a row of `timers`, and a leader looks there alone:
+//!
+//! | kind | id | due | becomes |
+//! | --- | --- | --- | --- |
+//! | `cron` | the job's | at its next time | a run, and the message that it makes ([`fire`]) |
+//! | `run_over` | the run's | at once | a `retry`, or a failure that is counted ([`over`]) |
+//! | `retry` | the run's | after a pause | another message of the same run ([`retry`]) |
+//!
+//! Nothing is held open while somebody thinks: a page is read, what becomes of it is decided in memory, and one statement
+//! writes all of it, if everything still is as it was read and the leader's term has not ended. So each scheduled time has
+//! one run, and each run's attempt one message, whoever dies when and however many believe that they lead.
+//!
+//! A run ends in the statement that ends what it waits for: the worker's that settles its message ([`settle`]), a call that
+//! says it is complete, or the leader's when its time is up ([`overdue`]). That statement also leaves a `run_over`, because
+//! what follows concerns the job's row, which a worker must not wait for.
+
+use claw_types::UserId;
+use uuid::Uuid;
+
+use crate::{Error, Result};
+
+pub mod fire;
+pub mod message;
+pub mod over;
+pub mod overdue;
+pub mod pages;
+pub mod retry;
+pub(crate) mod settle;
+
+pub use fire::{Fired, Firing, NewRun};
+pub use message::RunOf;
+pub use over::{Aftermath, EndedRun};
+pub use pages::{DueJob, DuePage, RunsWaiting, START, Waiting};
+pub use retry::{DueRetry, Retry};
+
+/// Holds the leader's term: `$1` is the duty, `$2` the term. The share lock keeps a new term from beginning between the check
+/// and the write.
+pub(crate) const FENCE: &str =
+    "fence as materialized (select 1 from leaders where duty = $1 and term = $2 for share)";
+
+fn user(table: &'static str, id: Uuid, text: &str) -> Result<UserId> {
+    let bad = |_| Error::BadRow { table, id: id.to_string(), column: "user_id", value: text.to_owned() };
+    text.parse().map_err(bad)
+}

@@ -1,0 +1,183 @@
+//! Trying a run again: the same run, another attempt, another message.
+
+use chrono::{DateTime, Utc};
+use claw_types::UserId;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::FENCE;
+use super::fire::{Fired, NewRun, fired};
+use crate::events::TELL_ACCEPTED;
+use crate::messages::AHEAD;
+use crate::{Result, Store};
+
+/// A run that is to be tried again now, as its job says it by now.
+#[derive(Debug, Clone)]
+pub struct DueRetry {
+    /// The run.
+    pub run: Uuid,
+    /// Its job.
+    pub job: Uuid,
+    /// Whose.
+    pub user_id: UserId,
+    /// What the job is called.
+    pub name: String,
+    /// What it does, JSON.
+    pub action: String,
+    /// How it runs, JSON.
+    pub options: String,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// The time that the run is for.
+    pub scheduled_for: DateTime<Utc>,
+    /// Attempts so far.
+    pub attempt: u32,
+}
+
+/// The next attempt of a run.
+#[derive(Debug, Clone)]
+pub struct Retry {
+    /// Its job.
+    pub job: Uuid,
+    /// When that had last been changed as it was read.
+    pub was_changed: DateTime<Utc>,
+    /// Attempts so far.
+    pub attempt: u32,
+    /// The run, under the id that it has.
+    pub run: NewRun,
+}
+
+impl Store {
+    /// Up to `limit` runs that are to be tried again by now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn retries_due(&self, limit: i64) -> Result<Vec<DueRetry>> {
+        let rows = sqlx::query(
+            "select r.id, r.user_id, r.job_id, r.scheduled_for, r.attempt, j.name, j.action::text as action,
+                    j.options::text as options, j.updated_at
+             from (select id from timers where kind = 'retry' and due_at <= now() order by due_at, id limit $1) t
+             join cron_runs r on r.id = t.id
+             join cron_jobs j on j.id = r.job_id and (j.enabled or j.updated_at <= r.started_at)",
+        )
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(due).collect()
+    }
+
+    /// Begins attempts, as long as this term of `duty` goes on. Those whose job was changed meanwhile wait for the next look.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing was written, or everything and the owners' sweeps will find the messages.
+    pub async fn runs_retry(&self, duty: &str, term: i64, retries: &[Retry]) -> Result<Fired> {
+        let runs = || retries.iter().map(|retry| &retry.run);
+        let made = || runs().map(NewRun::made);
+        let rows = sqlx::query(sqlx::AssertSqlSafe(retry_sql()))
+            .bind(duty)
+            .bind(term)
+            .bind(runs().map(|run| run.id).collect::<Vec<_>>())
+            .bind(retries.iter().map(|r| r.job).collect::<Vec<_>>())
+            .bind(retries.iter().map(|r| r.was_changed).collect::<Vec<_>>())
+            .bind(retries.iter().map(|r| i32::try_from(r.attempt).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+            .bind(runs().map(|run| run.seconds).collect::<Vec<_>>())
+            .bind(runs().map(|run| run.await_completion).collect::<Vec<_>>())
+            .bind(runs().map(|run| run.sent.as_deref()).collect::<Vec<_>>())
+            .bind(runs().map(NewRun::refused).collect::<Vec<_>>())
+            .bind(made().map(|message| message.map(|m| m.id.0)).collect::<Vec<_>>())
+            .bind(made().map(|message| message.map(|m| m.channel_id.0)).collect::<Vec<_>>())
+            .bind(made().map(|message| message.map(|m| m.shard.as_i32())).collect::<Vec<_>>())
+            .bind(made().map(|message| message.map(|m| m.direction.as_str())).collect::<Vec<_>>())
+            .bind(made().map(|message| message.map(|m| m.conversation.as_str())).collect::<Vec<_>>())
+            .bind(made().map(|message| message.map(|m| m.payload.get())).collect::<Vec<_>>())
+            .bind(made().map(|message| message.and_then(|m| m.source.as_deref())).collect::<Vec<_>>())
+            .fetch_all(&self.pool)
+            .await?;
+        fired(&rows, made().flatten())
+    }
+
+    /// Gives up the attempts that are due for runs of which nothing is left to try: their job is gone, or somebody switched it off.
+    /// Tells how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn retries_drop(&self, duty: &str, term: i64, limit: i64) -> Result<u64> {
+        let done = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "with {FENCE},
+             vain as materialized (
+                 select t.id from timers t
+                 where t.kind = 'retry' and t.due_at <= now() and exists (select 1 from fence)
+                   and not exists (
+                       select 1 from cron_runs r
+                       join cron_jobs j on j.id = r.job_id and (j.enabled or j.updated_at <= r.started_at)
+                       where r.id = t.id)
+                 order by t.due_at, t.id limit $3 for update of t skip locked)
+             delete from timers t using vain where t.id = vain.id"
+        )))
+        .bind(duty)
+        .bind(term)
+        .bind(limit)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+fn retry_sql() -> String {
+    format!(
+        "with {FENCE},
+         held as materialized (
+             select i.*, r.user_id
+             from unnest($3::uuid[], $4::uuid[], $5::timestamptz[], $6::int[], $7::float8[], $8::bool[], $9::text[],
+                         $10::text[], $11::uuid[], $12::uuid[], $13::int[], $14::text[], $15::text[], $16::text[],
+                         $17::text[]) with ordinality
+                  as i (run, job, was_changed, attempt, seconds, await_completion, sent, refused,
+                        message, channel_id, shard, direction, conversation, payload, source, n)
+             join cron_runs r on r.id = i.run and r.attempt = i.attempt and r.status in ('error', 'timeout')
+             join timers t on t.id = i.run and t.kind = 'retry'
+             join cron_jobs j on j.id = i.job and j.updated_at = i.was_changed
+             where exists (select 1 from fence)
+             for update of r, t skip locked),
+         begun as (
+             update cron_runs r set status = case when h.refused is null then 'running' else 'error' end,
+                 attempt = r.attempt + 1, message_id = h.message, await_completion = h.await_completion,
+                 deadline_at = now() + make_interval(secs => h.seconds), handed_at = null, sent = h.sent::json,
+                 finished_at = case when h.refused is not null then now() end,
+                 duration_ms = case when h.refused is not null
+                               then (extract(epoch from now() - r.started_at) * 1000)::bigint end,
+                 error_message = h.refused
+             from held h where r.id = h.run
+             returning r.id),
+         owed as (
+             update timers t set kind = 'run_over', due_at = now() from held h
+             where t.id = h.run and h.refused is not null),
+         done as (delete from timers t using held h where t.id = h.run and h.refused is null),
+         accepted as (
+             insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, source)
+             select message, user_id, channel_id, shard, direction, conversation, payload::json, source
+             from held where message is not null order by n
+             returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
+                       user_id, channel_id, direction, conversation, source),
+         told as ({TELL_ACCEPTED})
+         select (select count(*) from held) as jobs, (select count(*) from begun) as runs,
+                accepted.id, accepted.seq, accepted.accepted_at_ms, {AHEAD} as ahead
+         from (values (1)) one left join accepted on true"
+    )
+}
+
+fn due(row: &PgRow) -> Result<DueRetry> {
+    let run: Uuid = row.try_get("id")?;
+    let (user, attempt): (String, i32) = (row.try_get("user_id")?, row.try_get("attempt")?);
+    Ok(DueRetry {
+        run,
+        job: row.try_get("job_id")?,
+        user_id: super::user("cron_runs", run, &user)?,
+        name: row.try_get("name")?,
+        action: row.try_get("action")?,
+        options: row.try_get("options")?,
+        updated_at: row.try_get("updated_at")?,
+        scheduled_for: row.try_get("scheduled_for")?,
+        attempt: u32::try_from(attempt).unwrap_or(1),
+    })
+}

@@ -1,0 +1,223 @@
+//! How runs end, and what follows: in the statement that ends what they wait for, once.
+
+use claw_runtime::OsRandom;
+use claw_store::{
+    Aftermath, EndedRun, Fired, Firing, Job, Lease, MessageStatus, NewRun, Retry, Run, RunStatus, SaveJob,
+    Settlement,
+};
+use claw_types::{Epoch, MessageState, ShardId, Work};
+use serde_json::{Value, json};
+
+use crate::Bench;
+use crate::firing::{due, firing, make_due};
+use crate::jobs::{actor, ada, create, every, saved};
+use crate::timers::{DUTY, elect};
+
+/// A job whose first run has begun, and who leads.
+struct Running {
+    bench: Bench,
+    term: i64,
+    job: Job,
+    work: Work,
+    epochs: Vec<Epoch>,
+}
+
+impl Running {
+    async fn new(options: Value) -> Self {
+        Self::with(options, |run| run).await
+    }
+
+    async fn with(options: Value, change: impl Fn(NewRun) -> NewRun) -> Self {
+        let bench = Bench::new().await;
+        let term = elect(&bench, "clock").await;
+        let mut lease = Lease::open(bench.database.url(), Bench::member("worker")).await.unwrap();
+        let mut claimed = lease.claim(&(0..8).map(ShardId).collect::<Vec<_>>()).await.unwrap();
+        claimed.sort_by_key(|claim| claim.shard);
+        let options = serde_json::from_value(options).unwrap();
+        let job = create(&bench, &ada(), &SaveJob { options, ..saved("one", &every(60)) }).await;
+        let epochs = claimed.into_iter().map(|claim| claim.epoch).collect();
+        let fired = fire(&bench, term, change).await;
+        Self { term, job, work: fired.messages[0].clone(), epochs, bench }
+    }
+
+    async fn settle(&self, work: &Work, state: MessageState, error: Option<&str>) {
+        let settlement = Settlement {
+            id: work.id,
+            shard: work.shard,
+            epoch: self.epochs[usize::from(work.shard.0)],
+            state,
+            due_in: 60.0,
+            attempts: 1,
+            retries: 0,
+            platform_message_ids: Vec::new(),
+            error: error.map(str::to_owned),
+            burst: None,
+        };
+        assert!(self.bench.writer.settle(settlement).await.unwrap());
+    }
+
+    async fn run(&self) -> Run {
+        self.bench.store.runs(&ada(), Some(self.job.id), None, 10).await.unwrap().remove(0)
+    }
+
+    async fn job(&self) -> Job {
+        self.bench.store.job(&ada(), self.job.id).await.unwrap()
+    }
+
+    async fn over(&self) -> Vec<EndedRun> {
+        self.bench.store.runs_over(10).await.unwrap()
+    }
+
+    /// What the leader does about the runs that are over; how many.
+    async fn follow(&self, retry_in: Option<f64>, delete: bool) -> u64 {
+        let after = |run: &EndedRun| Aftermath { run: run.id, attempt: run.attempt, retry_in, delete };
+        let after: Vec<Aftermath> = self.over().await.iter().map(after).collect();
+        self.bench.store.runs_follow(DUTY, self.term, &after).await.unwrap()
+    }
+
+    async fn admin(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&mut self.bench.database.connect().await).await.unwrap();
+    }
+
+    async fn status_of_message(&self, work: &Work) -> MessageStatus {
+        self.bench.store.message_status(work.id).await.unwrap().unwrap()
+    }
+}
+
+/// Fires what there is for a time that no run is for.
+async fn fire(bench: &Bench, term: i64, change: impl Fn(NewRun) -> NewRun) -> Fired {
+    let earlier = "update cron_runs set scheduled_for = scheduled_for - interval '1 hour'";
+    sqlx::query(earlier).execute(&mut bench.database.connect().await).await.unwrap();
+    make_due(bench).await;
+    let firings: Vec<Firing> = due(bench)
+        .await
+        .iter()
+        .map(|job| firing(bench, job))
+        .map(|firing| Firing { run: firing.run.map(&change), ..firing })
+        .collect();
+    bench.store.jobs_fire(DUTY, term, &firings).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_run_ends_with_its_message() {
+    for (state, error, expected, says) in [
+        (MessageState::Done, None, RunStatus::Ok, None),
+        (MessageState::Uncertain, Some("no answer"), RunStatus::Ok, None),
+        (MessageState::Failed, Some("refused"), RunStatus::Error, Some("refused")),
+        (MessageState::Dead, None, RunStatus::Error, Some("its message could not be handed over")),
+    ] {
+        let running = Running::new(json!({})).await;
+        running.settle(&running.work, MessageState::Pending, Some("not yet")).await;
+        assert_eq!(running.run().await.status, RunStatus::Running, "another attempt comes");
+        running.settle(&running.work, state, error).await;
+        let run = running.run().await;
+        assert_eq!((run.status, run.error_message.as_deref()), (expected, says), "{state:?}");
+        assert!(run.finished_at.is_some() && run.duration_ms.is_some());
+        assert_eq!(running.over().await.len(), usize::from(expected != RunStatus::Ok), "{state:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_awaits_its_completion_goes_on_when_its_message_is_there() {
+    let running = Running::with(json!({}), |run| NewRun { await_completion: true, ..run }).await;
+    running.settle(&running.work, MessageState::Done, None).await;
+    let run = running.run().await;
+    assert_eq!((run.status, run.finished_at), (RunStatus::Running, None));
+    running.admin("update cron_runs set deadline_at = now()").await;
+    let shown = running.run().await;
+    assert_eq!(shown.error_message.as_deref(), Some("nobody said in time that it is complete"));
+    assert_eq!(running.bench.store.runs_time_out(DUTY, running.term, 10).await.unwrap(), 1);
+    let stored = running.run().await;
+    assert_eq!((stored.status, stored.error_message), (shown.status, shown.error_message));
+}
+
+#[tokio::test]
+async fn a_run_whose_time_is_up_times_out_once_and_a_late_message_changes_nothing() {
+    let running = Running::new(json!({})).await;
+    assert!(!running.bench.store.runs_waiting().await.unwrap().overdue);
+    running.admin("update cron_runs set deadline_at = now()").await;
+    assert!(running.bench.store.runs_waiting().await.unwrap().overdue);
+    let time_out = async |term| running.bench.store.runs_time_out(DUTY, term, 10).await.unwrap();
+    assert_eq!(time_out(running.term - 1).await, 0, "a former leader writes nothing");
+    assert_eq!(time_out(running.term).await, 1);
+    assert_eq!(time_out(running.term).await, 0);
+    let run = running.run().await;
+    assert_eq!(run.status, RunStatus::Timeout);
+    assert_eq!(run.error_message.as_deref(), Some("its message was not handed over in time"));
+    running.settle(&running.work, MessageState::Done, None).await;
+    assert_eq!(running.run().await.status, RunStatus::Timeout);
+    assert_eq!(running.over().await.len(), 1);
+}
+
+#[tokio::test]
+async fn failures_in_a_row_are_counted_and_forgotten_when_a_run_ends_well() {
+    let running = Running::new(json!({})).await;
+    running.settle(&running.work, MessageState::Dead, Some("away")).await;
+    assert_eq!((running.follow(None, false).await, running.job().await.failures), (1, 1));
+    assert_eq!(running.follow(None, false).await, 0, "once");
+    let fired =
+        fire(&running.bench, running.term, |run| NewRun { message: Err("no channel".into()), ..run }).await;
+    assert_eq!(fired.runs, 1);
+    running.follow(None, false).await;
+    assert_eq!(running.job().await.failures, 2);
+    let fired = fire(&running.bench, running.term, |run| run).await;
+    running.settle(&fired.messages[0], MessageState::Done, None).await;
+    assert_eq!(running.job().await.failures, 2, "the worker leaves the job alone");
+    assert_eq!((running.follow(None, false).await, running.job().await.failures), (1, 0));
+    assert!(running.over().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_failed_run_is_tried_again_with_another_message() {
+    let running = Running::new(json!({"max_retries": 1})).await;
+    running.settle(&running.work, MessageState::Failed, Some("refused")).await;
+    assert_eq!(running.over().await[0].options.as_deref(), Some(r#"{"max_retries":1}"#));
+    assert_eq!(running.follow(Some(30.0), false).await, 1);
+    assert_eq!(running.job().await.failures, 0, "it is not over yet");
+    let store = &running.bench.store;
+    assert!(store.retries_due(10).await.unwrap().is_empty(), "not yet");
+    running.admin("update timers set due_at = now() where kind = 'retry'").await;
+    let retry = store.retries_due(10).await.unwrap().remove(0);
+    assert_eq!((retry.attempt, retry.job), (1, running.job.id));
+    make_due(&running.bench).await;
+    let job = due(&running.bench).await.remove(0);
+    let run = NewRun { id: retry.run, ..crate::firing::run(&running.bench, &job) };
+    let retry = [Retry { job: retry.job, was_changed: retry.updated_at, attempt: retry.attempt, run }];
+    assert_eq!(store.runs_retry(DUTY, running.term - 1, &retry).await.unwrap().runs, 0, "a former leader");
+    let begun = store.runs_retry(DUTY, running.term, &retry).await.unwrap();
+    assert_eq!((begun.runs, begun.messages.len()), (1, 1));
+    assert_eq!(store.runs_retry(DUTY, running.term, &retry).await.unwrap().runs, 0, "once");
+    let run = running.run().await;
+    assert_eq!((run.status, run.message_id), (RunStatus::Running, Some(begun.messages[0].id)));
+    assert_eq!((run.error_message, run.finished_at), (None, None));
+    assert_eq!(running.status_of_message(&running.work).await.state, MessageState::Failed, "stays as it was");
+    running.settle(&begun.messages[0], MessageState::Failed, Some("again")).await;
+    assert_eq!(running.over().await[0].attempt, 2);
+    running.follow(None, false).await;
+    assert_eq!(running.job().await.failures, 1);
+}
+
+#[tokio::test]
+async fn what_was_switched_off_is_not_tried_again() {
+    let running = Running::new(json!({"max_retries": 1})).await;
+    running.settle(&running.work, MessageState::Failed, None).await;
+    running.follow(Some(0.0), false).await;
+    let store = &running.bench.store;
+    assert_eq!(store.retries_drop(DUTY, running.term, 10).await.unwrap(), 0);
+    store.job_enable(&ada(), running.job.id, false, &actor(), &OsRandom).await.unwrap();
+    assert!(store.retries_due(10).await.unwrap().is_empty());
+    assert_eq!(store.retries_drop(DUTY, running.term, 10).await.unwrap(), 1);
+    assert!(!store.runs_waiting().await.unwrap().retries);
+}
+
+#[tokio::test]
+async fn a_job_that_is_over_goes_with_its_last_run_and_the_run_stays() {
+    let running = Running::new(json!({"delete_after_run": true})).await;
+    running.admin("update cron_jobs set next_due_at = null, enabled = false").await;
+    assert!(running.over().await.is_empty(), "its run goes on");
+    running.settle(&running.work, MessageState::Done, None).await;
+    assert!(running.over().await[0].options.is_some(), "nobody switched it off");
+    assert_eq!(running.follow(None, true).await, 1);
+    assert!(running.bench.store.job(&ada(), running.job.id).await.is_err());
+    assert_eq!(running.run().await.status, RunStatus::Ok);
+}

@@ -1,0 +1,130 @@
+//! Runs that are over: those whose time is up, those that are tried again, and the count of failures.
+
+use std::time::Duration;
+
+use claw_runtime::{Backoff, Random};
+use claw_store::{Aftermath, DueRetry, EndedRun, Result, Retry, RunOf, RunStatus};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::jobs::action;
+use super::timers::Timers;
+use crate::elector::DUTY;
+
+/// Runs in one statement.
+const BATCH: i64 = 500;
+
+/// The pauses before a run is tried again: 30 s doubling to an hour. How often, its job says.
+const AGAIN: Backoff = Backoff {
+    first: Duration::from_secs(30),
+    factor: 2.0,
+    cap: Duration::from_secs(3_600),
+    attempts: u32::MAX,
+};
+
+/// Does what there is to do about runs, as long as this process leads.
+pub(super) async fn follow_all(timers: &Timers, stop: &CancellationToken) -> Result<()> {
+    let waiting = timers.store.runs_waiting().await?;
+    let goes_on = || timers.leadership.term().filter(|_| !stop.is_cancelled());
+    while waiting.overdue
+        && let Some(term) = goes_on()
+    {
+        let ended = timers.store.runs_time_out(DUTY, term, BATCH).await?;
+        if ended > 0 {
+            info!(ended, "{ended} runs have timed out");
+        }
+        if ended < BATCH.unsigned_abs() {
+            break;
+        }
+    }
+    while waiting.over
+        && let Some(term) = goes_on()
+    {
+        let over = timers.store.runs_over(BATCH).await?;
+        let after: Vec<Aftermath> = over.iter().map(|run| aftermath(run, &*timers.random)).collect();
+        let written = timers.store.runs_follow(DUTY, term, &after).await?;
+        // What could not be written is looked at again with the next tick.
+        if written < BATCH.unsigned_abs() {
+            break;
+        }
+    }
+    while waiting.retries
+        && let Some(term) = goes_on()
+    {
+        if retry(timers, term).await? < BATCH.unsigned_abs() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What follows from the end of a run. A place for whatever else is to follow: it is written with it.
+fn aftermath(run: &EndedRun, random: &dyn Random) -> Aftermath {
+    let options = run.options.as_deref().map(|stored| action::options(stored).0).unwrap_or_default();
+    let failed = run.status != RunStatus::Ok;
+    let again = failed && run.attempt <= options.max_retries;
+    let wait = AGAIN.wait(run.attempt, random).filter(|_| again);
+    Aftermath {
+        run: run.id,
+        attempt: run.attempt,
+        retry_in: wait.map(|wait| wait.as_secs_f64()),
+        delete: options.delete_after_run,
+    }
+}
+
+/// Begins the attempts that are due; tells how many there were.
+async fn retry(timers: &Timers, term: i64) -> Result<u64> {
+    let due = timers.store.retries_due(BATCH).await?;
+    let read: Vec<_> = due.into_iter().map(|due| (action::action(&due.action), due)).collect();
+    let targets = read.iter().filter_map(|(action, due)| action::target(&due.user_id, action)).collect();
+    let channels = timers.store.channels_meant(targets).await?;
+    let retries: Vec<Retry> = read
+        .into_iter()
+        .map(|(action, due)| {
+            let (options, readable) = action::options(&due.options);
+            let DueRetry { run, job, user_id, name, updated_at, scheduled_for, attempt, .. } = due;
+            let of = RunOf { user: &user_id, job, job_name: &name, run, scheduled_for: Some(scheduled_for) };
+            let action = readable.and(action);
+            let run = timers.make.run(&of, action, &options, scheduled_for, &channels);
+            Retry { job, was_changed: updated_at, attempt, run }
+        })
+        .collect();
+    let begun = timers.store.runs_retry(DUTY, term, &retries).await?;
+    for work in &begun.messages {
+        timers.bus.publish_work(work).await;
+    }
+    if begun.runs > 0 {
+        info!(runs = begun.runs, "trying {} runs again", begun.runs);
+    }
+    let dropped = timers.store.retries_drop(DUTY, term, BATCH).await?;
+    Ok(begun.runs + dropped)
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_runtime::SeededRandom;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn after(status: RunStatus, attempt: u32, options: Option<&str>) -> Option<f64> {
+        let run = EndedRun { id: Uuid::nil(), status, attempt, options: options.map(str::to_owned) };
+        aftermath(&run, &SeededRandom::new(1)).retry_in
+    }
+
+    #[test]
+    fn a_failed_run_is_tried_again_as_often_as_its_job_says() {
+        let twice = Some(r#"{"max_retries":2}"#);
+        for status in [RunStatus::Error, RunStatus::Timeout] {
+            let first = after(status, 1, twice).unwrap();
+            assert!((22.5..=30.0).contains(&first), "{first}");
+            let second = after(status, 2, twice).unwrap();
+            assert!((45.0..=60.0).contains(&second), "{second}");
+            assert_eq!(after(status, 3, twice), None);
+        }
+        assert!(after(RunStatus::Error, 10, Some(r#"{"max_retries":10}"#)).unwrap() <= 3_600.0);
+        assert_eq!(after(RunStatus::Ok, 1, twice), None);
+        assert_eq!(after(RunStatus::Error, 1, Some("{}")), None);
+        assert_eq!(after(RunStatus::Error, 1, None), None, "its job is gone");
+    }
+}
