@@ -13,6 +13,7 @@ use claw_config::{GatewaySettings, Keys, MediaSettings};
 use claw_media::{Limits, MediaStore};
 use claw_rpc::{Credentials, Owners, Peers, WorkerClients};
 use claw_runtime::{Clock, Ids, Lifecycle, OsRandom, Random, SyncedClock};
+use claw_schedule::Limits as JobLimits;
 use claw_secrets::{Purpose, signature};
 use claw_store::{MessageWriter, Store, Vault};
 use claw_types::{ChannelId, ShardCount};
@@ -75,6 +76,8 @@ pub struct App {
     pub allow_private: bool,
     /// How long a send waits for its delivery.
     pub send_wait: Duration,
+    /// What users' new schedules must keep to.
+    pub job_limits: JobLimits,
     /// How many shards the cluster has.
     pub shards: ShardCount,
     /// The channel on the front page.
@@ -154,6 +157,7 @@ impl App {
             started: Instant::now(),
             name,
             media_key: keys.master.derive(Purpose::MediaUrl),
+            job_limits: JobLimits { min_every_secs: settings.jobs.min_every_secs },
             send_wait: Duration::from_millis(settings.send_wait_ms),
             lifecycle: lifecycle.clone(),
             media_limits: media_limits(settings.media.max_mib),

@@ -42,6 +42,12 @@ pub struct Sent {
     degraded: Option<Vec<Degraded>>,
 }
 
+/// A message that is safe.
+pub struct Safe {
+    accepted: Accepted,
+    degraded: Vec<Degraded>,
+}
+
 /// A message that is safe, and what became of it so far.
 pub struct Dispatched {
     /// Under which id it is stored, and whether it was before.
@@ -70,24 +76,45 @@ pub async fn channel(app: &App, path: &ChannelPath) -> Result<Arc<Known>, Proble
     Ok(known.ok_or(claw_store::Error::NoChannel)?)
 }
 
-/// Commits a message and waits for its delivery, but not for ever. What refuses the message, here or while it was made,
-/// counts for the first call under its key only: a repeated one hears what became of the message that is stored.
+/// Commits a message and waits for its delivery, but not for ever.
 ///
 /// # Errors
-/// Why there is no `message`; 409 for a channel that is switched off, 422 for what its platform can't do at all, 503 when
-/// it was not committed; then nothing was stored.
+/// As [`accept`].
 pub async fn dispatch(
     app: &App,
     known: &Known,
     message: Result<Outbound, Problem>,
     once: Once<'_>,
 ) -> Result<Dispatched, Problem> {
+    Ok(accept(app, known, message, once).await?.wait(app, known).await)
+}
+
+/// Commits a message. What refuses it, here or while it was made, counts for the first call under its key only: a
+/// repeated one hears what became of the message that is stored.
+///
+/// # Errors
+/// Why there is no `message`; 409 for a channel that is switched off, 422 for what its platform can't do at all, 503 when
+/// it was not committed; then nothing was stored.
+pub async fn accept(
+    app: &App,
+    known: &Known,
+    message: Result<Outbound, Problem>,
+    once: Once<'_>,
+) -> Result<Safe, Problem> {
     let (accepted, degraded) = match message.and_then(|message| prepared(app, known, message, once)) {
         Ok((message, degraded)) => (intake::accept_one(app, message).await?, degraded),
         Err(refused) => (before(app, known, once).await?.ok_or(refused)?, Vec::new()),
     };
-    let status = outcome(app, known.channel.shard, &accepted).await;
-    Ok(Dispatched { accepted, status, degraded })
+    Ok(Safe { accepted, degraded })
+}
+
+impl Safe {
+    /// Waits for its delivery, but not for ever.
+    pub async fn wait(self, app: &App, known: &Known) -> Dispatched {
+        let Self { accepted, degraded } = self;
+        let status = outcome(app, known.channel.shard, &accepted).await;
+        Dispatched { accepted, status, degraded }
+    }
 }
 
 /// A message that may be stored, and what its platform does not have.

@@ -34,7 +34,7 @@ pub fn send_body(bytes: &[u8]) {
 /// The body of a cron job, with what is checked of it.
 pub fn job_body(bytes: &[u8]) {
     if let Ok(body) = body::parse::<JobBody>(bytes) {
-        drop(body.checked());
+        drop(body.checked(claw_schedule::Limits::default()));
     }
 }
 

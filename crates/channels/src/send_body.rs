@@ -9,6 +9,7 @@ use claw_types::outbound::{Button, Format, Location, Poll};
 use claw_types::{Ident, Invalid, Media, MediaKind, Outbound, ReplyTo};
 use serde::Deserialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::kit::guard;
 
@@ -61,6 +62,16 @@ pub struct SendBody {
     /// Seconds within which it is worth sending, counted from when it is accepted; a day if not given.
     #[schema(minimum = 1, maximum = 604_800)]
     ttl_seconds: Option<u32>,
+    /// The run of a job that this message is the answer of, as `metadata.run_id` of the webhook had it: it is over once the
+    /// message is accepted. A run that is not there or over already is no error. Without meaning in an answer to a webhook.
+    run_id: Option<String>,
+}
+
+impl SendBody {
+    /// The run that the message is the answer of.
+    pub fn run(&self) -> Option<Uuid> {
+        self.run_id.as_deref()?.trim().parse().ok()
+    }
 }
 
 /// Checks the body of an answer to a message whose [`ReplyTo`] this is: it goes there, so it need not say where to.

@@ -12,7 +12,8 @@ mod tls;
 pub mod values;
 
 pub use settings::{
-    BackendSettings, ConfigError, GatewaySettings, KeySettings, Keys, LogSettings, MediaSettings,
-    RetentionSettings, RpcSettings, SchedulerSettings, StoreSettings, UrlPolicy, WorkerSettings,
+    BackendSettings, ConfigError, GatewaySettings, JobSettings, KeySettings, Keys, LogSettings,
+    MediaSettings, RetentionSettings, RpcSettings, SchedulerSettings, StoreSettings, UrlPolicy,
+    WorkerSettings,
 };
 pub use tls::{TlsFiles, TlsSettings};

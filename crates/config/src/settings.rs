@@ -278,6 +278,14 @@ pub struct LogSettings {
     pub format: String,
 }
 
+/// What users' scheduled jobs may do.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct JobSettings {
+    /// Shortest interval in seconds of a job that runs every so many seconds; those that are there keep theirs
+    #[arg(long, env = "II_CLAW_MIN_EVERY_SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub min_every_secs: u64,
+}
+
 /// Everything a gateway needs.
 #[derive(Debug, Clone, Args)]
 pub struct GatewaySettings {
@@ -296,6 +304,9 @@ pub struct GatewaySettings {
     /// Milliseconds that a send waits for the platform before it answers 202 queued
     #[arg(long, env = "II_CLAW_SEND_WAIT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=25_000))]
     pub send_wait_ms: u64,
+    /// What users' scheduled jobs may do.
+    #[command(flatten)]
+    pub jobs: JobSettings,
     /// Networks of load balancers whose X-Forwarded-For is believed: 10.0.0.0/8,192.168.1.5/32
     #[arg(long, env = "II_CLAW_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<IpNet>,

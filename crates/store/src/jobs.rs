@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use claw_runtime::Random;
 use claw_schedule::{Limits, Schedule};
 use claw_types::job::Options;
-use claw_types::{Action, UserId};
+use claw_types::{Action, ActionType, UserId};
 use serde_json::{Map, Value, json};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -95,6 +95,19 @@ pub struct SaveJob {
     pub metadata: Option<Map<String, Value>>,
 }
 
+/// Which jobs to show; what is not set does not count.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct JobFilter<'a> {
+    /// With this label.
+    pub label: Option<&'a str>,
+    /// With this text in the name or the label, in whichever case.
+    pub text: Option<&'a str>,
+    /// Switched on, or off.
+    pub enabled: Option<bool>,
+    /// That do this.
+    pub action_type: Option<ActionType>,
+}
+
 const COLUMNS: &str = "id, user_id, name, label, enabled, schedule::text as schedule, schedule_type, \
      action::text as action, action_type, one_shot, channel_type::text as channel_type, \
      metadata::text as metadata, options::text as options, anchor_at, next_due_at, runs, failures, paused, \
@@ -151,18 +164,24 @@ impl Store {
         Ok((made, true))
     }
 
-    /// A user's jobs, oldest first, optionally with one label.
+    /// A user's jobs, oldest first, of which all of the filter is true.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn jobs(&self, user: &UserId, label: Option<&str>) -> Result<Vec<Job>> {
+    pub async fn jobs(&self, user: &UserId, filter: &JobFilter<'_>) -> Result<Vec<Job>> {
         let sql = format!(
-            "select {COLUMNS} from cron_jobs where user_id = $1 and ($2::text is null or label = $2)
+            "select {COLUMNS} from cron_jobs
+             where user_id = $1 and ($2::text is null or label = $2)
+               and ($3::text is null or position(lower($3) in lower(name || E'\\n' || coalesce(label, ''))) > 0)
+               and ($4::bool is null or enabled = $4) and ($5::text is null or action_type = $5)
              order by created_at, id"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(user.as_str())
-            .bind(label)
+            .bind(filter.label)
+            .bind(filter.text)
+            .bind(filter.enabled)
+            .bind(filter.action_type.map(ActionType::as_str))
             .fetch_all(self.tenant(user).await?.conn())
             .await?;
         rows.iter().map(job).collect()
@@ -305,6 +324,11 @@ impl Job {
     pub fn plan(&self) -> Result<Schedule> {
         Schedule::parse(&self.schedule, Limits::default())
             .map_err(|_| bad(self.id, "schedule", &Value::from(self.schedule.clone()).to_string()))
+    }
+
+    /// Whether a run of it is over only when somebody says so.
+    pub fn awaits_completion(&self) -> bool {
+        self.options.await_completion && self.action_type == ActionType::AssistantTask.as_str()
     }
 }
 

@@ -7,6 +7,7 @@ pub mod backends;
 pub mod backlog;
 pub mod channels;
 pub mod cluster;
+pub mod completion;
 pub mod cron;
 pub mod dead_letters;
 pub mod destinations;
@@ -47,6 +48,7 @@ pub use backends::{BackendPlace, LoadedBackend, OwnBackend, SaveBackend};
 pub use backlog::{Look, Whose};
 pub use channels::{Channel, ChannelName, ChannelStatus, Loaded, Observation, SaveChannel, Sighting};
 pub use cluster::{ClusterFacts, Lag, MemberStatus, ShardClaim};
+pub use completion::Completed;
 pub use cron::{
     Aftermath, DueJob, DuePage, DueRetry, EndedRun, Fired, Firing, NewRun, Retry, RunOf, RunsWaiting, Waiting,
 };
@@ -60,7 +62,7 @@ pub use group_context::{GroupContext, Overheard, Stretch};
 pub use hook_deliveries::{HookDelivery, HookOutcome, NewHookDelivery};
 pub use hooks::{HOOKS, Hook, HookAuth, HookSpec};
 pub use intake::{AgentEvent, Chat};
-pub use jobs::{Job, SaveJob};
+pub use jobs::{Job, JobFilter, SaveJob};
 pub use keys::{ApiKey, NewApiKey, Scope};
 pub use leaders::Leader;
 pub use lease::{Claimed, Lease, Member, Peer};

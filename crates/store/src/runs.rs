@@ -20,7 +20,8 @@ const FORGET: i64 = 10_000;
 /// Of a run, `cron_runs r`, before [`WHY`] it is overdue.
 const COLUMNS: &str = "r.id, r.seq, r.job_id, r.job_name, r.status, r.scheduled_for, r.started_at, r.deadline_at, \
      r.finished_at, r.duration_ms, r.error_message, r.action_type, r.schedule_type, r.metadata::text as metadata, \
-     r.message_id, r.status = 'running' and r.deadline_at <= now() as overdue";
+     r.message_id, r.attempt, r.handed_at, r.sent::text as sent, \
+     r.status = 'running' and r.deadline_at <= now() as overdue";
 
 fn columns() -> String {
     format!("{COLUMNS}, {WHY} as overdue_because")
@@ -81,6 +82,12 @@ pub struct Run {
     pub metadata: Option<Map<String, Value>>,
     /// The message that it made.
     pub message_id: Option<MessageId>,
+    /// Which attempt this is, or was the last.
+    pub attempt: u32,
+    /// When its message was handed over: the platform or the backend has it.
+    pub handed_at: Option<DateTime<Utc>>,
+    /// What was sent where.
+    pub sent: Option<Map<String, Value>>,
 }
 
 impl RunStatus {
@@ -114,7 +121,8 @@ impl RunStatus {
 }
 
 impl Store {
-    /// Begins a run that somebody asked for; it has so many seconds. A repeated call begins none.
+    /// Begins a run that somebody asked for; it has so many seconds, or what its job allows if it awaits its completion. A
+    /// repeated call begins none.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the user has no such job, [`Error::KeyReused`] when the key came with another one.
@@ -134,10 +142,12 @@ impl Store {
         {
             return Ok(Begun { job, run: before, duplicate: true });
         }
+        let awaits = job.awaits_completion();
+        let seconds = if awaits { job.options.timeout().as_secs_f64() } else { seconds };
         sqlx::query(
             "insert into cron_runs (id, user_id, job_id, job_name, status, deadline_at, action_type, schedule_type,
-                 metadata)
-             values ($1, $2, $3, $4, 'running', now() + make_interval(secs => $5), $6, $7, $8::json)",
+                 metadata, await_completion)
+             values ($1, $2, $3, $4, 'running', now() + make_interval(secs => $5), $6, $7, $8::json, $9)",
         )
         .bind(run)
         .bind(user.as_str())
@@ -147,6 +157,7 @@ impl Store {
         .bind(&job.action_type)
         .bind(&job.schedule_type)
         .bind(json!({"test": true}).to_string())
+        .bind(awaits)
         .execute(tenant.conn())
         .await?;
         let detail = json!({"name": job.name, "run": run});
@@ -191,6 +202,24 @@ impl Store {
         .bind(run)
         .bind(status.as_str())
         .bind(error.map(reason))
+        .bind(message.map(|message| message.0))
+        .execute(tenant.conn())
+        .await?;
+        tenant.commit().await
+    }
+
+    /// The message of a run that awaits its completion was handed over. It may be over by now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn run_handed(&self, user: &UserId, run: Uuid, message: Option<MessageId>) -> Result<()> {
+        let mut tenant = self.tenant(user).await?;
+        sqlx::query(
+            "update cron_runs set message_id = coalesce(message_id, $3), handed_at = coalesce(handed_at, now())
+             where user_id = $1 and id = $2",
+        )
+        .bind(user.as_str())
+        .bind(run)
         .bind(message.map(|message| message.0))
         .execute(tenant.conn())
         .await?;
@@ -248,6 +277,7 @@ fn run(row: &PgRow) -> Result<Run> {
     let id: Uuid = row.try_get("id")?;
     let (status, overdue): (String, bool) = (row.try_get("status")?, row.try_get("overdue")?);
     let metadata: Option<String> = row.try_get("metadata")?;
+    let sent: Option<String> = row.try_get("sent")?;
     let message: Option<Uuid> = row.try_get("message_id")?;
     let mut run = Run {
         id,
@@ -264,6 +294,9 @@ fn run(row: &PgRow) -> Result<Run> {
         schedule_type: row.try_get("schedule_type")?,
         metadata: metadata.map(|text| serde_json::from_str(&text)).transpose()?,
         message_id: message.map(MessageId),
+        attempt: u32::try_from(row.try_get::<i32, _>("attempt")?).unwrap_or_default(),
+        handed_at: row.try_get("handed_at")?,
+        sent: sent.map(|text| serde_json::from_str(&text)).transpose()?,
     };
     if overdue {
         let deadline: DateTime<Utc> = row.try_get("deadline_at")?;

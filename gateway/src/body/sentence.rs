@@ -58,6 +58,11 @@ fn sentence(path: &str, said: &str) -> String {
             given => format!("{} must be {}, not {given}", place(path), wanted(expected)),
         };
     }
+    if let Some((given, expected)) =
+        said.strip_prefix("invalid value: integer `").and_then(|rest| rest.split_once("`, expected "))
+    {
+        return format!("{} must be {}, not {given}", place(path), wanted(expected));
+    }
     if let Some(rest) = said.strip_prefix("unknown variant `") {
         let known = rest.split_once("`, expected ").and_then(|(_, rest)| names(rest)).unwrap_or_default();
         return format!("{} must be one of: {known}", place(path));
@@ -152,6 +157,10 @@ mod tests {
             (json!({"name": "a", "inner": {}}), "\"inner\" must be an array, not an object"),
             (json!({"name": "a", "inner": [5]}), "\"inner[0]\" must be an object, not a number"),
             (json!({"name": "a", "inner": [{}]}), "\"inner[0].count\" is required"),
+            (
+                json!({"name": "a", "inner": [{"count": -1}]}),
+                "\"inner[0].count\" must be a whole number from 0, not -1",
+            ),
             (
                 json!({"name": "a", "inner": [{"count": 1, "x": 2}]}),
                 "the key \"inner[0].x\" is not known here; the keys are: count, colour",

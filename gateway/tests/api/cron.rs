@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 
 use crate::common::{Answer, KEY, TestGateway, read};
 
-const JOBS: &str = "/api/users/ada/cron/jobs";
+pub const JOBS: &str = "/api/users/ada/cron/jobs";
 const HISTORY: &str = "/api/users/ada/cron/history";
 const UNKNOWN: &str = "/api/users/ada/cron/jobs/01a20614-c22d-76db-8d63-8dd1bf95251b";
 
 /// What the front end sends.
-fn job() -> Value {
+pub fn job() -> Value {
     json!({"name": "Morning", "schedule": {"type": "cron", "expr": "0 9 * * 1-5", "tz": "America/New_York"},
            "action": {"type": "channel_message", "channel": "hook", "recipient": "ada", "message": "Good morning"},
            "one_shot": false, "label": "daily", "channel_type": {"platform": "webhook"}, "metadata": {"n": [1, null]}})
 }
 
-fn with(more: &Value) -> Value {
+pub fn with(more: &Value) -> Value {
     let mut body = job();
     for (key, value) in more.as_object().unwrap() {
         body[key] = value.clone();
@@ -26,21 +26,21 @@ fn with(more: &Value) -> Value {
     body
 }
 
-async fn started() -> TestGateway {
+pub async fn started() -> TestGateway {
     let gateway = TestGateway::start().await;
     gateway.webhook("ada", "hook").await;
     gateway
 }
 
-async fn create(gateway: &TestGateway, more: Value) -> Value {
+pub async fn create(gateway: &TestGateway, more: Value) -> Value {
     gateway.call("POST", JOBS, with(&more)).await.expect(201)
 }
 
-fn path(job: &Value, action: &str) -> String {
+pub fn path(job: &Value, action: &str) -> String {
     format!("{JOBS}/{}{action}", job["id"].as_str().unwrap())
 }
 
-async fn listed(gateway: &TestGateway, query: &str) -> Vec<Value> {
+pub async fn listed(gateway: &TestGateway, query: &str) -> Vec<Value> {
     let answer = gateway.call("GET", &format!("{JOBS}{query}"), Value::Null).await.expect(200);
     answer["jobs"].as_array().unwrap().clone()
 }
@@ -73,10 +73,41 @@ async fn a_job_is_shown_as_it_was_sent() {
         (&bare["label"], &bare["channel_type"], &bare["metadata"]),
         (&Value::Null, &Value::Null, &Value::Null)
     );
+    assert_eq!(gateway.call("GET", &path(&made, ""), Value::Null).await.expect(200), made);
     assert_eq!(listed(&gateway, "").await, [made.clone(), bare]);
     assert_eq!(listed(&gateway, "?label=daily").await, [made]);
     assert!(listed(&gateway, "?label=weekly").await.is_empty());
     gateway.call("GET", &format!("{JOBS}?lable=x"), Value::Null).await.problem(400);
+}
+
+#[tokio::test]
+async fn a_list_is_searched_and_filtered() {
+    let gateway = started().await;
+    let morning = create(&gateway, json!({})).await;
+    let task = json!({"type": "assistant_task", "context": "look"});
+    let evening = json!({"name": "Evening", "label": "Late", "enabled": false, "action": task});
+    let evening = create(&gateway, evening).await;
+    for (query, found) in [
+        ("?q=MORN", vec![&morning]),
+        ("?q=late", vec![&evening]),
+        ("?q=ning", vec![&morning, &evening]),
+        ("?q=", vec![&morning, &evening]),
+        ("?q=nothing", vec![]),
+        ("?enabled=true", vec![&morning]),
+        ("?enabled=false&q=evening", vec![&evening]),
+        ("?action_type=assistant_task", vec![&evening]),
+        ("?action_type=channel_message&label=Late", vec![]),
+    ] {
+        assert_eq!(listed(&gateway, query).await.iter().collect::<Vec<_>>(), found, "{query}");
+    }
+    for (query, sentence) in [
+        ("?enabled=maybe", "\"enabled\" must be true or false"),
+        ("?action_type=shell", "\"action_type\" must be one of: channel_message, assistant_task"),
+        ("?q=a%00", "control character"),
+    ] {
+        let said = gateway.call("GET", &format!("{JOBS}{query}"), Value::Null).await.problem(400);
+        assert!(said.contains(sentence), "{query}: {said}");
+    }
 }
 
 #[tokio::test]
@@ -109,7 +140,8 @@ async fn what_makes_no_sense_is_refused_with_a_sentence_and_not_stored() {
         (json!({"schedule": "daily"}), "\"schedule\" must be an object"),
         (json!({"schedule": null}), "\"schedule\" is required"),
         (json!({"schedule": {}}), "\"type\" of the schedule"),
-        (json!({"schedule": {"type": "every", "every_secs": 0}}), "\"every_secs\" must be from 1"),
+        (json!({"schedule": {"type": "every", "every_secs": 0}}), "\"every_secs\" must be from 60"),
+        (json!({"schedule": {"type": "every", "every_secs": 59}}), "\"every_secs\" must be from 60"),
         (json!({"schedule": {"type": "every", "every_secs": 5, "expr": "x"}}), "\"expr\" does not exist"),
         (json!({"schedule": {"type": "cron", "expr": "0 9 * *"}}), "five fields"),
         (json!({"schedule": {"type": "cron", "expr": "0 0 30 2 *"}}), "never comes true"),
@@ -127,7 +159,10 @@ async fn what_makes_no_sense_is_refused_with_a_sentence_and_not_stored() {
             message(json!({"thread": 1})),
             "the key \"action.thread\" is not known here; the keys are: type, channel",
         ),
-        (message(json!({"channel": "nobody"})), "the user has no channel \"nobody\""),
+        (
+            message(json!({"channel": "nobody"})),
+            "no channel \"nobody\": name one of those that are there: hook",
+        ),
         (message(json!({"channel": ""})), "\"action.channel\" is empty"),
         (message(json!({"channel": 5})), "\"action.channel\" must be text"),
         (message(json!({"recipient": " "})), "\"action.recipient\" is empty"),
@@ -234,6 +269,7 @@ async fn a_job_that_is_not_there_is_404_and_a_strangers_is_not_there() {
                 json!({"name": "x", "schedule": {"type": "every", "every_secs": 5},
                                           "action": {"type": "assistant_task", "context": "x"}}),
             ),
+            ("GET", String::new(), Value::Null),
             ("PUT", "/enable".to_owned(), json!({"enabled": true})),
             ("DELETE", String::new(), Value::Null),
             ("POST", "/test".to_owned(), Value::Null),

@@ -9,6 +9,8 @@ mod channels;
 mod cluster;
 mod common;
 mod cron;
+mod cron_completion;
+mod cron_options;
 mod destinations;
 mod erasure;
 mod events;

@@ -83,6 +83,7 @@ impl Ada {
             ("PATCH", "/channels/{instance}/messages/{message}") => json!({"message": "x"}),
             ("PUT", "/channels/{instance}/messages/{message}/reaction") => json!({"emoji": "x"}),
             ("PUT", "/cron/jobs/{id}") => json!({"name": "x", "schedule": every, "action": action}),
+            ("POST", "/cron/runs/{id}/complete") => json!({"status": "ok"}),
             ("POST", "/hooks/{name}/test") => json!({"body": "x", "send": true}),
             ("POST", "/messages/{id}/discard") => json!({"reason": "x"}),
             ("POST", "/dead-letters/replay") => json!({"ids": [self.message]}),

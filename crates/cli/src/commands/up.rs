@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use clap::Args;
 use claw_channels::registry;
 use claw_config::{
-    BackendSettings, GatewaySettings, KeySettings, MediaSettings, RetentionSettings, RpcSettings,
-    SchedulerSettings, StoreSettings, TlsSettings, UrlPolicy, WorkerSettings,
+    BackendSettings, GatewaySettings, JobSettings, KeySettings, MediaSettings, RetentionSettings,
+    RpcSettings, SchedulerSettings, StoreSettings, TlsSettings, UrlPolicy, WorkerSettings,
 };
 use claw_devstack::{Nats, Postgres, Service};
 use claw_launch::GRACE;
@@ -49,6 +49,8 @@ pub(crate) struct UpSettings {
     /// Seconds after which a message to a person that names no `ttl_seconds` is not sent any more
     #[arg(long, env = "II_CLAW_SEND_TTL_SECS", default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..=604_800))]
     send_ttl_secs: u32,
+    #[command(flatten)]
+    jobs: JobSettings,
     /// Networks of load balancers whose X-Forwarded-For is believed: 10.0.0.0/8,192.168.1.5/32
     #[arg(long, env = "II_CLAW_TRUSTED_PROXIES", value_delimiter = ',')]
     trusted_proxies: Vec<IpNet>,
@@ -190,6 +192,7 @@ async fn serve(
         keys: settings.keys.clone(),
         urls: settings.urls,
         send_wait_ms: settings.send_wait_ms,
+        jobs: settings.jobs,
         trusted_proxies: settings.trusted_proxies.clone(),
         media,
         rpc: internal(),

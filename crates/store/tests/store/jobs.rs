@@ -2,9 +2,9 @@
 
 use claw_runtime::OsRandom;
 use claw_schedule::{Limits, Schedule};
-use claw_store::{Actor, Begun, Error, Job, RunStatus, SaveJob};
+use claw_store::{Actor, Begun, Error, Job, JobFilter, RunStatus, SaveJob};
 use claw_types::job::Options;
-use claw_types::{Action, MessageId, UserId};
+use claw_types::{Action, ActionType, MessageId, UserId};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -81,12 +81,43 @@ async fn a_job_is_kept_as_it_was_sent() {
     assert_eq!(bench.store.job(&ada(), made.id).await.unwrap(), made);
     create(&bench, &ada(), &saved("two", &every(60))).await;
     let names = async |label| {
-        let found = bench.store.jobs(&ada(), label).await.unwrap();
+        let filter = JobFilter { label, ..JobFilter::default() };
+        let found = bench.store.jobs(&ada(), &filter).await.unwrap();
         found.into_iter().map(|job| job.name).collect::<Vec<_>>()
     };
     assert_eq!(names(None).await, ["one", "two"]);
     assert_eq!(names(Some("daily")).await, ["one"]);
     assert!(names(Some("weekly")).await.is_empty());
+}
+
+#[tokio::test]
+async fn jobs_are_found_by_their_text_their_switch_and_what_they_do() {
+    let bench = Bench::new().await;
+    let team = SaveJob { label: Some("Team".to_owned()), ..saved("100% of it", &every(60)) };
+    create(&bench, &ada(), &team).await;
+    create(&bench, &ada(), &SaveJob { enabled: Some(false), ..saved("Off", &every(60)) }).await;
+    let save = bench.channel("ada", "one");
+    bench.store.channel_save(&bench.vault, &save, &actor()).await.unwrap();
+    create(&bench, &ada(), &message("one")).await;
+    let found = async |filter: JobFilter<'static>| {
+        let found = bench.store.jobs(&ada(), &filter).await.unwrap();
+        found.into_iter().map(|job| job.name).collect::<Vec<_>>()
+    };
+    let text = async |text| found(JobFilter { text: Some(text), ..JobFilter::default() }).await;
+    assert_eq!(
+        (text("tEAM").await, text("off").await),
+        (vec!["100% of it".to_owned()], vec!["Off".to_owned()])
+    );
+    assert_eq!(
+        (text("0%").await.len(), text("1%0").await.len(), text("_").await.len()),
+        (1, 0, 0),
+        "as written"
+    );
+    assert!(text("itTe").await.is_empty(), "not across name and label");
+    assert_eq!(found(JobFilter { enabled: Some(false), ..JobFilter::default() }).await, ["Off"]);
+    let action_type = Some(ActionType::ChannelMessage);
+    assert_eq!(found(JobFilter { action_type, ..JobFilter::default() }).await, ["message"]);
+    assert!(found(JobFilter { action_type, enabled: Some(false), ..JobFilter::default() }).await.is_empty());
 }
 
 #[tokio::test]
@@ -155,7 +186,7 @@ async fn the_same_key_makes_one_job_and_a_deleted_one_is_not_made_again() {
     assert!(matches!(make(2).await, Err(Error::KeyReused)));
     bench.store.job_delete(&ada(), first.id, &actor()).await.unwrap();
     assert!(matches!(make(1).await, Err(Error::NotFound("job"))));
-    assert!(bench.store.jobs(&ada(), None).await.unwrap().is_empty());
+    assert!(bench.store.jobs(&ada(), &JobFilter::default()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -256,7 +287,7 @@ async fn nobody_else_sees_or_changes_a_job() {
     let bench = Bench::new().await;
     let (store, bob): (_, UserId) = (&bench.store, "bob".parse().unwrap());
     let job = create(&bench, &ada(), &saved("one", &every(60))).await;
-    assert!(store.jobs(&bob, None).await.unwrap().is_empty());
+    assert!(store.jobs(&bob, &JobFilter::default()).await.unwrap().is_empty());
     let refused = [
         store.job(&bob, job.id).await.unwrap_err(),
         store.job_replace(&bob, job.id, &saved("his", &every(60)), &actor(), &OsRandom).await.unwrap_err(),

@@ -4,6 +4,7 @@
 mod agent_events;
 mod backends;
 mod channels;
+mod completion;
 mod cost;
 mod destinations;
 mod erasure;

@@ -5,8 +5,12 @@
 use axum::extract::State;
 use axum::response::Response;
 use claw_channels::send_body::{self, SendBody};
+use claw_store::error::chain;
+use claw_types::UserId;
+use tracing::warn;
+use uuid::Uuid;
 
-use crate::app::Shared;
+use crate::app::{App, Shared};
 use crate::body::Body;
 use crate::dispatch::{self, Once, Sent};
 use crate::error::Problem;
@@ -37,8 +41,21 @@ pub async fn handle(
     IdempotencyKey(key): IdempotencyKey,
     body: Body<SendBody>,
 ) -> Result<Response, Problem> {
+    let run = body.value.run();
     let message = send_body::read(body.value, app.allow_private)?;
     let known = dispatch::channel(&app, &path).await?;
     let once = Once { key: key.as_deref(), digest: body.digest };
-    Ok(dispatch::dispatch(&app, &known, Ok(message), once).await?.answer())
+    let safe = dispatch::accept(&app, &known, Ok(message), once).await?;
+    if let Some(run) = run {
+        complete(&app, &path.user, run).await;
+    }
+    Ok(safe.wait(&app, &known).await.answer())
+}
+
+/// Ends the run that the message is the answer of, if it goes on. The message is safe, whatever becomes of this.
+async fn complete(app: &App, user: &UserId, run: Uuid) {
+    match app.store.run_complete(user, run, Ok(None)).await {
+        Ok(_) | Err(claw_store::Error::NotFound(_)) => {}
+        Err(error) => warn!(run.id = %run, error = chain(&error), "a run that a send names was not ended"),
+    }
 }

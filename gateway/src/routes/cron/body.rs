@@ -3,29 +3,24 @@
 //! What is checked here is form. Whether a schedule has a time to come and a channel is there is asked where the job is
 //! stored.
 
-use claw_schedule::{Limits, Schedule};
+use claw_schedule::Limits;
 use claw_store::SaveJob;
-use claw_types::job::{Action, ActionType, AssistantTask, ChannelMessage, Delivery, Options};
+use claw_types::job::{Misfire, Overlap};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{OneOfBuilder, RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
+use super::action::{self, ActionBody};
+use super::options;
+use super::schedule::{self, ScheduleBody};
+use crate::body;
 use crate::body::lenient::Flag;
-use crate::body::{self, sentence};
 use crate::error::Problem;
 
 /// Longest name and label, in characters.
-const NAME_LIMIT: usize = 200;
-/// Longest message and context, in characters: a list shows all of a user's jobs at once.
-const TEXT_LIMIT: usize = 20_000;
-/// Longest id of a chat, in characters.
-const ID_LIMIT: usize = 512;
-/// Longest name of a channel.
-const CHANNEL_LIMIT: usize = 64;
+pub const NAME_LIMIT: usize = 200;
 /// Largest schedule and `channel_type`, in bytes of JSON.
-const SMALL: usize = 4_096;
+pub const SMALL: usize = 4_096;
 /// Largest `metadata`, in bytes of JSON.
 const METADATA: usize = 16_384;
 
@@ -55,122 +50,57 @@ pub struct JobBody {
     /// Your own; shown again and not used.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
-}
-
-/// When a job runs.
-#[derive(Deserialize, ToSchema)]
-#[serde(untagged)]
-#[schema(as = Schedule)]
-#[expect(dead_code, reason = "only its description is used")]
-pub enum ScheduleBody {
-    /// Again and again.
-    Every(EverySchedule),
-    /// By the calendar.
-    Cron(CronSchedule),
-    /// Once.
-    At(AtSchedule),
-}
-
-/// Again and again, counted from when the schedule was set.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its description is used")]
-pub struct EverySchedule {
-    r#type: EveryTag,
-    /// The interval.
-    every_secs: Seconds,
-}
-
-/// By the calendar.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its description is used")]
-pub struct CronSchedule {
-    r#type: CronTag,
-    /// Minute, hour, day of month, month, day of week (0 and 7 are Sunday).
-    #[schema(example = "0 9 * * 1-5", max_length = 512)]
-    expr: String,
-    /// The time zone that `expr` is in; UTC if not given.
-    #[schema(example = "Europe/Berlin")]
-    tz: Option<String>,
-}
-
-/// Once.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its description is used")]
-pub struct AtSchedule {
-    r#type: AtTag,
-    /// When; in the future.
+    /// Each run is later than its scheduled time by up to so many seconds, drawn anew for each; none if not given.
+    #[schema(maximum = 86_400)]
+    pub(super) jitter_secs: Option<u32>,
+    /// What becomes of the times that passed while nobody could run it: nothing (`skip`), one run for all of them
+    /// (`once`) or one for each (`all`); `once` if not given.
+    pub(super) misfire: Option<Misfire>,
+    /// Most times that are made up for with `"misfire": "all"`, the latest ones; 10 if not given.
+    #[schema(minimum = 1, maximum = 100)]
+    pub(super) misfire_limit: Option<u32>,
+    /// What becomes of a time that comes while an earlier run goes on: it is passed over (`skip`), waits (`queue`) or
+    /// runs beside it (`allow`); `allow` if not given.
+    pub(super) overlap: Option<Overlap>,
+    /// A run that is not over after so many seconds is a `timeout`; an hour if not given.
+    #[schema(minimum = 1, maximum = 604_800)]
+    pub(super) timeout_secs: Option<u32>,
+    /// How often a run that failed or timed out is tried again, with growing pauses; not at all if not given.
+    #[schema(maximum = 10)]
+    pub(super) max_retries: Option<u32>,
+    /// No run is scheduled before. An `every` is counted from here.
     #[schema(format = DateTime)]
-    at: String,
-}
-
-/// Always `every`.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum EveryTag {
-    Every,
-}
-
-/// Always `cron`.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum CronTag {
-    Cron,
-}
-
-/// Always `at`.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum AtTag {
-    At,
-}
-
-/// A whole number of seconds, or its digits.
-#[derive(Deserialize)]
-struct Seconds;
-
-impl PartialSchema for Seconds {
-    fn schema() -> RefOr<Schema> {
-        let (least, most) = (Some(1), Some(Schedule::MAX_EVERY_SECS));
-        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(least).maximum(most).build();
-        let digits = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9]+$")).build();
-        Schema::OneOf(OneOfBuilder::new().item(number).item(digits).build()).into()
-    }
-}
-
-impl ToSchema for Seconds {}
-
-/// What a job does.
-#[derive(Deserialize, ToSchema)]
-#[serde(untagged)]
-#[schema(as = Action)]
-#[expect(dead_code, reason = "only its description is used")]
-pub enum ActionBody {
-    /// Sends a message to a person.
-    Message(ChannelMessage),
-    /// Gives an agent something to do.
-    Task(AssistantTask),
+    pub(super) starts_at: Option<String>,
+    /// No run is scheduled after.
+    #[schema(format = DateTime)]
+    pub(super) ends_at: Option<String>,
+    /// It is over after so many scheduled runs.
+    #[schema(minimum = 1)]
+    pub(super) max_runs: Option<u32>,
+    /// Whether it is deleted when it has no further run, instead of switched off. Its history stays.
+    pub(super) delete_after_run: Option<Flag>,
+    /// Whether a run of an `assistant_task` is over only when a *send* names it, or somebody says that it is complete.
+    pub(super) await_completion: Option<Flag>,
 }
 
 impl JobBody {
-    /// Checks it.
+    /// Checks it. `limits` are for a schedule that the job does not have yet.
     ///
     /// # Errors
     /// 400 naming the key that is wrong or missing.
-    pub fn checked(self) -> Result<SaveJob, Problem> {
+    pub fn checked(self, limits: Limits) -> Result<SaveJob, Problem> {
         let name = self.name.trim().to_owned();
         body::printable("name", &name, NAME_LIMIT)?;
         if name.is_empty() {
             return Err(Problem::bad_request("\"name\" is empty: say what the job is for"));
         }
+        let plan = schedule::read(&self.schedule, limits)?;
+        let does = action::read(&self.action)?;
+        let options = options::read(&self, &does)?;
         let label = self.label.filter(|label| !label.trim().is_empty());
         if let Some(label) = &label {
             body::printable("label", label, NAME_LIMIT)?;
         }
-        let plan = schedule(&self.schedule)?;
-        let does = read_action(&self.action)?;
         bounded("channel_type", self.channel_type.as_ref(), SMALL)?;
         bounded("metadata", self.metadata.as_ref(), METADATA)?;
         Ok(SaveJob {
@@ -179,8 +109,8 @@ impl JobBody {
             enabled: self.enabled.map(|Flag(on)| on),
             plan,
             schedule: self.schedule,
-            limits: Limits::default(),
-            options: Options::default(),
+            limits,
+            options,
             does,
             action: self.action,
             one_shot: self.one_shot.is_some_and(|Flag(once)| once),
@@ -190,75 +120,11 @@ impl JobBody {
     }
 }
 
-/// Reads a schedule.
+/// Refuses an object that is too large.
 ///
 /// # Errors
-/// 400 saying what is wrong with it.
-pub fn schedule(given: &Map<String, Value>) -> Result<Schedule, Problem> {
-    // White space around a time does not count, so there could be a lot of it.
-    bounded("schedule", Some(given), SMALL)?;
-    Schedule::parse(given, Limits::default()).map_err(|error| Problem::bad_request(error.to_string()))
-}
-
-fn read_action(given: &Map<String, Value>) -> Result<Action, Problem> {
-    let value = Value::Object(given.clone());
-    match ActionType::of(given) {
-        Some(ActionType::ChannelMessage) => {
-            let message: ChannelMessage = sentence::read_in("action", value)?;
-            channel("action.channel", &message.channel)?;
-            recipient("action.recipient", &message.recipient)?;
-            text("action.message", &message.message)?;
-            Ok(Action::Message(message))
-        }
-        Some(ActionType::AssistantTask) => {
-            let task: AssistantTask = sentence::read_in("action", value)?;
-            body::printable("action.agent_id", task.agent_id.as_deref().unwrap_or_default(), NAME_LIMIT)?;
-            text("action.context", &task.context)?;
-            if let Some(Delivery { channel: name, recipient: to, .. }) = &task.delivery {
-                channel("action.delivery.channel", name)?;
-                recipient("action.delivery.recipient", to)?;
-            }
-            Ok(Action::Task(task))
-        }
-        None => {
-            let known = ActionType::ALL.map(ActionType::as_str).join(", ");
-            Err(Problem::bad_request(format!("\"action.type\" must be one of: {known}")))
-        }
-    }
-}
-
-fn channel(key: &str, name: &str) -> Result<(), Problem> {
-    body::printable(key, name, CHANNEL_LIMIT)?;
-    if name.is_empty() {
-        return Err(Problem::bad_request(format!(
-            "{key:?} is empty: name a channel by its instance_name_id"
-        )));
-    }
-    Ok(())
-}
-
-fn recipient(key: &str, id: &str) -> Result<(), Problem> {
-    body::printable(key, id, ID_LIMIT)?;
-    if id.trim().is_empty() {
-        return Err(Problem::bad_request(format!("{key:?} is empty: give the platform's id of the chat")));
-    }
-    Ok(())
-}
-
-fn text(key: &str, text: &str) -> Result<(), Problem> {
-    let length = text.chars().count();
-    if text.trim().is_empty() {
-        return Err(Problem::bad_request(format!("{key:?} is empty: give it a text")));
-    }
-    if length > TEXT_LIMIT {
-        return Err(Problem::bad_request(format!(
-            "{key:?} has {length} characters; at most {TEXT_LIMIT} are allowed"
-        )));
-    }
-    Ok(())
-}
-
-fn bounded(key: &str, given: Option<&Map<String, Value>>, limit: usize) -> Result<(), Problem> {
+/// 400 naming the key.
+pub fn bounded(key: &str, given: Option<&Map<String, Value>>, limit: usize) -> Result<(), Problem> {
     let Some(map) = given else { return Ok(()) };
     let bytes = serde_json::to_string(map)?.len();
     if bytes > limit {

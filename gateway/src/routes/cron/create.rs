@@ -7,6 +7,7 @@ use claw_store::Error;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::action;
 use super::body::JobBody;
 use super::view::JobView;
 use crate::app::Shared;
@@ -49,16 +50,19 @@ pub async fn handle(
     body: Body<JobBody>,
 ) -> Result<(StatusCode, Json<CreatedJob>), Problem> {
     let digest = body.digest;
-    let save = body.value.checked()?;
+    let save = body.value.checked(app.job_limits)?;
     let once = once.as_deref().map(|key| (key, digest));
     let (id, actor, random) = (app.ids.next(), principal.actor(), &*app.deps.random);
     let made = app.store.job_create(&user, id, &save, &actor, random, once).await;
-    let (job, fresh) = made.map_err(|error| match error {
-        Error::NotFound(_) => Problem::conflict(
-            "the job that this Idempotency-Key made was deleted: use a new key to make another one",
-        ),
-        other => other.into(),
-    })?;
+    let (job, fresh) = match made {
+        Ok(made) => made,
+        Err(Error::NotFound(_)) => {
+            return Err(Problem::conflict(
+                "the job that this Idempotency-Key made was deleted: use a new key to make another one",
+            ));
+        }
+        Err(error) => return Err(action::refused(&app, &user, error).await),
+    };
     let status = if fresh { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(CreatedJob { view: job.into(), duplicate: !fresh })))
 }

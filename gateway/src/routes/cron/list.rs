@@ -1,12 +1,15 @@
-//! `GET /api/users/{user}/cron/jobs`, optionally `?label=`.
+//! `GET /api/users/{user}/cron/jobs`, optionally `?label=`, `?q=`, `?enabled=`, `?action_type=`.
 
 use axum::Json;
 use axum::extract::State;
+use claw_store::JobFilter;
+use claw_types::ActionType;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::view::JobView;
 use crate::app::Shared;
+use crate::body::lenient::Flag;
 use crate::error::Problem;
 use crate::path::{UserParams, UserPath};
 use crate::query::{self, Query};
@@ -18,6 +21,13 @@ use crate::query::{self, Query};
 pub struct Filter {
     /// Only jobs with this label.
     label: Option<String>,
+    /// Only jobs with this text in their name or label, in whichever case.
+    q: Option<String>,
+    /// Only jobs that are switched on, or off.
+    #[param(value_type = Option<bool>)]
+    enabled: Option<Flag>,
+    /// Only jobs that do this.
+    action_type: Option<ActionType>,
 }
 
 /// A user's jobs, oldest first.
@@ -40,6 +50,13 @@ pub async fn handle(
     Query(filter): Query<Filter>,
 ) -> Result<Json<Jobs>, Problem> {
     let label = query::storable("label", filter.label)?;
-    let jobs = app.store.jobs(&user, label.as_deref()).await?;
+    let text = query::storable("q", filter.q)?;
+    let filter = JobFilter {
+        label: label.as_deref(),
+        text: text.as_deref().map(str::trim),
+        enabled: filter.enabled.map(|Flag(on)| on),
+        action_type: filter.action_type,
+    };
+    let jobs = app.store.jobs(&user, &filter).await?;
     Ok(Json(Jobs { jobs: jobs.into_iter().map(JobView::from).collect() }))
 }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
+use super::action;
 use super::body::JobBody;
 use super::view::JobView;
 use crate::app::Shared;
@@ -30,8 +31,11 @@ pub async fn handle(
     path: ItemPath,
     body: Body<JobBody>,
 ) -> Result<Json<JobView>, Problem> {
-    let save = body.value.checked()?;
+    let save = body.value.checked(app.job_limits)?;
     let (actor, random) = (principal.actor(), &*app.deps.random);
-    let job = app.store.job_replace(&path.user, path.id, &save, &actor, random).await?;
-    Ok(Json(job.into()))
+    let job = app.store.job_replace(&path.user, path.id, &save, &actor, random).await;
+    match job {
+        Ok(job) => Ok(Json(job.into())),
+        Err(error) => Err(action::refused(&app, &path.user, error).await),
+    }
 }

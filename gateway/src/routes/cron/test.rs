@@ -52,7 +52,7 @@ pub struct Tested {
 
 /// Runs a job now, whether it is switched on or not, and tells what became of it: the message really goes to the
 /// person, the task to the agent. The run is in the history with `"metadata": {"test": true}`. A call that is repeated with its
-/// `Idempotency-Key` is the same run.
+/// `Idempotency-Key` is the same run. With `await_completion` the run goes on until somebody says that it is complete.
 ///
 /// # Errors
 /// 404 for a job that is not there. A run that fails is no error of this call.
@@ -95,8 +95,16 @@ async fn run(app: &App, path: &ItemPath, actor: &Actor, key: Option<&str>) -> Re
     }
     // Also when an earlier call is still at it, or died on the way: the same run makes one message.
     let outcome = perform::perform(app, &begun.job, begun.run).await;
-    let error = outcome.said.as_ref().err().map(String::as_str);
-    app.store.run_finish(&path.user, begun.run, outcome.message, error).await?;
+    match &outcome.said {
+        // It is over when somebody says so.
+        Ok(_) if begun.job.awaits_completion() => {
+            app.store.run_handed(&path.user, begun.run, outcome.message).await?;
+        }
+        said => {
+            let error = said.as_ref().err().map(String::as_str);
+            app.store.run_finish(&path.user, begun.run, outcome.message, error).await?;
+        }
+    }
     Ok(tested(begun, outcome))
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use claw_store::{Job, Run};
+use claw_types::job::Options;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -38,6 +39,15 @@ pub struct JobView {
     updated_at: DateTime<Utc>,
     /// The next scheduled time; null when it is switched off or has none any more.
     next_run_at: Option<DateTime<Utc>>,
+    /// Scheduled runs since the schedule was last set.
+    runs: u64,
+    /// Runs in a row that failed.
+    failures: u32,
+    /// Why it was switched off without anybody asking for it; null when it was not.
+    paused: Option<String>,
+    /// What was said of how it runs; what was not is absent.
+    #[serde(flatten)]
+    options: Options,
 }
 
 /// A run of a job.
@@ -60,11 +70,18 @@ pub struct RunView {
     error_message: Option<String>,
     action_type: String,
     schedule_type: String,
-    /// `{"test": true}` for a test.
+    /// `{"test": true}` for a test; `message` is what was said when it was completed.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
     /// The message that it made.
     message_id: Option<Uuid>,
+    /// Which attempt this is, or was the last; more than 1 when it was tried again.
+    attempt: u32,
+    /// When its message was handed over: the platform or the backend has it.
+    handed_at: Option<DateTime<Utc>>,
+    /// What was sent where; null when nothing was.
+    #[schema(value_type = Option<Object>)]
+    sent: Option<Map<String, Value>>,
 }
 
 /// Runs, newest first.
@@ -93,6 +110,10 @@ impl From<Job> for JobView {
             created_at: job.created_at,
             updated_at: job.updated_at,
             next_run_at: job.next_due_at,
+            runs: job.runs,
+            failures: job.failures,
+            paused: job.paused,
+            options: job.options,
         }
     }
 }
@@ -113,6 +134,9 @@ impl From<Run> for RunView {
             schedule_type: run.schedule_type,
             metadata: run.metadata,
             message_id: run.message_id.map(|message| message.0),
+            attempt: run.attempt,
+            handed_at: run.handed_at,
+            sent: run.sent,
         }
     }
 }
