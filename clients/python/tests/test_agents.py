@@ -21,6 +21,9 @@ def test_a_job_from_its_making_to_its_end(client, user, new_person):
     assert_fits(made, models.CreatedJob)
     assert made["next_run_at"]
     assert [job["id"] for job in client.jobs(user, label="daily")] == [made["id"]]
+    assert [job["id"] for job in client.jobs(user, q="MORN", enabled=True, action_type="channel_message")] == [made["id"]]
+    assert client.jobs(user, enabled=False) == []
+    assert client.job(user, made["id"]) == client.jobs(user)[0]
     assert client.enable_job(user, made["id"], False)["enabled"] is False
     replaced = client.replace_job(user, made["id"], "later", CRON, action, enabled=True)
     assert_fits(replaced, models.CronJob)
@@ -48,11 +51,29 @@ def test_histories_come_in_pages(client, user, new_person):
     assert [run["id"] for run in client.every(client.job_history, user, jobs[0], limit=1)] == [runs[2], runs[0]]
 
 
+def test_a_run_ends_when_it_is_said_to_be_complete(client, user, new_person):
+    person = new_person()
+    task = {"type": "assistant_task", "context": "look"}
+    made = client.create_job(user, "look", CRON, task, options={"await_completion": True, "max_retries": 2})
+    assert_fits(made, models.CreatedJob)
+    assert (made["await_completion"], made["max_retries"]) == (True, 2)
+    told, sent = (client.run_job(user, made["id"])["run_id"] for _ in range(2))
+    run = client.complete_run(user, told, "error", "no such page")
+    assert_fits(run, models.CronRun)
+    assert (run["status"], run["error_message"]) == ("error", "no such page")
+    assert client.complete_run(user, told, "error") == run
+    client.send(user, "hook", person.id, "three reports", run_id=sent)
+    assert {run["id"]: run["status"] for run in client.history(user)["runs"]} == {told: "error", sent: "ok"}
+
+
 def test_a_schedule_is_previewed(client, user):
     shown = client.preview_schedule(user, {"type": "cron", "expr": "0 17 * * 5#L"}, count=3)
     assert_fits(shown, models.Previewed)
     assert len(shown["runs"]) == 3 and all("T17:00:00" in run for run in shown["runs"])
     assert len(client.preview_schedule(user, CRON)["runs"]) == 5
+    shown = client.preview_schedule(user, CRON, max_runs=2, jitter_secs=60)
+    assert_fits(shown, models.Previewed)
+    assert len(shown["runs"]) == len(shown["latest"]) == 2
 
 
 # --- waking --------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ use claw_config::{GatewaySettings, LogSettings};
 use commands::backends::Backends;
 use commands::channels::Channels;
 use commands::cluster::{self, Cluster, OfScheduler, OfWorker, Scheduler, Status, Worker};
+use commands::cron::Cron;
 use commands::dead_letters::DeadLetters;
 use commands::keys::Keys;
 use commands::messages::Messages;
@@ -56,6 +57,8 @@ enum Command {
     DeadLetters(Box<DeadLetters>),
     /// Show and change where a user's messages go instead of the operator's backend
     Backends(Box<Backends>),
+    /// List scheduled jobs and their runs, make, switch, test and delete them
+    Cron(Box<Cron>),
     /// Make, list and revoke keys to the API
     Keys(Box<Keys>),
     /// Remove everything that is kept of a user
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Command::Messages(command) => commands::messages::run(*command).await,
         Command::DeadLetters(command) => commands::dead_letters::run(*command).await,
         Command::Backends(command) => commands::backends::run(*command).await,
+        Command::Cron(command) => commands::cron::run(*command).await,
         Command::Keys(command) => commands::keys::run(*command).await,
         Command::Users(command) => commands::users::run(*command).await,
     })

@@ -50,12 +50,14 @@ class Api:
 
     create_job = method(calls.jobs.create_job)
     jobs = method(calls.jobs.jobs)
+    job = method(calls.jobs.job)
     replace_job = method(calls.jobs.replace_job)
     enable_job = method(calls.jobs.enable_job)
     delete_job = method(calls.jobs.delete_job)
     run_job = method(calls.jobs.run_job)
     job_history = method(calls.jobs.job_history)
     history = method(calls.jobs.history)
+    complete_run = method(calls.jobs.complete_run)
     preview_schedule = method(calls.jobs.preview_schedule)
 
     wake = method(calls.agents.wake)

@@ -106,7 +106,31 @@ class Sent(SentExtra):
     status: str
 
 
-class CronJob(TypedDict):
+class JobOptions(TypedDict, total=False):
+    """What a job may say beside its schedule; what is left out is the default."""
+
+    #: Each run is later than its scheduled time by up to so many seconds.
+    jitter_secs: int
+    #: What becomes of times that passed while nobody could run it: `skip`, `once` or `all`.
+    misfire: str
+    #: Most times that are made up for with `all`.
+    misfire_limit: int
+    #: What becomes of a time that comes while an earlier run goes on: `skip`, `queue` or `allow`.
+    overlap: str
+    #: After so many seconds a run is a `timeout`.
+    timeout_secs: int
+    #: How often a run that failed is tried again.
+    max_retries: int
+    starts_at: str
+    ends_at: str
+    max_runs: int
+    #: Whether it is deleted when it has no further run.
+    delete_after_run: bool
+    #: Whether a run is over only when a `send` names it, or `complete_run` says so.
+    await_completion: bool
+
+
+class CronJob(JobOptions):
     id: str
     name: str
     label: str | None
@@ -122,6 +146,12 @@ class CronJob(TypedDict):
     metadata: dict[str, Any] | None
     #: `None` when it is switched off or has no time to come.
     next_run_at: str | None
+    #: Scheduled runs since the schedule was last set.
+    runs: int
+    #: Runs in a row that failed.
+    failures: int
+    #: Why it was switched off without anybody asking for it.
+    paused: str | None
     created_at: str
     updated_at: str
 
@@ -149,6 +179,12 @@ class CronRun(TypedDict):
     metadata: dict[str, Any] | None
     #: The message that it made.
     message_id: str | None
+    #: Which attempt this is, or was the last.
+    attempt: int
+    #: When its message was handed over.
+    handed_at: str | None
+    #: What was sent where.
+    sent: dict[str, Any] | None
 
 
 class CronRuns(TypedDict):
@@ -179,6 +215,8 @@ class RunNow(RunNowExtra):
 
 
 class PreviewedExtra(TypedDict, total=False):
+    #: Until when each run begins at the latest, with `jitter_secs`.
+    latest: list[str]
     #: What the schedule says in English, where that can be said.
     description: str
 

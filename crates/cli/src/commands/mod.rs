@@ -3,6 +3,7 @@
 pub(crate) mod backends;
 pub(crate) mod channels;
 pub(crate) mod cluster;
+pub(crate) mod cron;
 pub(crate) mod dead_letters;
 pub(crate) mod doctor;
 pub(crate) mod keys;

@@ -1,0 +1,73 @@
+//! What is sent, and what is shown.
+
+use clap::Parser as _;
+
+use super::*;
+
+#[derive(clap::Parser)]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+fn body(args: &str) -> Result<Value, String> {
+    let args = ["ii-claw", "create", "ada"].into_iter().chain(args.split('|'));
+    let cli = Cli::try_parse_from(args).map_err(|error| error.to_string())?;
+    let What::Create(create) = cli.what else { panic!("another command") };
+    create.body().map_err(|error| error.to_string())
+}
+
+#[test]
+fn flags_make_a_job() {
+    let message =
+        body("--name|n|--cron|0 9 * * 1-5|--tz|Europe/Berlin|--message|hi|--channel|slack_1|--to|U1")
+            .unwrap();
+    assert_eq!(message["schedule"], json!({"type": "cron", "expr": "0 9 * * 1-5", "tz": "Europe/Berlin"}));
+    let action = json!({"type": "channel_message", "channel": "slack_1", "recipient": "U1", "message": "hi"});
+    assert_eq!((&message["action"], &message["enabled"]), (&action, &json!(true)));
+    let task = body("--name|n|--every|300|--task|look|--disabled").unwrap();
+    assert_eq!(task["schedule"], json!({"type": "every", "every_secs": 300}));
+    let action = json!({"type": "assistant_task", "context": "look", "agent_id": null, "delivery": null});
+    assert_eq!((&task["action"], &task["enabled"]), (&action, &json!(false)));
+}
+
+#[test]
+fn what_is_missing_or_too_much_is_told() {
+    for (args, said) in [
+        ("--every|300|--task|look", "--name"),
+        ("--name|n|--task|look", "--every"),
+        ("--name|n|--every|300", "--message"),
+        ("--name|n|--every|300|--message|hi", "--channel"),
+        ("--name|n|--every|300|--message|hi|--channel|a", "--to"),
+        ("--name|n|--every|300|--cron|* * * * *|--task|look", "cannot be used with"),
+        ("--name|n|--every|300|--tz|UTC|--task|look", "cannot be used with"),
+        ("--name|n|--every|300|--message|hi|--channel|a|--to|b|--agent|c", "cannot be used with"),
+        ("--file|x|--name|n", "cannot be used with"),
+        ("--file|/no/such/file", "can't be read"),
+    ] {
+        let refused = body(args).unwrap_err();
+        assert!(refused.contains(said), "{args}: {refused}");
+    }
+}
+
+#[test]
+fn a_list_says_what_each_job_does_and_when() {
+    let job = json!({"id": "1", "name": "A\u{1b}[2J", "enabled": false, "paused": "it failed 5 times", "action_type": "assistant_task",
+        "schedule_type": "cron", "schedule": {"type": "cron", "expr": "0 9 * * *", "tz": "Asia/Tokyo"}, "next_run_at": null});
+    let text = listed(&json!({"jobs": [job]}));
+    assert!(text.contains("1   paused  assistant_task  0 9 * * * (Asia/Tokyo)  -"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+    assert_eq!(listed(&json!({"jobs": []})), "no jobs");
+}
+
+#[test]
+fn a_history_says_where_it_goes_on() {
+    let run = json!({"id": "1", "started_at": "2030-01-01T00:00:00Z", "status": "error", "attempt": 2, "duration_ms": 5,
+        "job_name": "n", "error_message": "no way"});
+    let text = history(&json!({"runs": [run], "next_cursor": 7}));
+    assert!(
+        text.contains("error   2        5   n    no way") && text.ends_with("more: --cursor 7"),
+        "{text}"
+    );
+    assert_eq!(history(&json!({"runs": []})), "no runs");
+}
