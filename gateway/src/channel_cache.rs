@@ -89,7 +89,7 @@ impl ChannelCache {
     /// # Errors
     /// When the database fails.
     pub async fn get(&self, id: ChannelId) -> Result<Option<Arc<Known>>, Problem> {
-        let found = self.known.get_or_load(&id, async || self.load(id).await.map(Some)).await?;
+        let found = self.known.get_or_load(&id, async || Box::pin(self.load(id)).await.map(Some)).await?;
         Ok(found.flatten())
     }
 

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::sequence::Numbered;
+use crate::sequence::{self, Numbered};
 use crate::subjects::Subjects;
 
 /// Larger messages are not published, only announced. NATS refuses more than 1 MiB by default.
@@ -122,11 +122,11 @@ impl Bus {
     /// Tells the shard's owner of an accepted message.
     pub async fn publish_work(&self, work: &Work) {
         let number = self.next_number(work.shard);
-        let numbered = Numbered { publisher: self.publisher, number, work: Some(work.clone()) };
+        let mut numbered = sequence::Sent { publisher: self.publisher, number, work: Some(work) };
         let Ok(mut payload) = serde_json::to_vec(&numbered) else { return };
         if payload.len() > MAX_PAYLOAD {
-            let announced = Numbered { work: None, ..numbered };
-            payload = serde_json::to_vec(&announced).unwrap_or_default();
+            numbered.work = None;
+            payload = serde_json::to_vec(&numbered).unwrap_or_default();
         }
         self.publish(self.subjects.work(work.shard), payload.into()).await;
     }

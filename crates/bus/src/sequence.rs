@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// A message with its publisher's number.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Numbered {
     /// The publisher, new with each start of a process.
     pub publisher: Uuid,
@@ -18,6 +18,14 @@ pub struct Numbered {
     pub number: u64,
     /// The message; absent when it was too large to travel: look it up.
     pub work: Option<Work>,
+}
+
+/// A [`Numbered`] as it is sent.
+#[derive(Serialize)]
+pub(crate) struct Sent<'a> {
+    pub(crate) publisher: Uuid,
+    pub(crate) number: u64,
+    pub(crate) work: Option<&'a Work>,
 }
 
 /// What one subscriber has seen of each publisher.

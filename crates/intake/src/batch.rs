@@ -1,5 +1,7 @@
 //! Making rows of a batch of messages. What the database knows of their groups and senders is asked for once for all of them,
 //! and only where a message of the batch needs it.
+//!
+//! What few messages need is boxed: a future is as large as its largest branch, and is made and moved for every message.
 
 use std::collections::HashMap;
 
@@ -58,7 +60,9 @@ impl Intake {
         for (message, verdict) in judged {
             batch.take(message, verdict).await?;
         }
-        desk.store.context_keep(channel, &batch.overheard).await?;
+        if !batch.overheard.is_empty() {
+            Box::pin(desk.store.context_keep(channel, &batch.overheard)).await?;
+        }
         Ok(batch.made)
     }
 
@@ -82,7 +86,10 @@ async fn contexts(
     channel: &Channel,
     asking: &[String],
 ) -> Result<HashMap<String, GroupContext>> {
-    if asking.is_empty() { Ok(HashMap::new()) } else { desk.store.context_of(channel.id, asking).await }
+    if asking.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Box::pin(desk.store.context_of(channel.id, asking)).await
 }
 
 /// The name of a message's conversation in rows.
@@ -97,7 +104,7 @@ async fn known(desk: Desk<'_>, channel: &Channel, judged: &[Judged]) -> Result<K
     if people.is_empty() {
         return Ok(Known::default());
     }
-    desk.store.pairing_known(channel.id, &people).await
+    Box::pin(desk.store.pairing_known(channel.id, &people)).await
 }
 
 struct Batch<'a> {
@@ -118,12 +125,13 @@ struct Batch<'a> {
 impl Batch<'_> {
     async fn take(&mut self, message: Inbound, verdict: std::result::Result<(), Reason>) -> Result<()> {
         if message.deed != Deed::Wrote {
-            return self.deed(message, verdict).await;
+            return Box::pin(self.deed(message, verdict)).await;
         }
         match verdict {
             Ok(()) if self.intake.policy.heeds(&message) => match pairing::Order::read(&message) {
                 Some(order) => {
-                    let (id, committed) = pairing::obey(self.desk, self.channel, message, order).await?;
+                    let (id, committed) =
+                        Box::pin(pairing::obey(self.desk, self.channel, message, order)).await?;
                     self.made.handled.push(id);
                     self.made.committed.extend(committed);
                     Ok(())
@@ -131,7 +139,7 @@ impl Batch<'_> {
                 None => self.pass(message).await,
             },
             Ok(()) => self.pass(message).await,
-            Err(Reason::NotPaired) => self.stranger(message).await,
+            Err(Reason::NotPaired) => Box::pin(self.stranger(message)).await,
             Err(reason) => {
                 ignored(reason);
                 if reason == Reason::NotAddressed {

@@ -157,7 +157,7 @@ impl Intake {
             return Ok(());
         }
         let sent = desk.store.message_sent_as(channel.id, &message.recipient, &answered.message_id);
-        let Some(answer) = sent.await? else { return Ok(()) };
+        let Some(answer) = Box::pin(sent).await? else { return Ok(()) };
         message.metadata.insert(event::ANSWER_ID.to_owned(), json!(answer));
         let mut feedback = feedback("message.reply", answer, message);
         feedback.data["platform_message_id"] = json!(answered.message_id);

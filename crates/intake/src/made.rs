@@ -64,8 +64,15 @@ impl Made {
     /// # Errors
     /// When it was not told: the platform must send all of it again, and what was committed is known then.
     pub async fn tell(&mut self, store: &Store, channel: &Channel, ids: &Ids) -> Result<()> {
-        store.first_seen(channel.id, &std::mem::take(&mut self.first_seen)).await?;
-        store.feedback_tell(channel, &std::mem::take(&mut self.feedback), ids).await
+        if self.first_seen.is_empty() && self.feedback.is_empty() {
+            return Ok(());
+        }
+        let (seen, feedback) = (std::mem::take(&mut self.first_seen), std::mem::take(&mut self.feedback));
+        Box::pin(async move {
+            store.first_seen(channel.id, &seen).await?;
+            store.feedback_tell(channel, &feedback, ids).await
+        })
+        .await
     }
 
     /// Deletes the context that was given, once the messages are committed. `new` are those that were not stored before: what
@@ -73,7 +80,10 @@ impl Made {
     pub async fn settle(self, store: &Store, new: &[MessageId]) {
         let reached = self.given.into_iter().filter(|(message, _)| new.contains(message));
         let given: Vec<Stretch> = reached.map(|(_, context)| context).collect();
-        if let Err(error) = store.context_given(self.channel, &given).await {
+        if given.is_empty() {
+            return;
+        }
+        if let Err(error) = Box::pin(store.context_given(self.channel, &given)).await {
             warn!(channel = %self.channel, "a group's context stays: {}", chain(&error));
         }
     }

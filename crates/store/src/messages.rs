@@ -1,6 +1,7 @@
 //! Messages: accepted in batches, swept by their owner, settled in batches under its epochs.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use claw_runtime::{Batcher, Lifecycle};
@@ -156,8 +157,9 @@ pub struct HistoryRow {
 /// Accepts and settles through group commit; one for each process.
 #[derive(Clone)]
 pub struct MessageWriter {
-    accept: Batcher<NewMessage, Inserted, Error>,
-    settle: Batcher<Settlement, bool, Error>,
+    // Shared, because a batch that fails is tried item by item: a copy of each for that would be one for nothing.
+    accept: Batcher<Arc<NewMessage>, Inserted, Error>,
+    settle: Batcher<Arc<Settlement>, bool, Error>,
 }
 
 /// Rows in one statement: beyond some hundreds the gain is small and the latency of a batch grows.
@@ -168,11 +170,11 @@ impl MessageWriter {
     pub fn start(store: &Store, lifecycle: &Lifecycle) -> Self {
         let (accepting, settling) = (store.clone(), store.clone());
         Self {
-            accept: Batcher::start(lifecycle, "accept", BATCH, move |batch: Vec<NewMessage>| {
+            accept: Batcher::start(lifecycle, "accept", BATCH, move |batch: Vec<Arc<NewMessage>>| {
                 let store = accepting.clone();
                 async move { store.messages_insert(&batch).await }
             }),
-            settle: Batcher::start(lifecycle, "settle", BATCH, move |batch: Vec<Settlement>| {
+            settle: Batcher::start(lifecycle, "settle", BATCH, move |batch: Vec<Arc<Settlement>>| {
                 let store = settling.clone();
                 async move { store.messages_settle(&batch).await }
             }),
@@ -184,9 +186,10 @@ impl MessageWriter {
     /// # Errors
     /// When it was not committed; [`Error::KeyReused`] when its key came with another body before.
     pub async fn accept(&self, message: NewMessage) -> Result<Accepted> {
+        let message = Arc::new(message);
         // A key that another transaction was just writing shows only to the next statement.
         for _ in 0..3 {
-            match self.accept.submit(message.clone()).await? {
+            match self.accept.submit(Arc::clone(&message)).await? {
                 Inserted::Known(accepted) => return Ok(accepted),
                 Inserted::KeyReused => return Err(Error::KeyReused),
                 Inserted::NotSeen => {}
@@ -200,7 +203,7 @@ impl MessageWriter {
     /// # Errors
     /// When it was not committed.
     pub async fn settle(&self, settlement: Settlement) -> Result<bool> {
-        Ok(self.settle.submit(settlement).await?)
+        Ok(self.settle.submit(Arc::new(settlement)).await?)
     }
 }
 
@@ -239,7 +242,7 @@ impl Stored {
 
 impl Store {
     /// One statement for the whole batch.
-    async fn messages_insert(&self, batch: &[NewMessage]) -> Result<Vec<Inserted>> {
+    async fn messages_insert(&self, batch: &[Arc<NewMessage>]) -> Result<Vec<Inserted>> {
         let sql = format!(
             "with input as (
                  select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::text[], $6::text[],
@@ -275,7 +278,7 @@ impl Store {
             .bind(batch.iter().map(|m| m.key.as_deref()).collect::<Vec<_>>())
             .bind(batch.iter().map(|m| m.digest.as_ref().map(<[u8; 32]>::as_slice)).collect::<Vec<_>>())
             .bind(batch.iter().map(|m| m.source.as_deref()).collect::<Vec<_>>())
-            .bind(batch.iter().map(NewMessage::debounce).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.debounce()).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
         let mut stored = HashMap::with_capacity(rows.len());
@@ -293,7 +296,7 @@ impl Store {
     /// The messages that were accepted before under the keys of those that are not in `stored`.
     async fn messages_by_key(
         &self,
-        batch: &[NewMessage],
+        batch: &[Arc<NewMessage>],
         stored: &HashMap<Uuid, Stored>,
     ) -> Result<HashMap<(Uuid, String), Before>> {
         let again = || batch.iter().filter(|m| !stored.contains_key(&m.id.0));
@@ -316,15 +319,15 @@ impl Store {
 
     /// One statement for the whole batch, fenced: a row whose shard has a newer epoch stays as it is, and so does one
     /// that was set back to work since.
-    async fn messages_settle(&self, batch: &[Settlement]) -> Result<Vec<bool>> {
+    async fn messages_settle(&self, batch: &[Arc<Settlement>]) -> Result<Vec<bool>> {
         // A batch may hold writes from before and after this worker lost and regained a shard: the old ones are stale.
         let mut claims: BTreeMap<ShardId, Epoch> = BTreeMap::new();
         for s in batch {
             let newest = claims.entry(s.shard).or_insert(s.epoch);
             *newest = (*newest).max(s.epoch);
         }
-        let fresh = |s: &&Settlement| claims.get(&s.shard) == Some(&s.epoch);
-        let current: Vec<&Settlement> = batch.iter().filter(fresh).collect();
+        let fresh = |s: &&Arc<Settlement>| claims.get(&s.shard) == Some(&s.epoch);
+        let current: Vec<&Arc<Settlement>> = batch.iter().filter(fresh).collect();
         let rows: Vec<(MessageId, &Settlement)> = current.iter().flat_map(|s| s.rows()).collect();
         let parts: Vec<String> = rows
             .iter()
