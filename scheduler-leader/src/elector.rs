@@ -52,6 +52,15 @@ impl Leadership {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// That leads this term for as long as a test takes.
+    #[cfg(test)]
+    pub(crate) fn of(term: i64) -> Self {
+        let leadership = Self::default();
+        let trusted_until = Some(Instant::now() + Duration::from_secs(3_600));
+        leadership.set(State { connected: true, term: Some(term), trusted_until });
+        leadership
+    }
+
     /// The term that this process leads right now.
     pub(crate) fn term(&self) -> Option<i64> {
         let state = self.get();

@@ -42,7 +42,7 @@ pub struct NewMessage {
     pub key: Option<String>,
     /// SHA-256 of the body that came with a caller's key: another body under it is a mistake.
     pub digest: Option<[u8; 32]>,
-    /// What an inbound one comes from: [`PERSON`], or an event's source. None for outbound ones.
+    /// What an inbound one comes from: [`PERSON`], or an event's source. Of outbound ones only a job's say it.
     pub source: Option<String>,
     /// As [`Work::debounce_ms`].
     pub debounce_ms: u32,

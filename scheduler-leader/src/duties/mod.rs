@@ -3,6 +3,8 @@
 mod jobs;
 pub(crate) mod retention;
 mod runs;
+#[cfg(test)]
+mod tests;
 pub(crate) mod timers;
 
 pub(crate) use jobs::action::Maker;

@@ -62,7 +62,7 @@ pub struct DueJob {
 /// Some of the jobs that are due, the earliest first.
 #[derive(Debug, Clone)]
 pub struct DuePage {
-    /// The database's time when they were read.
+    /// The database's time when they were read; of no jobs, the place where they were looked for.
     pub now: DateTime<Utc>,
     /// The jobs.
     pub jobs: Vec<DueJob>,

@@ -1,13 +1,16 @@
-//! What accepting and settling costs: `make cost`, for the figures of docs/adr/0004.
+//! What accepting, settling and firing cost: `make cost`, for the figures of docs/adr/0004.
 
 use std::time::Instant;
 
-use claw_store::{Accepted, Lease, NewMessage, Settlement};
+use claw_store::cron::START;
+use claw_store::{Accepted, Firing, Lease, NewMessage, Settlement};
 use claw_types::{Direction, Epoch, MessageId, MessageState, ShardId, Work};
 use futures::future::join_all;
 use serde_json::value::to_raw_value;
 
 use crate::Bench;
+use crate::firing::{due_at_once, firing};
+use crate::timers::{DUTY, elect};
 
 const BATCH: u128 = 200;
 const BATCHES: u128 = 100;
@@ -80,5 +83,39 @@ async fn cost() {
         all / accepting,
         all / settling,
         all / (accepting + settling)
+    );
+}
+
+/// Jobs that are due at the same time.
+const JOBS: i32 = 20_000;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures, proves nothing"]
+#[expect(clippy::print_stdout, reason = "the figures")]
+async fn cost_of_firing() {
+    let bench = Bench::new().await;
+    let term = elect(&bench, "clock").await;
+    due_at_once(&bench, JOBS).await;
+    let (mut reading, mut writing) = (0.0, 0.0);
+    let mut place = Some(START);
+    while let Some(after) = place {
+        let began = Instant::now();
+        let page = bench.store.jobs_due(after, 1_000).await.unwrap();
+        reading += began.elapsed().as_secs_f64();
+        let firings: Vec<Firing> = page.jobs.iter().map(|job| firing(&bench, job)).collect();
+        let (one, two) = firings.split_at(firings.len() / 2);
+        let began = Instant::now();
+        let fired =
+            tokio::join!(bench.store.jobs_fire(DUTY, term, one), bench.store.jobs_fire(DUTY, term, two));
+        writing += began.elapsed().as_secs_f64();
+        assert_eq!(fired.0.unwrap().messages.len() + fired.1.unwrap().messages.len(), firings.len());
+        place = page.next;
+    }
+    let all = f64::from(JOBS);
+    println!(
+        "read {:.0}/s, fire {:.0}/s, both {:.0}/s",
+        all / reading,
+        all / writing,
+        all / (reading + writing)
     );
 }

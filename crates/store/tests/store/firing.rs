@@ -55,6 +55,23 @@ pub fn firing(bench: &Bench, job: &DueJob) -> Firing {
     }
 }
 
+/// So many jobs of a hundred users, due since a second ago.
+pub async fn due_at_once(bench: &Bench, many: i32) {
+    let template = create(bench, &ada(), &saved("one", &every(60))).await;
+    sqlx::query(
+        "insert into cron_jobs (id, user_id, name, enabled, schedule, schedule_type, action, action_type, one_shot,
+             next_due_at)
+         select gen_random_uuid(), 'user-' || n % 100, 'job ' || n, true, schedule, schedule_type, action, action_type,
+                false, date_trunc('second', now()) - interval '1 second'
+         from cron_jobs, generate_series(1, $2) n where id = $1",
+    )
+    .bind(template.id)
+    .bind(many)
+    .execute(&mut bench.database.connect().await)
+    .await
+    .unwrap();
+}
+
 async fn one_due(bench: &Bench) -> (Job, DueJob) {
     let made = create(bench, &ada(), &saved("one", &every(60))).await;
     make_due(bench).await;
@@ -208,19 +225,7 @@ async fn a_run_that_can_not_begin_is_an_error_that_says_why_and_makes_no_message
 async fn five_thousand_at_once_are_fired_once_each_in_pages() {
     let bench = Bench::new().await;
     let term = elect(&bench, "clock").await;
-    let template = create(&bench, &ada(), &saved("one", &every(60))).await;
-    let mut admin = bench.database.connect().await;
-    sqlx::query(
-        "insert into cron_jobs (id, user_id, name, enabled, schedule, schedule_type, action, action_type, one_shot,
-             next_due_at)
-         select gen_random_uuid(), 'user-' || n % 100, 'job ' || n, true, schedule, schedule_type, action, action_type,
-                false, date_trunc('second', now()) - interval '1 second'
-         from cron_jobs, generate_series(1, 5000) n where id = $1",
-    )
-    .bind(template.id)
-    .execute(&mut admin)
-    .await
-    .unwrap();
+    due_at_once(&bench, 5_000).await;
     let (mut place, mut runs, mut pages) = (Some(START), 0, 0);
     while let Some(after) = place {
         let page = bench.store.jobs_due(after, 700).await.unwrap();

@@ -24,6 +24,8 @@ const CONTEXT_HOURS: i32 = 24;
 const PLACEHOLDER_HOURS: i32 = 2;
 /// Events in one statement: a fraction of a second, so that nothing waits behind it.
 const EVENTS: i64 = 5_000;
+/// Timers whose runs are gone, in one statement: only who is erased while a run ends leaves some.
+const TIMERS: i64 = 5_000;
 /// A round ends after this, however much is left: other duties wait, and the next round goes on.
 const ROUND: Duration = Duration::from_secs(30);
 
@@ -38,6 +40,7 @@ pub(crate) async fn run(store: &Store, keep: RetentionSettings) -> u64 {
         ("message keys", store.message_keys_forget(KEY_DAYS).await),
         ("idempotency keys", store.idempotency_keys_forget(KEY_DAYS).await),
         ("runs of jobs", store.runs_forget(i32::from(keep.run_days)).await),
+        ("timers of runs", store.run_timers_prune(TIMERS).await),
         ("requests to be let in", store.pairings_forget().await),
         ("messages of groups", store.context_forget(CONTEXT_HOURS).await),
         ("placeholders", store.placeholders_forget(PLACEHOLDER_HOURS).await),

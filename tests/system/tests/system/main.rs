@@ -16,6 +16,7 @@ mod fairness;
 mod feedback;
 mod flaky_platform;
 mod fuzz;
+mod jobs;
 mod keys;
 mod misfits;
 mod nats_away;

@@ -1,0 +1,226 @@
+//! What a leader does about what is due, on a real database and NATS. Days are of a past year: the database's clock is what it is.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use claw_bus::Bus;
+use claw_runtime::{Ids, Lifecycle, OsRandom, SystemClock};
+use claw_schedule::{Limits, Schedule};
+use claw_store::{Actor, AgentEvent, Job, Lease, Member, NewMessage, Run, RunStatus, SaveJob, Store, When};
+use claw_testkit::TestDatabase;
+use claw_types::{Action, ShardCount, UserId};
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::jobs::action::Maker;
+use super::timers::Timers;
+use crate::elector::{DUTY, Leadership};
+
+struct Bench {
+    database: TestDatabase,
+    timers: Timers,
+    user: UserId,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let database = TestDatabase::create().await;
+        let store = Store::connect(database.url(), "test", 6).await.unwrap();
+        let shards = store.migrate(ShardCount::new(4)).await.unwrap();
+        let cluster = store.cluster_id().await.unwrap();
+        let bus = Bus::connect(&claw_testkit::nats_url(), "test", Uuid::from_u128(1), cluster).await.unwrap();
+        let member = Member {
+            name: "clock".to_owned(),
+            role: "scheduler",
+            rpc_address: "clock:1".to_owned(),
+            version: "test",
+            weight: 1.0,
+        };
+        let lease = Lease::open(database.url(), member).await.unwrap();
+        let term = store.leader_elect(DUTY, &lease).await.unwrap();
+        let ids = Ids::new(Arc::new(SystemClock), Arc::new(OsRandom));
+        let timers = Timers {
+            store,
+            bus: Arc::new(bus),
+            make: Maker { shards, ids, clock: Arc::new(SystemClock) },
+            random: Arc::new(OsRandom),
+            leadership: Arc::new(Leadership::of(term)),
+            lifecycle: Lifecycle::new(),
+        };
+        Self { database, timers, user: "ada".parse().unwrap() }
+    }
+
+    /// A job that is due since `since`.
+    async fn job(&self, schedule: Value, options: Value, since: &str) -> Job {
+        let object = |value: Value| value.as_object().unwrap().clone();
+        let action = object(json!({"type": "assistant_task", "context": "look"}));
+        let future = object(json!({"type": "every", "every_secs": 60}));
+        let save = SaveJob {
+            name: "a job".to_owned(),
+            label: None,
+            enabled: None,
+            plan: Schedule::parse(&future, Limits::default()).unwrap(),
+            schedule: future,
+            limits: Limits::default(),
+            options: serde_json::from_value(json!({})).unwrap(),
+            does: Action::read(&action).unwrap(),
+            action,
+            one_shot: false,
+            channel_type: None,
+            metadata: None,
+        };
+        let id = self.timers.make.ids.next();
+        let actor = Actor::named("a test");
+        let made = self.timers.store.job_create(&self.user, id, &save, &actor, &OsRandom, None).await;
+        sqlx::query(
+            "update cron_jobs set schedule = $1::json, options = $2::json, next_due_at = $3::timestamptz,
+                 anchor_at = $3::timestamptz",
+        )
+        .bind(schedule.to_string())
+        .bind(options.to_string())
+        .bind(since.parse::<DateTime<Utc>>().unwrap())
+        .execute(&mut self.database.connect().await)
+        .await
+        .unwrap();
+        made.unwrap().0
+    }
+
+    /// Fires all that is due; its runs, oldest first.
+    async fn fire(&self) -> Vec<Run> {
+        self.timers.fire_all(&CancellationToken::new()).await.unwrap();
+        self.timers.follow_runs(&CancellationToken::new()).await.unwrap();
+        let mut runs = self.timers.store.runs(&self.user, None, None, 200).await.unwrap();
+        runs.reverse();
+        runs
+    }
+
+    async fn reread(&self, job: &Job) -> Job {
+        self.timers.store.job(&self.user, job.id).await.unwrap()
+    }
+}
+
+fn times(runs: &[Run]) -> Vec<String> {
+    runs.iter().map(|run| run.scheduled_for.unwrap().format("%m-%d %H:%M").to_string()).collect()
+}
+
+fn half_past_two() -> Value {
+    json!({"type": "cron", "expr": "30 2 * * *", "tz": "Europe/Berlin"})
+}
+
+#[tokio::test]
+async fn a_wake_up_that_is_due_is_committed_and_told_to_its_owner() {
+    let bench = Bench::new().await;
+    let Timers { store, bus, make, .. } = &bench.timers;
+    let event = AgentEvent {
+        user: &bench.user,
+        agent_id: "",
+        source: "wake",
+        session: None,
+        text: "later".to_owned(),
+        metadata: Map::new(),
+        chat: None,
+        key: None,
+    };
+    let event = NewMessage::event(event, make.shards, &make.ids, &SystemClock).unwrap();
+    store.wake(&event, When::NextHeartbeat, None).await.unwrap();
+    let fire = async || bench.timers.fire_all(&CancellationToken::new()).await.unwrap();
+    assert_eq!(fire().await, 0);
+    assert_eq!(store.message_status(event.id).await.unwrap(), None, "it is not due yet");
+
+    let mut conn = bench.database.connect().await;
+    sqlx::query("update timers set due_at = now()").execute(&mut conn).await.unwrap();
+    let mut owner = bus.subscribe_work(event.shard).await.unwrap();
+    assert!(bus.flush().await);
+    assert_eq!(fire().await, 1);
+    let told = owner.next().await.unwrap().work.unwrap();
+    assert_eq!((told.id, told.payload.get()), (event.id, event.payload.get()));
+    assert!(store.message_status(event.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_run_is_told_to_the_owner_of_its_message() {
+    let bench = Bench::new().await;
+    bench.job(json!({"type": "every", "every_secs": 3600}), json!({}), "2025-03-29T10:00:00Z").await;
+    let shards = bench.timers.make.shards;
+    let shard = shards.shard_of(&bench.user, &claw_types::InstanceId::hooks());
+    let mut owner = bench.timers.bus.subscribe_work(shard).await.unwrap();
+    assert!(bench.timers.bus.flush().await);
+    let runs = bench.fire().await;
+    assert_eq!((runs.len(), runs[0].status), (1, RunStatus::Running), "one for all that was missed");
+    let told = owner.next().await.unwrap().work.unwrap();
+    assert_eq!(Some(told.id), runs[0].message_id);
+}
+
+#[tokio::test]
+async fn days_without_an_hour_and_with_it_twice_have_one_run_each() {
+    let bench = Bench::new().await;
+    let until = |ends: &str| json!({"misfire": "all", "misfire_limit": 100, "ends_at": ends});
+    let spring = bench.job(half_past_two(), until("2025-04-01T00:00:00Z"), "2025-03-29T01:30:00Z").await;
+    assert_eq!(times(&bench.fire().await), ["03-29 01:30", "03-30 01:00", "03-31 00:30"]);
+    let over = bench.reread(&spring).await;
+    assert_eq!((over.enabled, over.next_due_at, over.runs), (false, None, 3));
+    assert_eq!(bench.fire().await.len(), 3, "nothing more");
+
+    let bench = Bench::new().await;
+    bench.job(half_past_two(), until("2025-10-27T12:00:00Z"), "2025-10-25T00:30:00Z").await;
+    assert_eq!(times(&bench.fire().await), ["10-25 00:30", "10-26 00:30", "10-27 01:30"]);
+}
+
+#[tokio::test]
+async fn what_was_missed_in_an_outage_follows_the_policy() {
+    for (policy, expected) in [
+        (json!({"misfire": "skip"}), vec![]),
+        (json!({"misfire": "once"}), vec!["03-31 00:30"]),
+        (json!({"misfire": "all", "misfire_limit": 2}), vec!["03-30 01:00", "03-31 00:30"]),
+    ] {
+        let bench = Bench::new().await;
+        let mut options = policy.clone();
+        options["ends_at"] = json!("2025-04-01T00:00:00Z");
+        let job = bench.job(half_past_two(), options, "2025-03-29T01:30:00Z").await;
+        assert_eq!(times(&bench.fire().await), expected, "{policy}");
+        assert_eq!(bench.reread(&job).await.next_due_at, None, "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn a_schedule_that_is_not_understood_pauses_the_job_and_says_why() {
+    let bench = Bench::new().await;
+    let job = bench.job(json!({"type": "moon"}), json!({}), "2025-03-29T01:30:00Z").await;
+    let runs = bench.fire().await;
+    assert_eq!((runs.len(), runs[0].status), (1, RunStatus::Error));
+    let paused = bench.reread(&job).await;
+    assert!(
+        !paused.enabled && paused.paused.as_ref().is_some_and(|why| why.contains("schedule")),
+        "{paused:?}"
+    );
+    assert_eq!(paused.failures, 1);
+}
+
+#[tokio::test]
+async fn what_is_queued_waits_until_the_earlier_run_is_over() {
+    let bench = Bench::new().await;
+    let options = json!({"overlap": "queue", "misfire": "all", "ends_at": "2025-03-30T12:00:00Z"});
+    let job = bench.job(half_past_two(), options, "2025-03-29T01:30:00Z").await;
+    let first = bench.fire().await;
+    assert_eq!(times(&first), ["03-29 01:30"], "the second one waits");
+    assert_eq!(bench.fire().await.len(), 1);
+    let due = bench.reread(&job).await.next_due_at.unwrap();
+    assert_eq!(due.format("%m-%d %H:%M").to_string(), "03-30 01:00", "its time stays");
+    let mut admin = bench.database.connect().await;
+    sqlx::query("update cron_runs set status = 'ok'").execute(&mut admin).await.unwrap();
+    let second = claw_testkit::eventually("the second run", std::time::Duration::from_secs(20), async || {
+        let runs = bench.fire().await;
+        (runs.len() == 2).then_some(runs)
+    });
+    assert_eq!(times(&second.await), ["03-29 01:30", "03-30 01:00"]);
+}
+
+#[tokio::test]
+async fn who_does_not_lead_fires_nothing() {
+    let bench = Bench::new().await;
+    bench.job(half_past_two(), json!({}), "2025-03-29T01:30:00Z").await;
+    let follower = Timers { leadership: Arc::new(Leadership::default()), ..bench.timers };
+    assert_eq!(follower.fire_all(&CancellationToken::new()).await.unwrap(), 0);
+    assert!(follower.store.timers_waiting().await.unwrap().jobs);
+}
