@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::core::Core;
 use crate::deliver::backend::{Backend, Secrets, Target};
+use crate::deliver::stream::Streams;
 use crate::deliver::typing;
 use crate::ports::Postgres;
 use crate::service::Service;
@@ -95,6 +96,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
         Duration::from_secs(settings.send_ttl_secs.into()),
         settings.backend.public_url(),
         settings.backend.typing(),
+        Streams::new(settings.backend.streams.into(), settings.backend.stream()),
         lifecycle,
     );
     // Before anything is ours: a message must not go to the operator's backend because its own is not known yet.

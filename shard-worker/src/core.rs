@@ -14,6 +14,7 @@ use claw_types::{ChannelId, Direction, MessageId, Work};
 
 use crate::channels::supervisor;
 use crate::deliver::backend::Backend;
+use crate::deliver::stream::Streams;
 use crate::deliver::turns::Turns;
 use crate::deliver::typing::Typing;
 use crate::deliver::{Attempt, inbound, outbound};
@@ -40,6 +41,7 @@ pub(crate) struct Core {
     pub(crate) turns: Arc<Turns>,
     pub(crate) erased: Erased,
     pub(crate) typing: Typing,
+    pub(crate) streams: Streams,
     /// For how long a message to a person may be sent that does not say it.
     pub(crate) send_ttl: Duration,
     pub(crate) media_key: [u8; 32],
@@ -98,6 +100,7 @@ impl Core {
         send_ttl: Duration,
         public_url: String,
         typing: Duration,
+        streams: Streams,
         lifecycle: &Lifecycle,
     ) -> Arc<Self> {
         let observing = store.clone();
@@ -130,6 +133,7 @@ impl Core {
                 turns: Arc::default(),
                 erased: Erased::default(),
                 typing: Typing::new(typing),
+                streams,
                 send_ttl,
                 media_key: vault.key().derive(Purpose::MediaUrl),
                 public_url,
@@ -144,13 +148,24 @@ impl Core {
         shard: &Arc<Shard>,
         message: NewMessage,
     ) -> claw_store::Result<Option<MessageId>> {
+        let new = message.id;
+        let id = self.accept_known(shard, message).await?;
+        Ok((id == new).then_some(id))
+    }
+
+    /// As [`Self::accept`], but tells the id of one that was committed before, too.
+    pub(crate) async fn accept_known(
+        self: &Arc<Self>,
+        shard: &Arc<Shard>,
+        message: NewMessage,
+    ) -> claw_store::Result<MessageId> {
         match self.writer.accept(message).await? {
             Accepted::New(work) => {
                 let id = work.id;
                 self.set_out(shard, *work).await;
-                Ok(Some(id))
+                Ok(id)
             }
-            Accepted::Duplicate(_) => Ok(None),
+            Accepted::Duplicate(id) => Ok(id),
         }
     }
 

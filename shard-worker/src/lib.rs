@@ -15,6 +15,7 @@ mod channels;
 mod core;
 mod deliver;
 mod erased;
+pub mod fuzzing;
 mod outcomes;
 pub mod pipeline;
 pub mod placement;

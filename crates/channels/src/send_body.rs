@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::kit::guard;
 
 /// Longest text, in characters. Platforms take less; it is split for them.
-const TEXT_LIMIT: usize = 100_000;
+pub const TEXT_LIMIT: usize = 100_000;
 /// Longest id of a chat or a thread.
 const ID_LIMIT: usize = 512;
 /// Longest file name.

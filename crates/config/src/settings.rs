@@ -158,6 +158,12 @@ pub struct BackendSettings {
     /// Seconds for which people see that an answer is being written, if none comes; 0 to never show it
     #[arg(long, env = "II_CLAW_TYPING_SECS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub typing_secs: u64,
+    /// Seconds that an answer may take which the backend writes as a stream
+    #[arg(long, env = "II_CLAW_STREAM_SECS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub stream_secs: u64,
+    /// Streams that one worker reads at once, of one user a quarter of them
+    #[arg(long, env = "II_CLAW_STREAMS", default_value_t = 512, value_parser = clap::value_parser!(u16).range(4..=16_384))]
+    pub streams: u16,
     /// Where the backend reaches the gateways, for media links; default: http://localhost and the gateway's port
     #[arg(long, env = "II_CLAW_PUBLIC_URL", value_parser = values::http_url)]
     pub public_url: Option<Url>,
@@ -182,6 +188,11 @@ impl BackendSettings {
     /// For how long an answer is waited for visibly.
     pub fn typing(&self) -> Duration {
         Duration::from_secs(self.typing_secs)
+    }
+
+    /// How long the backend may write one answer.
+    pub fn stream(&self) -> Duration {
+        Duration::from_secs(self.stream_secs)
     }
 
     /// How long to wait for the webhook's answer.

@@ -1,16 +1,19 @@
 //! A backend: receives webhooks, keeps their exact bytes, answers what it is told.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -40,10 +43,14 @@ impl Delivery {
     }
 }
 
+/// A piece of a stream, and how long after the one before it comes.
+pub type Chunk = (Duration, String);
+
 struct Shared {
     deliveries: Mutex<Vec<Delivery>>,
     answers: Mutex<VecDeque<StatusCode>>,
     reply: Mutex<Value>,
+    stream: Mutex<Option<Vec<Chunk>>>,
     delay: Mutex<Duration>,
     count: watch::Sender<usize>,
 }
@@ -75,6 +82,7 @@ impl Receiver {
             deliveries: Mutex::default(),
             answers: Mutex::default(),
             reply: Mutex::new(json!({"async_processing": true})),
+            stream: Mutex::default(),
             delay: Mutex::default(),
             count: watch::Sender::new(0),
         });
@@ -103,6 +111,11 @@ impl Receiver {
     /// The JSON of every 200 from now on.
     pub fn reply_with(&self, reply: Value) {
         *self.shared.reply.lock().unwrap() = reply;
+    }
+
+    /// The server-sent events of every 200 from now on; `None`: JSON again. One whose last piece never comes never ends.
+    pub fn stream_with(&self, chunks: Option<Vec<Chunk>>) {
+        *self.shared.stream.lock().unwrap() = chunks;
     }
 
     /// Takes so long for every answer from now on.
@@ -134,12 +147,22 @@ impl Drop for Receiver {
     }
 }
 
-async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> impl IntoResponse {
+async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     let status = shared.answers.lock().unwrap().pop_front().unwrap_or(StatusCode::OK);
     shared.deliveries.lock().unwrap().push(Delivery { headers, body });
     shared.count.send_modify(|n| *n += 1);
     let delay = *shared.delay.lock().unwrap();
     tokio::time::sleep(delay).await;
+    if !status.is_success() {
+        return (status, axum::Json(json!({"error": "as told"}))).into_response();
+    }
+    if let Some(chunks) = shared.stream.lock().unwrap().clone() {
+        let body = stream::iter(chunks).then(async |(pause, chunk)| {
+            tokio::time::sleep(pause).await;
+            Ok::<_, Infallible>(chunk)
+        });
+        return ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(body)).into_response();
+    }
     let reply = shared.reply.lock().unwrap().clone();
-    (status, axum::Json(if status.is_success() { reply } else { json!({"error": "as told"}) }))
+    axum::Json(reply).into_response()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::{Media, bodies};
+use crate::{Media, MessageId, bodies};
 
 /// A message to a person.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
@@ -49,14 +49,23 @@ pub struct Outbound {
     /// That it stands for an answer which is still to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placeholder: Option<Placeholder>,
+    /// Our message that showed what came of this answer while it was being written: its place is this one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub replaces: Option<MessageId>,
 }
 
-/// What is shown until the answer comes: "Processing...".
+/// What is shown until the answer comes: "Processing...", or what has come of it so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Placeholder {
     /// The platform's id of the message that is to be answered, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
+    /// Our id of the message that is to be answered, when this is the beginning of the answer, which is still being written: it is
+    /// that one's alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub begins: Option<MessageId>,
 }
 
 impl Outbound {
@@ -247,7 +256,9 @@ mod tests {
             "buttons": [[{"text": "site", "url": "https://example.org"}, {"text": "yes", "data": "y"}]],
             "poll": {"question": "q", "options": ["a", "b"], "multiple": true, "anonymous": false},
             "location": {"latitude": 1.5, "longitude": -2.25, "title": "here"},
-            "act": {"type": "edit", "message_id": "5"}, "ttl_seconds": 60, "placeholder": {"question": "4"},
+            "act": {"type": "edit", "message_id": "5"}, "ttl_seconds": 60,
+            "placeholder": {"question": "4", "begins": "01890a5d-ac96-774b-bcce-b302099a8057"},
+            "replaces": "01890a5d-ac96-774b-bcce-b302099a8058",
         });
         let message: Outbound = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(message.act, Act::Edit { message_id: "5".into() });

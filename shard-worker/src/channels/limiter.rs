@@ -28,7 +28,6 @@ pub(crate) enum Priority {
     /// What somebody waits for: messages, and what is done to them.
     Answer,
     /// What the next one makes worthless: another text for a message that is still being written.
-    #[cfg_attr(not(test), allow(dead_code, reason = "live edits are the first to ask for it"))]
     Preview,
 }
 

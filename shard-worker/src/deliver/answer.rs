@@ -1,5 +1,5 @@
 //! What a backend says in its answer to a webhook: something to show at once, and the answer itself, if it works while it is
-//! asked.
+//! asked. Here it is one piece of JSON; an answer that comes bit by bit is a [stream](super::stream), and ends here, too.
 //!
 //! A 2xx means that the backend has the message, whatever the body says. So a body that can't be used never makes the message
 //! go out again: what is good in it is sent, and what is not is told in the message's record and its `message.delivered` event.
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use claw_channels::kit::answer::{self, ReadError, excerpt};
 use claw_channels::send_body::{self, SendBody};
 use claw_store::NewMessage;
-use claw_types::{Act, Invalid, Outbound, Placeholder, ReplyTo, WebhookBody, Work};
+use claw_types::{Act, Invalid, MessageId, Outbound, Placeholder, ReplyTo, WebhookBody, Work};
 use futures::future::try_join_all;
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -29,7 +29,7 @@ use crate::shard::Shard;
 /// An answer longer than this is not read.
 const MAX_BYTES: usize = 256 * 1024;
 /// Most messages of one answer.
-const MAX_REPLIES: usize = 10;
+pub(super) const MAX_REPLIES: usize = 10;
 /// Characters of why an answer could not be used.
 const MAX_TROUBLE: usize = 500;
 
@@ -40,14 +40,16 @@ pub(crate) struct Answer {
     replies: Vec<Box<RawValue>>,
     /// Why something of it can't be used.
     trouble: Option<String>,
+    /// Our message that showed it while it was being written.
+    replaces: Option<MessageId>,
 }
 
 /// The keys that we read; others are the backend's own affair.
-#[derive(Deserialize)]
-struct Keys {
-    immediate_reply: Option<Box<RawValue>>,
-    reply: Option<Box<RawValue>>,
-    replies: Option<Vec<Box<RawValue>>>,
+#[derive(Debug, Deserialize)]
+pub(super) struct Keys {
+    pub(super) immediate_reply: Option<Box<RawValue>>,
+    pub(super) reply: Option<Box<RawValue>>,
+    pub(super) replies: Option<Vec<Box<RawValue>>>,
 }
 
 /// Reads the body of a 2xx.
@@ -75,10 +77,20 @@ impl Answer {
             Ok(keys) => Self {
                 immediate: keys.immediate_reply,
                 replies: keys.reply.into_iter().chain(keys.replies.into_iter().flatten()).collect(),
-                trouble: None,
+                ..Self::default()
             },
             Err(error) => Self::unusable(error.to_string()),
         }
+    }
+
+    /// What a stream brought in the end; `replaces` showed it meanwhile.
+    pub(super) fn streamed(
+        replies: Vec<Box<RawValue>>,
+        trouble: &[String],
+        replaces: Option<MessageId>,
+    ) -> Self {
+        let trouble = (!trouble.is_empty()).then(|| trouble.join("; "));
+        Self { immediate: None, replies, trouble, replaces }
     }
 
     fn unusable(trouble: String) -> Self {
@@ -97,7 +109,7 @@ impl Answer {
         question: Option<String>,
         allow_private: bool,
     ) -> (Vec<Outbound>, Option<String>) {
-        let placeholder = self.replies.is_empty().then_some(Placeholder { question });
+        let placeholder = self.replies.is_empty().then_some(Placeholder { question, begins: None });
         let mut trouble: Vec<String> = self.trouble.into_iter().collect();
         if self.replies.len() > MAX_REPLIES {
             trouble.push(format!("it has {} replies, of which {MAX_REPLIES} are sent", self.replies.len()));
@@ -105,19 +117,22 @@ impl Answer {
         let immediate = self.immediate.map(|raw| ("immediate_reply".to_owned(), raw, placeholder));
         let replies = self.replies.into_iter().take(MAX_REPLIES).enumerate();
         let replies = replies.map(|(n, raw)| (format!("reply {}", n + 1), raw, None));
-        let mut messages = Vec::new();
+        let (mut messages, replaces) = (Vec::<Outbound>::new(), self.replaces);
         for (name, raw, placeholder) in immediate.into_iter().chain(replies) {
             match one(&raw, to, allow_private) {
                 Ok(message) => messages.extend(message.map(|message| Outbound { placeholder, ..message })),
                 Err(why) => trouble.push(format!("{name}: {why}")),
             }
         }
+        if let Some(first) = messages.first_mut() {
+            first.replaces = replaces;
+        }
         (messages, (!trouble.is_empty()).then(|| trouble.join("; ")))
     }
 }
 
 /// One answer: a text, or a body as that of a send. `None` for a blank text.
-fn one(raw: &RawValue, to: &ReplyTo, allow_private: bool) -> Result<Option<Outbound>, String> {
+pub(super) fn one(raw: &RawValue, to: &ReplyTo, allow_private: bool) -> Result<Option<Outbound>, String> {
     let body = match raw.get().as_bytes().first() {
         Some(b'"') => {
             let text: String = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
@@ -130,6 +145,12 @@ fn one(raw: &RawValue, to: &ReplyTo, allow_private: bool) -> Result<Option<Outbo
         _ => return Err("it must be text, or an object like the body of a send".to_owned()),
     };
     send_body::answer(body, to, allow_private).map(Some).map_err(|Invalid(sentence)| sentence)
+}
+
+/// An answer that is this text.
+pub(super) fn text(text: String, to: &ReplyTo) -> Result<Outbound, Invalid> {
+    // There is no address in it that could be private.
+    send_body::answer(SendBody::from(text), to, false)
 }
 
 /// Commits what the backend, which was `asked` at that time, wants shown to the person. Says what of it can't be used.
@@ -158,6 +179,10 @@ pub(crate) async fn commit(
     if manner == Manner::Off {
         answer.immediate = None;
     }
+    if answer.replaces.is_none() {
+        // An earlier attempt may have seen more than this one's end.
+        answer.replaces = shard.placeholders.begun(work);
+    }
     let (mut messages, trouble) =
         answer.messages(&to, question.platform_message_id, core.deps.http.allows_private());
     if manner == Manner::Replace
@@ -180,7 +205,7 @@ pub(crate) async fn commit(
 
 /// Whether the backend sent something while it was asked: the answer, behind which a placeholder would stand for nothing. A
 /// query, but only for who shows one.
-async fn is_answered(
+pub(super) async fn is_answered(
     core: &Core,
     work: &Work,
     conversation: &str,
@@ -197,7 +222,7 @@ async fn is_answered(
 
 /// For the message's record, where its user finds it, and for the log.
 fn told(work: &Work, why: &str) -> String {
-    let why = format!("the backend's answer can't be used: {}", excerpt(why, MAX_TROUBLE));
+    let why = format!("the backend's answer can't be used as it is: {}", excerpt(why, MAX_TROUBLE));
     warn!(message.id = %work.id, user = %work.user_id, "message {}: {why}", work.id);
     why
 }

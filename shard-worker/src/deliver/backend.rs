@@ -26,7 +26,7 @@ pub(crate) use self::destination::{Destination, Own, Room};
 use self::gate::Gate;
 pub(crate) use self::gate::{Away, Pass};
 use self::own::Known;
-pub(crate) use self::post::{Refused, Secrets, Target, broken};
+pub(crate) use self::post::{Refused, Secrets, Target};
 use super::turns::Turns;
 use crate::erased::Erased;
 
@@ -43,16 +43,23 @@ pub(crate) struct Backend {
     own: RwLock<Known>,
     /// When what changed was last read; held while it is, so that nothing older is taken over after something newer.
     looked: Mutex<Option<Instant>>,
+    limit: Duration,
 }
 
 impl Backend {
     /// The operator's backend; `http` and `random` are for those of users' own.
     pub(crate) fn new(target: Target, http: Http, random: Arc<dyn Random>) -> Self {
-        let known = Known::new(http, target.limit, Arc::clone(&random));
+        let limit = target.limit;
+        let known = Known::new(http, limit, Arc::clone(&random));
         let gate = Gate::new(None, own::origin(&target.url), random);
         let turns = Arc::new(Turns::new(IN_FLIGHT, IN_FLIGHT_OF_ONE));
         let operators = Arc::new(Destination { target: Ok(target), gate, turns, own: None });
-        Self { operators, own: RwLock::new(known), looked: Mutex::default() }
+        Self { operators, own: RwLock::new(known), looked: Mutex::default(), limit }
+    }
+
+    /// How long an answer may take, and a stream be silent.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
     }
 
     /// Where a message goes.

@@ -9,8 +9,9 @@ use claw_store::chain;
 use claw_types::{ChannelId, MediaRef, MessageState, WebhookBody, Work};
 use tokio::time::Instant;
 
-use super::backend::{self, Destination, Pass, Refused, Room};
-use super::{Attempt, answer};
+use super::answer::{self, Answer};
+use super::backend::{Destination, Pass, Refused, Room};
+use super::{Attempt, stream};
 use crate::channels::observe;
 use crate::core::Core;
 use crate::erased::Erased;
@@ -40,20 +41,34 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
     core.typing.begin(shard, work);
     let asked = Instant::now();
     let answered = match to.post(pass, work, body, core.clock.now().timestamp()).await {
-        Ok(response) => answer::read(response).await.map_err(|error| backend::broken(&error)),
+        Ok(response) if stream::is_one(&response) => {
+            return stream::attempt(core, shard, work, response, room, asked).await;
+        }
+        Ok(response) => to.read(asked, response).await,
         Err(refused) => Err(refused),
     };
     drop(room);
     match answered {
-        Ok(answer) => match answer::commit(core, shard, work, answer, asked).await {
-            Ok(error) => Attempt::Over { state: MessageState::Done, error },
-            // The backend gets it again under the same id, and the person still sees one answer.
-            Err(error) => Attempt::Again { after: None, error: chain(&error) },
-        },
+        Ok(answer) => answered_with(core, shard, work, answer, asked).await,
         Err(refused) => {
             core.typing.end(work);
             again(core, &to, refused).await
         }
+    }
+}
+
+/// The backend has the message, and this is its answer.
+pub(super) async fn answered_with(
+    core: &Arc<Core>,
+    shard: &Arc<Shard>,
+    work: &Work,
+    answer: Answer,
+    asked: Instant,
+) -> Attempt {
+    match answer::commit(core, shard, work, answer, asked).await {
+        Ok(error) => Attempt::Over { state: MessageState::Done, error },
+        // The backend gets it again under the same id, and the person still sees one answer.
+        Err(error) => Attempt::Again { after: None, error: chain(&error) },
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod inbound;
 pub(crate) mod lane;
 pub(crate) mod outbound;
 pub(crate) mod placeholder;
+pub(crate) mod stream;
 pub(crate) mod turns;
 pub(crate) mod typing;
 

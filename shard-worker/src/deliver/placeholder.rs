@@ -10,17 +10,21 @@
 //!
 //! A backend may send its answer before its 2xx brings the placeholder: that one is not shown at all (`answer`).
 //!
+//! A placeholder may be the beginning of its answer, which is still being written (`stream`). Then it is reserved for that one, which
+//! names it, and its text is changed meanwhile ([`Edits`]).
+//!
 //! Must hold: who takes one is committed before the platform is called, so a crash makes the same answer take the same one, and
 //! an edit that is made twice is made once; an answer that can't be put in a placeholder's place is sent like any other; a
 //! channel without placeholders pays a look at the shard's memory, and no query.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use claw_channels::kit::plan::{Content, Piece};
 use claw_store::{Note, Placeholder, Taken};
-use claw_types::{Act, ChannelId, MessageId, Outbound, Work};
+use claw_types::{Act, ChannelId, MessageId, Outbound, Placeholder as Asked, Work};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Notify};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -41,7 +45,11 @@ const CHATS: usize = 256;
 
 /// The placeholders of a shard's conversations.
 #[derive(Default)]
-pub(crate) struct Placeholders(Mutex<Known>);
+pub(crate) struct Placeholders {
+    known: Mutex<Known>,
+    /// Rung when one is shown.
+    shown: Notify,
+}
 
 #[derive(Default)]
 struct Known {
@@ -53,6 +61,42 @@ struct Known {
 struct Entry {
     placeholder: Placeholder,
     until: Instant,
+    /// The message that it begins to answer: only that answer, which names it, may have it.
+    begins: Option<MessageId>,
+    edits: Edits,
+}
+
+/// Who may change a placeholder's text: one at a time, and nobody once it is an answer's.
+#[derive(Debug, Clone)]
+pub(crate) struct Edits(Arc<AsyncMutex<IsOpen>>);
+
+/// Whether it is nobody's answer yet.
+type IsOpen = bool;
+
+impl Edits {
+    fn new(open: IsOpen) -> Self {
+        Self(Arc::new(AsyncMutex::new(open)))
+    }
+
+    /// Leave to change it, while it is held.
+    pub(crate) async fn begin(&self) -> Option<AsyncMutexGuard<'_, IsOpen>> {
+        let open = self.0.lock().await;
+        (*open).then_some(open)
+    }
+
+    /// Waits for who is changing it; nobody will after that.
+    async fn end(&self) {
+        *self.0.lock().await = false;
+    }
+}
+
+/// A placeholder that a platform shows.
+pub(crate) struct Seen {
+    pub(crate) message: MessageId,
+    /// Its place among the messages.
+    pub(crate) seq: i64,
+    pub(crate) platform_id: String,
+    pub(crate) edits: Edits,
 }
 
 /// A placeholder that is an answer's.
@@ -66,22 +110,56 @@ pub(crate) struct Mine {
 
 impl Placeholders {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, placeholder: Placeholder, until: Instant) {
+    fn add(&self, placeholder: Placeholder, until: Instant, begins: Option<MessageId>) {
         let mut known = self.known();
         known.forget_old(Instant::now());
         let chat = known.chats.entry((placeholder.channel, placeholder.conversation.clone())).or_default();
         chat.retain(|entry| entry.placeholder.message != placeholder.message);
-        chat.push(Entry { placeholder, until });
+        let edits = Edits::new(placeholder.taken.is_none());
+        chat.push(Entry { placeholder, until, begins, edits });
         if chat.len() > MOST {
             chat.remove(0);
         }
+        drop(known);
+        self.shown.notify_waiters();
+    }
+
+    /// Waits until our `message`, which stands for the answer to this one, is shown. From then on it is that answer's alone.
+    pub(crate) async fn seen(&self, work: &Work, message: MessageId) -> Seen {
+        loop {
+            let shown = self.shown.notified();
+            if let Some(seen) = self.reserve(work, message) {
+                return seen;
+            }
+            shown.await;
+        }
+    }
+
+    fn reserve(&self, work: &Work, message: MessageId) -> Option<Seen> {
+        let mut known = self.known();
+        let chat = known.chats.get_mut(&(work.channel_id, work.conversation.clone()))?;
+        let entry = chat.iter_mut().find(|entry| entry.placeholder.message == message)?;
+        entry.begins = Some(work.id);
+        let (seq, platform_id) = (entry.placeholder.seq, entry.placeholder.platform_id.clone());
+        Some(Seen { message, seq, platform_id, edits: entry.edits.clone() })
+    }
+
+    /// Our message that shows how the answer to this one begins.
+    pub(crate) fn begun(&self, work: &Work) -> Option<MessageId> {
+        let known = self.known();
+        if known.chats.is_empty() {
+            return None;
+        }
+        let chat = known.chats.get(&(work.channel_id, work.conversation.clone()))?;
+        let begun = chat.iter().find(|entry| entry.begins == Some(work.id))?;
+        Some(begun.placeholder.message)
     }
 
     /// The one that this answer takes, and whether that is news.
-    fn choose(&self, work: &Work, reply_to: Option<&str>, text_first: bool) -> Option<(Mine, bool)> {
+    fn choose(&self, work: &Work, body: &Outbound, text_first: bool) -> Option<(Mine, bool)> {
         let known = self.known();
         if known.chats.is_empty() {
             return None;
@@ -93,11 +171,17 @@ impl Placeholders {
             let in_place = entry.placeholder.taken.is_some_and(|taken| taken.in_place);
             return Some((entry.mine(in_place), false));
         }
+        if let Some(named) = body.replaces {
+            let is_named =
+                |entry: &&Entry| entry.placeholder.message == named && entry.placeholder.taken.is_none();
+            return chat.iter().find(is_named).map(|entry| (entry.mine(text_first), true));
+        }
         let is_open = |entry: &&Entry| {
-            entry.until > now && entry.placeholder.taken.is_none() && entry.placeholder.seq < work.seq
+            let taken = entry.begins.is_some() || entry.placeholder.taken.is_some();
+            entry.until > now && !taken && entry.placeholder.seq < work.seq
         };
         let open: Vec<&Entry> = chat.iter().filter(is_open).collect();
-        let (entry, in_place) = match (reply_to, open.as_slice()) {
+        let (entry, in_place) = match (body.reply_to.as_deref(), open.as_slice()) {
             (_, []) => return None,
             (Some(id), all) => {
                 let asks =
@@ -110,13 +194,14 @@ impl Placeholders {
         Some((entry.mine(in_place && text_first), true))
     }
 
-    fn take(&self, work: &Work, mine: &Mine) {
+    /// It is this answer's; tells what may be changing it.
+    fn take(&self, work: &Work, mine: &Mine) -> Option<Edits> {
         let mut known = self.known();
-        let Some(chat) = known.chats.get_mut(&(work.channel_id, work.conversation.clone())) else { return };
-        if let Some(entry) = chat.iter_mut().find(|entry| entry.placeholder.message == mine.message) {
-            entry.placeholder.taken = Some(Taken { by: work.id, in_place: mine.in_place });
-            entry.until = Instant::now() + TAKEN;
-        }
+        let chat = known.chats.get_mut(&(work.channel_id, work.conversation.clone()))?;
+        let entry = chat.iter_mut().find(|entry| entry.placeholder.message == mine.message)?;
+        entry.placeholder.taken = Some(Taken { by: work.id, in_place: mine.in_place });
+        entry.until = Instant::now() + TAKEN;
+        Some(entry.edits.clone())
     }
 
     /// Nobody needs it any more.
@@ -187,7 +272,7 @@ pub(crate) async fn take(
         return Ok(None);
     }
     let text_first = pieces.first().is_some_and(|piece| matches!(piece.content, Content::Text(_)));
-    let Some((mine, is_new)) = shard.placeholders.choose(work, body.reply_to.as_deref(), text_first) else {
+    let Some((mine, is_new)) = shard.placeholders.choose(work, body, text_first) else {
         return Ok(None);
     };
     if is_new {
@@ -196,7 +281,9 @@ pub(crate) async fn take(
             shard.placeholders.forget(work, mine.message);
             return Ok(None);
         }
-        shard.placeholders.take(work, &mine);
+        if let Some(edits) = shard.placeholders.take(work, &mine) {
+            edits.end().await;
+        }
     }
     Ok(Some(mine))
 }
@@ -231,7 +318,11 @@ pub(crate) async fn shown(
     body: &Outbound,
     pieces: &[Piece],
 ) {
-    let Some(asked) = body.placeholder.as_ref().filter(|_| manner(active) == Manner::Replace) else { return };
+    // What a channel does with "Processing..." is no matter where the answer itself has begun.
+    let replaced = || manner(active) == Manner::Replace;
+    let stands =
+        |asked: &&Asked| if asked.begins.is_some() { active.caps().placeholders } else { replaced() };
+    let Some(asked) = body.placeholder.as_ref().filter(stands) else { return };
     let ([Piece { content: Content::Text(_), .. }], [platform_id]) =
         (pieces, work.platform_message_ids.as_slice())
     else {
@@ -249,7 +340,7 @@ pub(crate) async fn shown(
     };
     // Remembered in memory alone, it would be forgotten with a crash, between two attempts at its answer, too.
     match core.placeholders.submit(Note::Shown(Box::new(placeholder.clone()))).await {
-        Ok(_) => shard.placeholders.add(placeholder, Instant::now() + AGE),
+        Ok(_) => shard.placeholders.add(placeholder, Instant::now() + AGE, asked.begins),
         Err(error) => warn!(message.id = %work.id, "a placeholder will stay where it is: {error}"),
     }
 }
@@ -267,7 +358,7 @@ pub(crate) async fn load(core: &Core, shard: &Shard) -> claw_store::Result<()> {
     let now = Instant::now();
     for placeholder in core.store.placeholders_in(shard.id, AGE).await? {
         let until = now + if placeholder.taken.is_some() { TAKEN } else { AGE };
-        shard.placeholders.add(placeholder, until);
+        shard.placeholders.add(placeholder, until, None);
     }
     Ok(())
 }

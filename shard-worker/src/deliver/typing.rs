@@ -1,5 +1,5 @@
 //! Showing people that an answer is being written, from the moment the backend is told of their message until it sends
-//! something, or for a time that is a setting.
+//! something, or for a time that is a setting; while an answer is read as it is written, until that ends.
 //!
 //! One task for all conversations of the worker, which looks twice a second at who is due: ten thousand that wait are ten
 //! thousand entries of a map. An answer that comes at once is never announced. Whatever can't be shown now, because messages
@@ -17,6 +17,7 @@ use claw_types::{ChannelId, ReplyTo, Work};
 use serde::Deserialize;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::channels::Lookup;
@@ -31,6 +32,8 @@ const TICK: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 256;
 /// A call that takes longer would show a sign that is late.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
+/// A sign that something else ended is shown again after half of this at the latest.
+const MOST_WAIT: Duration = Duration::from_secs(10);
 /// Conversations that are remembered; more than this many people wait without a sign.
 const MOST: usize = 100_000;
 
@@ -86,6 +89,27 @@ impl Typing {
         if let Some(every) = active.caps().typing_every.filter(|_| active.manners().typing) {
             self.wait(shard, work, every, Instant::now());
         }
+    }
+
+    /// Somebody reads the answer as the backend writes it: it is shown until that has `ended`, whatever the limit, and whatever
+    /// else the conversation gets to read.
+    pub(crate) async fn go_on(&self, shard: &Arc<Shard>, work: &Work, ended: &CancellationToken) {
+        if self.limit.is_zero() {
+            return;
+        }
+        while ended.run_until_cancelled(sleep(self.limit.min(MOST_WAIT) / 2)).await.is_some() {
+            if !self.prolong(work, Instant::now()) {
+                self.begin(shard, work);
+            }
+        }
+    }
+
+    /// Its time begins anew; `false` if nobody waits for it.
+    fn prolong(&self, work: &Work, now: Instant) -> bool {
+        let mut waiting = self.waiting();
+        let chats = waiting.channels.get_mut(&work.channel_id);
+        let wait = chats.and_then(|chats| chats.get_mut(&work.conversation));
+        wait.map(|wait| wait.until = now + self.limit).is_some()
     }
 
     fn wait(&self, shard: &Arc<Shard>, work: &Work, every: Duration, now: Instant) {
@@ -267,5 +291,22 @@ mod tests {
         shard.abort();
         assert!(typing.due(began + EVERY).is_empty());
         assert_eq!(typing.waiting().count, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_an_answer_is_read_it_is_shown_whatever_the_limit() {
+        let (typing, ended) = (Typing::new(Duration::from_secs(4)), CancellationToken::new());
+        let (shard, work) = (Arc::new(Shard::new(ShardId(0), Epoch(1))), work("1"));
+        typing.wait(&shard, &work, EVERY, Instant::now());
+        let looking = async {
+            for _ in 0..20 {
+                sleep(Duration::from_secs(1)).await;
+                typing.due(Instant::now());
+                assert_eq!(typing.waiting().count, 1);
+            }
+            ended.cancel();
+        };
+        tokio::join!(typing.go_on(&shard, &work, &ended), looking);
+        assert!(typing.due(Instant::now() + Duration::from_secs(4)).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! The gateway's readers of bodies, headers and queries, and the small ones behind them.
+//! The gateway's readers of bodies, headers and queries, the worker's of streams, and the small ones behind them.
 
 use chrono::DateTime;
 use claw_channels::kit::{answer, filename, guard};
@@ -37,6 +37,15 @@ pub(crate) fn targets() -> Vec<Target> {
                 r#"{"text":"t","mode":"now","user_id":"ada","channel":"c","recipient":"1","metadata":{"a":1},"idempotency_key":"k"}"#,
                 r#"{"channel_type":"webhook","fields":{"secret_env":"s"},"instance_name":"n","agent_id":"a"}"#,
                 r#"{"name":"k","scopes":["read"],"user_id":"ada","expires_at":"2030-01-01T00:00:00Z"}"#,
+            ],
+        ),
+        Target::new(
+            "body-stream",
+            claw_shard_worker::fuzzing::stream,
+            &[
+                "\u{7}event: delta\ndata: {\"delta\": \"a\"}\n\ndata: b\r\n\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"c\"}}]}\n\ndata: [DONE]\n\n",
+                "\u{1}: c\rdata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"\u{e4}\"}}\r\revent: error\rdata: {\"error\":{\"message\":\"m\"}}\r\r",
+                "\u{3}\u{feff}data: {\"immediate_reply\":\"w\"}\n\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"d\"}\n\ndata: {\"replies\":[\"r\",{\"message\":\"m\"}]}\n\n",
             ],
         ),
         Target::new(

@@ -99,6 +99,7 @@ fn sent(record: &Record, n: u32, peer: &Peer, body: &Value) -> Response {
         id,
         text: text.clone(),
         edited: false,
+        former: Vec::new(),
         buttons,
     });
     if fate == Fate::Dropped {
@@ -116,7 +117,11 @@ fn edited(record: &Record, n: u32, body: &Value) -> Response {
     let Some(message) = sent.iter_mut().find(|sent| sent.bot == n && Some(sent.id) == id) else {
         return refused(StatusCode::BAD_REQUEST, "Bad Request: message to edit not found");
     };
-    message.text = text(&body["text"]);
+    let new = text(&body["text"]);
+    if new == message.text {
+        return refused(StatusCode::BAD_REQUEST, "Bad Request: message is not modified");
+    }
+    message.former.push(std::mem::replace(&mut message.text, new));
     message.edited = true;
     ok(&json!({"message_id": id, "text": message.text}))
 }

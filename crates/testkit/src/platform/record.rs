@@ -71,6 +71,8 @@ pub struct Sent {
     pub text: String,
     /// Whether it was changed.
     pub edited: bool,
+    /// The texts that it had before, the first one first.
+    pub former: Vec<String>,
     /// The rows of buttons below it (<https://core.telegram.org/bots/api#inlinekeyboardmarkup>); null for none.
     pub buttons: Value,
 }

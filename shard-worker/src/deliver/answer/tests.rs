@@ -69,6 +69,18 @@ fn what_is_shown_at_once_stands_for_an_answer_that_is_still_to_come() {
 }
 
 #[test]
+fn the_first_message_of_a_stream_takes_the_place_of_its_preview() {
+    let preview = MessageId(uuid::Uuid::from_u128(7));
+    let replies = ["5", "\"a\"", "\"b\""].map(|json| serde_json::from_str(json).unwrap());
+    let answer = Answer::streamed(replies.into(), &["it broke off".to_owned()], Some(preview));
+    let (messages, trouble) = answer.messages(&to(), None, false);
+    let taken: Vec<_> = messages.iter().map(|message| (message.written(), message.replaces)).collect();
+    assert_eq!(taken, [(Some("a"), Some(preview)), (Some("b"), None)]);
+    let trouble = trouble.unwrap();
+    assert!(trouble.contains("it broke off") && trouble.contains("reply 1"), "{trouble}");
+}
+
+#[test]
 fn an_address_that_says_the_same_is_no_mistake() {
     let (messages, trouble) = read(&json!({"reply": {"recipient": -100, "thread_id": "7", "message": "hi"}}));
     assert_eq!((messages.len(), trouble), (1, None));

@@ -7,11 +7,13 @@ use bytes::Bytes;
 use claw_types::{UserId, Work};
 use reqwest::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::breaker::{Author, Sign};
 use super::gate::{Gate, Pass};
-use super::post::{Refused, Target};
+use super::post::{Refused, Target, broken};
+use crate::deliver::answer::{self, Answer};
 use crate::deliver::turns::{Turn, Turns};
 
 /// Where messages go, and who may post there now.
@@ -77,5 +79,14 @@ impl Destination {
         let sign = answered.as_ref().map_or_else(|refused| refused.sign, |_| Sign::Answered);
         pass.settle(Author { tenant: &work.user_id, message: work.id }, sign);
         answered
+    }
+
+    /// Reads the answer of a post that began at this time.
+    pub(crate) async fn read(&self, began: Instant, response: Response) -> Result<Answer, Refused> {
+        let target = self.target.as_ref().map_err(|why| Refused::unusable(why))?;
+        match timeout_at(began + target.limit, answer::read(response)).await {
+            Ok(read) => read.map_err(|error| broken(&error)),
+            Err(_) => Err(Refused::late()),
+        }
     }
 }

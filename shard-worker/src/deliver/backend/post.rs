@@ -7,16 +7,21 @@ use claw_channels::kit::answer;
 use claw_channels::kit::guard;
 use claw_channels::kit::signed_post::{self, SignedBy};
 use reqwest::{Client, Response, StatusCode};
+use tokio::time::timeout;
 use url::Url;
 
 use super::breaker::Sign;
+
+/// The client's own limit counts until the end of the body, and some answers are streams. Ours end sooner: for the headers here,
+/// for the body with who reads it.
+const LONGEST: Duration = Duration::from_hours(2);
 
 /// Where a message is posted to, and how.
 pub(crate) struct Target {
     pub(crate) client: Client,
     pub(crate) url: Url,
     pub(crate) secrets: Secrets,
-    /// How long an answer may take.
+    /// How long an answer may take that is no stream, and how long one may be silent that is.
     pub(crate) limit: Duration,
 }
 
@@ -53,6 +58,12 @@ impl Refused {
     pub(crate) fn unusable(why: &str) -> Self {
         Self { reason: why.to_owned(), retry_after: None, sign: Sign::Answered, gone: false }
     }
+
+    /// There was no answer in time.
+    pub(super) fn late() -> Self {
+        let reason = "the backend did not answer in time".to_owned();
+        Self { reason, retry_after: None, sign: Sign::Silent, gone: false }
+    }
 }
 
 impl Target {
@@ -60,21 +71,22 @@ impl Target {
     /// read.
     pub(crate) async fn post(&self, id: &str, body: Bytes, now: i64) -> Result<Response, Refused> {
         let by = SignedBy { secret: &self.secrets.first, others: &self.secrets.others };
-        let request = self.client.post(self.url.clone()).timeout(self.limit);
+        let request = self.client.post(self.url.clone()).timeout(LONGEST);
         let request = signed_post::sign(request, by, id, now, body);
-        let response = request.send().await.map_err(|error| broken(&error))?;
+        let answered = timeout(self.limit, request.send()).await.map_err(|_| Refused::late())?;
+        let response = answered.map_err(|error| broken(&error))?;
         if response.status().is_success() { Ok(response) } else { Err(refused(&response, now)) }
     }
 }
 
 /// What a connection that broke means, before the answer or in it.
-pub(crate) fn broken(error: &reqwest::Error) -> Refused {
+pub(super) fn broken(error: &reqwest::Error) -> Refused {
     let (reason, sign) = if let Some(refused) = guard::refusal(error) {
         (format!("the backend's URL {refused}"), Sign::Unreachable)
     } else if error.is_connect() {
         ("can't connect to the backend".to_owned(), Sign::Unreachable)
     } else if error.is_timeout() {
-        ("the backend did not answer in time".to_owned(), Sign::Silent)
+        return Refused::late();
     } else {
         ("the connection to the backend broke".to_owned(), Sign::Silent)
     };

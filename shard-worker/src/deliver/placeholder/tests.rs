@@ -1,4 +1,5 @@
 use claw_types::{Direction, ShardId};
+use futures::FutureExt as _;
 use serde_json::value::to_raw_value;
 use uuid::Uuid;
 
@@ -34,7 +35,7 @@ fn answer(n: u128, seq: i64) -> Work {
 fn shown(places: &[i64]) -> Placeholders {
     let all = Placeholders::default();
     for seq in places {
-        all.add(one(*seq), Instant::now() + AGE);
+        all.add(one(*seq), Instant::now() + AGE, None);
     }
     all
 }
@@ -52,8 +53,12 @@ fn one(seq: i64) -> Placeholder {
     }
 }
 
+fn body(reply_to: Option<&str>) -> Outbound {
+    Outbound { reply_to: reply_to.map(str::to_owned), ..Outbound::default() }
+}
+
 fn chosen(all: &Placeholders, work: &Work, reply_to: Option<&str>) -> Option<(String, bool)> {
-    all.choose(work, reply_to, true).map(|(mine, _)| (mine.platform_id, mine.in_place))
+    all.choose(work, &body(reply_to), true).map(|(mine, _)| (mine.platform_id, mine.in_place))
 }
 
 #[test]
@@ -65,17 +70,17 @@ fn the_only_one_becomes_the_answer_and_of_several_the_oldest_goes() {
     assert_eq!(chosen(&shown(&[1, 2]), &answer(9, 9), Some("q2")), place("p2", true));
     assert_eq!(chosen(&shown(&[1]), &answer(9, 9), Some("else")), None, "it answers something else");
     assert_eq!(chosen(&shown(&[1, 8]), &answer(9, 5), None), place("p1", true), "one came after it");
-    let attachment = shown(&[1]).choose(&answer(9, 9), None, false).unwrap().0;
+    let attachment = shown(&[1]).choose(&answer(9, 9), &body(None), false).unwrap().0;
     assert!(!attachment.in_place, "a text can't become an attachment");
 }
 
 #[test]
 fn an_answer_that_is_tried_again_takes_the_same_one_and_nobody_else_does() {
     let all = shown(&[1]);
-    let (mine, is_new) = all.choose(&answer(9, 9), None, true).unwrap();
+    let (mine, is_new) = all.choose(&answer(9, 9), &body(None), true).unwrap();
     assert!(is_new);
     all.take(&answer(9, 9), &mine);
-    assert_eq!(all.choose(&answer(9, 9), None, true), Some((mine.clone(), false)));
+    assert_eq!(all.choose(&answer(9, 9), &body(None), true), Some((mine.clone(), false)));
     assert_eq!(chosen(&all, &answer(10, 10), None), None);
     all.forget(&answer(9, 9), mine.message);
     assert!(all.known().chats.is_empty());
@@ -90,7 +95,7 @@ async fn what_is_too_old_is_left_and_forgotten() {
     assert_eq!(all.known().chats.len(), 1, "one is no trouble");
     for n in 0..CHATS {
         let old = Placeholder { conversation: n.to_string(), ..one(1) };
-        all.add(old, Instant::now());
+        all.add(old, Instant::now(), None);
     }
     assert_eq!(all.known().chats.len(), 1, "of so many, only the last, which nobody looked at yet");
 }
@@ -98,11 +103,59 @@ async fn what_is_too_old_is_left_and_forgotten() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_tried_for_hours_still_finds_its_own() {
     let all = shown(&[1]);
-    let (mine, _) = all.choose(&answer(9, 9), None, true).unwrap();
+    let (mine, _) = all.choose(&answer(9, 9), &body(None), true).unwrap();
     all.take(&answer(9, 9), &mine);
     tokio::time::advance(AGE + AGE).await;
     for n in 0..2 * CHATS {
-        all.add(Placeholder { conversation: n.to_string(), ..one(1) }, Instant::now());
+        all.add(Placeholder { conversation: n.to_string(), ..one(1) }, Instant::now(), None);
     }
-    assert_eq!(all.choose(&answer(9, 9), None, true), Some((mine, false)));
+    assert_eq!(all.choose(&answer(9, 9), &body(None), true), Some((mine, false)));
+}
+
+#[test]
+fn a_preview_is_its_own_answers_alone() {
+    let named = |n| Outbound { replaces: Some(id(n)), ..Outbound::default() };
+    let all = shown(&[1, 2]);
+    let seen = all.reserve(&answer(7, 7), id(1)).unwrap();
+    assert_eq!((seen.platform_id.as_str(), seen.seq), ("p1", 1));
+    assert_eq!(chosen(&all, &answer(9, 9), None), Some(("p2".to_owned(), true)), "the only other one");
+    assert_eq!(chosen(&all, &answer(9, 9), Some("q1")), None, "whoever names its question, too");
+    let place = |n, text_first| all.choose(&answer(9, 9), &named(n), text_first).map(|(mine, _)| mine);
+    assert_eq!(place(1, true).unwrap().platform_id, "p1");
+    assert!(!place(1, false).unwrap().in_place, "an answer that begins with an attachment");
+    assert_eq!(place(3, true), None, "it was never shown, so the answer is a message of its own");
+    all.take(&answer(8, 8), &place(1, true).unwrap());
+    assert_eq!(place(1, true), None, "it is another's");
+    let late = all.choose(&answer(8, 8), &named(1), true);
+    assert_eq!(late.map(|(mine, is_new)| (mine.platform_id, is_new)), Some(("p1".to_owned(), false)));
+}
+
+#[tokio::test]
+async fn an_answer_waits_for_a_change_that_is_under_way_and_then_there_is_none() {
+    let all = shown(&[1]);
+    let seen = all.seen(&answer(7, 7), id(1)).await;
+    let change = seen.edits.begin().await;
+    assert!(change.is_some());
+    let (mine, _) =
+        all.choose(&answer(9, 9), &Outbound { replaces: Some(id(1)), ..body(None) }, true).unwrap();
+    let edits = all.take(&answer(9, 9), &mine).unwrap();
+    let mut taking = Box::pin(edits.end());
+    assert!((&mut taking).now_or_never().is_none(), "the change might land upon the answer");
+    drop(change);
+    taking.await;
+    assert!(seen.edits.begin().await.is_none());
+}
+
+#[tokio::test]
+async fn who_waits_for_one_hears_when_it_is_shown() {
+    let all = Placeholders::default();
+    let (question, mut one_of_two) = (answer(7, 7), one(2));
+    let mut seen = Box::pin(all.seen(&question, id(1)));
+    assert!((&mut seen).now_or_never().is_none());
+    one_of_two.platform_id = "another".to_owned();
+    all.add(one_of_two, Instant::now() + AGE, None);
+    assert!((&mut seen).now_or_never().is_none());
+    all.add(one(1), Instant::now() + AGE, Some(id(7)));
+    assert_eq!(seen.await.platform_id, "p1");
+    assert_eq!((all.begun(&question), all.begun(&answer(8, 8))), (Some(id(1)), None));
 }

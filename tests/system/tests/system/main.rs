@@ -27,5 +27,6 @@ mod pooler;
 mod reshard;
 mod rpc;
 mod settings;
+mod streams;
 mod up;
 mod upgrade;

@@ -1,0 +1,199 @@
+//! What a person sees of an answer that is being written: a placeholder, which takes on more and more of it.
+//!
+//! Sent like any message, by the conversation's lane, so it is in order, retried, and remembered as placeholders are. From then
+//! on its text is changed from here, past the lane: it is for this moment, and not stored.
+//!
+//! Must hold: it has a key made of the question's id, so however often the backend is asked, one is sent; nothing is changed
+//! once an answer took its place ([`placeholder::Edits`]), nor without the lease, nor for a user who was erased.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::DateTime;
+use claw_channels::kit::plan::{Content, Piece, Text};
+use claw_channels::{Caps, Part, plan};
+use claw_store::{NewMessage, chain};
+use claw_types::{MessageId, Outbound, Placeholder, ReplyTo, WebhookBody, Work};
+use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+
+use super::pace::Screen;
+use crate::channels::Lookup;
+use crate::channels::active::{Active, Turn};
+use crate::channels::limiter::Priority;
+use crate::channels::manners::Placeholder as Manner;
+use crate::core::Core;
+use crate::deliver::answer::{self, MAX_REPLIES};
+use crate::deliver::placeholder::{self, Seen};
+use crate::shard::Shard;
+
+/// Where what stands for the answer is among its messages: behind all that an answer can have.
+const STANDS: usize = MAX_REPLIES + 1;
+/// Where the preview is, when what was shown at once stays.
+const PREVIEW: usize = MAX_REPLIES + 2;
+
+/// No change may take longer. Adapters end their calls sooner: this is for one that does not.
+const CALL_LIMIT: Duration = Duration::from_mins(1);
+
+/// The preview of the answer to one message.
+pub(super) struct Preview<'a> {
+    core: &'a Arc<Core>,
+    shard: &'a Arc<Shard>,
+    work: &'a Work,
+    /// When the backend was.
+    asked: Instant,
+    /// Who asked, and by which message of theirs; `None` when nobody did.
+    to: Option<(ReplyTo, Option<String>)>,
+    /// Our message that the answer takes the place of.
+    pub(super) stands: Option<MessageId>,
+    /// What of the backend's can't be shown.
+    pub(super) trouble: Option<String>,
+    seen: Option<Seen>,
+    /// What the platform shows, as far as we know.
+    shows: Option<Text>,
+}
+
+impl<'a> Preview<'a> {
+    /// Nothing is shown yet.
+    pub(super) fn new(core: &'a Arc<Core>, shard: &'a Arc<Shard>, work: &'a Work, asked: Instant) -> Self {
+        let to = serde_json::from_str::<WebhookBody>(work.payload.get()).ok();
+        let to = to.and_then(|question| Some((question.reply_to?, question.platform_message_id)));
+        Self { core, shard, work, asked, to, stands: None, trouble: None, seen: None, shows: None }
+    }
+
+    /// The channel, where it shows previews.
+    fn active(&self) -> Option<Arc<Active>> {
+        match self.shard.channels.lookup(self.work.channel_id) {
+            Lookup::Running(active) if active.caps().placeholders && active.caps().edit => Some(active),
+            _ => None,
+        }
+    }
+
+    /// Commits a message of the answer's; tells its id, of whichever attempt it is.
+    async fn commit(&self, index: usize, message: &Outbound) -> Option<MessageId> {
+        if self.core.erased.has(self.work) {
+            return None;
+        }
+        let accepted = match NewMessage::answer(self.work, index, message, &self.core.ids) {
+            Ok(message) => self.core.accept_known(self.shard, message).await,
+            Err(error) => Err(error),
+        };
+        match accepted {
+            Ok(id) => Some(id),
+            Err(error) => {
+                debug!(message.id = %self.work.id, "a preview was not stored: {}", chain(&error));
+                None
+            }
+        }
+    }
+
+    async fn show_at_once(&mut self, reply: &RawValue) -> Result<(), String> {
+        let manner = placeholder::manner_of(self.shard, self.work.channel_id);
+        let Some((to, question)) = self.to.as_ref().filter(|_| manner != Manner::Off) else { return Ok(()) };
+        let Some(mut message) = answer::one(reply, to, self.core.deps.http.allows_private())? else {
+            return Ok(());
+        };
+        message.placeholder = Some(Placeholder { question: question.clone(), begins: None });
+        let replaced = manner == Manner::Replace;
+        if !(replaced && self.is_answered(&message.conversation()).await) {
+            self.stands = self.commit(STANDS, &message).await.filter(|_| replaced);
+        }
+        Ok(())
+    }
+
+    /// Whether the backend has sent something since it was asked; not knowing it, nothing is to be shown behind that.
+    async fn is_answered(&self, conversation: &str) -> bool {
+        let answered = answer::is_answered(self.core, self.work, conversation, self.asked).await;
+        answered.unwrap_or_else(|error| {
+            debug!(message.id = %self.work.id, "what was sent meanwhile is not known: {}", chain(&error));
+            true
+        })
+    }
+
+    /// The first words as a message, and what the platform shows of it. None when that would not be one text.
+    fn first(&self, text: &str, caps: &Caps) -> Option<(Outbound, Text)> {
+        let (to, question) = self.to.as_ref()?;
+        // Whatever the platform counts, and in what encoding, so many fit one message.
+        let beginning: String = text.chars().take(caps.max_text / 4).collect();
+        let mut message = answer::text(beginning, to).ok()?;
+        message.placeholder = Some(Placeholder { question: question.clone(), begins: Some(self.work.id) });
+        match plan(&message, caps).ok()?.parts.as_slice() {
+            [Piece { content: Content::Text(text), .. }] => {
+                let text = text.clone();
+                Some((message, text))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Screen for Preview<'_> {
+    type Turn = (Arc<Active>, Turn);
+    type Change = Text;
+
+    async fn at_once(&mut self, reply: &RawValue) {
+        if let Err(why) = self.show_at_once(reply).await {
+            self.trouble = Some(format!("immediate_reply: {why}"));
+        }
+    }
+
+    async fn begin(&mut self, text: &str) -> bool {
+        let Some(active) = self.active().filter(|_| self.core.lease.holds()) else { return false };
+        if self.stands.is_none() {
+            let Some((message, shown)) = self.first(text, active.caps()) else { return false };
+            let replaced = placeholder::manner_of(self.shard, self.work.channel_id) == Manner::Replace;
+            self.stands = self.commit(if replaced { STANDS } else { PREVIEW }, &message).await;
+            self.shows = Some(shown);
+        }
+        self.stands.is_some()
+    }
+
+    async fn seen(&mut self) {
+        let Some(message) = self.stands else { return std::future::pending().await };
+        self.seen = Some(self.shard.placeholders.seen(self.work, message).await);
+    }
+
+    fn change(&self, text: &str) -> Option<Text> {
+        let active = self.active()?;
+        let (to, _) = self.to.as_ref()?;
+        // Of a long text only the beginning stays in this message; several times that leaves room for markup.
+        let beginning: String = text.chars().take(4 * active.caps().max_text).collect();
+        let parts = plan(&answer::text(beginning, to).ok()?, active.caps()).ok()?.parts;
+        match parts.into_iter().next()?.content {
+            Content::Text(text) if self.shows.as_ref() != Some(&text) => Some(text),
+            _ => None,
+        }
+    }
+
+    async fn turn(&self) -> Option<Self::Turn> {
+        let (active, (to, _)) = (self.active()?, self.to.as_ref()?);
+        let turn = active.turn(Priority::Preview, &to.recipient, 1).await;
+        Some((active, turn))
+    }
+
+    async fn make(&mut self, (active, turn): Self::Turn, text: Text) {
+        let (Some(seen), Some((to, _))) = (&self.seen, &self.to) else { return };
+        let Some(_editing) = seen.edits.begin().await else { return };
+        if !self.core.lease.holds() || self.core.erased.has(self.work) {
+            return;
+        }
+        let content = Content::Edit { message_id: seen.platform_id.clone(), text: Some(text.clone()) };
+        let part = Part {
+            message_id: seen.message,
+            seq: seen.seq,
+            index: 0,
+            recipient: &to.recipient,
+            thread_id: to.thread_id.as_deref(),
+            piece: &Piece { content, reply_to: None, buttons: Vec::new() },
+            accepted_at: DateTime::from_timestamp_millis(self.work.accepted_at_ms).unwrap_or_default(),
+        };
+        match timeout(CALL_LIMIT, active.send(turn, &part)).await {
+            Ok(Ok(_)) => {}
+            // The next one says more.
+            Ok(Err(error)) => debug!(message.id = %self.work.id, "a preview was not changed: {error}"),
+            Err(_) => debug!(message.id = %self.work.id, "a preview was not changed: no answer"),
+        }
+        self.shows = Some(text);
+    }
+}

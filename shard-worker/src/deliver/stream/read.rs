@@ -1,0 +1,86 @@
+//! Reading a stream to its end, or until its time is up.
+//!
+//! The backend may be silent for a moment and write for some minutes. Anything that it sends is a sign of life, a comment too.
+//! An answer that breaks off before its end may lack what matters, so the backend is to be asked again; what it says of its
+//! own accord, an error too, is the end.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::event::{Folded, Reader};
+
+/// How long a stream may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Without a word.
+    pub(super) silence: Duration,
+    /// In all.
+    pub(super) whole: Duration,
+}
+
+/// Why nothing more is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The answer is there.
+    Complete,
+    /// It broke off, and why.
+    Broken(String),
+    /// The shard is stopping.
+    NotOurs,
+}
+
+/// Reads `body` into `folded`, whose watchers hear of every change.
+pub(super) async fn read<E>(
+    body: impl Stream<Item = Result<Bytes, E>>,
+    limits: Limits,
+    stopping: &CancellationToken,
+    folded: &watch::Sender<Folded>,
+) -> Ending {
+    let reading = to_the_end(body, limits, folded);
+    stopping.run_until_cancelled(reading).await.unwrap_or(Ending::NotOurs)
+}
+
+async fn to_the_end<E>(
+    body: impl Stream<Item = Result<Bytes, E>>,
+    limits: Limits,
+    folded: &watch::Sender<Folded>,
+) -> Ending {
+    let mut body = std::pin::pin!(body);
+    let (mut reader, last) = (Reader::new(), Instant::now() + limits.whole);
+    loop {
+        let silent = Instant::now() + limits.silence;
+        match timeout_at(silent.min(last), body.next()).await {
+            Ok(Some(Ok(chunk))) => folded.send_modify(|folded| reader.read(chunk, folded)),
+            Ok(None) => folded.send_modify(|folded| reader.end(folded)),
+            Ok(Some(Err(_))) => return broken("the connection to the backend broke in its answer"),
+            Err(_) if silent < last => {
+                let silence = limits.silence.as_secs();
+                return broken(&format!("the backend wrote nothing for {silence} s in its answer"));
+            }
+            Err(_) => return broken(&too_long(limits)),
+        }
+        if folded.borrow().is_over() {
+            return Ending::Complete;
+        }
+        // Where there is always something to read, no timer is asked.
+        if Instant::now() >= last {
+            return broken(&too_long(limits));
+        }
+    }
+}
+
+fn too_long(limits: Limits) -> String {
+    format!("the backend's answer did not end within {} s", limits.whole.as_secs())
+}
+
+fn broken(why: &str) -> Ending {
+    Ending::Broken(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests;
