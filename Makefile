@@ -117,6 +117,14 @@ model: ## Look at every state of the model of leases and epochs, and print the f
 simulate: ## Place 1,000,000 adapters on 100 workers and take workers away: balance, movement, times, load
 	$(CARGO) run --release --locked -p claw-simulate
 
+# A venv of its own, because the release of the zones is pinned to the one of chrono-tz.
+.PHONY: schedule-oracle
+schedule-oracle: ## Compute by Python when schedules run: the tables that claw-schedule is tested with
+	@python3 -m venv target/schedule-oracle
+	@target/schedule-oracle/bin/pip install --quiet --disable-pip-version-check \
+		--requirement crates/schedule/tests/oracle/requirements.txt
+	target/schedule-oracle/bin/python crates/schedule/tests/oracle/generate.py
+
 .PHONY: fuzz-api
 fuzz-api: setup-test ## Fuzz the API by its own document: at least 5,000 requests
 	$(CARGO) build --locked -p ii-claw

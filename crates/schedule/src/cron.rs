@@ -1,31 +1,42 @@
 //! A cron expression in its time zone.
 //!
-//! croner knows the calendar. What happens when clocks change is decided here for schedules that name their hours,
-//! because croner does so only for one single time of day: of `0 2,14 * * *` it skips a run in spring, and makes one
-//! too many in autumn. The rule is the one of Vixie cron and people's expectation: a job that names its hours has
-//! each run once a day. A time that the clocks jump over is done when they have jumped, a time that comes twice the
-//! first time. A job for every hour or every few (`*`, `*/2`) follows the clock on the wall: no run in the
+//! The calendar of [`crate::calendar`] knows what the clock on the wall should show; what happens when that clock is
+//! changed is decided here. The rule is the one of Vixie cron and people's expectation: a job that names its hours
+//! has each run once a day. A time that the clocks jump over is done when they have jumped, a time that comes twice
+//! the first time. A job for every hour or every few (`*`, `*/2`) follows the clock on the wall: no run in the
 //! hour that is not there, and one in each of the two that are called the same.
+
+use std::ops::Range;
 
 use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDateTime, SubsecRound, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
-use croner::parser::{CronParser, Seconds, Year};
 
+use crate::calendar::Calendar;
 use crate::error::ScheduleError;
-use crate::fields;
+use crate::{english, fields, zone};
 
 /// The longest expression. The longest that makes sense, every field listed in full, is shorter.
 const MAX_LEN: usize = 512;
 
-/// Samoa once left out a whole day; no clock ever jumped further.
-const LONGEST_GAP_MINUTES: i64 = 25 * 60;
+/// Samoa once left out a whole day; no clock was ever changed by more.
+const LONGEST_CHANGE: i64 = 25 * 60 * 60;
 
-/// A cron expression in its time zone.
-#[derive(Debug, Clone, PartialEq)]
+/// The years that are looked at: zones know nothing of others, and chrono can't turn its own last instants into local
+/// time.
+const YEARS: Range<i32> = 1900..5000;
+
+/// A cron expression in its time zone. Two are equal when they mean the same, however they are written.
+#[derive(Debug, Clone)]
 pub struct Cron {
-    pattern: croner::Cron,
+    expr: String,
+    calendar: Calendar,
     tz: Tz,
-    names_hours: bool,
+}
+
+impl PartialEq for Cron {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.calendar, self.tz) == (&other.calendar, other.tz)
+    }
 }
 
 impl Cron {
@@ -35,21 +46,16 @@ impl Cron {
     /// # Errors
     /// With one sentence on the first thing that is wrong.
     pub fn parse(expr: &str, tz: &str) -> Result<Self, ScheduleError> {
-        let upper = expr.trim().to_uppercase();
-        if upper.len() > MAX_LEN {
-            return Err(ScheduleError::Expr(format!("it has more than {MAX_LEN} characters")));
+        let expr = expr.trim().to_uppercase();
+        if expr.len() > MAX_LEN {
+            return Err(ScheduleError::Long { max: MAX_LEN });
         }
-        fields::check(&upper)?;
-        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let pattern = parser.parse(&upper).map_err(|error| ScheduleError::Expr(error.to_string()))?;
-        let zone = if tz.is_empty() { "UTC" } else { tz };
-        let tz = zone.parse().map_err(|_| ScheduleError::Zone(zone.chars().take(64).collect()))?;
-        Ok(Self { names_hours: !pattern.pattern.hours.from_wildcard, pattern, tz })
+        Ok(Self { calendar: fields::read(&expr)?, tz: zone::read(tz)?, expr })
     }
 
     /// The expression, in upper case.
     pub fn expr(&self) -> &str {
-        self.pattern.as_str()
+        &self.expr
     }
 
     /// The zone's name.
@@ -57,39 +63,90 @@ impl Cron {
         self.tz.name()
     }
 
+    /// What the expression says, in English.
+    pub fn describe(&self) -> String {
+        english::cron(&self.calendar, self.tz)
+    }
+
     pub(crate) fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        // Runs are at whole seconds, so the first after the whole second is the first after its fraction too. The
-        // years are where croner looks; chrono can't turn its own last instants into local time.
-        let after =
-            Some(after.trunc_subsecs(0)).filter(|t| (1900..croner::YEAR_UPPER_LIMIT).contains(&t.year()))?;
-        let local = after.with_timezone(&self.tz);
-        if !self.names_hours {
-            return self.pattern.find_next_occurrence(&local, false).ok().map(|run| run.to_utc());
-        }
-        let mut wall = local.naive_local();
+        // Runs are at whole seconds, so the first after the whole second is the first after its fraction too.
+        let after = Some(after.trunc_subsecs(0)).filter(|time| YEARS.contains(&time.year()))?;
+        if self.calendar.every_hour { self.next_shown(after) } else { self.next_of_day(after) }
+    }
+
+    /// For named hours: the first time of a day whose instant is after this one.
+    fn next_of_day(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut wall = self.wall(after);
         loop {
-            wall = self.pattern.find_next_occurrence(&wall, false).ok()?;
+            wall = self.calendar.next_after(wall)?;
             // Not after: a time of the hour that comes twice, already done when it came first.
-            if let Some(run) = self.instant(wall).filter(|run| *run > after) {
+            if let Some(run) = self.first_instant(wall).filter(|run| *run > after) {
                 return Some(run);
             }
         }
     }
 
-    /// When the clock on the wall first shows `wall`, or has jumped over it.
-    fn instant(&self, wall: NaiveDateTime) -> Option<DateTime<Utc>> {
-        let minutes = (0..=LONGEST_GAP_MINUTES).map(TimeDelta::minutes);
-        let instants = minutes.map(|later| self.tz.from_local_datetime(&(wall + later)));
-        instants.map(MappedLocalTime::earliest).find_map(|found| found.map(|run| run.to_utc()))
+    /// For every hour: the first instant after this one at which the clock on the wall shows a time.
+    fn next_shown(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let run = self.shown_after(self.wall(after), after)?;
+        let Some(change) = self.end_of_first_pass(after) else { return Some(run) };
+        // The clock will be put back, and times before this one shown again, perhaps before that run.
+        let before = change - TimeDelta::seconds(1);
+        let again = self.wall(change) - TimeDelta::seconds(1);
+        self.shown_after(again, before).map(|second| run.min(second))
     }
 
-    /// What the expression says, in English; `None` where that could not be told truthfully.
-    pub fn describe(&self) -> Option<String> {
-        // croner keeps one step for a field: of `5,*/20` it would tell the step and not the list.
-        if self.expr().split_whitespace().any(|field| field.contains('/') && field.contains([',', '-'])) {
-            return None;
+    fn shown_after(&self, mut wall: NaiveDateTime, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        loop {
+            wall = self.calendar.next_after(wall)?;
+            let shown = self.tz.from_local_datetime(&wall);
+            if shown == MappedLocalTime::None {
+                // Not shown at all: go on behind the gap, whose end may be a time of the calendar.
+                wall = self.behind_gap(wall)? - TimeDelta::seconds(1);
+            }
+            let runs = [shown.earliest(), shown.latest()].into_iter().flatten();
+            if let Some(run) = runs.map(|run| run.to_utc()).find(|run| *run > after) {
+                return Some(run);
+            }
         }
-        let zone = if self.tz == Tz::UTC { "UTC" } else { self.tz() };
-        Some(format!("{} ({zone})", self.pattern.describe().trim_end_matches('.')))
     }
+
+    fn wall(&self, instant: DateTime<Utc>) -> NaiveDateTime {
+        instant.with_timezone(&self.tz).naive_local()
+    }
+
+    /// When the clock on the wall first shows `wall`, or has jumped over it.
+    fn first_instant(&self, wall: NaiveDateTime) -> Option<DateTime<Utc>> {
+        let shown = match self.tz.from_local_datetime(&wall) {
+            MappedLocalTime::None => self.tz.from_local_datetime(&self.behind_gap(wall)?),
+            shown => shown,
+        };
+        shown.earliest().map(|run| run.to_utc())
+    }
+
+    /// The first time that the clock on the wall shows again after it jumped over `wall`.
+    fn behind_gap(&self, wall: NaiveDateTime) -> Option<NaiveDateTime> {
+        let shown = |later| self.tz.from_local_datetime(&(wall + later)) != MappedLocalTime::None;
+        first_second(shown).map(|later| wall + later)
+    }
+
+    /// When `instant` lies in an hour that comes twice, and before the clock is put back: when that happens.
+    fn end_of_first_pass(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let shown = self.tz.from_local_datetime(&self.wall(instant));
+        let MappedLocalTime::Ambiguous(first, _) = shown else { return None };
+        let offset =
+            |instant: DateTime<Utc>| instant.with_timezone(&self.tz).naive_local() - instant.naive_utc();
+        let changed = |later| offset(instant + later) != offset(instant);
+        (first == instant).then(|| first_second(changed)).flatten().map(|later| instant + later)
+    }
+}
+
+/// The first second of a day at which something holds that holds from then on.
+fn first_second(holds: impl Fn(TimeDelta) -> bool) -> Option<TimeDelta> {
+    let (mut no, mut yes) = (0, LONGEST_CHANGE);
+    while yes - no > 1 {
+        let middle = i64::midpoint(no, yes);
+        if holds(TimeDelta::seconds(middle)) { yes = middle } else { no = middle }
+    }
+    Some(TimeDelta::seconds(yes)).filter(|found| holds(*found))
 }

@@ -45,11 +45,15 @@ pub enum ScheduleError {
         given: u64,
     },
     /// Not five fields.
-    #[error("\"expr\" must have five fields (minute, hour, day of month, month, day of week), not {0}")]
+    #[error(
+        "\"expr\" must have five fields (minute, hour, day of month, month, day of week), not {0}{hint}",
+        hint = if *.0 > 5 { "; there are none for seconds and years" } else { "" }
+    )]
     FieldCount(usize),
     /// An `@` that does not exist.
     #[error(
-        "{0:?} is not known; write five fields, or @hourly, @daily, @weekly, @monthly, @yearly or @annually"
+        "{0:?} is not known; write five fields, or @hourly, @daily, @weekly, @monthly, @yearly or @annually{hint}",
+        hint = if .0.starts_with("@every") { ", or make a schedule of type \"every\"" } else { "" }
     )]
     Alias(String),
     /// One field of the five.
@@ -62,14 +66,20 @@ pub enum ScheduleError {
         /// What it should be.
         expected: String,
     },
-    /// The five fields are each right and yet not understood.
-    #[error("\"expr\" is not understood: {0}")]
-    Expr(String),
+    /// Too long to make sense.
+    #[error("\"expr\" has more than {max} characters")]
+    Long {
+        /// The most.
+        max: usize,
+    },
     /// No such zone.
-    #[error(
-        "{0:?} in \"tz\" is not an IANA time zone; write one like \"Europe/Berlin\", or leave it out for UTC"
-    )]
-    Zone(String),
+    #[error("{given:?} in \"tz\" is not an IANA time zone; {hint}")]
+    Zone {
+        /// What was given instead.
+        given: String,
+        /// What to write.
+        hint: String,
+    },
     /// No day is like this.
     #[error("\"expr\" never comes true: no date has this day and month")]
     Never,

@@ -8,13 +8,17 @@
 //! who asks; that is what lets several leaders in turn agree on which runs a job has had.
 
 mod bounds;
+mod calendar;
 mod cron;
+mod english;
 mod error;
 mod fields;
+mod hints;
 mod parse;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod zone;
 
 pub use bounds::Bounds;
 pub use cron::Cron;

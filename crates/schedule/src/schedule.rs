@@ -2,10 +2,11 @@
 
 use std::iter;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use crate::cron::Cron;
+use crate::english;
 use crate::error::ScheduleError;
 use crate::parse;
 
@@ -93,12 +94,12 @@ impl Schedule {
             .collect()
     }
 
-    /// What the schedule says, in English; `None` for a `cron` that can't be put into words truthfully.
-    pub fn describe(&self) -> Option<String> {
+    /// What the schedule says, in English, for a person to read: no full stop at the end.
+    pub fn describe(&self) -> String {
         match self {
-            Self::Every { every_secs } => Some(format!("Every {every_secs} seconds.")),
+            Self::Every { every_secs } => english::every(*every_secs),
             Self::Cron(cron) => cron.describe(),
-            Self::At { at } => Some(format!("Once, at {}.", at.to_rfc3339_opts(SecondsFormat::AutoSi, true))),
+            Self::At { at } => english::at(*at),
         }
     }
 }

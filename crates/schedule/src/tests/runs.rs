@@ -66,6 +66,23 @@ fn days() {
     );
 }
 
+/// The search gives up after 41 years, so no date may be further away: over a whole cycle of the calendar.
+#[test]
+fn the_rarest_dates_are_within_the_horizon() {
+    let (start, end) = (at("2000-03-01T00:00:00Z"), at("2400-03-01T00:00:00Z"));
+    let mut longest = TimeDelta::zero();
+    let fifths = (0..7).map(|weekday| format!("0 0 * 2 {weekday}#5"));
+    for expr in fifths.chain(["0 0 29 2 *".to_owned()]) {
+        let (schedule, mut run) = (cron(&expr, ""), start);
+        while run < end {
+            let next = schedule.next_after(run, start).unwrap();
+            longest = longest.max(next - run);
+            run = next;
+        }
+    }
+    assert_eq!(longest, TimeDelta::days(40 * 365 + 9), "the fifth weekdays of a February across 2100");
+}
+
 #[test]
 fn aliases() {
     let after = "2026-08-22T00:00:00Z";

@@ -53,9 +53,8 @@ pub struct Previewed {
     /// Until when each of them begins at the latest, by its jitter; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     latest: Option<Vec<DateTime<Utc>>>,
-    /// What the schedule says, in English; absent when it can't be put into words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
+    /// What the schedule says, in English.
+    description: String,
 }
 
 /// Tells when a schedule would run, without making a job.
