@@ -73,7 +73,8 @@ impl Acts for Doing {
         match work.direction {
             Direction::In => inbound::attempt(&core, shard, work).await,
             Direction::Out if core.erased.has(work) => Erased::over(),
-            Direction::Out => outbound::attempt(&core, shard, work).await,
+            // Boxed: it is larger than the other one, which would be made and moved at its size.
+            Direction::Out => Box::pin(outbound::attempt(&core, shard, work)).await,
         }
     }
 

@@ -161,12 +161,23 @@ pub(crate) async fn commit(
     core: &Arc<Core>,
     shard: &Arc<Shard>,
     work: &Work,
-    mut answer: Answer,
+    answer: Answer,
     asked: Instant,
 ) -> claw_store::Result<Option<String>> {
     if answer.is_nothing() {
         return Ok(answer.trouble.map(|why| told(work, &why)));
     }
+    // Boxed: most bring nothing, and a future is as large as its largest branch.
+    Box::pin(commit_messages(core, shard, work, answer, asked)).await
+}
+
+async fn commit_messages(
+    core: &Arc<Core>,
+    shard: &Arc<Shard>,
+    work: &Work,
+    mut answer: Answer,
+    asked: Instant,
+) -> claw_store::Result<Option<String>> {
     let question = match serde_json::from_str::<WebhookBody>(work.payload.get()) {
         Ok(body) => body,
         Err(error) => return Ok(Some(told(work, &format!("the message has no address: {error}")))),

@@ -42,7 +42,7 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
     let asked = Instant::now();
     let answered = match to.post(pass, work, body, core.clock.now().timestamp()).await {
         Ok(response) if stream::is_one(&response) => {
-            return stream::attempt(core, shard, work, response, room, asked).await;
+            return Box::pin(stream::attempt(core, shard, work, response, room, asked)).await;
         }
         Ok(response) => to.read(asked, response).await,
         Err(refused) => Err(refused),
@@ -52,7 +52,7 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
         Ok(answer) => answered_with(core, shard, work, answer, asked).await,
         Err(refused) => {
             core.typing.end(work);
-            again(core, &to, refused).await
+            Box::pin(again(core, &to, refused)).await
         }
     }
 }
