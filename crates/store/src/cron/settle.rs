@@ -25,3 +25,29 @@ pub(crate) const RUN_OVER: &str = "insert into timers (id, user_id, kind, due_at
             or exists (select 1 from cron_jobs j
                        where j.id = e.job_id and (j.failures > 0 or j.next_due_at is null)))
      on conflict (id) do nothing";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+
+    /// Messages of no run cost a look at their source, and those of one a look into small indexes.
+    #[tokio::test]
+    async fn runs_are_found_by_their_messages() {
+        let db = claw_testkit::TestDatabase::create().await;
+        let store = Store::connect(db.url(), "test", 2).await.unwrap();
+        store.migrate(None).await.unwrap();
+        let explain = format!(
+            "explain with settled as materialized (
+                 select id, state, error, source from messages where id = '00000000-0000-0000-0000-000000000000'),
+             ended as ({RUNS_SETTLED}), owed as ({RUN_OVER}) select count(*) from settled"
+        );
+        let plan: Vec<String> =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(&store.pool).await.unwrap();
+        let plan = plan.join("\n");
+        for index in ["cron_runs_message", "cron_jobs_pkey"] {
+            assert!(plan.contains(&format!("using {index}")), "{plan}");
+        }
+        assert!(!plan.contains("Seq Scan"), "{plan}");
+    }
+}

@@ -187,8 +187,8 @@ async fn a_job_that_somebody_holds_makes_no_other_late() {
     let firings: Vec<Firing> = due(&bench).await.iter().map(|job| firing(&bench, job)).collect();
     let mut other = bench.database.connect().await;
     let mut edit = other.begin().await.unwrap();
-    let hold = sqlx::query("select 1 from cron_jobs where id = $1 for update").bind(held.id);
-    hold.execute(&mut *edit).await.unwrap();
+    let lock = sqlx::query("select 1 from cron_jobs where id = $1 for update").bind(held.id);
+    lock.execute(&mut *edit).await.unwrap();
     assert_eq!(bench.store.jobs_fire(DUTY, term, &firings).await.unwrap().jobs, 1, "the other one");
     edit.rollback().await.unwrap();
     assert_eq!(due(&bench).await.into_iter().map(|job| job.id).collect::<Vec<_>>(), [held.id]);
