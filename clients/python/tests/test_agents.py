@@ -21,7 +21,8 @@ def test_a_job_from_its_making_to_its_end(client, user, new_person):
     assert_fits(made, models.CreatedJob)
     assert made["next_run_at"]
     assert [job["id"] for job in client.jobs(user, label="daily")] == [made["id"]]
-    assert [job["id"] for job in client.jobs(user, q="MORN", enabled=True, action_type="channel_message")] == [made["id"]]
+    found = client.jobs(user, q="MORN", enabled=True, action_type="channel_message")
+    assert [job["id"] for job in found] == [made["id"]]
     assert client.jobs(user, enabled=False) == []
     assert client.job(user, made["id"]) == client.jobs(user)[0]
     assert client.enable_job(user, made["id"], False)["enabled"] is False
