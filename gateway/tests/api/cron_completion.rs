@@ -104,5 +104,5 @@ async fn a_send_that_names_the_run_ends_it_once_it_is_accepted() {
         more["run_id"] = json!(run);
         gateway.call("POST", SEND, more).await.expect(202);
     }
-    assert_eq!(shown(&gateway, &over["id"].as_str().unwrap().to_owned()).await, over);
+    assert_eq!(shown(&gateway, over["id"].as_str().unwrap()).await, over);
 }
