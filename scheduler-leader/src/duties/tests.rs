@@ -224,3 +224,48 @@ async fn who_does_not_lead_fires_nothing() {
     assert_eq!(follower.fire_all(&CancellationToken::new()).await.unwrap(), 0);
     assert!(follower.store.timers_waiting().await.unwrap().jobs);
 }
+
+/// Puts forward what waits for another attempt.
+async fn hurry(bench: &Bench) {
+    let now = "update timers set due_at = now() where kind = 'retry'";
+    sqlx::query(now).execute(&mut bench.database.connect().await).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_without_a_channel_is_tried_again_and_counted_when_it_has_failed_for_good() {
+    let bench = Bench::new().await;
+    let schedule = json!({"type": "every", "every_secs": 3600});
+    let job = bench.job(schedule, json!({"max_retries": 1}), "2025-03-29T10:00:00Z").await;
+    let gone = r#"update cron_jobs set action_type = 'channel_message', action =
+                  '{"type":"channel_message","channel":"gone","recipient":"1","message":"hi"}'"#;
+    sqlx::query(gone).execute(&mut bench.database.connect().await).await.unwrap();
+    let first = bench.fire().await.remove(0);
+    assert_eq!(first.status, RunStatus::Error);
+    assert!(first.error_message.unwrap().contains("no channel \"gone\""));
+    assert_eq!(bench.reread(&job).await.failures, 0, "it is tried again");
+    hurry(&bench).await;
+    // The attempt, and then what follows from its failure.
+    bench.fire().await;
+    let runs = bench.fire().await;
+    assert_eq!((runs.len(), runs[0].id, runs[0].attempt), (1, first.id, 2), "the same run");
+    assert_eq!(bench.reread(&job).await.failures, 1);
+    hurry(&bench).await;
+    assert_eq!(bench.fire().await[0].attempt, 2, "no third one");
+}
+
+#[tokio::test]
+async fn a_task_that_timed_out_is_handed_over_again() {
+    let bench = Bench::new().await;
+    let schedule = json!({"type": "every", "every_secs": 3600});
+    bench.job(schedule, json!({"max_retries": 1, "timeout_secs": 60}), "2025-03-29T10:00:00Z").await;
+    let first = bench.fire().await.remove(0);
+    let up = "update cron_runs set deadline_at = now()";
+    sqlx::query(up).execute(&mut bench.database.connect().await).await.unwrap();
+    assert_eq!(bench.fire().await[0].status, RunStatus::Timeout);
+    // What follows from it.
+    bench.fire().await;
+    hurry(&bench).await;
+    let again = bench.fire().await.remove(0);
+    assert_eq!((again.id, again.status, again.attempt), (first.id, RunStatus::Running, 2));
+    assert_ne!(again.message_id, first.message_id);
+}
