@@ -155,26 +155,26 @@ impl Store {
         Ok(old.bind(hours).execute(&self.pool).await?.rows_affected())
     }
 
-    /// The bodies of what was sent into a conversation behind a place, accepted within the time that has just passed: by the
-    /// clock of the database, because those of machines disagree. At most 20, the oldest first.
+    /// What was sent into a conversation behind a place, the latest 20: how long ago it was accepted, by the clock of the database
+    /// because those of machines disagree, and its body.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn messages_sent_within(
+    pub async fn messages_sent_after(
         &self,
         channel: ChannelId,
         conversation: &str,
         after: i64,
-        time: Duration,
-    ) -> Result<Vec<String>> {
-        let sent = sqlx::query_scalar(
-            "select payload::text from messages
+    ) -> Result<Vec<(Duration, String)>> {
+        let sent = sqlx::query_as::<_, (f64, String)>(
+            "select extract(epoch from clock_timestamp() - accepted_at)::float8, payload::text from messages
              where channel_id = $1 and conversation = $2 and seq > $3 and direction = 'out'
-               and accepted_at > now() - make_interval(secs => $4)
-             order by seq limit 20",
+             order by seq desc limit 20",
         );
-        let sent = sent.bind(channel.0).bind(indexable(conversation)).bind(after).bind(time.as_secs_f64());
-        Ok(sent.fetch_all(&self.pool).await?)
+        let sent =
+            sent.bind(channel.0).bind(indexable(conversation)).bind(after).fetch_all(&self.pool).await?;
+        let age = |secs: f64| Duration::try_from_secs_f64(secs).unwrap_or_default();
+        Ok(sent.into_iter().map(|(secs, body)| (age(secs), body)).collect())
     }
 }
 

@@ -8,6 +8,7 @@
 //! crash in between makes the backend hear of the message again, and the person reads each answer once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use claw_channels::kit::answer::{self, ReadError, excerpt};
 use claw_channels::send_body::{self, SendBody};
@@ -223,10 +224,13 @@ pub(super) async fn is_answered(
     asked: Instant,
 ) -> claw_store::Result<bool> {
     let store = &core.store;
-    let sent = store.messages_sent_within(work.channel_id, conversation, work.seq, asked.elapsed()).await?;
-    let is_answer = |body: &String| {
-        serde_json::from_str::<Outbound>(body)
-            .is_ok_and(|sent| sent.act == Act::Post && sent.placeholder.is_none())
+    let sent = store.messages_sent_after(work.channel_id, conversation, work.seq).await?;
+    // Measured after the ages were: what was sent in the first moment must not be taken for older than the question.
+    let since = asked.elapsed();
+    let is_answer = |(age, body): &(Duration, String)| {
+        *age <= since
+            && serde_json::from_str::<Outbound>(body)
+                .is_ok_and(|sent| sent.act == Act::Post && sent.placeholder.is_none())
     };
     Ok(sent.iter().any(is_answer))
 }

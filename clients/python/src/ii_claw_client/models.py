@@ -217,7 +217,7 @@ class RunNow(RunNowExtra):
 class PreviewedExtra(TypedDict, total=False):
     #: Until when each run begins at the latest, with `jitter_secs`.
     latest: list[str]
-    #: What the schedule says in English, where that can be said.
+    #: What the schedule says, in English.
     description: str
 
 
