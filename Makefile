@@ -10,6 +10,8 @@ CARGO ?= cargo
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # Arguments for the load generator, as in `make bench BENCH_ARGS="--help"`.
 BENCH_ARGS ?=
+# Arguments for the measurements of scheduled jobs, as in `make cron CRON_ARGS="--due 10000"`.
+CRON_ARGS ?=
 # Arguments for the measurements of hand-overs, as in `make failover FAILOVER_ARGS="--rounds 20"`.
 FAILOVER_ARGS ?=
 # Arguments for the measurement of idle channels, as in `make idle IDLE_ARGS="--channels 1000"`.
@@ -87,6 +89,13 @@ release: ## Build the optimised programs
 .PHONY: bench
 bench: setup release ## Measure under load, e.g. make bench BENCH_ARGS="--help"
 	II_CLAW_BIN=$(TARGET)/release/ii-claw $(CARGO) run --release --locked -p claw-bench -- $(BENCH_ARGS)
+
+.PHONY: cron
+cron: setup release ## Measure scheduled jobs and strike their leader at the tick a hundred times: half an hour
+	status=0; export II_CLAW_BIN=$(TARGET)/release/ii-claw; \
+	$(CARGO) run --release --locked -p claw-bench -- --jobs burst,sustained,stored $(CRON_ARGS) || status=$$?; \
+	$(CARGO) run --release --locked -p claw-chaos -- jobs-kill jobs-freeze --rate 20 || status=$$?; \
+	exit $$status
 
 .PHONY: failover
 failover: setup release ## Measure how long channels are without service when workers die, leave and join

@@ -8,6 +8,7 @@ pub mod balancer;
 pub mod database;
 pub mod eventually;
 pub mod fault_proxy;
+pub mod jobs;
 pub mod machine;
 pub mod pgbouncer;
 pub mod platform;

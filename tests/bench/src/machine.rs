@@ -33,15 +33,29 @@ impl Usage {
 
     /// By role, for each of `messages`.
     pub(crate) fn per_message(&self, messages: u64) -> String {
+        self.divided(u128::from(messages))
+    }
+
+    /// By role, for each second of `time`.
+    pub(crate) fn per_second(&self, time: Duration) -> String {
+        self.divided(time.as_millis() / 1_000)
+    }
+
+    fn divided(&self, by: u128) -> String {
         let mut text = String::new();
         let mut total = 0;
         for (name, used) in &self.0 {
-            let each = used.as_micros() / u128::from(messages.max(1));
+            let each = used.as_micros() / by.max(1);
             total += each;
             // Writing to a String can't fail.
             let _ = write!(text, "{name} {each} us, ");
         }
         format!("{text}all {total} us")
+    }
+
+    /// Of this role; none when there is no such role.
+    pub(crate) fn role(&self, name: &str) -> Duration {
+        self.0.get(name).copied().unwrap_or_default()
     }
 }
 

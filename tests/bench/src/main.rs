@@ -8,12 +8,14 @@
 //! - **Growth** (`--growth 1,1000,100000`): the closed loop over so many channels, each of another user.
 //! - **Neighbours** (`--neighbours`): a user with a healthy backend beside one whose backend is dead and one whose backend
 //!   takes 10 s.
+//! - **Jobs** (`--jobs burst,sustained,stored`): scheduled jobs ([`jobs`]); a broken bound ends in exit code 1.
 //!
 //! Times are taken from just before a message is sent to when its webhook arrives, so they include the load
 //! generator's own part and the commit. What is printed can be pasted into docs/benchmarks.md.
 
 mod backlog;
 mod growth;
+mod jobs;
 mod load;
 mod machine;
 mod neighbours;
@@ -21,6 +23,7 @@ mod poster;
 mod receiver;
 mod stack;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,17 +60,28 @@ struct Args {
     /// Measure a user beside one with a dead and one with a slow backend, in place of all other measurements
     #[arg(long)]
     neighbours: bool,
+    #[command(flatten)]
+    sizes: jobs::Sizes,
 }
 
 /// Conversations that have a backlog; the other channels' have none.
 const WITH_BACKLOG: usize = 192;
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "the report")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let installed = rustls::crypto::ring::default_provider().install_default();
     installed.map_err(|_| anyhow::anyhow!("a TLS provider was installed before"))?;
     let args = Args::parse();
+    if args.sizes.asked() {
+        let report = jobs::run(&args.sizes, args.connections).await?;
+        return Ok(if report.is_broken() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+    }
+    measure(args).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stdout, reason = "the report")]
+async fn measure(args: Args) -> anyhow::Result<()> {
     let receiver = Arc::new(Receiver::start().await?);
     let stack = Stack::start(&receiver.url(), args.connections).await?;
     println!("machine: {}", claw_testkit::machine::describe());

@@ -1,17 +1,22 @@
-//! The backend of the benchmark: checks each signature, tells who waits, and keeps account of a backlog.
+//! The backend of the benchmark: checks each signature, tells who waits, and keeps account of a backlog and of scheduled
+//! jobs.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use chrono::{DateTime, Utc};
+use claw_checker::jobs::{Arrival, Jobs};
+use claw_runtime::{Clock as _, SystemClock};
 use claw_secrets::signature;
+use claw_testkit::jobs::number_of;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -19,6 +24,8 @@ use tokio::time::Instant;
 
 /// The webhook secret of the benchmark.
 pub(crate) const SECRET: &str = "bench-webhook-secret";
+/// What a scheduled job's task says.
+pub(crate) const TASK: &str = "a scheduled task";
 
 /// The running receiver.
 pub(crate) struct Receiver {
@@ -34,6 +41,9 @@ struct Shared {
     backlog: Mutex<Backlog>,
     /// How many of the backlog came.
     drained: watch::Sender<u64>,
+    jobs: Mutex<Jobs>,
+    /// How many messages of jobs came.
+    fired: watch::Sender<u64>,
 }
 
 /// What came of a backlog.
@@ -54,6 +64,20 @@ pub(crate) struct Backlog {
 struct Message<'a> {
     #[serde(borrow)]
     text: Cow<'a, str>,
+}
+
+/// What a job's message says beside.
+#[derive(Deserialize)]
+struct Fired<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+}
+
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    job_id: Cow<'a, str>,
+    scheduled_for: DateTime<Utc>,
 }
 
 impl Backlog {
@@ -114,6 +138,35 @@ impl Receiver {
     pub(crate) fn so_far(&self) -> u64 {
         *self.shared.drained.borrow()
     }
+
+    /// The plans of jobs, and what came of them.
+    pub(crate) fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.shared.jobs()
+    }
+
+    /// Returns when `count` messages of jobs have come.
+    pub(crate) async fn fired(&self, count: u64) {
+        let mut fired = self.shared.fired.subscribe();
+        // The sender lives as long as we do.
+        let _came = fired.wait_for(|so_far| *so_far >= count).await;
+    }
+}
+
+impl Shared {
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what came of a job; `None` when it does not say which one, and for when.
+    fn job_fired(&self, headers: &HeaderMap, body: &[u8]) -> Option<()> {
+        let at = SystemClock.now().timestamp_millis();
+        let Fired { metadata } = serde_json::from_slice(body).ok()?;
+        let key = headers.get("webhook-id")?.to_str().ok()?.to_owned();
+        let due = Some(metadata.scheduled_for.timestamp_millis());
+        self.jobs().arrived(Arrival { job: number_of(&metadata.job_id)?, due, key, at });
+        self.fired.send_modify(|so_far| *so_far += 1);
+        Some(())
+    }
 }
 
 /// The text of message `number` in a conversation of the backlog.
@@ -134,6 +187,9 @@ async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
     let Ok(Message { text }) = serde_json::from_slice::<Message<'_>>(&body) else {
         return StatusCode::BAD_REQUEST;
     };
+    if text == TASK {
+        return shared.job_fired(&headers, &body).map_or(StatusCode::BAD_REQUEST, |()| StatusCode::OK);
+    }
     if let Some((conversation, number)) = text.strip_prefix("backlog ").and_then(|rest| rest.split_once(' '))
     {
         let Ok(number) = number.parse() else { return StatusCode::BAD_REQUEST };

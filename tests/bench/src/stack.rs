@@ -23,8 +23,16 @@ pub(crate) struct Stack {
     servers: Devstack,
     roles: Vec<(&'static str, Child)>,
     gateway: String,
+    webhook: String,
+    connections: u32,
     _folder: TempDir,
 }
+
+/// What each role says when it is ready.
+const READY: [(&str, &str); 3] =
+    [("gateway", "the gateway listens on"), ("worker", "claimed"), (SCHEDULER, LEADS)];
+pub(crate) const SCHEDULER: &str = "scheduler";
+const LEADS: &str = "elected";
 
 impl Stack {
     pub(crate) async fn start(webhook: &str, connections: u32) -> anyhow::Result<Self> {
@@ -32,13 +40,12 @@ impl Stack {
         let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
         let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(target)?;
         let servers = Devstack::start(folder.path()).await?;
-        let mut stack = Self { servers, roles: Vec::new(), gateway: String::new(), _folder: folder };
-        let mut migrate = stack.command("migrate", webhook, connections)?.spawn()?;
+        let (webhook, gateway) = (webhook.to_owned(), String::new());
+        let mut stack = Self { servers, roles: Vec::new(), gateway, webhook, connections, _folder: folder };
+        let mut migrate = stack.command("migrate")?.spawn()?;
         ensure!(migrate.wait().await?.success(), "migrating failed");
-        for (role, ready) in
-            [("gateway", "the gateway listens on"), ("worker", "claimed"), ("scheduler", "elected")]
-        {
-            let (child, line) = stack.spawn(role, webhook, connections, ready).await?;
+        for (role, ready) in READY {
+            let (child, line) = stack.spawn(role, ready).await?;
             if role == "gateway" {
                 let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:"));
                 stack.gateway = format!("http://{}", address.context("no address in the gateway's log")?);
@@ -49,14 +56,8 @@ impl Stack {
     }
 
     /// Starts a process and waits for the line that says it is ready.
-    async fn spawn(
-        &self,
-        role: &str,
-        webhook: &str,
-        connections: u32,
-        ready: &str,
-    ) -> anyhow::Result<(Child, String)> {
-        let mut child = self.command(role, webhook, connections)?.stderr(Stdio::piped()).spawn()?;
+    async fn spawn(&self, role: &str, ready: &str) -> anyhow::Result<(Child, String)> {
+        let mut child = self.command(role)?.stderr(Stdio::piped()).spawn()?;
         let mut log = BufReader::new(child.stderr.take().context("piped")?).lines();
         let line = tokio::time::timeout(Duration::from_secs(30), async {
             while let Some(line) = log.next_line().await? {
@@ -72,7 +73,18 @@ impl Stack {
         Ok((child, line))
     }
 
-    fn command(&self, role: &str, webhook: &str, connections: u32) -> anyhow::Result<Command> {
+    /// Ends the scheduler and starts another one; tells how long that took from its start to leading.
+    pub(crate) async fn restart_scheduler(&mut self) -> anyhow::Result<Duration> {
+        let place =
+            self.roles.iter().position(|(role, _)| *role == SCHEDULER).context("there is a scheduler")?;
+        self.roles[place].1.kill().await?;
+        let began = Instant::now();
+        let (child, _) = self.spawn(SCHEDULER, LEADS).await?;
+        self.roles[place].1 = child;
+        Ok(began.elapsed())
+    }
+
+    fn command(&self, role: &str) -> anyhow::Result<Command> {
         let binary =
             std::env::var_os("II_CLAW_BIN").context("II_CLAW_BIN names the binary: use `make bench`")?;
         let mut command = Command::new(binary);
@@ -81,12 +93,12 @@ impl Stack {
             .env("DATABASE_URL", self.servers.postgres().url())
             .env("NATS_URL", self.servers.nats().url())
             .env("II_CLAW_API_KEY", API_KEY)
-            .env("AI_WEBHOOK_URL", webhook)
+            .env("AI_WEBHOOK_URL", &self.webhook)
             .env("AI_WEBHOOK_SECRET", SECRET)
             .env("II_CLAW_ALLOW_PRIVATE_URLS", "true")
             .env("II_CLAW_LISTEN", "127.0.0.1:0")
             .env("II_CLAW_RPC_LISTEN", "127.0.0.1:0")
-            .env("II_CLAW_DATABASE_CONNECTIONS", connections.to_string())
+            .env("II_CLAW_DATABASE_CONNECTIONS", self.connections.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true);
@@ -108,6 +120,23 @@ impl Stack {
         roles.chain(servers).collect()
     }
 
+    /// Where NATS is, with what it asks for.
+    pub(crate) fn nats_url(&self) -> &str {
+        self.servers.nats().url()
+    }
+
+    /// A connection for looking into the database, and for putting something there.
+    pub(crate) async fn database(&self) -> anyhow::Result<PgConnection> {
+        Ok(PgConnection::connect(self.servers.postgres().url()).await?)
+    }
+
+    /// Resident memory of the scheduler, in KiB.
+    pub(crate) fn scheduler_memory(&self) -> anyhow::Result<u64> {
+        let scheduler = self.roles.iter().find(|(role, _)| *role == SCHEDULER);
+        let pid = scheduler.and_then(|(_, child)| child.id()).context("the scheduler has ended")?;
+        machine::resident(pid).context("the scheduler has ended")
+    }
+
     /// Resident memory of each role.
     pub(crate) fn memory(&self) -> String {
         let of = |child: &Child| child.id().and_then(machine::resident).unwrap_or(0);
@@ -118,7 +147,7 @@ impl Stack {
 
     /// Its version, its durability, and how long a commit takes alone.
     pub(crate) async fn describe_database(&self) -> anyhow::Result<String> {
-        let mut database = PgConnection::connect(self.servers.postgres().url()).await?;
+        let mut database = self.database().await?;
         let settings = sqlx::query(
             "select current_setting('server_version'), current_setting('fsync'),
                     current_setting('synchronous_commit')",
@@ -144,7 +173,7 @@ impl Stack {
 
     /// Transactions and bytes of write-ahead log so far, of the whole server.
     pub(crate) async fn database_work(&self) -> anyhow::Result<(i64, i64)> {
-        let mut database = PgConnection::connect(self.servers.postgres().url()).await?;
+        let mut database = self.database().await?;
         // Backends report what they did about once a second.
         let row = sqlx::query(
             "select (select xact_commit + xact_rollback from pg_stat_database where datname = current_database())::bigint,

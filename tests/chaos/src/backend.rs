@@ -8,8 +8,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
+use chrono::{DateTime, Utc};
+use claw_checker::jobs::{Arrival, Jobs};
 use claw_checker::{Checker, Event};
+use claw_runtime::{Clock as _, SystemClock};
 use claw_secrets::signature;
+use claw_testkit::jobs::number_of;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -18,11 +22,27 @@ pub(crate) const SECRET: &str = "chaos-webhook-secret-0123456789";
 
 /// What everybody who sees something tells it to.
 #[derive(Clone, Default)]
-pub(crate) struct Witness(Arc<Mutex<Checker>>);
+pub(crate) struct Witness {
+    checker: Arc<Mutex<Checker>>,
+    jobs: Arc<Mutex<Jobs>>,
+}
 
 impl Witness {
     pub(crate) fn checker(&self) -> MutexGuard<'_, Checker> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.checker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a scheduled job sent; `None` when it does not say which one, and for when.
+    fn fired(&self, metadata: &Value, key: &str) -> Option<()> {
+        let at = SystemClock.now().timestamp_millis();
+        let due: DateTime<Utc> = metadata["scheduled_for"].as_str()?.parse().ok()?;
+        let (job, due) = (number_of(metadata["job_id"].as_str()?)?, Some(due.timestamp_millis()));
+        self.jobs().arrived(Arrival { job, due, key: key.to_owned(), at });
+        Some(())
     }
 
     pub(crate) fn accepted(&self, conversation: &str, id: &str) {
@@ -63,6 +83,16 @@ async fn receive(
     let Ok(message) = serde_json::from_slice::<Value>(&body) else {
         return (StatusCode::BAD_REQUEST, Json(json!({"error": "this is not JSON"})));
     };
+    let metadata = &message["metadata"];
+    if metadata["source"] == "cron" {
+        return match witness.fired(metadata, header("webhook-id")) {
+            Some(()) => (StatusCode::OK, Json(json!({"async_processing": true}))),
+            None => (
+                StatusCode::BAD_REQUEST,
+                Json(json!({"error": "it does not say which job's it is, and for when"})),
+            ),
+        };
+    }
     let text = message["text"].as_str().unwrap_or_default();
     witness.delivered(text, header("webhook-id"), &body);
     (StatusCode::OK, Json(json!({"async_processing": true})))

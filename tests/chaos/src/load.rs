@@ -24,7 +24,7 @@ const HOOKS: u32 = 24;
 pub(crate) const BOTS: u32 = 60;
 /// The first of them have traffic, half of it in, half out. The others are quiet: a busy bot's polls end early because what
 /// they brought can't be kept, a quiet one's only when its owner lets it go.
-const BUSY: u32 = 30;
+pub(crate) const BUSY: u32 = 30;
 /// Of ten messages, so many come in by webhook channels, by bots' polls, and go out.
 const SHARES: [u32; 3] = [6, 2, 2];
 const CHANNEL_SECRET: &str = "chaos-channel-secret-0123456789";

@@ -32,6 +32,9 @@ struct Cli {
     /// Messages a second
     #[arg(long, default_value_t = 200)]
     rate: u32,
+    /// Scheduled jobs, where a scenario has some
+    #[arg(long, default_value_t = 1_000)]
+    jobs: u64,
     /// What random choices are drawn from; a random one when not given
     #[arg(long)]
     seed: Option<u64>,
@@ -48,13 +51,17 @@ enum Scenario {
     NatsMinute,
     NatsWipe,
     PostgresRestart,
+    JobsKill,
+    JobsFreeze,
 }
 
 impl Scenario {
     fn rounds(self) -> u32 {
         match self {
             Self::Kill => 300,
+            Self::JobsKill => 100,
             Self::BlackholePostgres | Self::HalfopenPostgres | Self::BlackholeNats | Self::HalfopenNats => 50,
+            Self::JobsFreeze => 5,
             Self::Freeze | Self::NatsMinute | Self::NatsWipe | Self::PostgresRestart => 1,
         }
     }
@@ -79,6 +86,8 @@ impl Scenario {
             Self::NatsMinute => scenarios::nats_away(report, options, false).await,
             Self::NatsWipe => scenarios::nats_away(report, options, true).await,
             Self::PostgresRestart => scenarios::postgres_restart(report, options).await,
+            Self::JobsKill => scenarios::jobs::kill(report, options).await,
+            Self::JobsFreeze => scenarios::jobs::freeze(report, options).await,
         }
     }
 }
@@ -97,7 +106,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let scenarios = async {
         for scenario in chosen {
             let rounds = cli.rounds.unwrap_or(scenario.rounds());
-            scenario.run(&mut report, Options { rounds, rate: cli.rate, seed }).await?;
+            scenario.run(&mut report, Options { rounds, rate: cli.rate, seed, jobs: cli.jobs }).await?;
         }
         anyhow::Ok(())
     };

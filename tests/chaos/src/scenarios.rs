@@ -1,5 +1,7 @@
 //! The scenarios. Each starts a cluster and its load, breaks things round by round, and ends with the checker's verdict.
 
+pub(crate) mod jobs;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -37,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) rounds: u32,
     pub(crate) rate: u32,
     pub(crate) seed: u64,
+    /// Scheduled jobs, where a scenario has some.
+    pub(crate) jobs: u64,
 }
 
 /// Which way of a worker fails.
@@ -58,7 +62,7 @@ struct Run {
 
 impl Run {
     async fn start(report: &Report, name: &str, options: Options) -> anyhow::Result<Self> {
-        let Options { rounds, rate, seed } = options;
+        let Options { rounds, rate, seed, .. } = options;
         report.tell(&format!("{name}: {rounds} rounds under {rate} messages a second, seed {seed}"));
         let began = Instant::now();
         let mut world = World::start().await?;
@@ -103,7 +107,7 @@ impl Run {
         let mut told = 0;
         loop {
             let sent = self.world.platform.sent();
-            for message in &sent[told..] {
+            for message in sent[told..].iter().filter(|message| !jobs::is_of_a_job(message)) {
                 self.world.witness.delivered(&message.text, &message.text, message.text.as_bytes());
             }
             told = sent.len();

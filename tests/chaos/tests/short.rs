@@ -25,4 +25,6 @@ fn the_rules_hold_in_short() {
     succeeds(&["kill", "--rounds", "20"]);
     succeeds(&["blackhole-postgres", "blackhole-nats", "--rounds", "1"]);
     succeeds(&["halfopen-postgres", "--rounds", "2"]);
+    succeeds(&["jobs-kill", "--rounds", "5", "--jobs", "100"]);
+    succeeds(&["jobs-freeze", "--rounds", "1", "--jobs", "100"]);
 }

@@ -9,10 +9,13 @@
 //! 4. The epochs of a shard only grow, and nothing is written under one that is not the newest.
 //! 5. No bot is held twice at a time.
 //!
+//! What is due at a time has a rule of its own: [`jobs`].
+//!
 //! Must hold: a verdict depends on the events only, so one that was kept in a log can be computed again by
 //! [`Checker::replay`].
 
 mod event;
+pub mod jobs;
 mod rules;
 
 use std::fmt;
