@@ -38,7 +38,7 @@ alter table cron_runs
     add column sent             json;
 
 -- Whoever settles a message finds the run that it is for.
-create index cron_runs_message on cron_runs (message_id) where status = 'running';
+create index cron_runs_message on cron_runs (message_id) where message_id is not null;
 -- What nobody finished in time.
 create index cron_runs_overdue on cron_runs (deadline_at) where status = 'running';
 

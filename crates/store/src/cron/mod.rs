@@ -12,7 +12,7 @@
 //! writes all of it, if everything still is as it was read and the leader's term has not ended. So each scheduled time has
 //! one run, and each run's attempt one message, whoever dies when and however many believe that they lead.
 //!
-//! A run ends in the statement that ends what it waits for: the worker's that settles its message ([`settle`]), a call that
+//! A run ends in the statement that ends what it waits for: the worker's that settles its message (`settle`), a call that
 //! says it is complete, or the leader's when its time is up ([`overdue`]). That statement also leaves a `run_over`, because
 //! what follows concerns the job's row, which a worker must not wait for.
 
