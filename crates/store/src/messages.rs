@@ -213,7 +213,7 @@ pub(crate) const WORK: &str = "m.id, m.seq, m.shard, m.user_id, m.channel_id, m.
      m.platform_message_ids::text as platform_message_ids, \
      (extract(epoch from m.accepted_at) * 1000)::bigint as accepted_at_ms, m.retries, \
      coalesce((extract(epoch from m.retried_at) * 1000)::bigint, 0) as retried_at_ms, \
-     coalesce(m.debounce_ms, 0) as debounce_ms, m.burst";
+     coalesce(m.debounce_ms, 0) as debounce_ms, m.burst, m.source is not distinct from 'cron' as scheduled";
 
 /// What is pending in the conversation of a row of `accepted`, the last few; those of its own statement do not show.
 pub(crate) const AHEAD: &str = "array(select m.id from messages m
@@ -562,6 +562,7 @@ pub(crate) fn stored_work(message: &NewMessage, stored: Stored) -> Work {
         ahead,
         debounce_ms: message.debounce_ms,
         burst: None,
+        scheduled: message.source.as_deref() == Some("cron"),
     }
 }
 
@@ -626,6 +627,7 @@ pub(crate) fn work(row: &PgRow) -> Result<Work> {
         ahead: Vec::new(),
         debounce_ms: u32::try_from(debounce_ms).unwrap_or(0),
         burst: burst.map(MessageId),
+        scheduled: row.try_get("scheduled")?,
     })
 }
 

@@ -118,6 +118,9 @@ pub struct Work {
     /// The burst that it was made part of before the first attempt: the id of the last message of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<MessageId>,
+    /// That a job's time made it, and nobody sits and waits for it: of these, thousands are due in the same second.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scheduled: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

@@ -117,6 +117,7 @@ mod tests {
             ahead: Vec::new(),
             debounce_ms: 1_000,
             burst: None,
+            scheduled: false,
         }
     }
 

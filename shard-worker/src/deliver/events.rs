@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::turns::Cause;
 use crate::core::Core;
 use crate::shard::Shard;
 
@@ -54,7 +55,7 @@ struct Refused {
 pub(crate) async fn deliver(core: &Arc<Core>, shard: &Arc<Shard>, id: Uuid, owner: Option<UserId>) {
     loop {
         let turn = tokio::select! {
-            turn = core.turns.take(owner.as_ref()) => turn,
+            turn = core.turns.take(owner.as_ref(), Cause::Now) => turn,
             () = shard.stopping().cancelled() => return,
         };
         if !serve(core, shard, id).await {

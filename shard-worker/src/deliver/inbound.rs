@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::answer::{self, Answer};
 use super::backend::{Destination, Pass, Refused, Room};
+use super::turns::Cause;
 use super::{Attempt, stream};
 use crate::channels::observe;
 use crate::core::Core;
@@ -85,7 +86,7 @@ async fn leave(core: &Core, shard: &Shard, work: &Work) -> Result<(Arc<Destinati
         // Waited for before the lease is asked: it may take as long as another message's answer.
         let room = tokio::select! {
             biased;
-            room = to.room(&work.user_id) => room,
+            room = to.room(&work.user_id, Cause::of(work)) => room,
             () = shard.stopping().cancelled() => return Err(Attempt::NotOurs),
         };
         if core.erased.has(work) {

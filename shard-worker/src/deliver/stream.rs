@@ -31,7 +31,7 @@ use self::preview::Preview;
 use self::read::{Ending, Limits};
 use super::answer::Answer;
 use super::backend::Room;
-use super::turns::{Turn, Turns};
+use super::turns::{Cause, Turn, Turns};
 use super::{Attempt, inbound};
 use crate::core::Core;
 use crate::shard::Shard;
@@ -99,7 +99,7 @@ pub(crate) async fn attempt(
 
 /// Waits for a place among the streams, or says what becomes of the message without.
 async fn place(core: &Core, shard: &Shard, work: &Work) -> Result<Turn, Attempt> {
-    let place = timeout(core.backend.limit(), core.streams.turns.take(Some(&work.user_id)));
+    let place = timeout(core.backend.limit(), core.streams.turns.take(Some(&work.user_id), Cause::of(work)));
     match shard.stopping().run_until_cancelled(place).await {
         Some(Ok(place)) => Ok(place),
         Some(Err(_)) => Err(again(core, work, "too many answers are being written".to_owned())),

@@ -249,6 +249,7 @@ mod tests {
             ahead: Vec::new(),
             debounce_ms: 0,
             burst: None,
+            scheduled: false,
         }
     }
 

@@ -56,6 +56,7 @@ fn work(world: &mut World, shard: ShardId, channel: u128, conversation: &str, n:
         ahead: Vec::new(),
         debounce_ms: debounce(channel, n),
         burst: None,
+        scheduled: false,
     }
 }
 

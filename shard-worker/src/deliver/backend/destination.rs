@@ -14,7 +14,7 @@ use super::breaker::{Author, Sign};
 use super::gate::{Gate, Pass};
 use super::post::{Refused, Target, broken};
 use crate::deliver::answer::{self, Answer};
-use crate::deliver::turns::{Turn, Turns};
+use crate::deliver::turns::{Cause, Turn, Turns};
 
 /// Where messages go, and who may post there now.
 pub(crate) struct Destination {
@@ -52,13 +52,13 @@ impl Destination {
 
     /// Waits for room for one more post of this tenant: hold it until the answer is read. First what the destination may
     /// have, then what the tenant may have of all: a slow destination holds none of the latter for those that wait for it.
-    pub(crate) async fn room(&self, tenant: &UserId) -> Room {
+    pub(crate) async fn room(&self, tenant: &UserId, cause: Cause) -> Room {
         let own = match &self.own {
             // The semaphore is never closed.
             Some(own) => Arc::clone(&own.room).acquire_owned().await.ok(),
             None => None,
         };
-        Room { _turn: self.turns.take(Some(tenant)).await, _own: own }
+        Room { _turn: self.turns.take(Some(tenant), cause).await, _own: own }
     }
 
     /// Leave to make an attempt, or how long to wait.

@@ -7,6 +7,7 @@ use tokio::task::unconstrained;
 use uuid::Uuid;
 
 use super::*;
+use crate::deliver::turns::Cause;
 
 fn backend() -> Backend {
     claw_testkit::install_tls();
@@ -23,7 +24,7 @@ fn user(name: &str) -> UserId {
 /// As many as there is room for at once.
 fn fill(to: &Destination, tenant: &UserId) -> Vec<impl Sized + use<>> {
     // More are taken here at once than tokio lets a task take before others run.
-    std::iter::from_fn(|| unconstrained(to.room(tenant)).now_or_never()).collect()
+    std::iter::from_fn(|| unconstrained(to.room(tenant, Cause::Now)).now_or_never()).collect()
 }
 
 fn row(name: &str, channel: Option<ChannelId>, url: &str, most: u16, revision: i64) -> LoadedBackend {
@@ -68,11 +69,11 @@ async fn one_tenants_messages_leave_three_quarters_of_the_places() {
     let mut hers = fill(&backend.operators, &ada);
     assert_eq!(hers.len(), 64);
     for name in ["bob", "cy", "dan"] {
-        let free = unconstrained(backend.operators.room(&user(name))).now_or_never();
+        let free = unconstrained(backend.operators.room(&user(name), Cause::Now)).now_or_never();
         assert!(free.is_some(), "{name} waits for ada's messages");
     }
     drop(hers.pop());
-    assert!(unconstrained(backend.operators.room(&ada)).now_or_never().is_some(), "her next one");
+    assert!(unconstrained(backend.operators.room(&ada, Cause::Now)).now_or_never().is_some(), "her next one");
 }
 
 #[tokio::test]

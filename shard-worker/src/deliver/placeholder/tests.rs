@@ -28,6 +28,7 @@ fn answer(n: u128, seq: i64) -> Work {
         ahead: Vec::new(),
         debounce_ms: 0,
         burst: None,
+        scheduled: false,
     }
 }
 

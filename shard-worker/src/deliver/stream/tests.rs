@@ -8,7 +8,7 @@ use super::*;
 async fn one_tenants_streams_leave_three_quarters_of_the_places() {
     let streams = Streams::new(8, Duration::from_secs(1));
     let (ada, bob): (UserId, UserId) = ("ada".parse().unwrap(), "bob".parse().unwrap());
-    let take = |user: &UserId| unconstrained(streams.turns.take(Some(user))).now_or_never();
+    let take = |user: &UserId| unconstrained(streams.turns.take(Some(user), Cause::Now)).now_or_never();
     let hers: Vec<_> = std::iter::from_fn(|| take(&ada)).collect();
     assert_eq!(hers.len(), 2);
     assert!(take(&bob).is_some());

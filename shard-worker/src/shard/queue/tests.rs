@@ -23,6 +23,7 @@ fn work(seq: i64, conversation: &str) -> Work {
         ahead: Vec::new(),
         debounce_ms: 0,
         burst: None,
+        scheduled: false,
     }
 }
 
