@@ -70,7 +70,11 @@ impl Store {
             return Err(Error::Running("a migration or another resharding".to_owned()));
         }
         let done = reshard(&mut conn, to).await;
-        conn.close().await?;
+        // The server notices the end of a connection a moment later: who comes next would find the lock taken. If the connection
+        // is broken, so is the lock.
+        if sqlx::query("select pg_advisory_unlock($1)").bind(MIGRATING).execute(&mut conn).await.is_ok() {
+            conn.close().await?;
+        }
         done
     }
 }
