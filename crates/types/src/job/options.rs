@@ -1,7 +1,8 @@
 //! What a job says beside its schedule and its action: all of it may be left out.
 //!
 //! This is the JSON of the `cron_jobs.options` column. Checked when it is stored, by [`Options::check`]; read as it is when
-//! the job is due, so that a bound which is lowered later takes nothing from a stored job.
+//! the job is due, so that a bound which is lowered later takes nothing from a stored job. Keys that a later version added are passed
+//! over: while two versions run side by side, the job still runs.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::outbound::is_default;
 
 /// How a job runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Options {
     /// Each run is later than its scheduled time by up to so many seconds, drawn anew for each; none if not given.
     #[serde(skip_serializing_if = "is_default")]
@@ -136,6 +137,12 @@ mod tests {
         let options: Options = serde_json::from_str(given).unwrap();
         options.check().unwrap();
         assert_eq!(serde_json::to_string(&options).unwrap(), given);
+    }
+
+    #[test]
+    fn what_a_later_version_added_is_passed_over() {
+        let options: Options = serde_json::from_str(r#"{"max_runs":2,"colour":"red"}"#).unwrap();
+        assert_eq!(options, Options { max_runs: Some(2), ..Options::default() });
     }
 
     #[test]
