@@ -12,6 +12,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::backlog::{Look, Whose};
+use crate::cron::message::CRON;
 use crate::events::TELL_ACCEPTED;
 use crate::pool::Txn;
 use crate::{Error, Result, Store, Tenant};
@@ -451,7 +452,7 @@ pub(crate) fn stored_work(message: &NewMessage, stored: Stored) -> Work {
         ahead,
         debounce_ms: message.debounce_ms,
         burst: None,
-        scheduled: message.source.as_deref() == Some("cron"),
+        scheduled: message.source.as_deref() == Some(CRON),
     }
 }
 
