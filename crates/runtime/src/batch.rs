@@ -1,14 +1,15 @@
 //! Group commit: many callers, one round trip.
 //!
 //! An item that arrives while nothing is in flight goes at once, alone; what arrives while a batch is in flight is
-//! the next batch. Nothing ever waits for company, so an idle system has the latency of one commit and a busy one
-//! the throughput of large batches.
+//! the next batch. So an idle system has the latency of one commit and a busy one the throughput of large batches.
+//! Nothing waits for company, unless nobody waits for it: then a busy system saves round trips by a short [pause](Batcher::gathering).
 //!
 //! Must hold: an item's caller hears of it only after its batch was flushed; dropping a caller does not take its
 //! item out of a batch (it may already be committed).
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -31,6 +32,9 @@ pub trait FlushError {
     /// would only wait as long again, one after the other, while everybody behind them waits for all of them.
     fn may_be_one_item(&self) -> bool;
 }
+
+/// What a batch has at least that is followed by a pause.
+const MANY: usize = 8;
 
 type Entry<T, R, E> = (T, oneshot::Sender<Result<R, BatchError<E>>>);
 
@@ -60,6 +64,22 @@ where
         F: Fn(Vec<T>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Vec<R>, E>> + Send,
     {
+        Self::gathering(lifecycle, name, limit, Duration::ZERO, flush)
+    }
+
+    /// As [`Batcher::start`], with a pause after each batch of many, in which the next one grows. Where there are few, the
+    /// pause would be what limits them.
+    pub fn gathering<F, Fut>(
+        lifecycle: &Lifecycle,
+        name: &'static str,
+        limit: usize,
+        pause: Duration,
+        flush: F,
+    ) -> Self
+    where
+        F: Fn(Vec<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<R>, E>> + Send,
+    {
         let (queue, mut inbox) = mpsc::channel::<Entry<T, R, E>>(4 * limit);
         let hard = lifecycle.hard();
         lifecycle.spawn(name, async move {
@@ -73,6 +93,13 @@ where
                     return;
                 }
                 flush_all(&flush, entries.drain(..)).await;
+                // After a full batch there is enough to do.
+                if !pause.is_zero() && (MANY..limit).contains(&received) {
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = hard.cancelled() => {}
+                    }
+                }
             }
         });
         Self { queue }
@@ -166,6 +193,31 @@ mod tests {
         assert_eq!(rest.into_iter().map(Result::unwrap).sum::<u32>(), 108);
         assert_eq!(sizes.lock().unwrap().iter().sum::<usize>(), 10);
         assert!(sizes.lock().unwrap().len() <= 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nobody_waits_a_busy_one_gathers() {
+        let lifecycle = Lifecycle::new();
+        let pause = Duration::from_millis(2);
+        let batcher = Batcher::gathering(&lifecycle, "test", 100, pause, |items: Vec<u32>| async move {
+            let size = items.len();
+            Ok::<_, Failed>(vec![size; size])
+        });
+        let begun = tokio::time::Instant::now();
+        assert_eq!(batcher.submit(1).await.unwrap(), 1);
+        let all = |range: std::ops::Range<u32>| futures::future::join_all(range.map(|i| batcher.submit(i)));
+        all(0..7).await;
+        assert_eq!(batcher.submit(2).await.unwrap(), 1);
+        assert_eq!(begun.elapsed(), Duration::ZERO, "few are followed by no pause");
+        all(0..8).await;
+        let first = batcher.submit(5);
+        let second = async {
+            tokio::time::sleep(pause / 2).await;
+            batcher.submit(6).await
+        };
+        let gathered = futures::future::join(first, second).await;
+        assert_eq!((gathered.0.unwrap(), gathered.1.unwrap()), (2, 2), "the second one came in the pause");
+        assert_eq!(begun.elapsed(), pause);
     }
 
     #[tokio::test]

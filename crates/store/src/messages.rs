@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use claw_runtime::{Batcher, Lifecycle};
@@ -131,20 +132,29 @@ pub struct MessageWriter {
 
 /// Rows in one statement: beyond some hundreds the gain is small and the latency of a batch grows.
 const BATCH: usize = 500;
+/// How long settlements gather in a busy worker. People have their answer by then, and wait for nothing; a worker that dies in
+/// between is asked for no more than what it had in flight. It saves a fifth of all transactions (docs/benchmarks.md).
+const GATHER: Duration = Duration::from_millis(2);
 
 impl MessageWriter {
     /// Starts the two committers.
     pub fn start(store: &Store, lifecycle: &Lifecycle) -> Self {
-        let (accepting, settling) = (store.clone(), store.clone());
+        let (accepting, settling) = (store.alone(), store.alone());
         Self {
             accept: Batcher::start(lifecycle, "accept", BATCH, move |batch: Vec<Arc<NewMessage>>| {
                 let store = accepting.clone();
                 async move { store.messages_insert(&batch).await }
             }),
-            settle: Batcher::start(lifecycle, "settle", BATCH, move |batch: Vec<Arc<Settlement>>| {
-                let store = settling.clone();
-                async move { store.messages_settle(&batch).await }
-            }),
+            settle: Batcher::gathering(
+                lifecycle,
+                "settle",
+                BATCH,
+                GATHER,
+                move |batch: Vec<Arc<Settlement>>| {
+                    let store = settling.clone();
+                    async move { store.messages_settle(&batch).await }
+                },
+            ),
         }
     }
 

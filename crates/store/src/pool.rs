@@ -54,6 +54,9 @@ const PLAN_ONCE: (&str, &str) = ("plan_cache_mode", "force_generic_plan");
 /// Makes a transaction see every tenant's rows (migration 0004).
 const EVERY_TENANT: (&str, &str) = ("claw.tenant", "all");
 
+/// A connection that was idle for longer is asked whether it is still there before it is used.
+const SURELY_THERE: Duration = Duration::from_secs(1);
+
 /// A handle on the database; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -118,6 +121,12 @@ impl Store {
         Ok(Self { pool: Road::pooled(pool, &settings), tenants })
     }
 
+    /// A handle whose own statements go by one connection that nobody else uses, for who has one after the other all the
+    /// time: what the server remembers of a connection stays warm, and nobody waits behind others' statements.
+    pub(crate) fn alone(&self) -> Self {
+        Self { pool: self.pool.alone(), tenants: self.tenants.clone() }
+    }
+
     /// Answers when the database does.
     ///
     /// # Errors
@@ -143,7 +152,17 @@ impl Store {
 }
 
 fn at_most(connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5))
+    let options = PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5));
+    // One that was used just now is there, or its next statement fails as one under way does: asking each time would be a
+    // round trip for every statement.
+    options.test_before_acquire(false).before_acquire(|conn, of| {
+        Box::pin(async move {
+            if of.idle_for < SURELY_THERE {
+                return Ok(true);
+            }
+            conn.ping().await.map(|()| true)
+        })
+    })
 }
 
 /// Opens one connection by itself, which says why when it can't: a pool would only say that it timed out.

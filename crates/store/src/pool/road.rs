@@ -16,7 +16,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::{
-    PgArguments, PgConnection, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo, Postgres,
+    PgArguments, PgConnectOptions, PgConnection, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
+    Postgres,
 };
 use sqlx::{AssertSqlSafe, Connection as _, Either, Execute, Executor, SqlStr};
 use tokio::time::timeout;
@@ -45,6 +46,13 @@ impl Road {
     pub(crate) fn pooled(pool: PgPool, settings: &[(&str, &str)]) -> Self {
         let set = settings.iter().map(|(name, value)| format!("; set local {name} = '{value}'"));
         Self { pool, opening: Some(format!("begin{}", set.collect::<String>())) }
+    }
+
+    /// The same way, by one connection of its own: it comes on top of the pool's, when it is first needed.
+    pub(crate) fn alone(&self) -> Self {
+        let one = self.pool.options().clone().min_connections(0).max_connections(1);
+        let options = PgConnectOptions::clone(&self.pool.connect_options());
+        Self { pool: one.connect_lazy_with(options), opening: self.opening.clone() }
     }
 
     /// Begins a transaction.
