@@ -58,6 +58,11 @@ const LANE_WINDOW: usize = 32;
 /// Transactions are shorter than this (statements time out at 10 s): what was given a place longer ago than this and
 /// is visible now was visible then to a sweep that looked.
 const SETTLED_AFTER: Duration = Duration::from_secs(30);
+/// With more messages in memory than this, the pass of every second would read mostly what is known: with 400 in each of 256
+/// shards, a core does nothing else. Lost publishes are then found later; gaps in a publisher's numbers are not waited for.
+const MUCH: usize = 16;
+/// How often that is looked for then.
+const LOOK_AMONG_MUCH: Duration = Duration::from_secs(5);
 /// How often a pass begins at the very beginning: what somebody set back to pending by hand is found.
 const LOOK_AT_ALL: Duration = Duration::from_secs(60);
 
@@ -167,6 +172,13 @@ impl ShardQueue {
     /// Whether the whole shard is to be read.
     pub fn wants_pass(&self) -> bool {
         (self.catching_up || self.pass.is_some()) && self.has_room()
+    }
+
+    /// Whether it is time to look for what a lost publish left behind.
+    pub fn wants_look(&self, now: Instant) -> bool {
+        let before = self.completed.back();
+        let few = self.known.len() <= MUCH;
+        self.has_room() && (few || before.is_none_or(|(began, _)| now - *began >= LOOK_AMONG_MUCH))
     }
 
     /// The tenants that a sweep of the shard passes over, because they are read by themselves.

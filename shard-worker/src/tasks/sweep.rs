@@ -15,7 +15,7 @@ use crate::deliver::lane;
 use crate::pipeline::Pipeline;
 use crate::shard::Shard;
 
-/// How often everything is looked through.
+/// How often shards are looked through that have little to do.
 const EVERY: Duration = Duration::from_secs(1);
 /// Messages of one shard in one query: few enough that all 256 shards at once fit into memory.
 const PAGE: usize = 100;
@@ -47,10 +47,10 @@ pub async fn run(pipeline: Arc<Pipeline>) {
 }
 
 fn wanting(pipeline: &Pipeline, all: bool) -> Vec<Arc<Shard>> {
-    let mut shards = pipeline.shards();
+    let (mut shards, now) = (pipeline.shards(), Instant::now());
     shards.retain(|shard| {
         let queue = shard.queue();
-        !shard.stopping().is_cancelled() && (queue.wants_pass() || (all && queue.has_room()))
+        !shard.stopping().is_cancelled() && (queue.wants_pass() || (all && queue.wants_look(now)))
     });
     shards
 }

@@ -58,6 +58,25 @@ fn behind(seq: i64, conversation: &str, ahead: &[i64]) -> Work {
 }
 
 #[tokio::test]
+async fn a_shard_with_much_in_memory_is_looked_through_less_often() {
+    let start = Instant::now();
+    let mut queue = settled(start);
+    let after = |seconds: u64| start + Duration::from_secs(seconds);
+    for seq in 1..=i64::try_from(MUCH).unwrap() {
+        assert!(queue.offer(work(seq, &format!("chat {seq}"))).is_some());
+    }
+    assert!(queue.wants_look(after(1)), "that much is read quickly");
+    queue.offer(work(100, "one more"));
+    assert!(!queue.wants_look(after(1)));
+    assert!(queue.wants_look(after(5)), "a lost publish is found all the same");
+    queue.begin_page(100, after(5));
+    queue.end_page(Vec::new(), false, after(5));
+    assert!(!queue.wants_look(after(9)));
+    queue.leave_to_sweep();
+    assert!(queue.wants_sweep(), "what is known to be missing is read at once");
+}
+
+#[tokio::test]
 async fn a_message_does_not_overtake_one_that_another_publisher_lost() {
     let now = Instant::now();
     let mut queue = settled(now);
