@@ -3,6 +3,7 @@
 
 mod explain;
 mod join;
+mod memory;
 mod open_files;
 mod time;
 

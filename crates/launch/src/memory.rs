@@ -1,0 +1,9 @@
+//! Where every binary's memory comes from.
+//!
+//! A message is some hundred small allocations, made by one thread and given back by another. jemalloc takes a tenth less of
+//! all CPU for that than glibc's malloc (docs/benchmarks.md), and idle roles stay as small.
+
+use tikv_jemallocator::Jemalloc;
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
