@@ -2,11 +2,13 @@
 //!
 //! The message carries the run's id as its key, so doing the same run twice makes one message.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use claw_secrets::signature;
 use claw_store::cron::message;
-use claw_store::{Channel, Job, MessageStatus, Run, RunOf, RunStatus};
+use claw_store::{Channel, Job, MessageStatus, NewMessage, Run, RunOf, RunStatus, When};
 use claw_types::{
-    Action, ActionType, AssistantTask, ChannelMessage, Direction, MessageId, MessageState, UserId,
+    Action, ActionType, AgentWake, AssistantTask, ChannelMessage, MessageId, MessageState, UserId, WakeMode,
+    WebhookCall,
 };
 use tracing::warn;
 use uuid::Uuid;
@@ -29,51 +31,40 @@ pub async fn perform(app: &App, job: &Job, run: Uuid) -> Outcome {
     let done = match Action::read(&job.action) {
         Ok(Action::Message(message)) => to_person(app, job, run, message).await,
         Ok(Action::Task(task)) => to_agent(app, job, run, task).await,
+        Ok(Action::Wake(wake)) => self::wake(app, job, run, wake).await,
+        Ok(Action::Webhook(call)) => webhook(app, job, run, call).await,
         Err(unreadable) => Err(unreadable.into()),
     };
-    match done {
-        Ok(Made { message, direction, status }) => {
-            Outcome { message: Some(message), said: verdict(direction, status.state, status.error) }
+    done.unwrap_or_else(|problem| {
+        if let Some(cause) = problem.cause() {
+            warn!(job.id = %job.id, run.id = %run, cause, "a job's run failed: {cause}");
         }
-        Err(problem) => {
-            if let Some(cause) = problem.cause() {
-                warn!(job.id = %job.id, run.id = %run, cause, "a job's run failed: {cause}");
-            }
-            Outcome { message: None, said: Err(problem.detail().to_owned()) }
-        }
-    }
+        Outcome { message: None, said: Err(problem.detail().to_owned()) }
+    })
 }
 
 /// What became of a run that is over; `None` when it is not, as far as anybody knows.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn finished(app: &App, run: Run) -> Result<Option<Outcome>, Problem> {
+pub async fn finished(app: &App, user: &UserId, run: Run) -> Result<Option<Outcome>, Problem> {
     let Run { status, message_id: message, error_message, .. } = run;
     let said = match (status, message) {
         (RunStatus::Running | RunStatus::Timeout, _) => return Ok(None),
         (RunStatus::Error, _) | (RunStatus::Ok, None) => Err(error_message.unwrap_or_default()),
-        (RunStatus::Ok, Some(id)) => {
-            let sends = run.action_type == ActionType::ChannelMessage.as_str();
-            let direction = if sends { Direction::Out } else { Direction::In };
-            let status = app.store.message_status(id).await?;
-            // Forgotten by now, so it was done with.
-            let (state, error) =
-                status.map_or((MessageState::Done, None), |status| (status.state, status.error));
-            verdict(direction, state, error)
-        }
+        (RunStatus::Ok, Some(id)) => match app.store.message_status(id).await? {
+            Some(status) => verdict(&run.action_type, status),
+            None => match app.store.wake_due(user, id).await? {
+                Some(heartbeat) => Ok(waits(heartbeat)),
+                // Forgotten by now, so it was done with.
+                None => verdict(&run.action_type, of_state(MessageState::Done)),
+            },
+        },
     };
     Ok(Some(Outcome { message, said }))
 }
 
-/// A message that is safe, and where it stands.
-struct Made {
-    message: MessageId,
-    direction: Direction,
-    status: MessageStatus,
-}
-
-async fn to_person(app: &App, job: &Job, run: Uuid, message: ChannelMessage) -> Result<Made, Problem> {
+async fn to_person(app: &App, job: &Job, run: Uuid, message: ChannelMessage) -> Result<Outcome, Problem> {
     let channel = app.store.channel_named(&job.user_id, &message.channel).await?;
     let known = app.channels.get(channel.id).await?.ok_or(claw_store::Error::NoChannel)?;
     let body = message::to_person(message);
@@ -81,34 +72,107 @@ async fn to_person(app: &App, job: &Job, run: Uuid, message: ChannelMessage) -> 
     // A run is one message, whatever else its job says by the time it is tried again.
     let once = Once { key: Some(&key), digest: signature::sha256(key.as_bytes()) };
     let Dispatched { accepted, status, .. } = dispatch::dispatch(app, &known, Ok(body), once).await?;
-    Ok(Made { message: accepted.id(), direction: Direction::Out, status })
+    Ok(Outcome { message: Some(accepted.id()), said: verdict(&job.action_type, status) })
 }
 
-async fn to_agent(app: &App, job: &Job, run: Uuid, task: AssistantTask) -> Result<Made, Problem> {
-    let channel = match &task.delivery {
-        Some(delivery) => Some(switched_on(app, &job.user_id, &delivery.channel).await?),
-        None => None,
-    };
-    let of = RunOf { user: &job.user_id, job: job.id, job_name: &job.name, run, scheduled_for: None };
+async fn to_agent(app: &App, job: &Job, run: Uuid, task: AssistantTask) -> Result<Outcome, Problem> {
+    let name = task.delivery.as_ref().map(|delivery| delivery.channel.as_str());
+    let channel = switched_on(app, &job.user_id, name).await?;
     let key = run.to_string();
+    let of = of(job, run);
     let message = of.to_agent(task, channel.as_ref(), Some(&key), app.shards, &app.ids, &*app.clock)?;
+    hand_over(app, job, message).await
+}
+
+async fn wake(app: &App, job: &Job, run: Uuid, wake: AgentWake) -> Result<Outcome, Problem> {
+    let channel = switched_on(app, &job.user_id, wake.channel.as_deref()).await?;
+    let (key, when) = (run.to_string(), wake.when());
+    let message = of(job, run).wake(wake, channel.as_ref(), Some(&key), app.shards, &app.ids, &*app.clock)?;
+    if when == WakeMode::Now {
+        return hand_over(app, job, message).await;
+    }
+    let digest = signature::sha256(key.as_bytes());
+    let once = claw_store::Once { kind: "job.wake", key: &key, digest };
+    let woken = app.store.wake(&message, When::NextHeartbeat, Some(once)).await?;
+    // When the run is tried again after the heartbeat, it is on its way by now.
+    let said = woken
+        .due_at
+        .map_or_else(|| verdict(&job.action_type, of_state(MessageState::Pending)), |at| Ok(waits(at)));
+    Ok(Outcome { message: Some(woken.id), said })
+}
+
+/// Posts it. Who asked for it does not wait any longer than this, so it is not posted later either.
+async fn webhook(app: &App, job: &Job, run: Uuid, call: WebhookCall) -> Result<Outcome, Problem> {
+    let metadata = job.metadata.as_ref().map(serde_json::to_string).transpose()?;
+    let of = RunOf { metadata: metadata.as_deref(), ..of(job, run) };
+    let seconds = u32::try_from(app.send_wait.as_secs()).unwrap_or(u32::MAX).max(1);
+    let message = of.webhook(call, seconds, Some(&run.to_string()), app.shards, &app.ids)?;
+    let mut outcome = hand_over(app, job, message).await?;
+    // On its way, as far as its owner said: what the last attempt came to is what the user wants to know.
+    if let (Ok(_), Some(id)) = (&outcome.said, outcome.message)
+        && let Some(MessageStatus { state: MessageState::Pending, error: Some(error), .. }) =
+            app.store.message_status(id).await?
+    {
+        outcome.said = Err(error);
+    }
+    Ok(outcome)
+}
+
+fn of(job: &Job, run: Uuid) -> RunOf<'_> {
+    RunOf {
+        user: &job.user_id,
+        job: job.id,
+        job_name: &job.name,
+        label: job.label.as_deref(),
+        metadata: None,
+        run,
+        attempt: 1,
+        scheduled_for: None,
+    }
+}
+
+/// Accepts a message of no channel's adapter, and waits for its delivery.
+async fn hand_over(app: &App, job: &Job, message: NewMessage) -> Result<Outcome, Problem> {
     let shard = message.shard;
     let accepted = intake::accept_one(app, message).await?;
     let status = dispatch::outcome(app, shard, &accepted).await;
-    Ok(Made { message: accepted.id(), direction: Direction::In, status })
+    Ok(Outcome { message: Some(accepted.id()), said: verdict(&job.action_type, status) })
 }
 
-/// The channel by which an answer is to go; were it off, the agent would work for nobody.
-async fn switched_on(app: &App, user: &UserId, name: &str) -> Result<Channel, Problem> {
+/// The channel by which an answer is to go, if it is to go anywhere; were it off, the agent would work for nobody.
+async fn switched_on(app: &App, user: &UserId, name: Option<&str>) -> Result<Option<Channel>, Problem> {
+    let Some(name) = name else { return Ok(None) };
     let channel = app.store.channel_named(user, name).await?;
     dispatch::switched_on(&channel)?;
-    Ok(channel)
+    Ok(Some(channel))
 }
 
-fn verdict(direction: Direction, state: MessageState, reason: Option<String>) -> Result<String, String> {
-    let (done, pending) = match direction {
-        Direction::Out => ("the message was sent", "the message is stored and will be sent"),
-        Direction::In => ("the agent has the task", "the task is stored and will go to the agent"),
+fn of_state(state: MessageState) -> MessageStatus {
+    MessageStatus { state, platform_message_ids: Vec::new(), error: None }
+}
+
+fn waits(heartbeat: DateTime<Utc>) -> String {
+    let at = heartbeat.to_rfc3339_opts(SecondsFormat::Secs, true);
+    format!("the wake-up is stored and waits for the heartbeat at {at}")
+}
+
+/// How far a message of this kind of action got.
+fn verdict(
+    action_type: &str,
+    MessageStatus { state, error: reason, .. }: MessageStatus,
+) -> Result<String, String> {
+    let kind = ActionType::ALL.into_iter().find(|kind| kind.as_str() == action_type);
+    let (done, pending) = match kind {
+        Some(ActionType::ChannelMessage) => {
+            ("the message was sent", "the message is stored and will be sent")
+        }
+        Some(ActionType::Hook) => {
+            ("the agent has the wake-up", "the wake-up is stored and will go to the agent")
+        }
+        Some(ActionType::Webhook) => ("its receiver has it", "it is stored and will be posted"),
+        Some(ActionType::AssistantTask) | None => {
+            ("the agent has the task", "the task is stored and will go to the agent")
+        }
     };
     let or = |otherwise: &str| reason.unwrap_or_else(|| otherwise.to_owned());
     match state {
@@ -127,13 +191,20 @@ mod tests {
 
     #[test]
     fn what_is_safe_is_ok_and_what_is_over_tells_why() {
-        let of = |state| verdict(Direction::Out, state, Some("because".to_owned()));
+        let of = |state| {
+            let status = MessageStatus { error: Some("because".to_owned()), ..of_state(state) };
+            verdict("channel_message", status)
+        };
         assert_eq!(of(MessageState::Done), Ok("the message was sent".to_owned()));
         assert_eq!(of(MessageState::Pending), Ok("the message is stored and will be sent".to_owned()));
         assert_eq!(of(MessageState::Uncertain), Ok("because".to_owned()));
         assert_eq!(of(MessageState::Failed), Err("because".to_owned()));
         assert_eq!(of(MessageState::Dead), Err("because".to_owned()));
-        let task = verdict(Direction::In, MessageState::Done, None);
+        let task = verdict("assistant_task", of_state(MessageState::Done));
         assert_eq!(task, Ok("the agent has the task".to_owned()));
+        let wake = verdict("hook", of_state(MessageState::Done));
+        assert_eq!(wake, Ok("the agent has the wake-up".to_owned()));
+        let webhook = verdict("webhook", of_state(MessageState::Done));
+        assert_eq!(webhook, Ok("its receiver has it".to_owned()));
     }
 }

@@ -51,6 +51,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(needs(Read, routes!(cron::job_history::handle)))
         .routes(needs(Read, routes!(cron::history::handle)))
         .routes(needs(Read, routes!(cron::preview::handle)))
+        .routes(needs(Manage, routes!(cron::signing_secret::handle)))
         .routes(needs(Read, routes!(messages::list::handle)))
         .routes(needs(Read, routes!(messages::get::handle)))
         .routes(needs(Manage, routes!(messages::retry::handle)))

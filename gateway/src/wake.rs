@@ -9,10 +9,10 @@ use axum::Json;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use claw_channels::send_body;
-use claw_store::{AgentEvent, Chat, Error, NewMessage, Once, When};
+use claw_store::{AgentEvent, Chat, Error, NewMessage, Once};
 use claw_types::bodies::SESSION_KEYS;
-use claw_types::{InstanceId, MessageId, UserId};
-use serde::{Deserialize, Serialize};
+use claw_types::{InstanceId, MessageId, UserId, WakeMode};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -30,33 +30,12 @@ pub const METADATA_LIMIT: usize = 32 * 1024;
 /// Longest name of a channel's slug or type.
 const CHANNEL_LIMIT: usize = 64;
 
-/// When the backend is told.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// At once.
-    #[default]
-    Now,
-    /// At the user's next heartbeat. `next-heartbeat` is understood, too.
-    #[serde(alias = "next-heartbeat")]
-    NextHeartbeat,
-}
-
-impl From<Mode> for When {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::Now => Self::Now,
-            Mode::NextHeartbeat => Self::NextHeartbeat,
-        }
-    }
-}
-
 /// The wake-up is safely stored.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Woken {
     #[schema(example = "accepted")]
     status: &'static str,
-    mode: Mode,
+    mode: WakeMode,
     /// The `webhook-id` under which the backend gets it.
     #[schema(value_type = Uuid)]
     id: MessageId,
@@ -77,7 +56,7 @@ pub struct Call {
     /// The text.
     pub text: String,
     /// When.
-    pub mode: Mode,
+    pub mode: WakeMode,
     /// Whose agent.
     pub user_id: String,
     /// Which agent.
@@ -145,7 +124,7 @@ pub async fn accept(
         return Err(Problem::another_users_body());
     }
     let agent_id = call.agent_id.as_deref().map(|agent| edit::label("agent_id", agent)).transpose()?;
-    let text = text(call.text_key, call.text)?;
+    check_text(call.text_key, &call.text)?;
     check_metadata(&call.metadata)?;
     let key = idempotency_key(header_key, call.idempotency_key)?;
     let once = key.as_deref().map(|key| Once { kind: call.source, key, digest });
@@ -166,7 +145,7 @@ pub async fn accept(
         agent_id: agent_id.as_deref().unwrap_or_default(),
         source: call.source,
         session: None,
-        text,
+        text: call.text,
         metadata: call.metadata,
         chat: found.as_ref().map(|found| found.chat(call.deliver != Some(false))),
         key: None,
@@ -179,23 +158,25 @@ pub async fn accept(
     Ok(answer(call.mode, &woken))
 }
 
-fn answer(mode: Mode, woken: &claw_store::Woken) -> (StatusCode, Json<Woken>) {
+fn answer(mode: WakeMode, woken: &claw_store::Woken) -> (StatusCode, Json<Woken>) {
     let &claw_store::Woken { id, due_at, duplicate, .. } = woken;
     (StatusCode::ACCEPTED, Json(Woken { status: "accepted", mode, id, due_at, duplicate }))
 }
 
-/// The text, which must say something.
-fn text(key: &str, text: String) -> Result<String, Problem> {
+/// Checks a text, which must say something.
+///
+/// # Errors
+/// 400 naming its key.
+pub fn check_text(key: &str, text: &str) -> Result<(), Problem> {
     match text.chars().count() {
         _ if text.trim().is_empty() => Err(Problem::bad_request(format!("{key:?} is empty"))),
         length if length > TEXT_LIMIT => Err(Problem::bad_request(format!(
             "{key:?} has {length} characters; at most {TEXT_LIMIT} are allowed"
         ))),
-        _ => Ok(text),
+        _ => Ok(()),
     }
 }
 
-/// The backend reads its session keys as texts only, and would begin a new session each time otherwise.
 fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Problem> {
     let size = serde_json::to_vec(metadata)?.len();
     if size > METADATA_LIMIT {
@@ -203,10 +184,19 @@ fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Problem> {
             "\"metadata\" has {size} bytes; at most {METADATA_LIMIT} are allowed"
         )));
     }
-    let no_text = |key: &&str| metadata.get(*key).is_some_and(|value| !value.is_string());
-    match SESSION_KEYS.iter().find(|key| no_text(key)) {
-        Some(key) => Err(Problem::bad_request(format!(
-            "\"metadata.{key}\" must be text: it names the agent's session"
+    check_session("metadata", metadata)
+}
+
+/// The backend reads its session keys as texts only, and would begin a new session each time otherwise.
+///
+/// # Errors
+/// 400 naming the key, below that of the metadata.
+pub fn check_session(key: &str, metadata: &Map<String, Value>) -> Result<(), Problem> {
+    let no_text = |name: &&str| metadata.get(*name).is_some_and(|value| !value.is_string());
+    match SESSION_KEYS.iter().find(|name| no_text(name)) {
+        Some(name) => Err(Problem::bad_request(format!(
+            "{:?} must be text: it names the agent's session",
+            format!("{key}.{name}")
         ))),
         None => Ok(()),
     }

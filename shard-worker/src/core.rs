@@ -17,7 +17,7 @@ use crate::deliver::backend::Backend;
 use crate::deliver::stream::Streams;
 use crate::deliver::turns::Turns;
 use crate::deliver::typing::Typing;
-use crate::deliver::{Attempt, inbound, outbound};
+use crate::deliver::{Attempt, inbound, outbound, webhook};
 use crate::erased::Erased;
 use crate::pipeline::Pipeline;
 use crate::ports::{Acts, Database};
@@ -39,6 +39,7 @@ pub(crate) struct Core {
     /// When a webhook that failed is tried again.
     pub(crate) schedule: Backoff,
     pub(crate) turns: Arc<Turns>,
+    pub(crate) webhooks: webhook::Places,
     pub(crate) erased: Erased,
     pub(crate) typing: Typing,
     pub(crate) streams: Streams,
@@ -73,6 +74,7 @@ impl Acts for Doing {
         match work.direction {
             Direction::In => inbound::attempt(&core, shard, work).await,
             Direction::Out if core.erased.has(work) => Erased::over(),
+            Direction::Out if work.is_webhook() => Box::pin(webhook::attempt(&core, shard, work)).await,
             // Boxed: it is larger than the other one, which would be made and moved at its size.
             Direction::Out => Box::pin(outbound::attempt(&core, shard, work)).await,
         }
@@ -132,6 +134,7 @@ impl Core {
                 backend,
                 schedule,
                 turns: Arc::default(),
+                webhooks: webhook::Places::default(),
                 erased: Erased::default(),
                 typing: Typing::new(typing),
                 streams,

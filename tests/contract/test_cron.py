@@ -397,6 +397,13 @@ BAD_ACTIONS = {
     "text delivery": GOOD_TASK | {"delivery": "ada"},
     "delivery to nobody": GOOD_TASK | {"delivery": {"type": "channel_message", "channel": "{slug}"}},
     "delivery nowhere": GOOD_TASK | {"delivery": {"type": "channel_message", "channel": "no", "recipient": "a"}},
+    "wake-up without a text": {"type": "hook"},
+    "wake-up of another user": {"type": "hook", "text": "hi", "user_id": "eve"},
+    "wake-up in half a chat": {"type": "hook", "text": "hi", "channel": "{slug}"},
+    "wake-up some day": {"type": "hook", "text": "hi", "mode": "later"},
+    "webhook to nowhere": {"type": "webhook", "url": "reports"},
+    "webhook with headers": {"type": "webhook", "url": "https://93.184.216.34/", "headers": {"a": "b"}},
+    "webhook of a text": {"type": "webhook", "url": "https://93.184.216.34/", "body": "hi"},
     "delivery by mail": GOOD_TASK | {"delivery": {"type": "mail", "channel": "{slug}", "recipient": "a"}},
 }
 BAD = (

@@ -77,6 +77,11 @@ def test_a_schedule_is_previewed(client, user):
     assert len(shown["runs"]) == len(shown["latest"]) == 2
 
 
+def test_the_secret_of_webhooks(client, user):
+    secret = client.signing_secret(user)
+    assert secret.startswith("whsec_") and client.signing_secret(user) == secret
+
+
 # --- waking --------------------------------------------------------------------------------------------------------
 
 

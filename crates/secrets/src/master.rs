@@ -6,6 +6,8 @@ use hkdf::Hkdf;
 use secrecy::{ExposeSecret, SecretBox};
 use sha2::Sha256;
 
+use crate::signature;
+
 /// Why a text is not a master key.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
@@ -70,6 +72,14 @@ impl MasterKey {
         key
     }
 
+    /// What the webhooks of a user's jobs are signed with, as Standard Webhooks writes a secret. It is this user's alone and signs
+    /// nothing else; nothing is stored, so another master key means another secret for everybody.
+    pub fn webhook_secret(&self, user: &str) -> String {
+        let mut key = [0; 32];
+        expand(self.0.expose_secret(), &[b"ii-claw/job-webhook/v1/", user.as_bytes()].concat(), &mut key);
+        signature::standard_secret(&key)
+    }
+
     /// Names the key without telling it: what was sealed says by which key.
     pub fn id(&self) -> String {
         let mut id = [0; 4];
@@ -101,6 +111,16 @@ mod tests {
         assert_ne!(a.derive(Purpose::Seal), b.derive(Purpose::Seal));
         assert_ne!(a.id(), b.id());
         assert_eq!(a.derive(Purpose::Seal), MasterKey::from_api_key("a").derive(Purpose::Seal));
+    }
+
+    #[test]
+    fn users_have_secrets_of_their_own() {
+        let (a, b) = (MasterKey::from_api_key("a"), MasterKey::from_api_key("b"));
+        let ada = a.webhook_secret("ada");
+        assert_eq!(ada, MasterKey::from_api_key("a").webhook_secret("ada"), "the same in every process");
+        assert_ne!(ada, a.webhook_secret("bob"));
+        assert_ne!(ada, b.webhook_secret("ada"));
+        assert_eq!(signature::standard_key(&ada).len(), 32);
     }
 
     #[test]

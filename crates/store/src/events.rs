@@ -35,7 +35,7 @@ pub const TYPES: &[(&str, &str)] = &[
     ("message.discarded", "Somebody put aside a message that had ended without success."),
     ("message.edited", "A person changed a message of theirs that had been accepted."),
     ("message.failed", "A message was refused for good."),
-    ("message.queued", "A message to a person was accepted."),
+    ("message.queued", "A message to a person was accepted, or the webhook of a job."),
     (
         "message.reaction",
         "A person's reaction to a message from the agent was put on it, changed or taken off.",
@@ -43,7 +43,7 @@ pub const TYPES: &[(&str, &str)] = &[
     ("message.received", "An inbound message was accepted: a person's, a wake-up, a hook's or a job's."),
     ("message.reply", "A person's message replies to a message from the agent."),
     ("message.retried", "Somebody set back to work a message that had ended."),
-    ("message.sent", "The platform took a message to a person."),
+    ("message.sent", "The platform took a message to a person, or its receiver the webhook of a job."),
     ("message.uncertain", "A message was handed to the platform, whose answer never came."),
     ("pairing.approved", "Somebody was let in to a channel."),
     ("pairing.denied", "Somebody was turned away from a channel, or may write to it no longer."),

@@ -40,7 +40,7 @@ pub struct Job {
     pub schedule_type: String,
     /// What, as it was sent.
     pub action: Map<String, Value>,
-    /// `channel_message` or `assistant_task`.
+    /// The name of its [`ActionType`].
     pub action_type: String,
     /// Whether it is over after one run.
     pub one_shot: bool,
@@ -162,6 +162,14 @@ impl Store {
         note(&mut tenant, actor, "job.created", &made).await?;
         tenant.commit().await?;
         Ok((made, true))
+    }
+
+    /// Whether a job was made under this key by the same call before.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`], or when the database fails.
+    pub async fn job_was_made(&self, user: &UserId, key: &str, digest: [u8; 32]) -> Result<bool> {
+        Ok(self.tenant(user).await?.made_before("job", key, digest).await?.is_some())
     }
 
     /// A user's jobs, oldest first, of which all of the filter is true.

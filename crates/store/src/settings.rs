@@ -1,8 +1,11 @@
 //! What a user has set.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use claw_types::{UserId, heartbeat};
 use serde_json::json;
+use sqlx::Row as _;
 
 use crate::{Actor, Change, Error, Result, Store, Tenant, timers};
 
@@ -44,6 +47,31 @@ impl Store {
         .fetch_one(self.tenant(user).await?.conn())
         .await?;
         UserSettings::new(user, secs, now)
+    }
+
+    /// [`Store::settings_of`] each of these users, in one look; only for our own roles.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn settings_of_each(&self, users: HashSet<UserId>) -> Result<HashMap<UserId, UserSettings>> {
+        if users.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let users: Vec<UserId> = users.into_iter().collect();
+        let rows = sqlx::query(
+            "select i.n, s.heartbeat_secs, now() as now
+             from unnest($1::text[]) with ordinality i (user_id, n)
+             left join user_settings s on s.user_id = i.user_id
+             order by i.n",
+        )
+        .bind(users.iter().map(UserId::as_str).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
+        let each = users.into_iter().zip(&rows).map(|(user, row)| {
+            let settings = UserSettings::new(&user, row.try_get("heartbeat_secs")?, row.try_get("now")?)?;
+            Ok((user, settings))
+        });
+        each.collect()
     }
 
     /// Sets them. What waits for the user's heartbeat now waits for the new one.

@@ -1,7 +1,7 @@
 //! Waking an agent: an event that is a message at once, or a timer until the user's next heartbeat.
 
 use chrono::{DateTime, Utc};
-use claw_types::{MessageId, UserId, Work};
+use claw_types::{MessageId, UserId, WakeMode, Work};
 
 use crate::{NewMessage, Result, Store, Tenant};
 
@@ -12,6 +12,15 @@ pub enum When {
     Now,
     /// At the user's next heartbeat.
     NextHeartbeat,
+}
+
+impl From<WakeMode> for When {
+    fn from(mode: WakeMode) -> Self {
+        match mode {
+            WakeMode::Now => Self::Now,
+            WakeMode::NextHeartbeat => Self::NextHeartbeat,
+        }
+    }
 }
 
 /// What makes a repeated call the same call.
@@ -49,6 +58,14 @@ impl Store {
             Some(before) => Ok(Some(tenant.woken_before(MessageId(before)).await?)),
             None => Ok(None),
         }
+    }
+
+    /// The heartbeat that an event waits for; `None` when it does not wait, or not any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn wake_due(&self, user: &UserId, id: MessageId) -> Result<Option<DateTime<Utc>>> {
+        self.tenant(user).await?.timer_due(id).await
     }
 
     /// Stores an event, which will not be lost then.

@@ -6,6 +6,8 @@
 #![allow(unused_qualifications, reason = "the macro that describes the API writes them")]
 
 pub mod options;
+pub mod wake;
+pub mod webhook;
 
 use std::fmt;
 
@@ -16,6 +18,8 @@ use utoipa::openapi::{OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 pub use options::{Misfire, Options, Overlap};
+pub use wake::{AgentWake, WakeMode};
+pub use webhook::{WebhookCall, WebhookPost};
 
 /// What a job does when it is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +28,10 @@ pub enum Action {
     Message(ChannelMessage),
     /// Gives an agent something to do.
     Task(AssistantTask),
+    /// Has an agent hear of something.
+    Wake(AgentWake),
+    /// Posts to a URL.
+    Webhook(WebhookCall),
 }
 
 /// The `type` of an action.
@@ -34,6 +42,10 @@ pub enum ActionType {
     ChannelMessage,
     /// [`Action::Task`].
     AssistantTask,
+    /// [`Action::Wake`].
+    Hook,
+    /// [`Action::Webhook`].
+    Webhook,
 }
 
 /// Always `channel_message`.
@@ -105,13 +117,15 @@ pub struct Delivery {
 
 impl ActionType {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::ChannelMessage, Self::AssistantTask];
+    pub const ALL: [Self; 4] = [Self::ChannelMessage, Self::AssistantTask, Self::Hook, Self::Webhook];
 
     /// As stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ChannelMessage => "channel_message",
             Self::AssistantTask => "assistant_task",
+            Self::Hook => "hook",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -132,6 +146,8 @@ impl Action {
         match ActionType::of(action) {
             Some(ActionType::ChannelMessage) => serde_json::from_value(value).map(Self::Message),
             Some(ActionType::AssistantTask) => serde_json::from_value(value).map(Self::Task),
+            Some(ActionType::Hook) => serde_json::from_value(value).map(Self::Wake),
+            Some(ActionType::Webhook) => serde_json::from_value(value).map(Self::Webhook),
             None => Err(serde_json::Error::custom("no known type")),
         }
     }
@@ -141,6 +157,8 @@ impl Action {
         match self {
             Self::Message(_) => ActionType::ChannelMessage,
             Self::Task(_) => ActionType::AssistantTask,
+            Self::Wake(_) => ActionType::Hook,
+            Self::Webhook(_) => ActionType::Webhook,
         }
     }
 
@@ -149,6 +167,8 @@ impl Action {
         match self {
             Self::Message(message) => Some(&message.channel),
             Self::Task(task) => task.delivery.as_ref().map(|delivery| delivery.channel.as_str()),
+            Self::Wake(wake) => wake.channel.as_deref(),
+            Self::Webhook(_) => None,
         }
     }
 }
@@ -211,6 +231,15 @@ mod tests {
         assert_eq!(read(&task).unwrap().channel(), Some("slack"));
         let bare = json!({"type": "assistant_task", "agent_id": null, "context": "look", "delivery": null});
         assert_eq!(read(&bare).unwrap().channel(), None);
+        let wake = json!({"type": "hook", "text": "look", "mode": "next-heartbeat", "channel": "slack", "recipient": 7});
+        let Action::Wake(wake) = read(&wake).unwrap() else { panic!("not a wake-up") };
+        assert_eq!((wake.when(), wake.recipient.as_deref()), (WakeMode::NextHeartbeat, Some("7")));
+        let bare = json!({"type": "hook", "text": "look", "mode": null, "recipient": null});
+        let Action::Wake(bare) = read(&bare).unwrap() else { panic!("not a wake-up") };
+        assert_eq!((bare.when(), bare.recipient), (WakeMode::Now, None));
+        let call = json!({"type": "webhook", "url": "https://example.org/", "body": {"a": 1}});
+        let Action::Webhook(call) = read(&call).unwrap() else { panic!("not a webhook") };
+        assert_eq!((call.url.as_str(), call.body.unwrap().len()), ("https://example.org/", 1));
     }
 
     #[test]
@@ -221,6 +250,11 @@ mod tests {
             json!({"type": "channel_message", "channel": "a", "recipient": "b"}),
             json!({"type": "channel_message", "channel": "a", "recipient": true, "message": "c"}),
             json!({"type": "assistant_task", "context": "a", "delivery": {"type": "mail", "channel": "a", "recipient": "b"}}),
+            json!({"type": "hook"}),
+            json!({"type": "hook", "text": "a", "mode": "later"}),
+            json!({"type": "hook", "text": "a", "recipient": {}}),
+            json!({"type": "webhook"}),
+            json!({"type": "webhook", "url": "https://example.org/", "headers": {"a": "b"}}),
         ] {
             assert!(read(&wrong).is_err(), "{wrong}");
         }

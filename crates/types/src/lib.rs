@@ -19,7 +19,10 @@ pub use bodies::{Media, MediaKind, MediaRef, ReplyTo, Sender, WebhookBody};
 pub use ident::Ident;
 pub use ids::{ChannelId, HookName, IdError, InstanceId, MessageId, UserId};
 pub use inbound::{Answered, Deed, Inbound, Reaction};
-pub use job::{Action, ActionType, AssistantTask, ChannelMessage, Delivery};
+pub use job::{
+    Action, ActionType, AgentWake, AssistantTask, ChannelMessage, Delivery, WakeMode, WebhookCall,
+    WebhookPost,
+};
 pub use limits::Invalid;
 pub use outbound::{Act, Button, ButtonAction, Format, Location, Outbound, Placeholder, Poll};
 pub use placement::{Candidate, owner_of};

@@ -88,7 +88,7 @@ pub struct Work {
     pub direction: Direction,
     /// Messages with the same channel, direction and conversation are worked off one after another.
     pub conversation: String,
-    /// A [`crate::WebhookBody`] (in) or a [`crate::Outbound`] (out), as stored.
+    /// A [`crate::WebhookBody`] (in), a [`crate::Outbound`] (out) or a [`crate::WebhookPost`] (out of no channel), as stored.
     pub payload: Box<RawValue>,
     /// What the adapter needs to fetch an inbound attachment; never shown to anyone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,6 +129,12 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl Work {
+    /// Whether it is a [`crate::WebhookPost`]: what goes out by no channel. A worker of a version that knows nothing of those refuses
+    /// it as a message whose channel was deleted. It goes nowhere then, to the backend least of all, and can be tried again.
+    pub fn is_webhook(&self) -> bool {
+        self.direction == Direction::Out && self.channel_id == ChannelId::NONE
+    }
+
     /// From when on its time to live counts.
     pub fn fresh_at_ms(&self) -> i64 {
         self.accepted_at_ms.max(self.retried_at_ms)

@@ -11,6 +11,8 @@ mod common;
 mod cron;
 mod cron_completion;
 mod cron_options;
+mod cron_wakes;
+mod cron_webhooks;
 mod destinations;
 mod erasure;
 mod events;

@@ -76,16 +76,25 @@ fn aftermath(run: &EndedRun, random: &dyn Random) -> Aftermath {
 async fn retry(timers: &Timers, term: i64) -> Result<u64> {
     let due = timers.store.retries_due(BATCH).await?;
     let read: Vec<_> = due.into_iter().map(|due| (action::action(&due.action), due)).collect();
-    let targets = read.iter().filter_map(|(action, due)| action::target(&due.user_id, action)).collect();
-    let channels = timers.store.channels_meant(targets).await?;
+    let actions = read.iter().map(|(action, due)| (&due.user_id, action));
+    let found = action::Found::look_up(&timers.store, actions).await?;
     let retries: Vec<Retry> = read
         .into_iter()
         .map(|(action, due)| {
             let (options, readable) = action::options(&due.options);
-            let DueRetry { run, job, user_id, name, updated_at, scheduled_for, attempt, .. } = due;
-            let of = RunOf { user: &user_id, job, job_name: &name, run, scheduled_for: Some(scheduled_for) };
+            let DueRetry { run, job, updated_at, scheduled_for, attempt, .. } = due;
+            let of = RunOf {
+                user: &due.user_id,
+                job,
+                job_name: &due.name,
+                label: due.label.as_deref(),
+                metadata: due.metadata.as_deref(),
+                run,
+                attempt: attempt + 1,
+                scheduled_for: Some(scheduled_for),
+            };
             let action = readable.and(action);
-            let run = timers.make.run(&of, action, &options, scheduled_for, &channels);
+            let run = timers.make.run(&of, action, &options, scheduled_for, &found);
             Retry { job, was_changed: updated_at, attempt, run }
         })
         .collect();

@@ -254,6 +254,27 @@ async fn a_run_without_a_channel_is_tried_again_and_counted_when_it_has_failed_f
 }
 
 #[tokio::test]
+async fn a_wake_up_waits_for_the_heartbeat_that_its_user_has_set() {
+    let bench = Bench::new().await;
+    let (store, actor) = (&bench.timers.store, Actor::named("a test"));
+    store.settings_save(&bench.user, Some(600), &actor).await.unwrap();
+    let schedule = json!({"type": "every", "every_secs": 3600});
+    bench.job(schedule, json!({"ends_at": "2025-03-29T10:30:00Z"}), "2025-03-29T10:00:00Z").await;
+    let hook = r#"update cron_jobs set action_type = 'hook', action =
+                  '{"type":"hook","text":"look","mode":"next_heartbeat"}'"#;
+    sqlx::query(hook).execute(&mut bench.database.connect().await).await.unwrap();
+    let before = store.settings_of(&bench.user).await.unwrap().next_heartbeat_at;
+    let run = bench.fire().await.remove(0);
+    let after = store.settings_of(&bench.user).await.unwrap().next_heartbeat_at;
+    assert_eq!((run.status, run.scheduled_for.is_some()), (RunStatus::Ok, true));
+    let due = store.wake_due(&bench.user, run.message_id.unwrap()).await.unwrap().unwrap();
+    assert!(due == before || due == after, "{due} is neither {before} nor {after}");
+    let sent = run.sent.unwrap()["due_at"].as_str().unwrap().parse::<DateTime<Utc>>();
+    assert_eq!(sent, Ok(due), "the history tells when");
+    assert_eq!(store.message_status(run.message_id.unwrap()).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_task_that_timed_out_is_handed_over_again() {
     let bench = Bench::new().await;
     let schedule = json!({"type": "every", "every_secs": 3600});

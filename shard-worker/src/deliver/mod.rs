@@ -1,4 +1,4 @@
-//! Working messages off: each conversation by one runner, inbound to the backend, outbound to the platform;
+//! Working messages off: each conversation by one runner, inbound to the backend, outbound to the platform or, of a job, to a URL;
 //! and events to their destinations.
 
 pub(crate) mod answer;
@@ -12,6 +12,7 @@ pub(crate) mod placeholder;
 pub(crate) mod stream;
 pub(crate) mod turns;
 pub(crate) mod typing;
+pub(crate) mod webhook;
 
 use std::time::Duration;
 

@@ -76,7 +76,10 @@ pub(crate) async fn look(core: Arc<Core>) {
         }
         look_at_backends(&core).await;
         match core.erased.look(&core.store, days).await {
-            Ok(()) => core.backend.forget(&core.erased),
+            Ok(()) => {
+                core.backend.forget(&core.erased);
+                core.webhooks.forget(&core.erased);
+            }
             Err(error) => warn!("looking for erased users failed: {}", chain(&error)),
         }
     }

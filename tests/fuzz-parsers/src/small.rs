@@ -28,6 +28,8 @@ pub(crate) fn targets() -> Vec<Target> {
             &[
                 r#"{"name":"n","schedule":{"type":"cron","expr":"0 9 * * 1-5","tz":"America/New_York"},"action":{"type":"channel_message","channel":"c","recipient":"1","message":"m"}}"#,
                 r#"{"name":"n","schedule":{"type":"every","every_secs":300},"action":{"type":"assistant_task","agent_id":"a","context":"c","delivery":{"type":"channel_message","channel":"c","recipient":"1"}},"one_shot":"true"}"#,
+                r#"{"name":"n","schedule":{"type":"every","every_secs":300},"action":{"type":"hook","text":"t","mode":"next-heartbeat","channel":"c","recipient":1,"metadata":{"chat_id":"x"}}}"#,
+                r#"{"name":"n","schedule":{"type":"every","every_secs":300},"action":{"type":"webhook","url":"https://x.org/a","body":{"a":[1]}}}"#,
             ],
         ),
         Target::new(

@@ -59,6 +59,7 @@ class Api:
     history = method(calls.jobs.history)
     complete_run = method(calls.jobs.complete_run)
     preview_schedule = method(calls.jobs.preview_schedule)
+    signing_secret = method(calls.jobs.signing_secret)
 
     wake = method(calls.agents.wake)
     run_agent = method(calls.agents.run_agent)

@@ -138,7 +138,7 @@ class CronJob(JobOptions):
     #: `every`, `cron` or `at`.
     schedule_type: str
     schedule: dict[str, Any]
-    #: `channel_message` or `assistant_task`.
+    #: `channel_message`, `assistant_task`, `hook` or `webhook`.
     action_type: str
     action: dict[str, Any]
     one_shot: bool

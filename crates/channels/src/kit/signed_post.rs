@@ -2,8 +2,7 @@
 //! secret is good for both. While a secret is replaced, others sign beside it: only by Standard Webhooks, whose
 //! `webhook-signature` may carry several; `X-Webhook-Signature` is one value, that of the first secret.
 //!
-//! [`SignedPost`] is one to a URL that a user chose: what an event destination gets. One attempt, and nothing of the answer
-//! but its status.
+//! [`SignedPost`] is one attempt at a URL that a user chose: what an event destination gets, and the webhook of a job.
 
 use std::time::Duration;
 
@@ -121,14 +120,21 @@ impl SignedPost<'_> {
     /// # Errors
     /// When there is no answer.
     pub async fn send(&self, http: &Http) -> Result<Posted, PostError> {
+        self.ask(http).await.map(|(posted, _)| posted)
+    }
+
+    /// Posts it; answers the beginning of the answer's body, too.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask(&self, http: &Http) -> Result<(Posted, Bytes), PostError> {
         let url = http.check(self.url)?;
         let request = http.calls().post(url).timeout(self.limit);
         let request = sign(request, self.secret.into(), self.id, self.timestamp, self.body.clone());
         let response = request.send().await.map_err(|error| self.broken(&error))?;
         let retry_after = answer::retry_after(response.headers(), self.timestamp);
         let posted = Posted { status: response.status().as_u16(), retry_after };
-        drop(answer::beginning(response, MAX_ANSWER).await);
-        Ok(posted)
+        Ok((posted, answer::beginning(response, MAX_ANSWER).await))
     }
 
     fn broken(&self, error: &reqwest::Error) -> PostError {

@@ -34,7 +34,7 @@ enum What {
         /// Only those that are switched on (true), or off (false)
         #[arg(long)]
         enabled: Option<bool>,
-        /// Only those that do this: `channel_message` or `assistant_task`
+        /// Only those that do this: `channel_message`, `assistant_task`, `hook` or `webhook`
         #[arg(long)]
         action_type: Option<String>,
     },
@@ -62,6 +62,11 @@ enum What {
         /// Where the list before this one ended
         #[arg(long)]
         cursor: Option<i64>,
+    },
+    /// Show what the webhooks of a user's jobs are signed with
+    SigningSecret {
+        /// Whose jobs
+        user: String,
     },
     /// Show when a schedule would run
     Preview {
@@ -128,6 +133,10 @@ pub(crate) async fn run(command: Cron) -> anyhow::Result<()> {
                 ("cursor", cursor.map(|at| at.to_string())),
             ];
             api.show(&api.get(&path, &set(given)).await?, history)
+        }
+        What::SigningSecret { user } => {
+            let shown = api.get(&["users", &user, "cron", "signing-secret"], &[]).await?;
+            api.show(&shown, |shown| cell(&shown["secret"]))
         }
         What::Preview { user, file, cron, tz, count } => {
             let body = match &file {

@@ -3,6 +3,10 @@
 //! Must hold: it writes only about jobs that are as they were read (the same next time, not changed since), and only within the
 //! term. A job that somebody holds is passed over until the next look instead of waited for, or one user's slow transaction
 //! would make a thousand others' jobs late.
+//!
+//! A message that is to wait for its user's heartbeat becomes a timer instead, and its run is over: what such a run promises is that
+//! it is safely stored. The heartbeat is the one that was read with the job; a user who sets another one in that moment has
+//! it from the next run on.
 
 use chrono::{DateTime, Utc};
 use claw_types::{MessageId, Work};
@@ -50,6 +54,8 @@ pub struct NewRun {
     pub sent: Option<String>,
     /// The message that it makes, or why it makes none.
     pub message: std::result::Result<NewMessage, String>,
+    /// The heartbeat that the message waits for, if it does; it is an inbound one then.
+    pub wake_at: Option<DateTime<Utc>>,
 }
 
 /// What was written.
@@ -66,6 +72,11 @@ pub struct Fired {
 impl NewRun {
     pub(crate) fn made(&self) -> Option<&NewMessage> {
         self.message.as_ref().ok()
+    }
+
+    /// Of a run that makes no message, none.
+    pub(crate) fn waits_until(&self) -> Option<DateTime<Utc>> {
+        self.wake_at.filter(|_| self.message.is_ok())
     }
 
     pub(crate) fn refused(&self) -> Option<String> {
@@ -103,6 +114,7 @@ impl Store {
             .bind(made().map(|message| message.map(|m| m.conversation.as_str())).collect::<Vec<_>>())
             .bind(made().map(|message| message.map(|m| m.payload.get())).collect::<Vec<_>>())
             .bind(made().map(|message| message.and_then(|m| m.source.as_deref())).collect::<Vec<_>>())
+            .bind(runs().map(|run| run.and_then(NewRun::waits_until)).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
         fired(&rows, made().flatten())
@@ -126,19 +138,23 @@ pub(crate) fn fired<'m>(rows: &[PgRow], made: impl Iterator<Item = &'m NewMessag
     Ok(fired)
 }
 
+/// The status with which a run `i` begins. What waits for a heartbeat is all that its run was to do.
+pub(crate) const BEGINS: &str =
+    "case when i.refused is not null then 'error' when i.wake_at is not null then 'ok' else 'running' end";
+
 fn fire_sql() -> String {
     // `(... in ...) is true` is looked up in a hash; as a mere condition it would be joined row by row.
     format!(
         "with {FENCE},
          held as materialized (
-             select i.*, j.user_id, j.name, j.action_type, j.schedule_type
+             select i.*, j.user_id, j.name, j.action_type, j.schedule_type, j.failures, {BEGINS} as status
              from unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::text[],
                          $9::uuid[], $10::timestamptz[], $11::float8[], $12::bool[], $13::text[], $14::text[],
-                         $15::uuid[], $16::uuid[], $17::int[], $18::text[], $19::text[], $20::text[], $21::text[])
-                  with ordinality
+                         $15::uuid[], $16::uuid[], $17::int[], $18::text[], $19::text[], $20::text[], $21::text[],
+                         $22::timestamptz[]) with ordinality
                   as i (job, was_due, was_changed, next_due_at, jitter_ms, paused,
                         run, scheduled_for, seconds, await_completion, sent, refused,
-                        message, channel_id, shard, direction, conversation, payload, source, n)
+                        message, channel_id, shard, direction, conversation, payload, source, wake_at, n)
              join cron_jobs j on j.id = i.job
              where j.next_due_at = i.was_due and j.updated_at = i.was_changed and j.enabled
                and exists (select 1 from fence)
@@ -151,20 +167,25 @@ fn fire_sql() -> String {
          begun as (
              insert into cron_runs (id, user_id, job_id, job_name, status, scheduled_for, deadline_at, finished_at,
                  duration_ms, error_message, action_type, schedule_type, message_id, await_completion, sent)
-             select run, user_id, job, name, case when refused is null then 'running' else 'error' end, scheduled_for,
-                    now() + make_interval(secs => seconds), case when refused is not null then now() end,
-                    case when refused is not null then 0 end, refused, action_type, schedule_type, message,
-                    await_completion, sent::json
+             select run, user_id, job, name, status, scheduled_for, now() + make_interval(secs => seconds),
+                    case when status <> 'running' then now() end, case when status <> 'running' then 0 end, refused,
+                    action_type, schedule_type, message, await_completion, sent::json
              from moved where run is not null order by n
              on conflict (job_id, scheduled_for) where scheduled_for is not null do nothing
-             returning id, user_id, status),
+             returning id),
          owed as (
              insert into timers (id, user_id, kind, due_at)
-             select id, user_id, 'run_over', now() from begun where status = 'error'),
+             select run, user_id, 'run_over', now() from moved
+             where (status = 'error' or (status = 'ok' and (failures > 0 or next_due_at is null)))
+               and (run in (select id from begun)) is true),
+         waits as (
+             insert into timers (id, user_id, kind, due_at, shard, channel_id, conversation, payload, source)
+             select message, user_id, 'wake', wake_at, shard, channel_id, conversation, payload::json, source
+             from moved where wake_at is not null and (run in (select id from begun)) is true),
          accepted as (
              insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, source)
              select message, user_id, channel_id, shard, direction, conversation, payload::json, source
-             from moved where message is not null and (run in (select id from begun)) is true order by n
+             from moved where message is not null and wake_at is null and (run in (select id from begun)) is true order by n
              returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
                        user_id, channel_id, direction, conversation, source),
          told as ({TELL_ACCEPTED})

@@ -8,6 +8,8 @@
 //! | `run_over` | the run's | at once | a `retry`, or a failure that is counted ([`over`]) |
 //! | `retry` | the run's | after a pause | another message of the same run ([`retry`]) |
 //!
+//! What a run wakes an agent with may wait for a heartbeat, as a timer of the kind that every wake-up waits as ([`crate::timers`]).
+//!
 //! Nothing is held open while somebody thinks: a page is read, what becomes of it is decided in memory, and one statement
 //! writes all of it, if everything still is as it was read and the leader's term has not ended. So each scheduled time has
 //! one run, and each run's attempt one message, whoever dies when and however many believe that they lead.
@@ -22,12 +24,14 @@ use uuid::Uuid;
 use crate::{Error, Result};
 
 pub mod fire;
+pub mod gone;
 pub mod message;
 pub mod over;
 pub mod overdue;
 pub mod pages;
 pub mod retry;
 pub(crate) mod settle;
+pub mod webhook;
 
 pub use fire::{Fired, Firing, NewRun};
 pub use message::RunOf;

@@ -37,6 +37,10 @@ pub struct DueJob {
     pub user_id: UserId,
     /// The name to show.
     pub name: String,
+    /// What it is grouped by.
+    pub label: Option<String>,
+    /// Its user's own, JSON; read where a run shows it.
+    pub metadata: Option<String>,
     /// When, JSON.
     pub schedule: String,
     /// What, JSON.
@@ -72,6 +76,9 @@ pub struct DuePage {
 
 /// Where the first page begins.
 pub const START: (DateTime<Utc>, Uuid) = (DateTime::UNIX_EPOCH, Uuid::nil());
+
+/// Of a job `j`, what its runs show of its metadata, which may be long: only webhooks have it.
+pub(crate) const METADATA: &str = "case when j.action_type = 'webhook' then j.metadata::text end";
 
 /// How many of a job's latest times are looked at for a run that goes on: where none may overlap, it is the last one.
 const LATEST: &str = "5";
@@ -135,7 +142,7 @@ impl Store {
 
 fn page_sql() -> String {
     format!(
-        "select j.id, j.user_id, j.name, j.schedule::text as schedule, j.action::text as action,
+        "select j.id, j.user_id, j.name, j.label, {METADATA} as metadata, j.schedule::text as schedule, j.action::text as action,
                 j.options::text as options, j.one_shot, j.anchor_at, j.next_due_at, j.jitter_ms, j.runs, j.updated_at,
                 t.due_at, now() as now,
                 case when j.options ->> 'overlap' is null then false else exists (
@@ -158,6 +165,8 @@ fn job(row: &PgRow) -> Result<DueJob> {
         id,
         user_id: super::user("cron_jobs", id, &user)?,
         name: row.try_get("name")?,
+        label: row.try_get("label")?,
+        metadata: row.try_get("metadata")?,
         schedule: row.try_get("schedule")?,
         action: row.try_get("action")?,
         options: row.try_get("options")?,

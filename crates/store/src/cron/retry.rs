@@ -7,7 +7,8 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::FENCE;
-use super::fire::{Fired, NewRun, fired};
+use super::fire::{BEGINS, Fired, NewRun, fired};
+use super::pages::METADATA;
 use crate::events::TELL_ACCEPTED;
 use crate::messages::AHEAD;
 use crate::{Result, Store};
@@ -23,6 +24,10 @@ pub struct DueRetry {
     pub user_id: UserId,
     /// What the job is called.
     pub name: String,
+    /// What it is grouped by.
+    pub label: Option<String>,
+    /// Its user's own, JSON; read where a run shows it.
+    pub metadata: Option<String>,
     /// What it does, JSON.
     pub action: String,
     /// How it runs, JSON.
@@ -54,13 +59,13 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn retries_due(&self, limit: i64) -> Result<Vec<DueRetry>> {
-        let rows = sqlx::query(
-            "select r.id, r.user_id, r.job_id, r.scheduled_for, r.attempt, j.name, j.action::text as action,
-                    j.options::text as options, j.updated_at
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select r.id, r.user_id, r.job_id, r.scheduled_for, r.attempt, j.name, j.label, {METADATA} as metadata,
+                    j.action::text as action, j.options::text as options, j.updated_at
              from (select id from timers where kind = 'retry' and due_at <= now() order by due_at, id limit $1) t
              join cron_runs r on r.id = t.id
              join cron_jobs j on j.id = r.job_id and (j.enabled or j.updated_at <= r.started_at)",
-        )
+        )))
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
@@ -92,6 +97,7 @@ impl Store {
             .bind(made().map(|message| message.map(|m| m.conversation.as_str())).collect::<Vec<_>>())
             .bind(made().map(|message| message.map(|m| m.payload.get())).collect::<Vec<_>>())
             .bind(made().map(|message| message.and_then(|m| m.source.as_deref())).collect::<Vec<_>>())
+            .bind(runs().map(NewRun::waits_until).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
         fired(&rows, made().flatten())
@@ -128,35 +134,39 @@ fn retry_sql() -> String {
     format!(
         "with {FENCE},
          held as materialized (
-             select i.*, r.user_id
+             select i.*, r.user_id, {BEGINS} as becomes
              from unnest($3::uuid[], $4::uuid[], $5::timestamptz[], $6::int[], $7::float8[], $8::bool[], $9::text[],
                          $10::text[], $11::uuid[], $12::uuid[], $13::int[], $14::text[], $15::text[], $16::text[],
-                         $17::text[]) with ordinality
+                         $17::text[], $18::timestamptz[]) with ordinality
                   as i (run, job, was_changed, attempt, seconds, await_completion, sent, refused,
-                        message, channel_id, shard, direction, conversation, payload, source, n)
+                        message, channel_id, shard, direction, conversation, payload, source, wake_at, n)
              join cron_runs r on r.id = i.run and r.attempt = i.attempt and r.status in ('error', 'timeout')
              join timers t on t.id = i.run and t.kind = 'retry'
              join cron_jobs j on j.id = i.job and j.updated_at = i.was_changed
              where exists (select 1 from fence)
              for update of r, t skip locked),
          begun as (
-             update cron_runs r set status = case when h.refused is null then 'running' else 'error' end,
+             update cron_runs r set status = h.becomes,
                  attempt = r.attempt + 1, message_id = h.message, await_completion = h.await_completion,
                  deadline_at = now() + make_interval(secs => h.seconds), handed_at = null, sent = h.sent::json,
-                 finished_at = case when h.refused is not null then now() end,
-                 duration_ms = case when h.refused is not null
+                 finished_at = case when h.becomes <> 'running' then now() end,
+                 duration_ms = case when h.becomes <> 'running'
                                then (extract(epoch from now() - r.started_at) * 1000)::bigint end,
                  error_message = h.refused
              from held h where r.id = h.run
              returning r.id),
          owed as (
              update timers t set kind = 'run_over', due_at = now() from held h
-             where t.id = h.run and h.refused is not null),
-         done as (delete from timers t using held h where t.id = h.run and h.refused is null),
+             where t.id = h.run and h.becomes <> 'running'),
+         done as (delete from timers t using held h where t.id = h.run and h.becomes = 'running'),
+         waits as (
+             insert into timers (id, user_id, kind, due_at, shard, channel_id, conversation, payload, source)
+             select message, user_id, 'wake', wake_at, shard, channel_id, conversation, payload::json, source
+             from held where wake_at is not null),
          accepted as (
              insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, source)
              select message, user_id, channel_id, shard, direction, conversation, payload::json, source
-             from held where message is not null order by n
+             from held where message is not null and wake_at is null order by n
              returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
                        user_id, channel_id, direction, conversation, source),
          told as ({TELL_ACCEPTED})
@@ -174,6 +184,8 @@ fn due(row: &PgRow) -> Result<DueRetry> {
         job: row.try_get("job_id")?,
         user_id: super::user("cron_runs", run, &user)?,
         name: row.try_get("name")?,
+        label: row.try_get("label")?,
+        metadata: row.try_get("metadata")?,
         action: row.try_get("action")?,
         options: row.try_get("options")?,
         updated_at: row.try_get("updated_at")?,

@@ -32,7 +32,10 @@ pub fn run(bench: &Bench, job: &DueJob) -> NewRun {
         user: &job.user_id,
         job: job.id,
         job_name: &job.name,
+        label: job.label.as_deref(),
+        metadata: job.metadata.as_deref(),
         run: id,
+        attempt: 1,
         scheduled_for: Some(scheduled_for),
     };
     let Ok(Action::Task(task)) = Action::read(&serde_json::from_str(&job.action).unwrap()) else {
@@ -40,7 +43,15 @@ pub fn run(bench: &Bench, job: &DueJob) -> NewRun {
     };
     let shards = ShardCount::new(8).unwrap();
     let message = of.to_agent(task, None, None, shards, &bench.ids, &SystemClock).unwrap();
-    NewRun { id, scheduled_for, seconds: 60.0, await_completion: false, sent: None, message: Ok(message) }
+    NewRun {
+        id,
+        scheduled_for,
+        seconds: 60.0,
+        await_completion: false,
+        sent: None,
+        message: Ok(message),
+        wake_at: None,
+    }
 }
 
 pub fn firing(bench: &Bench, job: &DueJob) -> Firing {

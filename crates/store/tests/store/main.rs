@@ -14,6 +14,8 @@ mod firing;
 mod group_context;
 mod hooks;
 mod job_options;
+mod job_wakes;
+mod job_webhooks;
 mod jobs;
 mod lease;
 mod members;

@@ -1,16 +1,18 @@
 //! A job's action as its caller sends it, checked.
 
+use claw_channels::kit::guard;
 use claw_store::Error;
 use claw_types::UserId;
-use claw_types::job::{Action, ActionType, AssistantTask, ChannelMessage, Delivery};
+use claw_types::job::{Action, ActionType, AgentWake, AssistantTask, ChannelMessage, Delivery, WebhookCall};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::body::NAME_LIMIT;
+use super::body::{METADATA, NAME_LIMIT, bounded};
 use crate::app::App;
 use crate::body::{self, sentence};
 use crate::error::Problem;
+use crate::wake;
 
 /// Longest message and context, in characters: a list shows all of a user's jobs at once.
 const TEXT_LIMIT: usize = 20_000;
@@ -18,6 +20,8 @@ const TEXT_LIMIT: usize = 20_000;
 const ID_LIMIT: usize = 512;
 /// Longest name of a channel.
 const CHANNEL_LIMIT: usize = 64;
+/// Longest URL, in characters.
+const URL_LIMIT: usize = 2_000;
 /// Most channels that are named to whoever named another one.
 const SHOWN: usize = 20;
 
@@ -31,6 +35,10 @@ pub enum ActionBody {
     Message(ChannelMessage),
     /// Gives an agent something to do.
     Task(AssistantTask),
+    /// Has an agent hear of something, at once or at the user's next heartbeat.
+    Wake(AgentWake),
+    /// Posts to a URL, signed with the user's own secret.
+    Webhook(WebhookCall),
 }
 
 /// Reads an action. Whether its channel is there is asked where the job is stored.
@@ -40,28 +48,84 @@ pub enum ActionBody {
 pub fn read(given: &Map<String, Value>) -> Result<Action, Problem> {
     let value = Value::Object(given.clone());
     match ActionType::of(given) {
-        Some(ActionType::ChannelMessage) => {
-            let message: ChannelMessage = sentence::read_in("action", value)?;
-            channel("action.channel", &message.channel)?;
-            recipient("action.recipient", &message.recipient)?;
-            text("action.message", &message.message)?;
-            Ok(Action::Message(message))
-        }
-        Some(ActionType::AssistantTask) => {
-            let task: AssistantTask = sentence::read_in("action", value)?;
-            body::printable("action.agent_id", task.agent_id.as_deref().unwrap_or_default(), NAME_LIMIT)?;
-            text("action.context", &task.context)?;
-            if let Some(Delivery { channel: name, recipient: to, .. }) = &task.delivery {
-                channel("action.delivery.channel", name)?;
-                recipient("action.delivery.recipient", to)?;
-            }
-            Ok(Action::Task(task))
-        }
+        Some(ActionType::ChannelMessage) => message(sentence::read_in("action", value)?),
+        Some(ActionType::AssistantTask) => task(sentence::read_in("action", value)?),
+        Some(ActionType::Hook) => wake(sentence::read_in("action", value)?),
+        Some(ActionType::Webhook) => webhook(sentence::read_in("action", value)?),
         None => {
             let known = ActionType::ALL.map(ActionType::as_str).join(", ");
             Err(Problem::bad_request(format!("\"action.type\" must be one of: {known}")))
         }
     }
+}
+
+fn message(message: ChannelMessage) -> Result<Action, Problem> {
+    channel("action.channel", &message.channel)?;
+    recipient("action.recipient", &message.recipient)?;
+    text("action.message", &message.message)?;
+    Ok(Action::Message(message))
+}
+
+fn task(task: AssistantTask) -> Result<Action, Problem> {
+    agent(task.agent_id.as_deref())?;
+    text("action.context", &task.context)?;
+    if let Some(Delivery { channel: name, recipient: to, .. }) = &task.delivery {
+        channel("action.delivery.channel", name)?;
+        recipient("action.delivery.recipient", to)?;
+    }
+    Ok(Action::Task(task))
+}
+
+fn wake(wake: AgentWake) -> Result<Action, Problem> {
+    agent(wake.agent_id.as_deref())?;
+    wake::check_text("action.text", &wake.text)?;
+    match (&wake.channel, &wake.recipient) {
+        (None, None) => {}
+        (Some(name), Some(to)) => {
+            channel("action.channel", name)?;
+            recipient("action.recipient", to)?;
+        }
+        (Some(_), None) => {
+            return Err(Problem::bad_request(
+                "\"action.recipient\" is required with \"action.channel\": the platform's id of the chat",
+            ));
+        }
+        (None, Some(_)) => {
+            return Err(Problem::bad_request("\"action.channel\" is required with \"action.recipient\""));
+        }
+    }
+    bounded("action.metadata", wake.metadata.as_ref(), METADATA)?;
+    if let Some(metadata) = &wake.metadata {
+        wake::check_session("action.metadata", metadata)?;
+    }
+    Ok(Action::Wake(wake))
+}
+
+fn webhook(call: WebhookCall) -> Result<Action, Problem> {
+    body::printable("action.url", &call.url, URL_LIMIT)?;
+    bounded("action.body", call.body.as_ref(), METADATA)?;
+    Ok(Action::Webhook(call))
+}
+
+/// Whether what an action calls may be called right now. What it called `before` is not looked at again: a job whose host is gone
+/// can still be renamed and switched off.
+///
+/// # Errors
+/// 400 saying why not.
+pub async fn callable(app: &App, does: &Action, before: Option<&Map<String, Value>>) -> Result<(), Problem> {
+    let Action::Webhook(call) = does else { return Ok(()) };
+    let known = before.and_then(|action| Action::read(action).ok());
+    if matches!(known, Some(Action::Webhook(known)) if known.url == call.url) {
+        return Ok(());
+    }
+    guard::check(&call.url, app.allow_private)
+        .await
+        .map_err(|error| Problem::of_url("action.url", &error))?;
+    Ok(())
+}
+
+fn agent(id: Option<&str>) -> Result<(), Problem> {
+    body::printable("action.agent_id", id.unwrap_or_default(), NAME_LIMIT)
 }
 
 /// The refusal of a job that can't be stored. One for a channel that is not there says which are.

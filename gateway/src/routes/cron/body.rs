@@ -21,8 +21,8 @@ use crate::error::Problem;
 pub const NAME_LIMIT: usize = 200;
 /// Largest schedule and `channel_type`, in bytes of JSON.
 pub const SMALL: usize = 4_096;
-/// Largest `metadata`, in bytes of JSON.
-const METADATA: usize = 16_384;
+/// Largest `metadata`, of a job and of what it wakes an agent with, in bytes of JSON: a list shows all of a user's jobs at once.
+pub const METADATA: usize = 16_384;
 
 /// A job. All of it counts: what is absent is none.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -52,6 +52,16 @@ pub async fn handle(
     let digest = body.digest;
     let save = body.value.checked(app.job_limits)?;
     let once = once.as_deref().map(|key| (key, digest));
+    if let Err(refused) = action::callable(&app, &save.does, None).await {
+        // What made sense when it was made need not do so now.
+        let made = match once {
+            Some((key, digest)) => app.store.job_was_made(&user, key, digest).await?,
+            None => false,
+        };
+        if !made {
+            return Err(refused);
+        }
+    }
     let (id, actor, random) = (app.ids.next(), principal.actor(), &*app.deps.random);
     let made = app.store.job_create(&user, id, &save, &actor, random, once).await;
     let (job, fresh) = match made {

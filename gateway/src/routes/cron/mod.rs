@@ -14,5 +14,6 @@ mod options;
 pub mod preview;
 pub mod replace;
 mod schedule;
+pub mod signing_secret;
 pub mod test;
 mod view;

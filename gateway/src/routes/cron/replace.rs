@@ -12,8 +12,8 @@ use crate::body::Body;
 use crate::error::Problem;
 use crate::path::{ItemParams, ItemPath};
 
-/// Replaces all of a job. A channel that the job did not name before must be there; a new schedule must have a time to
-/// come.
+/// Replaces all of a job. A channel that the job did not name before must be there, a URL that it did not call before must be one
+/// that may be called; a new schedule must have a time to come.
 ///
 /// # Errors
 /// 400 for what makes no sense, 404 for a job that is not there; then nothing was changed.
@@ -32,6 +32,8 @@ pub async fn handle(
     body: Body<JobBody>,
 ) -> Result<Json<JobView>, Problem> {
     let save = body.value.checked(app.job_limits)?;
+    let before = app.store.job(&path.user, path.id).await?;
+    action::callable(&app, &save.does, Some(&before.action)).await?;
     let (actor, random) = (principal.actor(), &*app.deps.random);
     let job = app.store.job_replace(&path.user, path.id, &save, &actor, random).await;
     match job {

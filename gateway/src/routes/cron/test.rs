@@ -51,7 +51,7 @@ pub struct Tested {
 }
 
 /// Runs a job now, whether it is switched on or not, and tells what became of it: the message really goes to the
-/// person, the task to the agent. The run is in the history with `"metadata": {"test": true}`. A call that is repeated with its
+/// person, the task or the wake-up to the agent, the webhook to its URL. The run is in the history with `"metadata": {"test": true}`. A call that is repeated with its
 /// `Idempotency-Key` is the same run. With `await_completion` the run goes on until somebody says that it is complete.
 ///
 /// # Errors
@@ -89,7 +89,7 @@ async fn run(app: &App, path: &ItemPath, actor: &Actor, key: Option<&str>) -> Re
     let begun = app.store.run_test(&path.user, path.id, app.ids.next(), seconds, actor, once).await?;
     let before = if begun.duplicate { app.store.run(&path.user, begun.run).await? } else { None };
     if let Some(before) = before
-        && let Some(outcome) = perform::finished(app, before).await?
+        && let Some(outcome) = perform::finished(app, &path.user, before).await?
     {
         return Ok(tested(begun, outcome));
     }

@@ -22,7 +22,7 @@ pub struct JobView {
     /// As it was sent.
     #[schema(value_type = Object)]
     schedule: Map<String, Value>,
-    /// `channel_message` or `assistant_task`.
+    /// `channel_message`, `assistant_task`, `hook` or `webhook`.
     action_type: String,
     /// As it was sent.
     #[schema(value_type = Object)]
@@ -59,7 +59,7 @@ pub struct RunView {
     job_id: Uuid,
     /// What the job was called then.
     job_name: String,
-    /// `running`; `ok`: the message is sent or safely on its way; `error`: it was refused; `timeout`: nobody finished it.
+    /// `running`; `ok`: the message is sent or safely on its way, or waits for a heartbeat; `error`: it was refused; `timeout`: nobody finished it.
     status: &'static str,
     /// The scheduled time that it is for; null for a test.
     scheduled_for: Option<DateTime<Utc>>,

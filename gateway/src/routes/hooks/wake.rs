@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use claw_types::WakeMode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -13,7 +14,7 @@ use crate::body::Body;
 use crate::body::lenient::Ident;
 use crate::error::Problem;
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
-use crate::wake::{self, Call, Mode, Place, Woken};
+use crate::wake::{self, Call, Place, Woken};
 
 /// Something that an agent is to hear of.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -23,7 +24,7 @@ pub struct Wake {
     #[schema(min_length = 1, max_length = 4096, pattern = r"\S", example = "The nightly backup failed.")]
     text: String,
     /// When the backend is told; `now` if not given.
-    mode: Option<Mode>,
+    mode: Option<WakeMode>,
     /// Whose agent.
     #[schema(min_length = 1, max_length = 128, example = "ada")]
     user_id: String,

@@ -1,19 +1,20 @@
-//! What a job does, made into the message of one of its runs. Pure: the channels were looked up before.
+//! What a job does, made into the message of one of its runs. Pure: what it needs to know was looked up before ([`Found`]).
 
-use std::collections::HashMap;
+mod found;
+
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use claw_runtime::{Clock, Ids};
 use claw_store::cron::message::{CRON, to_person};
-use claw_store::targets::Target;
-use claw_store::{Channel, Error, NewMessage, NewRun, RunOf, chain};
+use claw_store::cron::webhook::origin;
+use claw_store::{Channel, NewMessage, NewRun, RunOf, chain};
 use claw_types::job::Options;
-use claw_types::{Action, AssistantTask, ChannelMessage, ShardCount, UserId};
+use claw_types::{Action, AgentWake, AssistantTask, ChannelMessage, ShardCount, WakeMode, WebhookCall};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// The channels that the jobs of a page mean, or why there is none.
-pub(crate) type Channels = HashMap<Target, Result<Channel, Error>>;
+pub(crate) use self::found::Found;
 
 /// What messages are made with.
 #[derive(Clone)]
@@ -23,8 +24,17 @@ pub(crate) struct Maker {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
+/// What a run makes.
+struct Made {
+    message: NewMessage,
+    /// What is sent where, JSON.
+    sent: String,
+    /// The heartbeat that it waits for.
+    wake_at: Option<DateTime<Utc>>,
+}
+
 /// What was sent where, as the run's history shows it.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Sent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_id: Option<&'a str>,
@@ -34,6 +44,24 @@ struct Sent<'a> {
     channel_type: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recipient: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'a str>,
+}
+
+impl<'a> Sent<'a> {
+    fn by(channel: Option<&'a Channel>) -> Self {
+        Self {
+            channel: channel.map(|channel| channel.instance.as_str()),
+            channel_type: channel.map(|channel| channel.channel_type.as_str()),
+            ..Self::default()
+        }
+    }
+
+    fn json(&self) -> Result<String, String> {
+        serde_json::to_string(self).map_err(|error| chain(&error))
+    }
 }
 
 /// How a job runs. What another version stored and this one can't read makes its runs fail, and changes nothing else about it.
@@ -53,12 +81,6 @@ pub(crate) fn action(stored: &str) -> Result<Action, String> {
     action.map_err(|error| not_understood("action", &error))
 }
 
-/// The channel that an action needs.
-pub(crate) fn target(user: &UserId, action: &Result<Action, String>) -> Option<Target> {
-    let name = action.as_ref().ok()?.channel()?;
-    Some((user.clone(), name.to_owned()))
-}
-
 fn not_understood(what: &str, error: &serde_json::Error) -> String {
     format!("the job's {what} is not understood by this version, save the job again: {error}")
 }
@@ -70,20 +92,22 @@ impl Maker {
         of: &RunOf<'_>,
         action: Result<Action, String>,
         options: &Options,
-        time: chrono::DateTime<chrono::Utc>,
-        channels: &Channels,
+        time: DateTime<Utc>,
+        found: &Found,
     ) -> NewRun {
         let await_completion = options.await_completion && matches!(action, Ok(Action::Task(_)));
         let made = action.and_then(|action| match action {
-            Action::Message(message) => self.to_person(of, message, options, channels),
-            Action::Task(task) => self.to_agent(of, task, channels),
+            Action::Message(message) => self.to_person(of, message, options, found),
+            Action::Task(task) => self.to_agent(of, task, found),
+            Action::Wake(wake) => self.wake(of, wake, found),
+            Action::Webhook(call) => self.webhook(of, call, options),
         });
-        let (message, sent) = match made {
-            Ok((message, sent)) => (Ok(message), sent),
-            Err(why) => (Err(why), None),
-        };
         let seconds = options.timeout().as_secs_f64();
-        NewRun { id: of.run, scheduled_for: time, seconds, await_completion, sent, message }
+        let (message, sent, wake_at) = match made {
+            Ok(Made { message, sent, wake_at }) => (Ok(message), Some(sent), wake_at),
+            Err(why) => (Err(why), None, None),
+        };
+        NewRun { id: of.run, scheduled_for: time, seconds, await_completion, sent, message, wake_at }
     }
 
     fn to_person(
@@ -91,54 +115,50 @@ impl Maker {
         of: &RunOf<'_>,
         message: ChannelMessage,
         options: &Options,
-        channels: &Channels,
-    ) -> Result<(NewMessage, Option<String>), String> {
-        let channel = channel(of.user, &message.channel, channels)?;
+        found: &Found,
+    ) -> Result<Made, String> {
+        let channel = found.channel(of.user, &message.channel)?;
         let mut body = to_person(message);
         if options.max_retries > 0 {
             // When its time is up another one is sent; both would be one too many.
-            body.ttl_seconds = Some(options.timeout_secs.unwrap_or(Options::TIMEOUT_SECS));
+            body.ttl_seconds = Some(seconds(options));
         }
-        let sent = Sent {
-            agent_id: None,
-            channel: Some(channel.instance.as_str()),
-            channel_type: Some(&channel.channel_type),
-            recipient: Some(&body.recipient),
-        };
-        let sent = serde_json::to_string(&sent).map_err(|error| chain(&error))?;
+        let sent = Sent { recipient: Some(&body.recipient), ..Sent::by(Some(channel)) }.json()?;
         let made = NewMessage::outbound(channel, &body, &self.ids, None).map_err(|error| chain(&error))?;
-        Ok((NewMessage { source: Some(CRON.to_owned()), ..made }, Some(sent)))
+        Ok(Made { message: NewMessage { source: Some(CRON.to_owned()), ..made }, sent, wake_at: None })
     }
 
-    fn to_agent(
-        &self,
-        of: &RunOf<'_>,
-        task: AssistantTask,
-        channels: &Channels,
-    ) -> Result<(NewMessage, Option<String>), String> {
+    fn to_agent(&self, of: &RunOf<'_>, task: AssistantTask, found: &Found) -> Result<Made, String> {
         let delivery = task.delivery.as_ref();
-        let channel = delivery.map(|delivery| channel(of.user, &delivery.channel, channels)).transpose()?;
-        let sent = Sent {
-            agent_id: task.agent_id.as_deref(),
-            channel: channel.map(|channel| channel.instance.as_str()),
-            channel_type: channel.map(|channel| channel.channel_type.as_str()),
-            recipient: delivery.map(|delivery| delivery.recipient.as_str()),
-        };
-        let sent = serde_json::to_string(&sent).map_err(|error| chain(&error))?;
+        let channel = delivery.map(|delivery| found.channel(of.user, &delivery.channel)).transpose()?;
+        let recipient = delivery.map(|delivery| delivery.recipient.as_str());
+        let sent = Sent { agent_id: task.agent_id.as_deref(), recipient, ..Sent::by(channel) }.json()?;
         let made = of.to_agent(task, channel, None, self.shards, &self.ids, &*self.clock);
-        Ok((made.map_err(|error| chain(&error))?, Some(sent)))
+        Ok(Made { message: made.map_err(|error| chain(&error))?, sent, wake_at: None })
+    }
+
+    fn wake(&self, of: &RunOf<'_>, wake: AgentWake, found: &Found) -> Result<Made, String> {
+        let channel = wake.channel.as_deref().map(|name| found.channel(of.user, name)).transpose()?;
+        let wake_at = match wake.when() {
+            WakeMode::Now => None,
+            WakeMode::NextHeartbeat => Some(found.heartbeat(of.user)?),
+        };
+        let (agent_id, recipient) = (wake.agent_id.as_deref(), wake.recipient.as_deref());
+        let sent = Sent { agent_id, recipient, due_at: wake_at, ..Sent::by(channel) }.json()?;
+        let made = of.wake(wake, channel, None, self.shards, &self.ids, &*self.clock);
+        Ok(Made { message: made.map_err(|error| chain(&error))?, sent, wake_at })
+    }
+
+    /// Whose time is up is not posted any more: the run is over then, and maybe tried again.
+    fn webhook(&self, of: &RunOf<'_>, call: WebhookCall, options: &Options) -> Result<Made, String> {
+        let origin = origin(&call.url);
+        let sent = Sent { origin: Some(&origin), ..Sent::default() }.json()?;
+        let made = of.webhook(call, seconds(options), None, self.shards, &self.ids);
+        Ok(Made { message: made.map_err(|error| chain(&error))?, sent, wake_at: None })
     }
 }
 
-/// The channel of this name, which must be switched on: nobody would send by it.
-fn channel<'c>(user: &UserId, name: &str, channels: &'c Channels) -> Result<&'c Channel, String> {
-    let known = channels.get(&(user.clone(), name.to_owned()));
-    match known {
-        Some(Ok(channel)) if channel.enabled => Ok(channel),
-        Some(Ok(channel)) => {
-            Err(format!("the channel {:?} is switched off: enable it first", channel.instance.as_str()))
-        }
-        Some(Err(error)) => Err(chain(error)),
-        None => Err(chain(&Error::NoTarget(name.to_owned()))),
-    }
+/// What a run may take.
+fn seconds(options: &Options) -> u32 {
+    options.timeout_secs.unwrap_or(Options::TIMEOUT_SECS)
 }

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use self::action::Found;
 use self::plan::{Due, Verdict};
 use super::timers::Timers;
 use crate::elector::DUTY;
@@ -97,13 +98,13 @@ async fn write(timers: &Timers, term: i64, firings: &[Firing]) -> Result<Fired> 
 async fn decide_all(timers: &Timers, jobs: Vec<DueJob>, now: DateTime<Utc>) -> Result<Vec<Firing>> {
     let decided: Vec<Decided> = jobs.into_iter().map(|job| decide(job, now, &*timers.random)).collect();
     let runs = decided.iter().filter(|decided| decided.verdict.run.is_some());
-    let targets = runs.filter_map(|decided| action::target(&decided.job.user_id, &decided.action)).collect();
-    let channels = timers.store.channels_meant(targets).await?;
+    let actions = runs.map(|decided| (&decided.job.user_id, &decided.action));
+    let found = Found::look_up(&timers.store, actions).await?;
     let overlapped = decided.iter().filter(|decided| decided.verdict.overlapped).count();
     if overlapped > 0 {
         info!(overlapped, "passed over the times of {overlapped} jobs, because their earlier runs go on");
     }
-    Ok(decided.into_iter().map(|decided| decided.firing(timers, &channels)).collect())
+    Ok(decided.into_iter().map(|decided| decided.firing(timers, &found)).collect())
 }
 
 fn decide(job: DueJob, now: DateTime<Utc>, random: &dyn Random) -> Decided {
@@ -139,7 +140,7 @@ fn decide(job: DueJob, now: DateTime<Utc>, random: &dyn Random) -> Decided {
 }
 
 impl Decided {
-    fn firing(self, timers: &Timers, channels: &action::Channels) -> Firing {
+    fn firing(self, timers: &Timers, found: &Found) -> Firing {
         let Self { job, options, verdict, paused, action } = self;
         let run = verdict.run.map(|time| {
             let run = timers.make.ids.next();
@@ -147,10 +148,13 @@ impl Decided {
                 user: &job.user_id,
                 job: job.id,
                 job_name: &job.name,
+                label: job.label.as_deref(),
+                metadata: job.metadata.as_deref(),
                 run,
+                attempt: 1,
                 scheduled_for: Some(time),
             };
-            timers.make.run(&of, action, &options, time, channels)
+            timers.make.run(&of, action, &options, time, found)
         });
         Firing {
             job: job.id,

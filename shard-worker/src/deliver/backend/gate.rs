@@ -10,8 +10,8 @@ use tracing::{info, warn};
 
 use super::breaker::{self, Admission, Author, Breaker, Changed, Sign};
 
-/// One for the operator's backend, and one for each origin of a user's: a URL under somebody else's origin is quickly
-/// configured, so no two tenants share one.
+/// One for the operator's backend, and one for each origin of a user's backends or of its jobs' webhooks: a URL under somebody
+/// else's origin is quickly configured, so no two tenants share one.
 pub(crate) struct Gate {
     breaker: Mutex<Breaker>,
     random: Arc<dyn Random>,
@@ -40,7 +40,11 @@ pub(crate) struct Away {
 }
 
 impl Gate {
-    pub(super) fn new(tenant: Option<UserId>, origin: String, random: Arc<dyn Random>) -> Arc<Self> {
+    pub(in crate::deliver) fn new(
+        tenant: Option<UserId>,
+        origin: String,
+        random: Arc<dyn Random>,
+    ) -> Arc<Self> {
         let pauses = if tenant.is_some() { breaker::OWN } else { breaker::SHARED };
         Arc::new(Self { breaker: Mutex::new(Breaker::new(pauses)), random, tenant, origin })
     }
@@ -50,7 +54,7 @@ impl Gate {
     }
 
     /// Leave to make an attempt, or how long to wait.
-    pub(super) fn admit(self: &Arc<Self>, tenant: &UserId) -> Result<Pass, Duration> {
+    pub(in crate::deliver) fn admit(self: &Arc<Self>, tenant: &UserId) -> Result<Pass, Duration> {
         let admitted = self.breaker().admit(tenant, Instant::now(), &*self.random);
         let probe = match admitted {
             Admission::Wait(time) => return Err(time),
@@ -61,7 +65,7 @@ impl Gate {
     }
 
     /// How long this tenant would have to wait for it right now, if at all.
-    pub(super) fn wait(&self, tenant: &UserId) -> Option<Duration> {
+    pub(in crate::deliver) fn wait(&self, tenant: &UserId) -> Option<Duration> {
         self.breaker().wait(tenant, Instant::now(), &*self.random)
     }
 
@@ -75,19 +79,20 @@ impl Gate {
 
     fn log(&self, changed: Changed) {
         let (user, origin) = (self.tenant.as_ref().map(UserId::as_str), &self.origin);
-        let whose = user.map_or(String::new(), |user| format!(" of user {user}"));
+        let which = match user {
+            None => format!("the backend {origin}"),
+            Some(user) => format!("the destination {origin} of user {user}"),
+        };
         match changed {
-            Changed::Opened => {
-                warn!(user, %origin, "the backend {origin}{whose} does not answer: messages to it wait");
-            }
-            Changed::Closed => info!(user, %origin, "the backend {origin}{whose} answers again"),
+            Changed::Opened => warn!(user, %origin, "{which} does not answer: messages to it wait"),
+            Changed::Closed => info!(user, %origin, "{which} answers again"),
         }
     }
 }
 
 impl Pass {
     /// What came of the attempt.
-    pub(super) fn settle(mut self, author: Author<'_>, sign: Sign) {
+    pub(in crate::deliver) fn settle(mut self, author: Author<'_>, sign: Sign) {
         let (probe, gate) = (self.probe.take(), &self.gate);
         let changed = gate.breaker().settle(author, sign, probe, Instant::now(), &*gate.random);
         if let Some(changed) = changed {

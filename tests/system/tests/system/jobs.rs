@@ -114,6 +114,27 @@ async fn a_task_reaches_the_agent_and_tells_where_its_answer_belongs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wake_up_reaches_the_agent_as_any_other_does() {
+    let cluster = Cluster::prepare().await.with("II_CLAW_MIN_EVERY_SECS", "1");
+    let (_gateway, api) = cluster.gateway().await;
+    let _worker = cluster.worker("one", &api.base).await;
+    let _scheduler = cluster.scheduler("clock").await;
+    let mut body = task("rounds", 1);
+    body["action"] = json!({"type": "hook", "text": "look around", "metadata": {"floor": 3}});
+    let job = create(&api, body).await;
+    let came = cluster.receiver.wait_for(1).await.remove(0).json();
+    switch_off(&api, &job).await;
+    let runs = all_over(&api, &job).await;
+    let first = &runs[0];
+    let metadata = json!({"source": "wake", "chat_id": "hook:wake:ada", "floor": 3, "job_id": job, "job_name": "rounds",
+                          "run_id": first["id"], "scheduled_for": came["metadata"]["scheduled_for"]});
+    assert_eq!((&came["text"], &came["metadata"]), (&json!("look around"), &metadata));
+    assert_eq!(came["metadata"]["scheduled_for"].as_str().unwrap().parse(), Ok(time_of(first).0));
+    assert!(runs.iter().all(|run| run["status"] == "ok" && run["handed_at"].is_string()), "{runs:?}");
+    assert_eq!(cluster.receiver.deliveries().len(), runs.len(), "one wake-up for each run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_is_off_or_gone_is_a_failed_run_that_says_so() {
     let cluster = Cluster::prepare().await.with("II_CLAW_MIN_EVERY_SECS", "1");
     let (_gateway, api) = cluster.gateway().await;

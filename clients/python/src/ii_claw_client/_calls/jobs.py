@@ -124,5 +124,11 @@ def preview_schedule(
     return again("POST", _cron(user, "preview"), body)
 
 
+def signing_secret(user: str) -> Call[str]:
+    """What the webhooks of this user's jobs are signed with, as Standard Webhooks writes a secret (`whsec_...`). Each call is
+    in the audit log."""
+    return get(_cron(user, "signing-secret"), itemgetter("secret"))
+
+
 def _cron(user: str, *segments: str) -> str:
     return path("api", "users", user, "cron", *segments)

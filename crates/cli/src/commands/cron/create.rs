@@ -24,11 +24,17 @@ pub(super) struct Create {
     tz: Option<String>,
     #[command(flatten)]
     does: Does,
-    /// Which agent gets the task; when absent, the one that the channel is bound to
-    #[arg(long, requires = "does", conflicts_with = "message")]
+    /// What --webhook posts beside the names of job and run, a JSON object
+    #[arg(long, value_name = "JSON", requires = "does", conflicts_with_all = ["message", "task", "wake"])]
+    body: Option<String>,
+    /// Wake the agent at the user's next heartbeat instead of at once
+    #[arg(long, requires = "does", conflicts_with_all = ["message", "task", "webhook"])]
+    next_heartbeat: bool,
+    /// Which agent gets it; when absent, the one that the channel is bound to
+    #[arg(long, requires = "does", conflicts_with_all = ["message", "webhook"])]
     agent: Option<String>,
-    /// The channel of the message, or of the task's answer
-    #[arg(long, requires = "to")]
+    /// The channel of the message, or of the agent's answer
+    #[arg(long, requires = "to", conflicts_with = "webhook")]
     channel: Option<String>,
     /// The platform's id of the chat
     #[arg(long, requires = "channel")]
@@ -64,6 +70,12 @@ struct Does {
     /// Give an agent this to do
     #[arg(long)]
     task: Option<String>,
+    /// Have an agent hear of this
+    #[arg(long)]
+    wake: Option<String>,
+    /// Post to this URL, signed
+    #[arg(long, value_name = "URL")]
+    webhook: Option<String>,
 }
 
 impl Create {
@@ -80,17 +92,33 @@ impl Create {
             "schedule".to_owned(),
             self.schedule.json(self.tz.as_deref()).context("say when: --every, --cron or --at")?,
         );
-        body.insert("action".to_owned(), self.action().context("say what: --message or --task")?);
+        body.insert(
+            "action".to_owned(),
+            self.action()?.context("say what: --message, --task, --wake or --webhook")?,
+        );
         Ok(body.into())
     }
 
-    fn action(&self) -> Option<Value> {
+    fn action(&self) -> anyhow::Result<Option<Value>> {
+        let Some(url) = &self.does.webhook else { return Ok(self.addressed()) };
+        let body = self.body.as_deref().map(serde_json::from_str::<Map<String, Value>>).transpose();
+        let body = body.context("--body is no JSON object")?;
+        Ok(Some(json!({"type": "webhook", "url": url, "body": body})))
+    }
+
+    /// What goes to a person or an agent.
+    fn addressed(&self) -> Option<Value> {
         let place = self.channel.as_ref().zip(self.to.as_ref());
         let message = |(channel, to)| json!({"type": "channel_message", "channel": channel, "recipient": to});
         if let Some(text) = &self.does.message {
             let mut action = place.map(message)?;
             action["message"] = json!(text);
             return Some(action);
+        }
+        if let Some(text) = &self.does.wake {
+            let mode = if self.next_heartbeat { "next_heartbeat" } else { "now" };
+            return Some(json!({"type": "hook", "text": text, "mode": mode, "agent_id": self.agent,
+                               "channel": self.channel, "recipient": self.to}));
         }
         let context = self.does.task.as_ref()?;
         let (agent, delivery) = (&self.agent, place.map(message));

@@ -29,6 +29,15 @@ fn flags_make_a_job() {
     assert_eq!(task["schedule"], json!({"type": "every", "every_secs": 300}));
     let action = json!({"type": "assistant_task", "context": "look", "agent_id": null, "delivery": null});
     assert_eq!((&task["action"], &task["enabled"]), (&action, &json!(false)));
+    let wake = body("--name|n|--every|300|--wake|look|--next-heartbeat").unwrap();
+    let action = json!({"type": "hook", "text": "look", "mode": "next_heartbeat", "agent_id": null, "channel": null,
+                        "recipient": null});
+    assert_eq!(wake["action"], action);
+    let webhook = body(r#"--name|n|--every|300|--webhook|https://example.org/|--body|{"a": 1}"#).unwrap();
+    assert_eq!(
+        webhook["action"],
+        json!({"type": "webhook", "url": "https://example.org/", "body": {"a": 1}})
+    );
 }
 
 #[test]
@@ -42,6 +51,10 @@ fn what_is_missing_or_too_much_is_told() {
         ("--name|n|--every|300|--cron|* * * * *|--task|look", "cannot be used with"),
         ("--name|n|--every|300|--tz|UTC|--task|look", "cannot be used with"),
         ("--name|n|--every|300|--message|hi|--channel|a|--to|b|--agent|c", "cannot be used with"),
+        ("--name|n|--every|300|--task|look|--next-heartbeat", "cannot be used with"),
+        ("--name|n|--every|300|--task|look|--body|{}", "cannot be used with"),
+        ("--name|n|--every|300|--webhook|https://a.org/|--body|[1]", "no JSON object"),
+        ("--name|n|--every|300|--webhook|https://a.org/|--agent|a", "cannot be used with"),
         ("--file|x|--name|n", "cannot be used with"),
         ("--file|/no/such/file", "can't be read"),
     ] {
