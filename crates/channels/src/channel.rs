@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use crate::exam::Examinee;
 use crate::kit::http::Http;
 use crate::kit::plan::Piece;
 use crate::{About, Caps, ChannelError, Field, Hub, SinkError};
@@ -106,6 +107,9 @@ pub trait Adapter: Channel + Sized {
     fn credential(_config: &Self::Config) -> Option<String> {
         None
     }
+
+    /// What it brings to the exam that all adapters sit.
+    fn examinee() -> &'static dyn Examinee;
 
     /// Pages and sockets that gateways serve for channels of this type.
     fn routes(_hub: Arc<dyn Hub>) -> Option<axum::Router> {

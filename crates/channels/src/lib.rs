@@ -1,7 +1,8 @@
 //! Everything that is particular to a platform: the trait that the rest of the system sees, the adapters behind it,
 //! and what adapters share. Nothing outside this crate names a platform.
 //!
-//! Adding one: a file in `adapters/`, a line in `adapters/mod.rs`, an entry in [`registry::ALL`].
+//! Adding one: a folder in `adapters/`, a line in `adapters/mod.rs`, an entry in [`registry::ALL`]. What it must do is in
+//! `CONTRACT.md`, and [`exam`] tries it; `docs/write-an-adapter.md` goes through it step by step.
 
 pub mod adapters;
 pub mod caps;
@@ -9,6 +10,7 @@ pub mod catalogue;
 pub mod channel;
 pub mod common;
 pub mod error;
+pub mod exam;
 pub mod fields;
 pub mod hub;
 pub mod kit;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::adapters::{telegram, webchat, webhook};
 use crate::common::COMMON;
+use crate::exam::Examinee;
 use crate::fields::Fields;
 use crate::{About, Adapter, Caps, Channel, ChannelError, Deps, Field, FieldKind, Hub, TypeInfo};
 
@@ -26,8 +27,10 @@ pub struct Entry {
     pub about: About,
     /// What its platform can carry.
     pub caps: &'static Caps,
+    /// What it brings to its exam.
+    pub(crate) examinee: fn() -> &'static dyn Examinee,
     /// The fields that only this type has.
-    own_fields: &'static [Field],
+    pub(crate) own_fields: &'static [Field],
     /// The keys of its configuration's type.
     #[cfg(test)]
     pub(crate) config_keys: fn() -> &'static [&'static str],
@@ -43,6 +46,7 @@ const fn entry<A: Adapter>() -> Entry {
         name: A::NAME,
         about: A::ABOUT,
         caps: A::CAPS,
+        examinee: A::examinee,
         own_fields: A::FIELDS,
         #[cfg(test)]
         config_keys: crate::catalogue::config_keys::<A::Config>,
@@ -96,6 +100,11 @@ impl Entry {
     /// [`ChannelError::Config`] when the fields do not make sense.
     pub fn credential(&self, fields: &Fields) -> Result<Option<String>, ChannelError> {
         (self.credential)(crate::channel::merged(&fields.config, &fields.secrets))
+    }
+
+    /// What its platform sends, as examples: those of its exam.
+    pub fn payloads(&self) -> impl Iterator<Item = &'static str> {
+        (self.examinee)().payloads().iter().map(|payload| payload.sent)
     }
 
     /// The addresses among the fields, which the gateway will call.

@@ -42,6 +42,13 @@ pub(crate) struct Api {
     json: bool,
 }
 
+impl ApiSettings {
+    /// Whether the answer is wanted as JSON.
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+}
+
 impl Api {
     /// Finds the key; calls nothing yet.
     pub(crate) fn new(settings: &ApiSettings) -> anyhow::Result<Self> {
@@ -157,18 +164,25 @@ pub(crate) fn cell(value: &Value) -> String {
 
 /// A table with columns as wide as they must be; the last one may be as long as it likes.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        let longest = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        longest.max(head[column].chars().count())
-    });
-    let line = |cells: &[String; N]| {
+    lined_up(
+        std::iter::once(head.map(str::to_owned).as_slice()).chain(rows.iter().map(<[String; N]>::as_slice)),
+    )
+}
+
+/// The same of rows, the head among them, of any number of columns.
+pub(crate) fn lined_up<'a>(rows: impl Iterator<Item = &'a [String]> + Clone) -> String {
+    let width = |column: usize| {
+        let cells = rows.clone().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let columns = rows.clone().map(<[String]>::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |cells: &[String]| {
         let padded: Vec<String> =
-            cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         format!("{}\n", padded.join("  ").trim_end())
     };
-    let mut text = line(&head.map(str::to_owned));
-    text.extend(rows.iter().map(line));
-    text
+    rows.clone().map(line).collect()
 }
 
 #[cfg(test)]

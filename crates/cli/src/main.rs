@@ -49,7 +49,7 @@ enum Command {
     Status(Status),
     /// Watch the cluster
     Cluster(Cluster),
-    /// Let people in to a channel, and keep them out
+    /// Let people in to a channel and keep them out; try the adapters
     Channels(Box<Channels>),
     /// List messages, look at one, try it again, put it aside
     Messages(Box<Messages>),

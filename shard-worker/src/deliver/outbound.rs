@@ -272,6 +272,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_class_of_error_ends_as_it_must() {
+        let why = || "why".to_owned();
+        let wait = Duration::from_secs(7);
+        for error in [ChannelError::RateLimited(wait), ChannelError::ChatLimited { wait, told: true }] {
+            assert!(
+                matches!(refused(&error, 0, 1), Attempt::Again { after: Some(after), .. } if after == wait)
+            );
+        }
+        let again = refused(&ChannelError::Retryable(why()), 1, 2);
+        assert!(matches!(again, Attempt::Again { after: None, error } if error == "part 2 of 2: why"));
+        let over = |error: &ChannelError| match refused(error, 0, 1) {
+            Attempt::Over { state, error: Some(_) } => state,
+            _ => panic!("{error:?} is tried again"),
+        };
+        assert_eq!(over(&ChannelError::Uncertain(why())), MessageState::Uncertain);
+        for error in [
+            ChannelError::Permanent(why()),
+            ChannelError::BadCredentials(why()),
+            ChannelError::Unsupported("why"),
+            ChannelError::Config(why()),
+        ] {
+            assert_eq!(over(&error), MessageState::Failed, "{error:?}");
+        }
+    }
+
+    #[test]
     fn what_came_too_late_says_how_much_of_it_was_sent() {
         let day = expired(Duration::from_hours(24), 0);
         assert_eq!(day, "not sent within 24 hours, its time to live, so not sent at all");

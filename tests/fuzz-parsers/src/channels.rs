@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::Target;
 
-/// What these adapters understand, by a word of the target's name.
+/// What these adapters understand beside the payloads of their exams, by a word of the target's name.
 const SEEDS: &[(&str, &[&str])] = &[
     (
         "telegram",
@@ -69,8 +69,9 @@ pub(crate) fn targets() -> Result<Vec<Target>, ChannelError> {
 
 fn target(entry: &'static Entry) -> Result<Target, ChannelError> {
     let channel = made(entry)?;
-    let seeds = SEEDS.iter().find(|(name, _)| *name == entry.name).map_or(&[][..], |(_, seeds)| seeds);
-    Ok(Target::new(&format!("adapter-{}", entry.name), move |data| channel.fuzz(data), seeds))
+    let more = SEEDS.iter().find(|(name, _)| *name == entry.name).map_or(&[][..], |(_, seeds)| seeds);
+    let seeds: Vec<_> = entry.payloads().chain(more.iter().copied()).collect();
+    Ok(Target::new(&format!("adapter-{}", entry.name), move |data| channel.fuzz(data), &seeds))
 }
 
 /// A channel whose fields are the examples of the adapter's own catalogue.

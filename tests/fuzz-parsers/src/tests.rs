@@ -13,7 +13,7 @@ fn every_adapter_has_a_target_with_examples() {
     for entry in claw_channels::ALL {
         let name = format!("adapter-{}", entry.name);
         let target = targets.iter().find(|target| target.name == name);
-        assert!(target.is_some_and(|target| !target.seeds.is_empty()), "{name}: add examples to SEEDS");
+        assert!(target.is_some_and(|target| !target.seeds.is_empty()), "{name}: its exam has no payloads");
     }
 }
 

@@ -30,11 +30,19 @@ impl Http {
     /// # Errors
     /// When TLS can't be set up.
     pub fn new(allow_private: bool) -> Result<Self, reqwest::Error> {
+        Self::with_limit(allow_private, TIMEOUT)
+    }
+
+    /// The same, with another limit for ordinary calls.
+    ///
+    /// # Errors
+    /// When TLS can't be set up.
+    pub fn with_limit(allow_private: bool, limit: Duration) -> Result<Self, reqwest::Error> {
         let build = |builder: ClientBuilder| {
             let builder = if allow_private { builder } else { builder.dns_resolver(PublicResolver) };
             builder.build()
         };
-        let (calls, polls) = (build(base().timeout(TIMEOUT))?, build(base())?);
+        let (calls, polls) = (build(base().timeout(limit))?, build(base())?);
         Ok(Self { calls, polls, places: Arc::new(Semaphore::new(AT_ONCE)), allow_private })
     }
 

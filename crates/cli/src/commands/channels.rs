@@ -1,8 +1,9 @@
-//! `ii-claw channels`: letting people in to a channel whose `dm_policy` is `pairing`.
+//! `ii-claw channels`: letting people in to a channel whose `dm_policy` is `pairing`, and the exam of the adapters.
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::exam;
 use crate::api::{Api, ApiSettings, cell, table};
 
 /// Channels of a user
@@ -16,6 +17,12 @@ pub(crate) struct Channels {
 
 #[derive(Subcommand)]
 enum OfChannels {
+    /// Try what every adapter must do, against servers on this machine; fails when one does not
+    Exam {
+        /// Only channels of this type
+        #[arg(long = "type", value_name = "TYPE")]
+        only: Option<String>,
+    },
     /// Say who may write where strangers show a code
     Pairing {
         #[command(subcommand)]
@@ -99,8 +106,11 @@ impl Channel {
 }
 
 pub(crate) async fn run(command: Channels) -> anyhow::Result<()> {
+    let what = match command.what {
+        OfChannels::Exam { only } => return exam::run(only.as_deref(), command.api.json()).await,
+        OfChannels::Pairing { what } => what,
+    };
     let api = Api::new(&command.api)?;
-    let OfChannels::Pairing { what } = command.what;
     match what {
         What::List { channel, state, limit, cursor } => {
             let given = [

@@ -6,6 +6,7 @@ pub(crate) mod cluster;
 pub(crate) mod cron;
 pub(crate) mod dead_letters;
 pub(crate) mod doctor;
+mod exam;
 pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod migrate;

@@ -23,7 +23,6 @@ const UPDATES: [&str; 5] =
     ["message", "edited_message", "callback_query", "message_reaction", "message_reaction_count"];
 /// Beyond what the server holds a long poll.
 const POLL_MARGIN: Duration = Duration::from_secs(10);
-const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// Bytes of an answer: who chose `api_url` may have chosen a server that never stops.
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Of an answer with a hundred updates.
@@ -156,7 +155,7 @@ impl Api {
         method: &str,
         body: &impl Serialize,
     ) -> Result<T, ChannelError> {
-        answer(self.post(self.http.calls(), method)?.timeout(CALL_LIMIT).json(body), MAX_ANSWER).await
+        answer(self.post(self.http.calls(), method)?.json(body), MAX_ANSWER).await
     }
 
     fn post(&self, client: &Client, method: &str) -> Result<RequestBuilder, ChannelError> {

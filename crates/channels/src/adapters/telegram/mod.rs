@@ -11,6 +11,7 @@
 mod api;
 mod callback;
 mod calls;
+mod exam;
 mod files;
 mod own;
 mod poll;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::api::{Api, RawUpdate};
 use self::own::Own;
+use crate::exam::Examinee;
 use crate::kit::upload::Uploads;
 use crate::{
     About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
@@ -124,7 +126,7 @@ impl Adapter for Telegram {
             "poll_interval_secs",
             "Long poll (seconds)",
             FieldKind::Number,
-            "seconds that one long poll is held open, 1 to 50; messages arrive at once all the same",
+            "seconds that one long poll is held open, 1 to 50; 30 if not set; messages arrive at once all the same",
         )
         .advanced()
         .like("30"),
@@ -157,6 +159,10 @@ impl Adapter for Telegram {
             uploads: Uploads::new(&deps),
             deps,
         })
+    }
+
+    fn examinee() -> &'static dyn Examinee {
+        &exam::Exam
     }
 
     fn credential(config: &Config) -> Option<String> {

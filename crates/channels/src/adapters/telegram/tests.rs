@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::calls::{Call, of_part};
+use super::exam::described;
 use super::files::{self, File};
 use super::*;
 use crate::SinkError;
@@ -27,9 +28,9 @@ use crate::kit::plan::{Content, Piece, plan};
 mod own_name;
 mod uploads;
 
+crate::exam::conformance!(Telegram);
+
 const TOKEN: &str = "123456:AAEabcdefghijklmnopqrstuvwxyz_-01234";
-/// Out of the platform's description: the parameters of what is called here.
-const BOT_API: &str = include_str!("bot-api.json");
 
 /// A Bot API server that answers what it is told to, and remembers what it was asked.
 #[derive(Clone, Default)]
@@ -101,40 +102,7 @@ async fn answer(
 }
 
 fn check(method: &str, body: &Value) {
-    fits(&format!("methods/{method}"), body);
-    for row in body.pointer("/reply_markup/inline_keyboard").and_then(Value::as_array).into_iter().flatten() {
-        row.as_array().unwrap().iter().for_each(|button| fits("types/InlineKeyboardButton", button));
-    }
-    body.get("reply_parameters").iter().for_each(|reply| fits("types/ReplyParameters", reply));
-    let list = |key: &str| body.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    for (key, name) in [("reaction", "types/ReactionTypeEmoji"), ("options", "types/InputPollOption")] {
-        for item in list(key) {
-            fits(name, &item);
-        }
-    }
-    for item in list("media") {
-        let name = match item["type"].as_str().unwrap() {
-            "photo" => "types/InputMediaPhoto",
-            "video" => "types/InputMediaVideo",
-            "audio" => "types/InputMediaAudio",
-            "document" => "types/InputMediaDocument",
-            other => panic!("{other} can't be in an album"),
-        };
-        fits(name, &item);
-    }
-}
-
-/// Whether an object has what is required, and nothing that the platform does not know.
-fn fits(name: &str, object: &Value) {
-    let description: Value = serde_json::from_str(BOT_API).unwrap();
-    let keys = |kind: &str| -> BTreeSet<String> {
-        let keys =
-            description.pointer(&format!("/{name}/{kind}")).unwrap_or_else(|| panic!("{name} is unknown"));
-        keys.as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect()
-    };
-    let given: BTreeSet<String> = object.as_object().unwrap().keys().cloned().collect();
-    assert!(keys("required").is_subset(&given), "{name} lacks something: {object}");
-    assert!(given.is_subset(&(&keys("required") | &keys("optional"))), "{name} has too much: {object}");
+    described(method, body).unwrap();
 }
 
 fn with(mut json: Value, extra: Value) -> Value {

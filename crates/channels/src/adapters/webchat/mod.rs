@@ -8,6 +8,7 @@
 //! Rejected: server-sent events with a POST for each message. Two connections to authorize and to keep in step,
 //! where one socket also tells in what order things happened.
 
+mod exam;
 mod frames;
 mod origin;
 mod page;
@@ -20,6 +21,7 @@ use async_trait::async_trait;
 use claw_types::MediaKind;
 use serde::Deserialize;
 
+use crate::exam::Examinee;
 use crate::kit::plan::part_id;
 use crate::{
     About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Hosted, Hub,
@@ -99,7 +101,8 @@ impl Adapter for Webchat {
             "allowed_origins",
             "Allowed origins",
             FieldKind::List,
-            "sites that may embed the chat, like https://example.org; the gateway's own always may.",
+            "sites that may embed the chat and open its socket, each as scheme, host and maybe port, like https://example.org, \
+             without a path and without *; the gateway's own always may.",
         )
         .like("https://example.org"),
         Field::new(
@@ -109,7 +112,8 @@ impl Adapter for Webchat {
             "what the page says before the conversation begins.",
         )
         .like("Hello! How can I help?"),
-        Field::new("title", "Title", FieldKind::Text, "the page's title.").like("Support"),
+        Field::new("title", "Title", FieldKind::Text, "the page's title; the channel's instance_name if not set.")
+            .like("Support"),
     ];
     type Config = Config;
 
@@ -120,6 +124,10 @@ impl Adapter for Webchat {
             ))),
             None => Ok(Self { deps }),
         }
+    }
+
+    fn examinee() -> &'static dyn Examinee {
+        &exam::Exam
     }
 
     fn routes(hub: Arc<dyn Hub>) -> Option<axum::Router> {
@@ -165,6 +173,8 @@ impl Channel for Webchat {
 mod tests {
     use super::*;
     use crate::adapters::webhook::testing::{Recorder, deps};
+
+    crate::exam::conformance!(Webchat);
 
     #[test]
     fn an_origin_that_is_none_is_refused_with_a_sentence() {

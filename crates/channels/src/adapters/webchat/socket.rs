@@ -24,9 +24,10 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use claw_runtime::{Backoff, Random};
 use claw_secrets::signature::sha256;
-use claw_types::ChannelId;
+use claw_types::{ChannelId, Inbound};
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
@@ -105,6 +106,18 @@ fn told(hosted: &Hosted) -> Vec<String> {
 /// For [`crate::Channel::fuzz`].
 pub(super) fn fuzz(frame: &str) {
     drop(read(frame));
+}
+
+/// What a frame of a visitor's says, as the gateway is told it. For the exam.
+pub(super) fn understood(
+    channel: ChannelId,
+    visitor: &str,
+    frame: &str,
+    now: DateTime<Utc>,
+) -> Result<Inbound, String> {
+    let conversation = conversation_id(channel, visitor);
+    let said = read(frame).map_err(|Refused(_, why)| why.to_owned())?;
+    Ok(inbound::of(said, &conversation, now))
 }
 
 fn conversation_id(channel: ChannelId, visitor: &str) -> String {

@@ -8,6 +8,7 @@
 //! covers that header; what is sent again carries the same id, by which receivers drop what they have.
 
 mod deed;
+mod exam;
 mod incoming;
 mod media;
 mod outgoing;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::outgoing::Outgoing;
+use crate::exam::Examinee;
 use crate::kit::plan::part_id;
 use crate::{
     About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, MediaStream,
@@ -112,6 +114,10 @@ impl Adapter for Webhook {
         }
         Ok(Self { secret: config.secret_env, callback_url: config.callback_url, deps })
     }
+
+    fn examinee() -> &'static dyn Examinee {
+        &exam::Exam
+    }
 }
 
 #[async_trait]
@@ -181,3 +187,6 @@ fn is_id(text: &str) -> bool {
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
+
+#[cfg(test)]
+crate::exam::conformance!(Webhook);

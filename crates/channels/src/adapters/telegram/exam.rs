@@ -1,0 +1,167 @@
+//! What this adapter brings to the exam: updates as Telegram sends them, and Telegram as it answers.
+//!
+//! Calls are checked against `bot-api.json`, which is extracted from a description of the Bot API made of its official page
+//! (<https://github.com/PaulSonOfLars/telegram-bot-api-spec>).
+
+use serde_json::{Value, json};
+
+use crate::exam::description::Description;
+use crate::exam::{Answer, Asked, Case, Examinee, Payload, Platform, Road, payloads};
+
+const TOKEN: &str = "123456:AAEabcdefghijklmnopqrstuvwxyz_-01234";
+/// Out of the platform's description: the parameters of what is called here.
+const BOT_API: &str = include_str!("bot-api.json");
+
+pub(super) struct Exam;
+
+impl Examinee for Exam {
+    fn fields(&self, server: &str) -> Value {
+        json!({"bot_token_env": TOKEN, "poll_interval_secs": "1", "api_url": server})
+    }
+
+    fn page(&self) -> &'static str {
+        include_str!("../../../../../docs/channels/telegram.md")
+    }
+
+    fn road(&self) -> Road {
+        Road::Poll {
+            is_poll: |asked| method(asked) == "getUpdates",
+            answer: |payload| {
+                let update: Value = serde_json::from_str(payload).unwrap_or_default();
+                Answer::json(200, &json!({"ok": true, "result": [update]}))
+            },
+        }
+    }
+
+    fn payloads(&self) -> &'static [Payload] {
+        payloads![
+            "text",
+            "text-again",
+            "voice",
+            "photo",
+            "location",
+            "addressed",
+            "unaddressed",
+            "topic",
+            "reply",
+            "own",
+            "edited",
+            "reaction",
+            "button",
+        ]
+    }
+
+    fn own(&self) -> Case {
+        Case::Payload("own")
+    }
+
+    fn addressed(&self) -> Case {
+        Case::Payload("addressed")
+    }
+
+    fn unaddressed(&self) -> Case {
+        Case::Payload("unaddressed")
+    }
+
+    fn chat(&self) -> (&'static str, Option<&'static str>) {
+        ("-100123", Some("9"))
+    }
+
+    fn message_id(&self) -> &'static str {
+        "5"
+    }
+
+    fn texts(&self, body: &[u8]) -> Vec<String> {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        body["text"].as_str().map(str::to_owned).into_iter().collect()
+    }
+
+    fn platform(&self) -> Option<&'static dyn Platform> {
+        Some(&Self)
+    }
+}
+
+impl Platform for Exam {
+    fn answer(&self, asked: &Asked) -> Answer {
+        let message = json!({"message_id": 77});
+        let result = match method(asked) {
+            "getMe" => json!({"id": 123_456, "is_bot": true, "first_name": "Exam", "username": "exam_bot"}),
+            "sendMediaGroup" => json!([message, {"message_id": 78}]),
+            "sendChatAction"
+            | "deleteMessage"
+            | "deleteMessages"
+            | "setMessageReaction"
+            | "answerCallbackQuery" => json!(true),
+            _ => message,
+        };
+        Answer::json(200, &json!({"ok": true, "result": result}))
+    }
+
+    fn refusal(&self, status: u16) -> Answer {
+        let mut body = json!({"ok": false, "error_code": status, "description": "refused by the exam"});
+        if status == 429 {
+            body["parameters"] = json!({"retry_after": 7});
+        }
+        Answer::json(status, &body)
+    }
+
+    fn check(&self, asked: &Asked) -> Result<(), String> {
+        let body = asked.form().map_or_else(|| asked.json(), parameters);
+        described(method(asked), &body)
+    }
+
+    fn described_by(&self) -> Option<&'static str> {
+        Some("https://core.telegram.org/bots/api")
+    }
+
+    fn knows_repeated_calls(&self) -> bool {
+        false
+    }
+
+    fn secret_in_addresses(&self) -> Option<&'static str> {
+        Some("the Bot API has the token in the path of every call")
+    }
+}
+
+fn method(asked: &Asked) -> &str {
+    asked.path().rsplit('/').next().unwrap_or_default()
+}
+
+/// A form's parameters: those that are no texts are written as JSON, and a file stands for its parameter. What only an album
+/// refers to is no parameter.
+fn parameters(form: Vec<(String, Option<String>)>) -> Value {
+    let structured =
+        |text: &str| text.starts_with(['[', '{']).then(|| serde_json::from_str(text).ok()).flatten();
+    let known = |key: &String| !key.starts_with("file");
+    let value =
+        |text: Option<String>| text.map_or(json!("a file"), |text| structured(&text).unwrap_or(json!(text)));
+    let named = form.into_iter().filter(|(key, _)| known(key));
+    Value::Object(named.map(|(key, text)| (key, value(text))).collect())
+}
+
+/// Whether a call is one that the platform knows.
+pub(super) fn described(method: &str, body: &Value) -> Result<(), String> {
+    let description = Description::new(BOT_API);
+    description.fits(&format!("methods/{method}"), body)?;
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    for row in list(body.pointer("/reply_markup/inline_keyboard")) {
+        list(Some(&row))
+            .iter()
+            .try_for_each(|button| description.fits("types/InlineKeyboardButton", button))?;
+    }
+    body.get("reply_parameters").map_or(Ok(()), |reply| description.fits("types/ReplyParameters", reply))?;
+    for (key, name) in [("reaction", "types/ReactionTypeEmoji"), ("options", "types/InputPollOption")] {
+        list(body.get(key)).iter().try_for_each(|item| description.fits(name, item))?;
+    }
+    for item in list(body.get("media")) {
+        let name = match item["type"].as_str() {
+            Some("photo") => "types/InputMediaPhoto",
+            Some("video") => "types/InputMediaVideo",
+            Some("audio") => "types/InputMediaAudio",
+            Some("document") => "types/InputMediaDocument",
+            other => return Err(format!("{other:?} can't be in an album")),
+        };
+        description.fits(name, &item)?;
+    }
+    Ok(())
+}

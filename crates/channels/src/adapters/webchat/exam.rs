@@ -1,0 +1,63 @@
+//! What this adapter brings to the exam. There is no platform: gateways serve the pages themselves.
+
+use chrono::DateTime;
+use claw_types::ChannelId;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::socket;
+use crate::exam::{Case, Examinee, NOW, Payload, Road, payloads};
+
+pub(super) struct Exam;
+
+impl Examinee for Exam {
+    fn fields(&self, _: &str) -> Value {
+        json!({"allowed_origins": "https://example.org, http://localhost:8000", "greeting": "Hello!", "title": "Support"})
+    }
+
+    fn page(&self) -> &'static str {
+        include_str!("../../../../../docs/channels/webchat.md")
+    }
+
+    /// A payload is the visitor's name for itself and the frame that its page sent.
+    fn road(&self) -> Road {
+        Road::Gateway {
+            read: |payload| {
+                let sent: Value = serde_json::from_str(payload).map_err(|error| error.to_string())?;
+                let channel = ChannelId(Uuid::from_u128(7));
+                let visitor = sent["visitor"].as_str().unwrap_or_default();
+                let now = DateTime::from_timestamp(NOW, 0).unwrap_or_default();
+                Ok(vec![socket::understood(channel, visitor, &sent["frame"].to_string(), now)?])
+            },
+        }
+    }
+
+    fn payloads(&self) -> &'static [Payload] {
+        payloads!["text", "text-again", "other-visitor", "button", "edit", "delete", "reaction"]
+    }
+
+    fn own(&self) -> Case {
+        Case::PlatformCant("a socket tells only what its visitor did")
+    }
+
+    fn addressed(&self) -> Case {
+        Case::PlatformCant("there is nobody else in the chat")
+    }
+
+    fn unaddressed(&self) -> Case {
+        self.addressed()
+    }
+
+    fn chat(&self) -> (&'static str, Option<&'static str>) {
+        ("0123456789abcdef0123456789abcdef", None)
+    }
+
+    fn message_id(&self) -> &'static str {
+        "01890a5d-ac96-774b-bcce-b302099a8057"
+    }
+
+    fn texts(&self, body: &[u8]) -> Vec<String> {
+        let frame: Value = serde_json::from_slice(body).unwrap_or_default();
+        frame["text"].as_str().map(str::to_owned).into_iter().collect()
+    }
+}

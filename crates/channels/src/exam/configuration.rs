@@ -1,0 +1,60 @@
+//! The fields: that they come back as they were given, that no secret of theirs lies in the open, that people are told of all.
+
+use serde_json::Value;
+
+use super::page::{self, WRITTEN_BY_HAND};
+use super::room::Room;
+use super::{Found, Outcome};
+use crate::fields::Fields;
+use crate::kit::http::Http;
+use crate::{FieldKind, TypeInfo};
+
+pub(super) fn round_trips(room: &Room<'_>) -> Found {
+    let server = room.server.url();
+    let fields = room.given(&server)?;
+    let example = room.examinee.fields(&server);
+    for field in room.entry.own_fields {
+        let is_open = fields.config.contains_key(field.key);
+        let is_sealed = fields.secrets.contains_key(field.key);
+        if !is_open && !is_sealed {
+            return Err(format!("the example lacks the field {:?}", field.key));
+        }
+        if is_open == (field.kind == FieldKind::Secret) {
+            return Err(format!("the field {:?} is kept in the wrong place", field.key));
+        }
+    }
+    let secrets: Vec<&str> = fields.secrets.values().filter_map(Value::as_str).collect();
+    let open = Value::Object(fields.config.clone()).to_string();
+    if secrets.iter().any(|secret| open.contains(secret)) {
+        return Err("a secret of the example stands in another field, too".to_owned());
+    }
+    // As the API shows it and a caller with real types sends it back: nothing changes.
+    let given = fields.config.iter().chain(&fields.secrets);
+    let native = given.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let (name, all) = (room.entry.name, room.entry.fields());
+    let again = Fields::default().merge(name, &all, native).map_err(|error| error.to_string())?;
+    if again != fields {
+        return Err(format!("{example} comes back as {again:?}"));
+    }
+    let http = Http::new(true).map_err(|error| error.to_string())?;
+    if room.channel_at(&server, http)?.caps() != room.entry.caps {
+        return Err("the channel has other capabilities than its type".to_owned());
+    }
+    Ok(Outcome::Met)
+}
+
+pub(super) fn is_documented(room: &Room<'_>) -> Found {
+    let expected = page::of(&TypeInfo::of(room.entry));
+    let shown = room.examinee.page();
+    let generated = shown.find(WRITTEN_BY_HAND).map_or(shown, |at| &shown[..at]);
+    if generated.trim_end() == expected.trim_end() {
+        return Ok(Outcome::Met);
+    }
+    let lines = || generated.lines().zip(expected.lines());
+    let differing = lines().find(|(is, should)| is != should);
+    let at = differing.map_or_else(
+        || "one is longer than the other".to_owned(),
+        |(is, should)| format!("it says {is:?} and should say {should:?}"),
+    );
+    Err(format!("docs/channels/{}.md is not what the code says: {at}", room.entry.name))
+}

@@ -1,0 +1,255 @@
+//! The exam that every adapter sits: the same requirements for all of them, tried against the adapter itself.
+//!
+//! A requirement of the contract (`CONTRACT.md`) is a [`Requirement`]; what an adapter brings is an [`Examinee`]: fields, payloads
+//! that its platform sent, and how its platform answers. The rest is here: a real server on this machine takes the platform's
+//! place, answers, refuses, falls silent or cuts the connection, and what the adapter makes of it is judged. Two things run it,
+//! so that both say the same: a test for each adapter and requirement (`conformance!`), and `ii-claw channels exam`.
+//!
+//! Must hold: what an adapter declares that its platform can't ([`crate::Caps`], [`Case::PlatformCant`]) is never counted as
+//! met, and is looked into where that is possible: what "can't be done" must then be refused or told of. The exam waits for
+//! what happens, not for time to pass; only "no answer comes" has to wait, and has a client of little patience for it.
+//!
+//! Rejected: recorded HTTP in place of a server. It can't fall silent or cut a connection, and it knows what is asked only as
+//! well as whoever recorded it.
+
+mod configuration;
+pub mod description;
+mod failures;
+mod features;
+mod inbound;
+mod page;
+mod record;
+mod requirement;
+mod room;
+mod secrets;
+mod server;
+#[cfg(test)]
+pub(crate) mod tests;
+
+#[cfg(test)]
+pub(crate) use self::tests::conformance;
+
+use std::time::Duration;
+
+use claw_types::{Inbound, MediaKind};
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+pub use self::page::WRITTEN_BY_HAND;
+pub use self::requirement::{Outcome, Requirement};
+use self::room::Room;
+use self::secrets::Notes;
+pub use self::server::{Answer, Asked};
+use crate::{Entry, RawRequest};
+
+/// The time at which the exam takes place, in seconds since 1970: signatures with a time in them are made for it.
+pub const NOW: i64 = 1_700_000_000;
+/// Longer than anything may take that is not meant to.
+const SOON: Duration = Duration::from_secs(20);
+
+/// What an adapter brings to its exam.
+pub trait Examinee: Sync {
+    /// Example fields of a channel, whose platform is at `server`; a list is a text with commas, as the console sends it.
+    fn fields(&self, server: &str) -> Value;
+
+    /// Its page of the documentation, compiled in: `docs/channels/<type>.md`.
+    fn page(&self) -> &'static str;
+
+    /// How people's messages come in.
+    fn road(&self) -> Road;
+
+    /// What the platform sent, and how the adapter reads it.
+    fn payloads(&self) -> &'static [Payload];
+
+    /// What the channel's own account wrote, as the platform shows it.
+    fn own(&self) -> Case;
+
+    /// A message of a group that addresses the bot.
+    fn addressed(&self) -> Case;
+
+    /// One of a group that does not.
+    fn unaddressed(&self) -> Case;
+
+    /// A chat to send to, and a thread in it where the platform has threads.
+    fn chat(&self) -> (&'static str, Option<&'static str>);
+
+    /// The platform's id of a message of that chat.
+    fn message_id(&self) -> &'static str;
+
+    /// The texts in what was sent: in the body of a call or, where there is no platform, in a frame to the gateways.
+    fn texts(&self, body: &[u8]) -> Vec<String>;
+
+    /// The platform that the exam's server stands for; `None` where gateways serve people themselves.
+    fn platform(&self) -> Option<&'static dyn Platform> {
+        None
+    }
+}
+
+/// A platform, as the exam's server plays it.
+pub trait Platform: Sync {
+    /// What it answers to a call that is right.
+    fn answer(&self, asked: &Asked) -> Answer;
+
+    /// How it refuses with this status. With 429 it asks to wait for [`Platform::wait`].
+    fn refusal(&self, status: u16) -> Answer;
+
+    /// For how long it asks to wait; where it does not say, what the adapter makes of that.
+    fn wait(&self) -> Duration {
+        Duration::from_secs(7)
+    }
+
+    /// Whether a call fits the platform's own description of it; the error says what does not.
+    ///
+    /// # Errors
+    /// What does not fit.
+    fn check(&self, asked: &Asked) -> Result<(), String>;
+
+    /// Where the description is from; `None` when the platform has published none.
+    fn described_by(&self) -> Option<&'static str>;
+
+    /// Whether it takes a call that is made twice as one: then what may have happened is simply tried again.
+    fn knows_repeated_calls(&self) -> bool;
+
+    /// Where it is to fetch an attachment, for platforms that fetch by themselves and not from everywhere.
+    fn media_url(&self, server: &str, kind: MediaKind) -> String {
+        format!("{server}{}{}", server::FILES, kind.as_str())
+    }
+
+    /// Why the secret is in the addresses that are called, where the platform's API leaves no choice.
+    fn secret_in_addresses(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// A request with a body, signed with a secret at a time in seconds since 1970.
+pub type Sign = fn(secret: &str, body: &str, time: i64) -> RawRequest;
+
+/// How people's messages come in.
+#[derive(Clone, Copy)]
+pub enum Road {
+    /// The platform posts them to the channel's webhook address.
+    Webhook {
+        /// What it signs with: the value of a secret field of [`Examinee::fields`].
+        secret: &'static str,
+        /// How it signs.
+        sign: Sign,
+    },
+    /// The adapter asks for them.
+    Poll {
+        /// Whether it asks for them with this.
+        is_poll: fn(&Asked) -> bool,
+        /// The answer with a payload in it.
+        answer: fn(payload: &str) -> Answer,
+    },
+    /// People are connected to the gateway.
+    Gateway {
+        /// Reads what one of them sent.
+        read: fn(&str) -> Result<Vec<Inbound>, String>,
+    },
+}
+
+/// Something that the platform sent, and how the adapter reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct Payload {
+    /// Its name: that of its files.
+    pub name: &'static str,
+    /// What was sent, `payloads/<name>.json`.
+    pub sent: &'static str,
+    /// What it is read as, `payloads/<name>.read.json`.
+    pub read: &'static str,
+}
+
+/// A payload by its name, or why there can't be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    /// There is one.
+    Payload(&'static str),
+    /// The platform never sends such a thing.
+    PlatformCant(&'static str),
+}
+
+/// The payloads of these names, from the folder `payloads` beside the file in which this stands.
+macro_rules! payloads {
+    ($($name:literal),+ $(,)?) => {
+        &[$($crate::exam::Payload {
+            name: $name,
+            sent: include_str!(concat!("payloads/", $name, ".json")),
+            read: include_str!(concat!("payloads/", $name, ".read.json")),
+        }),+]
+    };
+}
+pub(crate) use payloads;
+
+/// What the exam found of one adapter, requirement by requirement.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The adapter.
+    pub channel_type: &'static str,
+    /// In the order of [`Requirement::ALL`].
+    pub outcomes: Vec<(Requirement, Outcome)>,
+}
+
+impl Report {
+    /// Whether nothing failed.
+    pub fn is_passed(&self) -> bool {
+        !self.outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)))
+    }
+}
+
+/// Examines an adapter.
+pub async fn examine(entry: &'static Entry) -> Report {
+    let notes = Notes::default();
+    let mut outcomes = Vec::new();
+    for requirement in Requirement::ALL.iter().copied() {
+        let outcome = match requirement {
+            // Of all that was said before, so it comes last.
+            Requirement::Secrets => secrets::kept(entry, &notes),
+            _ => notes.listen(sit(entry, requirement, &notes)).await,
+        };
+        outcomes.push((requirement, outcome));
+    }
+    Report { channel_type: entry.name, outcomes }
+}
+
+/// One requirement, in a room of its own.
+async fn sit(entry: &'static Entry, requirement: Requirement, notes: &Notes) -> Outcome {
+    let found = async {
+        let room = Room::enter(entry, notes).await?;
+        judge(&room, requirement).await
+    };
+    match tokio::time::timeout(SOON, found).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(why)) => Outcome::Failed(why),
+        Err(_) => Outcome::Failed(format!("it was not over after {} s", SOON.as_secs())),
+    }
+}
+
+/// What was found; an error is what is not as it must be.
+type Found = Result<Outcome, String>;
+
+fn judge<'a>(room: &'a Room<'_>, requirement: Requirement) -> BoxFuture<'a, Found> {
+    use Requirement as R;
+    match requirement {
+        R::Configuration => Box::pin(async { configuration::round_trips(room) }),
+        R::Documentation => Box::pin(async { configuration::is_documented(room) }),
+        R::Payloads => Box::pin(inbound::payloads_decode(room)),
+        R::Forged => Box::pin(async { inbound::forged_is_refused(room) }),
+        R::Replayed => Box::pin(async { inbound::replayed_counts_once(room) }),
+        R::OwnMessages => Box::pin(inbound::own_is_marked(room)),
+        R::Mention => Box::pin(inbound::mention_is_told(room)),
+        R::SessionKey => Box::pin(inbound::session_is_stable(room)),
+        R::Probe => Box::pin(failures::probe_asks(room)),
+        R::RateLimited => Box::pin(failures::rate_limit(room)),
+        R::ServerError => Box::pin(failures::server_error(room)),
+        R::TimeOut => Box::pin(failures::time_out(room)),
+        R::CutConnection => Box::pin(failures::cut(room)),
+        R::Unreachable => Box::pin(failures::unreachable(room)),
+        R::RevokedToken => Box::pin(failures::revoked(room)),
+        R::Stop => Box::pin(failures::stop(room)),
+        R::LongText => Box::pin(features::long_text(room)),
+        R::DescribedCalls => Box::pin(features::calls_are_described(room)),
+        R::SecretFreeAddresses => Box::pin(secrets::not_in_addresses(room)),
+        R::Secrets => Box::pin(std::future::ready(Err("is judged of all others together".to_owned()))),
+        feature => Box::pin(features::works(room, feature)),
+    }
+}
