@@ -47,6 +47,16 @@ pub fn verify(secret: &[u8], body: &[u8], header: &str) -> bool {
     hmac_sha256(secret, &[body]).as_slice().ct_eq(&given).into()
 }
 
+/// Base64 of the HMAC-SHA256 of the exact body, as several platforms sign.
+pub fn sign_base64(secret: &[u8], body: &[u8]) -> String {
+    STANDARD.encode(hmac_sha256(secret, &[body]))
+}
+
+/// Whether `given` is [`sign_base64`]'s value for this body.
+pub fn verify_base64(secret: &[u8], body: &[u8], given: &str) -> bool {
+    same(given.as_bytes(), sign_base64(secret, body).as_bytes())
+}
+
 /// The key that Standard Webhooks uses for `secret`: after `whsec_` comes base64, anything else is the key itself.
 pub fn standard_key(secret: &str) -> Vec<u8> {
     let decoded = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
@@ -112,6 +122,16 @@ impl Standard<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn base64_is_that_of_the_same_bytes() {
+        let expected = "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM=";
+        let body = b"what do ya want for nothing?";
+        assert_eq!(sign_base64(b"Jefe", body), expected);
+        assert!(verify_base64(b"Jefe", body, expected));
+        assert!(!verify_base64(b"Jeff", body, expected));
+        assert!(!verify_base64(b"Jefe", body, ""));
+    }
 
     // RFC 4231, test case 2.
     #[test]

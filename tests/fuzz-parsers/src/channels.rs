@@ -17,6 +17,13 @@ use crate::Target;
 /// What these adapters understand beside the payloads of their exams, by a word of the target's name.
 const SEEDS: &[(&str, &[&str])] = &[
     (
+        "line",
+        &[
+            r#"{"message":"The request body has 1 error(s)","details":[{"message":"May not be empty","property":"messages[0].text"}]}"#,
+            r#"{"sentMessages":[{"id":"461230966842064897","quoteToken":"q"}]}"#,
+        ],
+    ),
+    (
         "telegram",
         &[
             r#"{"update_id":1,"message":{"message_id":5,"from":{"id":9,"is_bot":false,"first_name":"Ada"},"chat":{"id":9,"type":"private","first_name":"Ada"},"date":1700000000,"text":"hello"}}"#,

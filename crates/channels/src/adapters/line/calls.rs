@@ -1,0 +1,130 @@
+//! Parts as bodies of calls. Pure, so that every one can be checked against the platform's own description.
+
+use claw_secrets::signature::sha256;
+use claw_types::{Button, ButtonAction, Location, Media, MessageId};
+use serde_json::{Value, json};
+use unicode_segmentation::UnicodeSegmentation as _;
+use url::Url;
+use uuid::Uuid;
+
+use crate::kit::plan::{Content, part_id};
+use crate::{ChannelError, Part};
+
+/// How long the loading animation is shown: a multiple of 5, from 5 to 60
+/// (<https://developers.line.biz/en/reference/messaging-api/#display-a-loading-indicator>).
+pub(super) const LOADING_SECONDS: u32 = 20;
+/// Most quick reply buttons of a message (<https://developers.line.biz/en/docs/messaging-api/using-quick-reply/>).
+const MOST_BUTTONS: usize = 13;
+/// What is on a button has 20 characters as people count them
+/// (<https://developers.line.biz/en/reference/messaging-api/#action-objects>,
+/// <https://developers.line.biz/en/docs/messaging-api/text-character-count/>).
+const LABEL: usize = 20;
+/// A place's name and address have 100 characters each (<https://developers.line.biz/en/reference/messaging-api/#location-message>).
+const PLACE: usize = 100;
+
+/// The body of the push of a part.
+pub(super) fn push(part: &Part<'_>) -> Result<Value, ChannelError> {
+    let mut message = message(&part.piece.content)?;
+    let buttons: Vec<&Button> = part.piece.buttons.iter().flatten().collect();
+    if buttons.len() > MOST_BUTTONS {
+        return Err(ChannelError::Permanent(format!(
+            "LINE shows at most {MOST_BUTTONS} buttons below a message, and this one has {}: send fewer",
+            buttons.len()
+        )));
+    }
+    if !buttons.is_empty() {
+        let items: Value =
+            buttons.into_iter().map(|button| json!({"type": "action", "action": action(button)})).collect();
+        message["quickReply"] = json!({"items": items});
+    }
+    Ok(json!({"to": part.recipient, "messages": [message]}))
+}
+
+/// The body of the call that shows the loading animation.
+pub(super) fn loading(recipient: &str) -> Value {
+    json!({"chatId": recipient, "loadingSeconds": LOADING_SECONDS})
+}
+
+/// The part's key: the same for everybody who sends it.
+pub(super) fn retry_key(message: MessageId, index: usize) -> Uuid {
+    let hash = sha256(part_id(message, index).as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+fn message(content: &Content) -> Result<Value, ChannelError> {
+    match content {
+        Content::Text(text) => Ok(json!({"type": "text", "text": text.body})),
+        Content::Media { media, .. } => picture(media),
+        Content::Location(place) => Ok(location(place)),
+        // The plan makes none of these, by what the adapter declares.
+        Content::Album { .. }
+        | Content::Poll(_)
+        | Content::Edit { .. }
+        | Content::Delete { .. }
+        | Content::React { .. } => Err(ChannelError::Unsupported("LINE has no such messages")),
+    }
+}
+
+/// LINE fetches it by itself, and only by https (<https://developers.line.biz/en/reference/messaging-api/#image-message>).
+fn picture(media: &Media) -> Result<Value, ChannelError> {
+    let is_https = Url::parse(&media.url).is_ok_and(|url| url.scheme() == "https");
+    if !is_https {
+        return Err(ChannelError::Permanent(
+            "LINE fetches pictures by https only: give an address that begins with https://".to_owned(),
+        ));
+    }
+    Ok(json!({"type": "image", "originalContentUrl": media.url, "previewImageUrl": media.url}))
+}
+
+/// Both texts are required.
+fn location(place: &Location) -> Value {
+    let Location { latitude, longitude, title, address } = place;
+    let degrees = format!("{latitude}, {longitude}");
+    let title = title.as_ref().or(address.as_ref()).unwrap_or(&degrees);
+    let address = address.as_ref().unwrap_or(&degrees);
+    json!({
+        "type": "location", "title": shortened(title, PLACE), "address": shortened(address, PLACE),
+        "latitude": latitude, "longitude": longitude,
+    })
+}
+
+/// When it is pressed, all that is on the button stands in the chat, also what did not fit.
+fn action(button: &Button) -> Value {
+    let label = shortened(&button.text, LABEL);
+    match &button.action {
+        ButtonAction::Url(url) => json!({"type": "uri", "label": label, "uri": url}),
+        ButtonAction::Data(data) => {
+            json!({"type": "postback", "label": label, "data": data, "displayText": button.text})
+        }
+    }
+}
+
+/// At most `limit` of what a person sees as characters, the last of them a sign that something is missing.
+fn shortened(text: &str, limit: usize) -> String {
+    if text.graphemes(true).count() <= limit {
+        return text.to_owned();
+    }
+    text.graphemes(true).take(limit - 1).chain(["…"]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_has_one_key_and_no_other_part_has_it() {
+        let message = MessageId(Uuid::from_u128(9));
+        assert_eq!(retry_key(message, 1), retry_key(message, 1));
+        assert_ne!(retry_key(message, 0), retry_key(message, 1));
+        assert_ne!(retry_key(message, 0), retry_key(MessageId(Uuid::from_u128(10)), 0));
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_button_shows_that_something_is_missing() {
+        let family = "\u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467}";
+        assert_eq!(shortened(&family.repeat(20), 20), family.repeat(20));
+        assert_eq!(shortened(&"a".repeat(21), 20), format!("{}…", "a".repeat(19)));
+    }
+}

@@ -1,0 +1,177 @@
+//! What this adapter brings to the exam: webhooks as LINE posts them, and LINE as it answers.
+//!
+//! Calls and payloads are checked against `api.json`, which is extracted from LINE's own descriptions
+//! (<https://github.com/line/line-openapi>, `messaging-api.yml` and `webhook.yml`).
+
+use claw_secrets::signature::sign_base64;
+use claw_types::MediaKind;
+use http::{HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+
+use super::{SIGNATURE, api};
+use crate::RawRequest;
+use crate::exam::description::Description;
+use crate::exam::{Answer, Asked, Case, Examinee, Payload, Platform, Road, payloads};
+
+const SECRET: &str = "8c570fa6dd201bb328f1c1eac23a96d8";
+const TOKEN: &str = "exam0zTG5rY2ZVpQx1lO3Wq7uB9kD4eF6hJ8mN2sT0vXyA";
+/// Out of the platform's description: what is called here, and what is read.
+pub(super) const API: &str = include_str!("api.json");
+
+pub(super) struct Exam;
+
+impl Examinee for Exam {
+    fn fields(&self, server: &str) -> Value {
+        json!({"channel_secret_env": SECRET, "access_token_env": TOKEN, "api_url": server})
+    }
+
+    fn page(&self) -> &'static str {
+        include_str!("../../../../../docs/channels/line.md")
+    }
+
+    fn road(&self) -> Road {
+        Road::Webhook { secret: SECRET, sign }
+    }
+
+    fn payloads(&self) -> &'static [Payload] {
+        payloads![
+            "text",
+            "text-again",
+            "image",
+            "audio",
+            "file",
+            "location",
+            "sticker",
+            "addressed",
+            "unaddressed",
+            "room",
+            "reply",
+            "postback",
+            "unsend",
+            "standby",
+            "follow",
+            "verify",
+        ]
+    }
+
+    fn own(&self) -> Case {
+        Case::PlatformCant("LINE tells an account nothing of what it wrote itself")
+    }
+
+    fn addressed(&self) -> Case {
+        Case::Payload("addressed")
+    }
+
+    fn unaddressed(&self) -> Case {
+        Case::Payload("unaddressed")
+    }
+
+    fn chat(&self) -> (&'static str, Option<&'static str>) {
+        ("U4af4980629abcdef0123456789abcdef", None)
+    }
+
+    fn message_id(&self) -> &'static str {
+        "461230966842064897"
+    }
+
+    fn texts(&self, body: &[u8]) -> Vec<String> {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+        messages.iter().filter_map(|message| message["text"].as_str().map(str::to_owned)).collect()
+    }
+
+    fn platform(&self) -> Option<&'static dyn Platform> {
+        Some(&Self)
+    }
+}
+
+impl Platform for Exam {
+    fn answer(&self, asked: &Asked) -> Answer {
+        match asked.path() {
+            "/v2/bot/info" => Answer::json(
+                200,
+                &json!({"userId": "U0000000000000000000000000000b07", "basicId": "@216ruexam", "displayName": "Exam",
+                    "chatMode": "bot", "markAsReadMode": "auto"}),
+            ),
+            "/v2/bot/chat/loading/start" => Answer::json(202, &json!({})),
+            _ => Answer::json(
+                200,
+                &json!({"sentMessages": [{"id": "461230966842064897", "quoteToken": "IStG5h1Tz7b"}]}),
+            ),
+        }
+    }
+
+    fn refusal(&self, status: u16) -> Answer {
+        Answer::json(status, &json!({"message": "refused by the exam"}))
+    }
+
+    /// LINE does not say for how long.
+    fn wait(&self) -> std::time::Duration {
+        api::PAUSE
+    }
+
+    fn check(&self, asked: &Asked) -> Result<(), String> {
+        let description = Description::new(API);
+        let Some((_, call)) = CALLS.iter().find(|(path, _)| *path == asked.path()) else {
+            return Err(format!("LINE has no {}", asked.path()));
+        };
+        if asked.headers.get("authorization").is_none() {
+            return Err(format!("{} lacks the token", asked.path()));
+        }
+        let Some(name) = call else { return Ok(()) };
+        let body = asked.json();
+        description.fits(name, &body)?;
+        let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+        messages.iter().try_for_each(|message| described(&description, message))
+    }
+
+    fn described_by(&self) -> Option<&'static str> {
+        Some("https://github.com/line/line-openapi")
+    }
+
+    /// By the retry key; the loading animation and the test change nothing.
+    fn knows_repeated_calls(&self) -> bool {
+        true
+    }
+
+    /// LINE fetches by itself, and only by https.
+    fn media_url(&self, _: &str, kind: MediaKind) -> String {
+        format!("https://example.org/{}", kind.as_str())
+    }
+}
+
+/// What is called, and what its body must be.
+const CALLS: [(&str, Option<&str>); 3] = [
+    ("/v2/bot/message/push", Some("methods/pushMessage")),
+    ("/v2/bot/chat/loading/start", Some("methods/showLoadingAnimation")),
+    ("/v2/bot/info", None),
+];
+
+fn described(description: &Description, message: &Value) -> Result<(), String> {
+    let name = match message["type"].as_str() {
+        Some("text") => "types/TextMessage",
+        Some("image") => "types/ImageMessage",
+        Some("location") => "types/LocationMessage",
+        other => return Err(format!("{other:?} is no message that is sent here")),
+    };
+    description.fits(name, message)?;
+    let Some(reply) = message.get("quickReply") else { return Ok(()) };
+    description.fits("types/QuickReply", reply)?;
+    for item in reply["items"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        description.fits("types/QuickReplyItem", item)?;
+        let action = &item["action"];
+        let name = if action["type"] == "uri" { "types/URIAction" } else { "types/PostbackAction" };
+        description.fits(name, action)?;
+    }
+    Ok(())
+}
+
+/// The signature has no time in it: what is posted again is known by its ids.
+fn sign(secret: &str, body: &str, _: i64) -> RawRequest {
+    let signature = sign_base64(secret.as_bytes(), body.as_bytes());
+    let mut headers = HeaderMap::new();
+    if let Ok(signature) = HeaderValue::try_from(signature) {
+        headers.insert(SIGNATURE, signature);
+    }
+    RawRequest { headers, query: String::new(), body: body.to_owned().into() }
+}

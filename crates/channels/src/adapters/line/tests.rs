@@ -1,0 +1,151 @@
+use std::sync::Arc;
+
+use chrono::DateTime;
+use claw_secrets::signature::sign_base64;
+use claw_types::{MessageId, Outbound};
+use http::{HeaderMap, HeaderValue};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::*;
+use crate::adapters::webhook::testing::{Recorder, deps};
+use crate::exam::description::Description;
+use crate::kit::plan::plan;
+
+crate::exam::conformance!(Line);
+
+fn line() -> Line {
+    let config = json!({"channel_secret_env": "secret", "access_token_env": "token"});
+    Line::new(serde_json::from_value(config).unwrap(), deps(Arc::new(Recorder::default()))).unwrap()
+}
+
+fn posted(body: &str) -> RawRequest {
+    let signature = HeaderValue::try_from(sign_base64(b"secret", body.as_bytes())).unwrap();
+    let headers = HeaderMap::from_iter([(SIGNATURE.parse().unwrap(), signature)]);
+    RawRequest { headers, query: String::new(), body: body.to_owned().into() }
+}
+
+/// The bodies of the pushes that a message becomes.
+fn pushes(extra: &Value) -> Vec<Result<Value, ChannelError>> {
+    let mut message = json!({"recipient": "U1"});
+    message.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    let message: Outbound = serde_json::from_value(message).unwrap();
+    message.validate().unwrap();
+    let push = |(index, piece)| {
+        calls::push(&Part {
+            message_id: MessageId(Uuid::from_u128(9)),
+            seq: 1,
+            index,
+            recipient: &message.recipient,
+            thread_id: None,
+            piece,
+            accepted_at: DateTime::UNIX_EPOCH,
+        })
+    };
+    plan(&message, &CAPS).unwrap().parts.iter().enumerate().map(push).collect()
+}
+
+fn refused(extra: &Value) -> String {
+    match pushes(extra).remove(0) {
+        Err(ChannelError::Permanent(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The payloads are what LINE says that it posts.
+#[test]
+fn payloads_fit_the_platforms_description() {
+    let description = Description::new(exam::API);
+    for payload in exam::Exam.payloads() {
+        let body: Value = serde_json::from_str(payload.sent).unwrap();
+        description.fits("types/CallbackRequest", &body).unwrap();
+        for event in body["events"].as_array().unwrap() {
+            let name = match event["type"].as_str().unwrap() {
+                "message" => "types/MessageEvent",
+                "postback" => "types/PostbackEvent",
+                "unsend" => "types/UnsendEvent",
+                "follow" => "types/FollowEvent",
+                other => panic!("{other}"),
+            };
+            description.fits(name, event).unwrap();
+            if let Some(message) = event.get("message") {
+                let kind = message["type"].as_str().unwrap();
+                let name = format!("types/{}{}MessageContent", kind[..1].to_uppercase(), &kind[1..]);
+                description.fits(&name, message).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn an_event_that_can_not_be_read_does_not_hide_the_others() {
+    let good = r#"{"type": "message", "mode": "active", "timestamp": 1700000000000, "webhookEventId": "1",
+        "deliveryContext": {"isRedelivery": false}, "source": {"type": "user", "userId": "U1"},
+        "message": {"id": "5", "type": "of the future"}}"#;
+    let body = format!(r#"{{"destination": "U0", "events": [{{"type": 7}}, {good}, "x"]}}"#);
+    let read = line().decode(&posted(&body)).unwrap();
+    assert_eq!(read.len(), 1);
+    assert_eq!((read[0].content_type.as_str(), read[0].recipient.as_str()), ("other", "U1"));
+}
+
+#[test]
+fn what_is_not_lines_is_a_bad_request() {
+    for body in ["", "[]", "{}", r#"{"events": 7}"#] {
+        assert!(matches!(line().decode(&posted(body)), Err(ChannelError::BadRequest(_))), "{body}");
+    }
+}
+
+#[test]
+fn buttons_are_quick_replies() {
+    let push = pushes(&json!({"text": "sure?", "buttons": [
+        [{"text": "Yes, and tell everybody else", "data": "y"}], [{"text": "Site", "url": "https://example.org"}]]}));
+    let items = json!([
+        {"type": "action", "action": {"type": "postback", "label": "Yes, and tell every…", "data": "y",
+            "displayText": "Yes, and tell everybody else"}},
+        {"type": "action", "action": {"type": "uri", "label": "Site", "uri": "https://example.org"}},
+    ]);
+    let message = json!({"type": "text", "text": "sure?", "quickReply": {"items": items}});
+    assert_eq!(push, [Ok(json!({"to": "U1", "messages": [message]}))]);
+}
+
+#[test]
+fn what_line_would_refuse_is_refused_with_a_sentence() {
+    let row = |n: usize| (0..n).map(|i| json!({"text": i.to_string(), "data": "d"})).collect::<Vec<_>>();
+    let many = json!({"text": "pick", "buttons": [row(8), row(6)]});
+    assert!(refused(&many).contains("at most 13 buttons"), "{}", refused(&many));
+    let plain = json!({"media": [{"kind": "image", "url": "http://example.org/a.png"}]});
+    assert!(refused(&plain).contains("https://"), "{}", refused(&plain));
+}
+
+#[test]
+fn a_place_has_a_name_and_an_address_whatever_was_given() {
+    let place = |extra: Value| {
+        let mut place = json!({"latitude": 48.5, "longitude": -2.25});
+        place.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let body = pushes(&json!({"location": place})).remove(0).unwrap();
+        (body["messages"][0]["title"].clone(), body["messages"][0]["address"].clone())
+    };
+    assert_eq!(place(json!({})), (json!("48.5, -2.25"), json!("48.5, -2.25")));
+    assert_eq!(place(json!({"title": "Here"})), (json!("Here"), json!("48.5, -2.25")));
+    assert_eq!(place(json!({"address": "Main St"})), (json!("Main St"), json!("Main St")));
+}
+
+#[tokio::test]
+async fn the_loading_animation_is_not_for_groups() {
+    for recipient in ["C1", "R1"] {
+        assert!(matches!(line().typing(recipient, None).await, Err(ChannelError::Unsupported(_))));
+        assert!(line().is_group(recipient));
+    }
+    assert!(!line().is_group("U1"));
+}
+
+#[test]
+fn one_account_is_in_one_channel() {
+    let credential = |secret: &str, token: &str| {
+        let config = json!({"channel_secret_env": secret, "access_token_env": token});
+        Line::credential(&serde_json::from_value(config).unwrap())
+    };
+    assert_eq!(credential("a", "1"), credential("a", "2"), "a renewed token is the same account");
+    assert_ne!(credential("a", "1"), credential("b", "1"));
+    assert!(!credential("secret", "1").unwrap().contains("secret"));
+}
