@@ -146,12 +146,12 @@ mod tests {
             let text = std::fs::read_to_string(&path).unwrap();
             // The vectors of a hash are data.
             for line in text.lines().filter(|line| !line.contains("0x")) {
-                let names = |entry: &&Entry| match entry.name {
+                let is_in = |entry: &&Entry| match entry.name {
                     "webhook" => false,
                     word if WORDS.contains(&word) => line.contains(&format!("\"{word}\"")),
                     name => line.contains(name),
                 };
-                let named = ALL.iter().find(names);
+                let named = ALL.iter().find(is_in);
                 assert!(named.is_none(), "{}: {line}", path.display());
             }
         }

@@ -153,7 +153,9 @@ mod a_bad_examinee {
     use super::*;
 
     /// The webhook's examinee with one thing made worse.
-    struct Worse(fn(&mut Lies));
+    struct Worse(Lie);
+
+    type Lie = fn(&mut Lies);
 
     #[derive(Default)]
     struct Lies {
@@ -236,7 +238,7 @@ mod a_bad_examinee {
         }
     }
 
-    async fn outcome(requirement: Requirement, lies: fn(&mut Lies)) -> Outcome {
+    async fn outcome(requirement: Requirement, lies: Lie) -> Outcome {
         let entry = crate::registry::find("webhook").unwrap();
         let notes = Notes::default();
         let room = Room::enter_as(entry, Box::leak(Box::new(Worse(lies))), &notes).await.unwrap();
@@ -246,7 +248,7 @@ mod a_bad_examinee {
     #[tokio::test]
     async fn fails() {
         use Requirement as R;
-        let lies: [(R, fn(&mut Lies)); 14] = [
+        let lies: [(R, Lie); 14] = [
             (R::Documentation, |_| {}),
             (R::Payloads, |lies| lies.secret = Some("another")),
             (R::Forged, |lies| lies.secret = Some("another")),
@@ -279,7 +281,7 @@ async fn what_is_logged_is_searched_for_secrets() {
         notes
             .listen(async {
                 if spill {
-                    tracing::trace!("it is {secret}")
+                    tracing::trace!("it is {secret}");
                 }
             })
             .await;
