@@ -164,13 +164,12 @@ pub(crate) fn cell(value: &Value) -> String {
 
 /// A table with columns as wide as they must be; the last one may be as long as it likes.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
-    lined_up(
-        std::iter::once(head.map(str::to_owned).as_slice()).chain(rows.iter().map(<[String; N]>::as_slice)),
-    )
+    let head = head.map(str::to_owned);
+    lined_up(&std::iter::once(head.as_slice()).chain(rows.iter().map(<[String; N]>::as_slice)))
 }
 
 /// The same of rows, the head among them, of any number of columns.
-pub(crate) fn lined_up<'a>(rows: impl Iterator<Item = &'a [String]> + Clone) -> String {
+pub(crate) fn lined_up<'a>(rows: &(impl Iterator<Item = &'a [String]> + Clone)) -> String {
     let width = |column: usize| {
         let cells = rows.clone().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)

@@ -34,7 +34,7 @@ fn shown(reports: &[Report]) -> String {
         let cells = reports.iter().map(|report| cell(&report.outcomes[row].1).to_owned());
         std::iter::once(requirement.name().to_owned()).chain(cells).collect()
     }));
-    let mut text = lined_up(rows.iter().map(Vec::as_slice));
+    let mut text = lined_up(&rows.iter().map(Vec::as_slice));
     for report in reports {
         for (requirement, outcome) in &report.outcomes {
             if let Outcome::PlatformCant(why) | Outcome::Failed(why) = outcome {
