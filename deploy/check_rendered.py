@@ -20,6 +20,10 @@ DRAIN = 25
 NEEDED = {"DATABASE_URL", "NATS_URL", "II_CLAW_API_KEY", "II_CLAW_MASTER_KEY"}
 NEEDED_BY = {"gateway": NEEDED, "worker": NEEDED | {"AI_WEBHOOK_URL", "AI_WEBHOOK_SECRET"}, "scheduler": NEEDED}
 
+# Settings without a value of their own: what the chart itself decides, and what extraEnv is for.
+CHART_DECIDES = {"II_CLAW_LISTEN", "II_CLAW_RPC_LISTEN"}
+IN_EXTRA_ENV = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "II_CLAW_WEIGHT"}
+
 wrong: list[str] = []
 
 
@@ -110,6 +114,40 @@ def check_deployment(where: str, deployment: dict, settings: set[str], given: se
     grace = spec["terminationGracePeriodSeconds"]
     expect(int(before[1]) + DRAIN < grace, f"{where}: is killed after {grace} s, before it has drained")
     return role
+
+
+def documented_settings() -> dict[str, set[str]]:
+    """The variables that docs/settings.md lists, each with the roles that read it."""
+    rows = re.findall(r"^\| `([A-Z_]+)` \| [^|]+ \| ([^|]+) \|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE)
+    return {
+        name: set(ROLES) if commands == "all" else set(ROLES) & set(commands.split(", ")) for name, commands in rows
+    }
+
+
+def set_by_chart(manifests: list[Path]) -> dict[str, set[str]]:
+    """The variables that the roles get in any of the renderings."""
+    found: dict[str, set[str]] = {}
+    for path in manifests:
+        for entry in yaml.safe_load_all(path.read_text()):
+            if entry and entry["kind"] == "Deployment":
+                (container,) = entry["spec"]["template"]["spec"]["containers"]
+                for variable in container["env"]:
+                    found.setdefault(variable["name"], set()).add(container["args"][0])
+    return found
+
+
+def check_reach(given: dict[str, set[str]], settings: set[str]) -> None:
+    """Every setting of a role can be set: by a value, which some rendering gives, or as one of the further variables."""
+    documented = documented_settings()
+    expect(documented.keys() == settings, f"docs/settings.md differs by {sorted(documented.keys() ^ settings)}")
+    values = (ROOT / "helm/ii-claw/values.yaml").read_text()
+    for name, roles in documented.items():
+        if name in IN_EXTRA_ENV:
+            expect(name in values, f"values.yaml does not say that {name} goes into extraEnv")
+            expect(not given.get(name), f"{name} can't be in extraEnv: the chart sets it")
+        elif name not in CHART_DECIDES:
+            missing = roles - given.get(name, set())
+            expect(not missing, f"no value of the chart becomes {name} of {', '.join(sorted(missing))}")
 
 
 def check_manifests(path: Path, settings: set[str]) -> int:
@@ -223,6 +261,7 @@ def main() -> None:
     expect(len(settings) > 15, "the settings were not found in the sources")
     manifests = [Path(name) for name in sys.argv[1:]]
     objects = sum(check_manifests(path, settings) for path in manifests)
+    check_reach(set_by_chart(manifests), settings)
     chart = ROOT / "helm/ii-claw"
     schema = yaml.safe_load((chart / "values.schema.json").read_text())
     roles = {role: schema["definitions"]["role"] for role in ROLES}

@@ -47,6 +47,24 @@ leaseDatabaseUrl: II_CLAW_LEASE_DATABASE_URL
 aiWebhookSecretPrevious: AI_WEBHOOK_SECRET_PREVIOUS
 {{- end -}}
 
+{{/* Which value of settings becomes which variable of every role: those that are numbers. */}}
+{{- define "ii-claw.numbers" -}}
+databaseConnections: II_CLAW_DATABASE_CONNECTIONS
+webhookTimeoutSecs: II_CLAW_WEBHOOK_TIMEOUT_SECS
+webhookRetryHours: AI_WEBHOOK_RETRY_HOURS
+streamSecs: II_CLAW_STREAM_SECS
+streams: II_CLAW_STREAMS
+typingSecs: II_CLAW_TYPING_SECS
+sendWaitMs: II_CLAW_SEND_WAIT_MS
+sendTtlSecs: II_CLAW_SEND_TTL_SECS
+minEverySecs: II_CLAW_MIN_EVERY_SECS
+eventsHours: II_CLAW_EVENTS_HOURS
+messageDays: II_CLAW_MESSAGE_DAYS
+runDays: II_CLAW_RUN_DAYS
+mediaMaxMib: II_CLAW_MEDIA_MAX_MIB
+mediaDays: II_CLAW_MEDIA_DAYS
+{{- end -}}
+
 {{/* Refuses values that no cluster could run on; says which and what to do. */}}
 {{- define "ii-claw.check" -}}
 {{- $keys := include "ii-claw.secretKeys" . | fromYaml -}}
@@ -107,6 +125,10 @@ aiWebhookSecretPrevious: AI_WEBHOOK_SECRET_PREVIOUS
 - name: II_CLAW_SHARDS
   value: {{ .shards | int64 | quote }}
 {{ end -}}
+{{- if .databasePooler -}}
+- name: II_CLAW_DATABASE_POOLER
+  value: {{ .databasePooler | quote }}
+{{ end -}}
 {{- if .log -}}
 - name: II_CLAW_LOG
   value: {{ .log | quote }}
@@ -126,10 +148,12 @@ aiWebhookSecretPrevious: AI_WEBHOOK_SECRET_PREVIOUS
 {{- end -}}
 {{- end -}}
 {{- with $root.Values.settings -}}
-{{- range $key, $value := dict "II_CLAW_DATABASE_CONNECTIONS" .databaseConnections "II_CLAW_WEBHOOK_TIMEOUT_SECS" .webhookTimeoutSecs "II_CLAW_SEND_WAIT_MS" .sendWaitMs -}}
-{{- if not (kindIs "invalid" $value) -}}
+{{- $settings := . -}}
+{{- range $value, $key := include "ii-claw.numbers" $root | fromYaml -}}
+{{- $number := index $settings $value -}}
+{{- if not (kindIs "invalid" $number) -}}
 - name: {{ $key }}
-  value: {{ $value | int64 | quote }}
+  value: {{ $number | int64 | quote }}
 {{ end -}}
 {{- end -}}
 {{- range $key, $value := dict "II_CLAW_MEDIA" .media "II_CLAW_TRUSTED_PROXIES" .trustedProxies -}}
