@@ -5,16 +5,23 @@
 //! database every few seconds says who they are, so that no message costs a query.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{PoisonError, RwLock};
 
 use claw_store::{Result, Store};
 use claw_types::{MessageState, UserId, Work};
+use tokio::sync::Notify;
 
 use crate::deliver::Attempt;
 
-/// Up to when what was accepted for a user is gone, in milliseconds since 1970.
+/// Who they are.
 #[derive(Debug, Default)]
-pub(crate) struct Erased(RwLock<HashMap<UserId, i64>>);
+pub(crate) struct Erased {
+    /// Up to when what was accepted for a user is gone, in milliseconds since 1970.
+    users: RwLock<HashMap<UserId, i64>>,
+    /// Rung after each look.
+    looked: Notify,
+}
 
 impl Erased {
     /// Asks the database who they are, of the last `days`: longer than any message waits for its last attempt.
@@ -24,8 +31,22 @@ impl Erased {
             let until = finished.map_or(i64::MAX, |finished| finished.timestamp_millis());
             (user, until)
         });
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = until.collect();
+        *self.users.write().unwrap_or_else(PoisonError::into_inner) = until.collect();
+        self.looked.notify_waiters();
         Ok(())
+    }
+
+    /// Waits until this message is erased, which most never are: for what takes so long that it must not be found out at its end.
+    pub(crate) async fn wait_for(&self, work: &Work) {
+        loop {
+            let mut looked = pin!(self.looked.notified());
+            // From here on no look is missed.
+            looked.as_mut().enable();
+            if self.has(work) {
+                return;
+            }
+            looked.await;
+        }
     }
 
     /// Whether this message was erased. One that came after the erasure's end was not.
@@ -35,7 +56,7 @@ impl Erased {
 
     /// Whether what was of this user at a moment, in milliseconds since 1970, was erased.
     pub(crate) fn is_gone(&self, user: &UserId, at_ms: i64) -> bool {
-        let users = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
         users.get(user).is_some_and(|until| at_ms <= *until)
     }
 
@@ -81,7 +102,7 @@ mod tests {
         let erased = Erased::default();
         assert!(!erased.has(&accepted("ada", 0)));
         let until = [("ada".parse().unwrap(), 1_000), ("bob".parse().unwrap(), i64::MAX)];
-        *erased.0.write().unwrap() = HashMap::from(until);
+        *erased.users.write().unwrap() = HashMap::from(until);
         for (user, at_ms, gone) in [
             ("ada", 999, true),
             ("ada", 1_000, true),

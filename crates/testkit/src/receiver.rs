@@ -1,8 +1,9 @@
 //! A backend: receives webhooks, keeps their exact bytes, answers what it is told.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ struct Shared {
     answers: Mutex<VecDeque<StatusCode>>,
     reply: Mutex<Value>,
     stream: Mutex<Option<Vec<Chunk>>>,
+    cut: AtomicBool,
+    streaming: AtomicUsize,
     delay: Mutex<Duration>,
     count: watch::Sender<usize>,
 }
@@ -83,6 +86,8 @@ impl Receiver {
             answers: Mutex::default(),
             reply: Mutex::new(json!({"async_processing": true})),
             stream: Mutex::default(),
+            cut: AtomicBool::default(),
+            streaming: AtomicUsize::default(),
             delay: Mutex::default(),
             count: watch::Sender::new(0),
         });
@@ -118,6 +123,16 @@ impl Receiver {
         *self.shared.stream.lock().unwrap() = chunks;
     }
 
+    /// Whether streams are cut off behind their last piece from now on.
+    pub fn cut_streams(&self, cut: bool) {
+        self.shared.cut.store(cut, Ordering::Relaxed);
+    }
+
+    /// How many streams are being read right now.
+    pub fn streaming(&self) -> usize {
+        self.shared.streaming.load(Ordering::Relaxed)
+    }
+
     /// Takes so long for every answer from now on.
     pub fn answer_after(&self, delay: Duration) {
         *self.shared.delay.lock().unwrap() = delay;
@@ -141,6 +156,22 @@ impl Receiver {
     }
 }
 
+/// A stream that is being read.
+struct Streaming(Arc<Shared>);
+
+impl Streaming {
+    fn begin(shared: &Arc<Shared>) -> Self {
+        shared.streaming.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.0.streaming.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.task.abort();
@@ -157,10 +188,17 @@ async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
         return (status, axum::Json(json!({"error": "as told"}))).into_response();
     }
     if let Some(chunks) = shared.stream.lock().unwrap().clone() {
-        let body = stream::iter(chunks).then(async |(pause, chunk)| {
-            tokio::time::sleep(pause).await;
-            Ok::<_, Infallible>(chunk)
+        let open = Streaming::begin(&shared);
+        let body = stream::iter(chunks).then(move |(pause, chunk)| {
+            // Dropped with the body, when it is over or nobody reads it any more.
+            let _open = &open;
+            async move {
+                tokio::time::sleep(pause).await;
+                Ok(chunk)
+            }
         });
+        let cut = shared.cut.load(Ordering::Relaxed).then(|| Err(io::Error::other("cut off, as told")));
+        let body = body.chain(stream::iter(cut));
         return ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(body)).into_response();
     }
     let reply = shared.reply.lock().unwrap().clone();

@@ -22,8 +22,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-pub(super) use self::breaker::{Author, Sign};
-pub(crate) use self::destination::{Destination, Own, Room};
+pub(super) use self::breaker::Author;
+pub(crate) use self::breaker::Sign;
+pub(crate) use self::destination::{Destination, Own, Reply, Room};
 pub(super) use self::gate::Gate;
 pub(crate) use self::gate::{Away, Pass};
 use self::own::Known;

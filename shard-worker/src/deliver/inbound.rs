@@ -42,10 +42,10 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
     core.typing.begin(shard, work);
     let asked = Instant::now();
     let answered = match to.post(pass, work, body, core.clock.now().timestamp()).await {
-        Ok(response) if stream::is_one(&response) => {
-            return Box::pin(stream::attempt(core, shard, work, response, room, asked)).await;
+        Ok(reply) if stream::is_one(&reply.response) => {
+            return Box::pin(stream::attempt(core, shard, work, reply, room, asked)).await;
         }
-        Ok(response) => to.read(asked, response).await,
+        Ok(reply) => to.read(asked, reply).await,
         Err(refused) => Err(refused),
     };
     drop(room);

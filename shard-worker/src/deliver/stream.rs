@@ -7,8 +7,9 @@
 //! again, the same preview shows what it writes then, and the person sees one answer.
 //!
 //! A stream may last for minutes, so it has a place among this worker's streams and leaves the one that it was posted from.
-//! While there is no place for it, it is not read, and the backend waits. Must hold: no tenant's streams take more than a
-//! quarter of the places; a stream ends at once when its shard is given away.
+//! While there is no place for it, it is not read, and the backend waits. One that breaks off counts against its destination as
+//! one that never began. Must hold: no tenant's streams take more than a quarter of the places; a stream ends at once when its
+//! shard is given away, and when its user is erased.
 
 mod event;
 mod pace;
@@ -30,10 +31,11 @@ pub(crate) use self::event::{Folded, Reader};
 use self::preview::Preview;
 use self::read::{Ending, Limits};
 use super::answer::Answer;
-use super::backend::Room;
+use super::backend::{Reply, Room};
 use super::turns::{Cause, Turn, Turns};
 use super::{Attempt, inbound};
 use crate::core::Core;
+use crate::erased::Erased;
 use crate::shard::Shard;
 
 /// The streams of a worker.
@@ -64,7 +66,7 @@ pub(crate) async fn attempt(
     core: &Arc<Core>,
     shard: &Arc<Shard>,
     work: &Work,
-    response: Response,
+    reply: Reply<'_>,
     room: Room,
     asked: Instant,
 ) -> Attempt {
@@ -78,7 +80,13 @@ pub(crate) async fn attempt(
     let ended = CancellationToken::new();
     let limits = Limits { silence: core.backend.limit(), whole: core.streams.lasts };
     let reading = async {
-        let ending = read::read(response.bytes_stream(), limits, shard.stopping(), &folded).await;
+        let Reply { response, verdict } = reply;
+        let reading = read::read(response.bytes_stream(), limits, shard.stopping(), &folded);
+        let ending = tokio::select! {
+            biased;
+            () = core.erased.wait_for(work) => Ending::Erased,
+            ending = verdict.follow(reading, limits.silence, Ending::sign) => ending,
+        };
         ended.cancel();
         ending
     };
@@ -89,7 +97,11 @@ pub(crate) async fn attempt(
     );
     match ending {
         Ending::NotOurs => Attempt::NotOurs,
-        Ending::Broken(error) => again(core, work, error),
+        Ending::Erased => {
+            core.typing.end(work);
+            Erased::over()
+        }
+        Ending::Broken(error) | Ending::TooLong(error) => again(core, work, error),
         Ending::Complete => match answer(&folded, preview) {
             Ok(answer) => inbound::answered_with(core, shard, work, answer, asked).await,
             Err(error) => again(core, work, chain(&error)),

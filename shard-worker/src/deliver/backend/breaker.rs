@@ -7,7 +7,8 @@
 //! but one that makes the backend hang or fall over looks like a backend that is away. So:
 //!
 //! - Any answer to an attempt, whatever its status, shows that the destination is there: the count begins anew. Only its
-//!   absence counts: no connection, no answer in time, or a proxy's word that there is none (502, 503, 504).
+//!   absence counts: no connection, no answer in time, an answer that breaks off, or a proxy's word that there is none (502, 503,
+//!   504).
 //! - Without a connection, [`TRIPS`] in a row open it for everybody.
 //! - Otherwise [`TRIPS`] different messages in a row open it, and only for the tenants they came from; when these are more
 //!   than [`FEW`], for everybody. A message that fails again and again counts once.
@@ -49,7 +50,7 @@ pub(crate) enum Sign {
     Answered,
     /// No connection.
     Unreachable,
-    /// A connection and no answer, or a proxy's word that there is none.
+    /// A connection and no answer, or none that came to its end; or a proxy's word that there is none.
     Silent,
 }
 

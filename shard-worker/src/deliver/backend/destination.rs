@@ -1,5 +1,6 @@
 //! One destination of messages: the operator's backend, or one of a user's own.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use claw_types::{UserId, Work};
 use reqwest::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::breaker::{Author, Sign};
@@ -35,6 +36,19 @@ pub(crate) struct Own {
     /// How many posts of this worker may be under way, and room for as many.
     pub(super) most: u16,
     pub(super) room: Arc<Semaphore>,
+}
+
+/// A 2xx whose body is still to be read.
+pub(crate) struct Reply<'a> {
+    pub(crate) response: Response,
+    /// What the destination is told of when the body has been read.
+    pub(crate) verdict: Verdict<'a>,
+}
+
+/// What is still to be said of an attempt whose answer has begun. Dropped before that, it says nothing: nobody read on.
+pub(crate) struct Verdict<'a> {
+    pub(super) pass: Pass,
+    pub(super) author: Author<'a>,
 }
 
 /// Room for one post; the next one's when it is dropped.
@@ -66,27 +80,66 @@ impl Destination {
         self.gate.admit(tenant)
     }
 
-    /// One attempt to hand over `body` at `now`, in seconds since 1970. The answer is a 2xx; its body is still to be read.
-    pub(crate) async fn post(
+    /// One attempt to hand over `body` at `now`, in seconds since 1970.
+    pub(crate) async fn post<'a>(
         &self,
         pass: Pass,
-        work: &Work,
+        work: &'a Work,
         body: Bytes,
         now: i64,
-    ) -> Result<Response, Refused> {
+    ) -> Result<Reply<'a>, Refused> {
         let target = self.target.as_ref().map_err(|why| Refused::unusable(why))?;
         let answered = target.post(&work.id.to_string(), body, now).await;
-        let sign = answered.as_ref().map_or_else(|refused| refused.sign, |_| Sign::Answered);
-        pass.settle(Author { tenant: &work.user_id, message: work.id }, sign);
-        answered
+        let author = Author { tenant: &work.user_id, message: work.id };
+        let mut verdict = Verdict { pass, author };
+        match answered {
+            Ok(response) => Ok(Reply { response, verdict }),
+            Err(refused) => {
+                verdict.tell(refused.sign);
+                Err(refused)
+            }
+        }
     }
 
     /// Reads the answer of a post that began at this time.
-    pub(crate) async fn read(&self, began: Instant, response: Response) -> Result<Answer, Refused> {
+    pub(crate) async fn read(&self, began: Instant, reply: Reply<'_>) -> Result<Answer, Refused> {
         let target = self.target.as_ref().map_err(|why| Refused::unusable(why))?;
-        match timeout_at(began + target.limit, answer::read(response)).await {
+        let Reply { response, mut verdict } = reply;
+        let read = match timeout_at(began + target.limit, answer::read(response)).await {
             Ok(read) => read.map_err(|error| broken(&error)),
             Err(_) => Err(Refused::late()),
+        };
+        verdict.tell(read.as_ref().map_or_else(|refused| refused.sign, |_| Sign::Answered));
+        read
+    }
+}
+
+impl Verdict<'_> {
+    fn tell(&mut self, sign: Sign) {
+        self.pass.settle(self.author, sign);
+    }
+
+    /// Reads an answer that may take minutes, and tells what that says of the destination. One that is a probe has `patience` to
+    /// break off: those who wait for its outcome wait no longer for it than for an answer that does not begin.
+    pub(crate) async fn follow<T>(
+        mut self,
+        reading: impl Future<Output = T>,
+        patience: Duration,
+        sign: impl FnOnce(&T) -> Option<Sign>,
+    ) -> T {
+        let mut reading = pin!(reading);
+        let early = if self.pass.is_probe() { timeout(patience, &mut reading).await.ok() } else { None };
+        let read = if let Some(read) = early {
+            read
+        } else {
+            if self.pass.is_probe() {
+                self.tell(Sign::Answered);
+            }
+            reading.await
+        };
+        if let Some(sign) = sign(&read) {
+            self.tell(sign);
         }
+        read
     }
 }

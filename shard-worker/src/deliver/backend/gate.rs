@@ -91,8 +91,13 @@ impl Gate {
 }
 
 impl Pass {
-    /// What came of the attempt.
-    pub(in crate::deliver) fn settle(mut self, author: Author<'_>, sign: Sign) {
+    /// Whether others wait for what comes of it.
+    pub(super) fn is_probe(&self) -> bool {
+        self.probe.is_some()
+    }
+
+    /// What came of the attempt; what is said after the first time is no probe's word.
+    pub(in crate::deliver) fn settle(&mut self, author: Author<'_>, sign: Sign) {
         let (probe, gate) = (self.probe.take(), &self.gate);
         let changed = gate.breaker().settle(author, sign, probe, Instant::now(), &*gate.random);
         if let Some(changed) = changed {

@@ -1,11 +1,13 @@
 use claw_channels::kit::http::operator_client;
 use claw_runtime::SeededRandom;
 use claw_store::{BackendPlace, LoadedBackend, OwnBackend};
-use claw_types::{ChannelId, UserId};
+use claw_types::{ChannelId, MessageId, UserId};
 use futures::FutureExt as _;
 use tokio::task::unconstrained;
 use uuid::Uuid;
 
+use super::breaker::Author;
+use super::destination::Verdict;
 use super::*;
 use crate::deliver::turns::Cause;
 
@@ -136,4 +138,51 @@ async fn one_origin_of_a_user_has_one_breaker_and_no_two_users_share_one() {
     backend.own.write().unwrap().apply(vec![row("ada", None, "https://93.184.216.34/c", 9, 2)]);
     let changed = find(&backend, "ada", ChannelId::NONE);
     assert!(Arc::ptr_eq(&changed.gate, &all.gate), "what is known of it stays known");
+}
+
+/// Follows answers of ada's that take so long and end with this sign; tells whether she has to wait after each.
+async fn followed(to: &Destination, answers: &[(u64, Sign)]) -> Vec<bool> {
+    let ada = user("ada");
+    let mut waits = Vec::new();
+    for (n, (secs, sign)) in answers.iter().enumerate() {
+        if let Some(wait) = to.wait(&ada) {
+            tokio::time::sleep(wait).await;
+        }
+        let author = Author { tenant: &ada, message: MessageId(Uuid::from_u128(n as u128)) };
+        let verdict = Verdict { pass: to.admit(&ada).unwrap(), author };
+        let reading = tokio::time::sleep(Duration::from_secs(*secs));
+        verdict.follow(reading, Duration::from_secs(15), |()| Some(*sign)).await;
+        waits.push(to.wait(&ada).is_some());
+    }
+    waits
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_break_off_are_as_bad_as_none() {
+    let backend = backend();
+    let broken = [(3, Sign::Silent); breaker::TRIPS + 1];
+    let waits = followed(&backend.operators, &broken).await;
+    assert_eq!(waits, [false, false, false, false, true, true], "the probe broke off, too");
+    assert_eq!(followed(&backend.operators, &[(3, Sign::Answered)]).await, [false]);
+    let mixed = [(3, Sign::Silent), (3, Sign::Answered)].repeat(breaker::TRIPS);
+    assert!(!followed(&backend.operators, &mixed).await.contains(&true), "not in a row");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_long_for_the_end_of_a_probe() {
+    let backend = backend();
+    let (to, ada) = (&backend.operators, user("ada"));
+    followed(to, &[(3, Sign::Silent); breaker::TRIPS]).await;
+    tokio::time::sleep(to.wait(&ada).unwrap()).await;
+    let author = Author { tenant: &ada, message: MessageId(Uuid::from_u128(99)) };
+    let verdict = Verdict { pass: to.admit(&ada).unwrap(), author };
+    let reading = async {
+        let asked = [(14, true), (2, false), (300, false)];
+        for (secs, waits) in asked {
+            tokio::time::sleep(Duration::from_secs(secs)).await;
+            assert_eq!(to.wait(&ada).is_some(), waits, "{secs} s later");
+        }
+    };
+    verdict.follow(reading, Duration::from_secs(15), |()| Some(Sign::Silent)).await;
+    assert_eq!(to.wait(&ada), None, "one that breaks off after that is one failure, not the probe's");
 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Folded, Reader};
+use crate::deliver::backend::Sign;
 
 /// How long a stream may take.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +31,24 @@ pub(super) enum Ending {
     Complete,
     /// It broke off, and why.
     Broken(String),
+    /// It was still being written when its time was up.
+    TooLong(String),
     /// The shard is stopping.
     NotOurs,
+    /// Its user was erased.
+    Erased,
+}
+
+impl Ending {
+    /// What it says of the backend.
+    pub(super) fn sign(&self) -> Option<Sign> {
+        match self {
+            // Who writes for that long is there.
+            Self::Complete | Self::TooLong(_) => Some(Sign::Answered),
+            Self::Broken(_) => Some(Sign::Silent),
+            Self::NotOurs | Self::Erased => None,
+        }
+    }
 }
 
 /// Reads `body` into `folded`, whose watchers hear of every change.
@@ -62,20 +79,20 @@ async fn to_the_end<E>(
                 let silence = limits.silence.as_secs();
                 return broken(&format!("the backend wrote nothing for {silence} s in its answer"));
             }
-            Err(_) => return broken(&too_long(limits)),
+            Err(_) => return too_long(limits),
         }
         if folded.borrow().is_over() {
             return Ending::Complete;
         }
         // Where there is always something to read, no timer is asked.
         if Instant::now() >= last {
-            return broken(&too_long(limits));
+            return too_long(limits);
         }
     }
 }
 
-fn too_long(limits: Limits) -> String {
-    format!("the backend's answer did not end within {} s", limits.whole.as_secs())
+fn too_long(limits: Limits) -> Ending {
+    Ending::TooLong(format!("the backend's answer did not end within {} s", limits.whole.as_secs()))
 }
 
 fn broken(why: &str) -> Ending {

@@ -179,3 +179,73 @@ async fn where_nothing_can_be_changed_the_answer_comes_when_it_is_whole() {
     let (_, page) = api.call("GET", "/api/users/ada/messages?direction=out", None).await;
     assert_eq!(page["messages"].as_array().unwrap().len(), 1, "{page}");
 }
+
+/// Fills a channel of ada's that a program writes to with messages, each in a chat of its own.
+async fn write_to_program_channel(api: &Api, messages: usize) {
+    let secret = token(16);
+    let channel = api.configure("ada", "hook", "webhook", json!({"secret_env": secret})).await;
+    api.wait_for_status("ada", "hook", "running").await;
+    for n in 0..messages {
+        let body = json!({"message_id": format!("m{n}"), "sender": {"id": format!("p{n}")}, "text": "hi"});
+        assert!(api.push(&channel, &secret, &body).await.unwrap().is_success());
+    }
+}
+
+async fn away_backends(api: &Api) -> Vec<Value> {
+    let (_, cluster) = api.call("GET", "/api/cluster", None).await;
+    let members = cluster["members"].as_array().cloned().unwrap_or_default();
+    members.iter().filter_map(|member| member["away_backends"].as_array()).flatten().cloned().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_whose_answers_break_off_is_left_alone_until_one_is_whole() {
+    let cluster = Cluster::prepare().await;
+    let (_gateway, api) = cluster.gateway().await;
+    let _worker = cluster.worker("one", &api.base).await;
+    let beginning = vec![piece(0, "an answer that breaks off"), piece(50, " in the middle")];
+    cluster.receiver.stream_with(Some(beginning));
+    cluster.receiver.cut_streams(true);
+    write_to_program_channel(&api, 6).await;
+    let away = eventually("a backend that is left alone", LIMIT, async || {
+        let away = away_backends(&api).await;
+        (!away.is_empty()).then_some(away)
+    })
+    .await;
+    assert_eq!(away[0]["user_id"], Value::Null, "it is the operator's: {away:?}");
+    cluster.receiver.cut_streams(false);
+    eventually("all answers", LIMIT, async || {
+        let (_, page) = api.call("GET", "/api/users/ada/messages?direction=in&state=done", None).await;
+        (page["messages"].as_array()?.len() == 6).then_some(())
+    })
+    .await;
+    assert_eq!(away_backends(&api).await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_more_is_shown_to_who_was_erased_while_an_answer_was_written() {
+    let platform = Platform::start().await;
+    let (cluster, api, _processes) = start(&platform, Cluster::prepare().await).await;
+    let words = (0..400).map(|n| piece(100, &format!("word{n} ")));
+    cluster.receiver.stream_with(Some(words.chain([done(0)]).collect()));
+    platform.inject(1, 42, "hi");
+    eventually("the first change", LIMIT, async || {
+        platform.sent().first().is_some_and(|sent| sent.edited).then_some(())
+    })
+    .await;
+    let (status, erasure) = api.call("DELETE", "/api/users/ada?confirm=ada", None).await;
+    assert!(status.is_success(), "{erasure}");
+    // The worker looks every 3 s who was erased; the backend would write for 40 s.
+    eventually("the stream's end", Duration::from_secs(10), async || {
+        (cluster.receiver.streaming() == 0).then_some(())
+    })
+    .await;
+    let shown = platform.sent();
+    let erasure = eventually("the erasure's end", LIMIT, async || {
+        let (_, erasure) = api.call("GET", "/api/users/ada/erasure", None).await;
+        (erasure["complete"] == true).then_some(erasure)
+    })
+    .await;
+    assert_eq!((shown.len(), platform.sent()), (1, shown), "no answer, and no other change");
+    let (status, page) = api.call("GET", "/api/users/ada/messages", None).await;
+    assert_eq!(page["messages"], json!([]), "{status} {erasure}");
+}

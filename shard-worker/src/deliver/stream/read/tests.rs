@@ -41,7 +41,7 @@ async fn one_that_breaks_off_is_no_answer() {
     let silence = broke("the backend wrote nothing for 15 s in its answer");
     assert_eq!(read_all(silent, &ours).await, (silence, "a".into(), 30), "a comment is a sign of life");
     let endless = vec![(10, Ok(": still here\n\n")); 100];
-    let end = broke("the backend's answer did not end within 60 s");
+    let end = Ending::TooLong("the backend's answer did not end within 60 s".to_owned());
     assert_eq!(read_all(endless, &ours).await, (end, String::new(), 60));
 }
 
