@@ -7,7 +7,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use claw_channels::{Degraded, plan};
+use claw_channels::kit::plan::outcomes;
+use claw_channels::{Degraded, PartOutcome, plan};
 use claw_store::{Accepted, Channel, MessageStatus, NewMessage};
 use claw_types::{MessageId, MessageState, Outbound, ShardId};
 use serde::Serialize;
@@ -34,6 +35,8 @@ pub struct Sent {
     platform_message_id: Option<String>,
     /// The platform's ids of its parts: of all that were sent.
     platform_message_ids: Option<Vec<String>>,
+    /// Its parts, in order, and what became of each. Absent while it is queued.
+    parts: Option<Vec<PartOutcome>>,
     /// Why it is not certain.
     detail: Option<String>,
     /// Whether the call repeats an earlier one, whose message this is.
@@ -45,7 +48,16 @@ pub struct Sent {
 /// A message that is safe.
 pub struct Safe {
     accepted: Accepted,
-    degraded: Vec<Degraded>,
+    planned: Planned,
+}
+
+/// What a message becomes on its platform; nothing is known of one that an earlier call stored and this one could not.
+#[derive(Debug, Default)]
+pub struct Planned {
+    /// The kinds of its parts.
+    kinds: Vec<&'static str>,
+    /// What the platform does not have.
+    pub degraded: Vec<Degraded>,
 }
 
 /// A message that is safe, and what became of it so far.
@@ -54,8 +66,8 @@ pub struct Dispatched {
     pub accepted: Accepted,
     /// Where it stands.
     pub status: MessageStatus,
-    /// What its platform does not have.
-    pub degraded: Vec<Degraded>,
+    /// What it becomes.
+    pub planned: Planned,
 }
 
 /// What makes a repeated call the same call.
@@ -101,29 +113,29 @@ pub async fn accept(
     message: Result<Outbound, Problem>,
     once: Once<'_>,
 ) -> Result<Safe, Problem> {
-    let (accepted, degraded) = match message.and_then(|message| prepared(app, known, message, once)) {
-        Ok((message, degraded)) => (intake::accept_one(app, message).await?, degraded),
-        Err(refused) => (before(app, known, once).await?.ok_or(refused)?, Vec::new()),
+    let (accepted, planned) = match message.and_then(|message| prepared(app, known, message, once)) {
+        Ok((message, planned)) => (intake::accept_one(app, message).await?, planned),
+        Err(refused) => (before(app, known, once).await?.ok_or(refused)?, Planned::default()),
     };
-    Ok(Safe { accepted, degraded })
+    Ok(Safe { accepted, planned })
 }
 
 impl Safe {
     /// Waits for its delivery, but not for ever.
     pub async fn wait(self, app: &App, known: &Known) -> Dispatched {
-        let Self { accepted, degraded } = self;
+        let Self { accepted, planned } = self;
         let status = outcome(app, known.channel.shard, &accepted).await;
-        Dispatched { accepted, status, degraded }
+        Dispatched { accepted, status, planned }
     }
 }
 
-/// A message that may be stored, and what its platform does not have.
+/// A message that may be stored, and what it becomes.
 fn prepared(
     app: &App,
     known: &Known,
     mut message: Outbound,
     once: Once<'_>,
-) -> Result<(NewMessage, Vec<Degraded>), Problem> {
+) -> Result<(NewMessage, Planned), Problem> {
     switched_on(&known.channel)?;
     let caps = known.adapter()?.caps();
     let planned = plan(&message, caps).map_err(|error| Problem::of(Kind::Refused, error.to_string()))?;
@@ -133,7 +145,8 @@ fn prepared(
     }
     let message = NewMessage::outbound(&known.channel, &message, &app.ids, once.key)?;
     let digest = once.key.is_some().then_some(once.digest);
-    Ok((NewMessage { digest, ..message }, planned.degraded))
+    let planned = Planned { kinds: planned.kinds(), degraded: planned.degraded };
+    Ok((NewMessage { digest, ..message }, planned))
 }
 
 /// The message that an earlier call stored under this key.
@@ -146,7 +159,7 @@ async fn before(app: &App, known: &Known, once: Once<'_>) -> Result<Option<Accep
 impl Dispatched {
     /// 200 sent, 202 queued (or handed over without an answer), 422 refused by the platform, 502 given up.
     pub fn answer(&self) -> Response {
-        answer(&self.accepted, &self.status, &self.degraded)
+        answer(&self.accepted, &self.status, &self.planned)
     }
 }
 
@@ -177,14 +190,17 @@ pub async fn outcome(app: &App, shard: ShardId, accepted: &Accepted) -> MessageS
     app.lifecycle.soft().run_until_cancelled(delivered).await.unwrap_or_else(pending)
 }
 
-fn answer(accepted: &Accepted, status: &MessageStatus, degraded: &[Degraded]) -> Response {
-    let id = accepted.id();
+fn answer(accepted: &Accepted, status: &MessageStatus, planned: &Planned) -> Response {
+    let (id, degraded) = (accepted.id(), &planned.degraded);
+    let MessageStatus { state, platform_message_ids, error } = status;
+    let parts = || json!(outcomes(&planned.kinds, *state, platform_message_ids, error.as_deref()));
     let reason = |otherwise: &str| status.error.clone().unwrap_or_else(|| otherwise.to_owned());
     let (code, mut body) = match status.state {
         MessageState::Done => {
             let ids = &status.platform_message_ids;
             let first = ids.first();
-            let body = json!({"status": "sent", "platform_message_id": first, "platform_message_ids": ids});
+            let body = json!({"status": "sent", "platform_message_id": first, "platform_message_ids": ids,
+                              "parts": parts()});
             (StatusCode::OK, body)
         }
         MessageState::Pending => (StatusCode::ACCEPTED, json!({"status": "queued"})),
@@ -193,20 +209,20 @@ fn answer(accepted: &Accepted, status: &MessageStatus, degraded: &[Degraded]) ->
             let sent = &status.platform_message_ids;
             (
                 StatusCode::ACCEPTED,
-                json!({"status": "uncertain", "detail": detail, "platform_message_ids": sent}),
+                json!({"status": "uncertain", "detail": detail, "platform_message_ids": sent, "parts": parts()}),
             )
         }
         MessageState::Failed => {
             let refused = reason("the platform refused the message");
-            return failure(Kind::Refused, refused, accepted, status);
+            return failure(Kind::Refused, refused, accepted, status, parts());
         }
         MessageState::Dead => {
             let given_up = reason("every attempt to hand the message to the platform failed");
-            return failure(Kind::PlatformFailed, given_up, accepted, status);
+            return failure(Kind::PlatformFailed, given_up, accepted, status, parts());
         }
         MessageState::Discarded => {
             let why = format!("the message was discarded: {}", reason("no reason is known"));
-            return failure(Kind::Conflict, why, accepted, status);
+            return failure(Kind::Conflict, why, accepted, status, parts());
         }
     };
     body["id"] = json!(id);
@@ -220,9 +236,15 @@ fn answer(accepted: &Accepted, status: &MessageStatus, degraded: &[Degraded]) ->
 }
 
 /// What ended without success; of a message in parts, with the ids of those that the platform has all the same.
-fn failure(kind: Kind, detail: String, accepted: &Accepted, status: &MessageStatus) -> Response {
+fn failure(
+    kind: Kind,
+    detail: String,
+    accepted: &Accepted,
+    status: &MessageStatus,
+    parts: Value,
+) -> Response {
     let MessageId(id) = accepted.id();
-    let mut problem = Problem::of(kind, detail).with("id", id.to_string());
+    let mut problem = Problem::of(kind, detail).with("id", id.to_string()).with("parts", parts);
     if !status.platform_message_ids.is_empty() {
         problem = problem.with("platform_message_ids", json!(status.platform_message_ids));
     }
@@ -243,7 +265,8 @@ mod tests {
             platform_message_ids: vec!["1".into(), "2".into()],
             error: (state != MessageState::Done).then(|| "because".to_owned()),
         };
-        let response = answer(&accepted, &status, &[]);
+        let planned = Planned { kinds: vec!["text"; 3], ..Planned::default() };
+        let response = answer(&accepted, &status, &planned);
         let code = response.status().as_u16();
         let body = crate::body::read(response.into_body()).await.unwrap();
         (code, serde_json::from_slice(&body).unwrap())
@@ -267,6 +290,13 @@ mod tests {
             // Whatever became of the others, the platform has these parts.
             let known = state != MessageState::Pending;
             assert_eq!(body["platform_message_ids"] == json!(["1", "2"]), known, "{state:?}: {body}");
+            let third = match state {
+                MessageState::Pending | MessageState::Done => Value::Null,
+                MessageState::Uncertain => json!("uncertain"),
+                _ => json!("failed"),
+            };
+            assert_eq!(body["parts"][2]["state"], third, "{state:?}: {body}");
+            assert_eq!(body["parts"][1]["platform_message_ids"] == json!(["2"]), known, "{state:?}: {body}");
         }
         let (_, sent) = answered(MessageState::Done).await;
         assert_eq!(sent["platform_message_id"], json!("1"));

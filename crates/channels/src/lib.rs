@@ -24,6 +24,6 @@ pub use channel::{Adapter, Channel, Deps, Live, MediaStream, Part, Probe, RawReq
 pub use error::{ChannelError, SinkError};
 pub use fields::{Field, FieldError, FieldKind};
 pub use hub::{HistoryItem, Hosted, Hub, HubError, Stored};
-pub use kit::plan::{Degraded, Plan, Unsupported, plan};
+pub use kit::plan::{Degraded, PartOutcome, Plan, Unsupported, plan};
 pub use limits::{Limits, Rate};
 pub use registry::{ALL, Entry};

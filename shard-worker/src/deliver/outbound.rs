@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use claw_channels::kit::plan::{Content, Piece};
+use claw_channels::kit::plan::{Content, Piece, in_place};
 use claw_channels::{ChannelError, Part, Receipt, Unsupported, plan};
 use claw_store::chain;
 use claw_types::{Act, MessageState, Outbound, Work};
@@ -242,8 +242,7 @@ async fn send(
 }
 
 fn refused(error: &ChannelError, index: usize, of: usize) -> Attempt {
-    let place = if of > 1 { format!("part {} of {of}: ", index + 1) } else { String::new() };
-    let reason = format!("{place}{error}");
+    let reason = format!("{}{error}", in_place(index, of));
     match error {
         ChannelError::RateLimited(wait) | ChannelError::ChatLimited { wait, .. } => {
             Attempt::Again { after: Some(*wait), error: reason }

@@ -90,6 +90,8 @@ class Health(TypedDict):
 class SentExtra(TypedDict, total=False):
     platform_message_id: str | None
     platform_message_ids: list[str] | None
+    #: Its parts, in order, and what became of each; absent while it is queued.
+    parts: list[dict[str, Any]] | None
     #: Why it is not certain.
     detail: str | None
     #: Whether the call repeats an earlier one.
@@ -290,6 +292,8 @@ class MessageDetail(Message):
     attempt_log: list[dict[str, Any]]
     #: The steps of its way, in order.
     receipts: list[dict[str, Any]]
+    #: The parts of a message to a person, and what became of each.
+    parts: list[dict[str, Any]] | None
 
 
 class Retried(Message):

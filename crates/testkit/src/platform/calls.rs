@@ -86,8 +86,12 @@ async fn updates(record: &Record, n: u32, peer: Peer, body: &Value) -> Response 
 fn sent(record: &Record, n: u32, peer: &Peer, body: &Value) -> Response {
     let faults = record.faults();
     let fate = record.with(n, |bot| bot.fate(faults));
-    if fate == Fate::Refused {
-        return too_many();
+    match fate {
+        Fate::Refused => return too_many(),
+        Fate::Forbidden => {
+            return refused(StatusCode::FORBIDDEN, "Forbidden: bot was blocked by the user");
+        }
+        Fate::Answered | Fate::Dropped => {}
     }
     let (chat, text) = (text(&body["chat_id"]), text(&body["text"]));
     let buttons = body["reply_markup"]["inline_keyboard"].clone();

@@ -95,6 +95,8 @@ pub struct Faults {
     pub refused: u32,
     /// After every so many messages that were taken, the connection is closed instead of an answer; 0 for none.
     pub dropped: u32,
+    /// Every so manieth call is refused for good, because the person blocked the bot; 0 for none.
+    pub forbidden: u32,
 }
 
 /// What becomes of a call that would send a message.
@@ -102,6 +104,7 @@ pub struct Faults {
 pub(super) enum Fate {
     Answered,
     Refused,
+    Forbidden,
     Dropped,
 }
 
@@ -161,6 +164,9 @@ impl Bot {
         self.calls += 1;
         if each(self.calls, faults.refused) {
             return Fate::Refused;
+        }
+        if each(self.calls, faults.forbidden) {
+            return Fate::Forbidden;
         }
         self.taken += 1;
         if each(self.taken, faults.dropped) { Fate::Dropped } else { Fate::Answered }

@@ -1,8 +1,10 @@
 //! A message as the API shows it.
 
 use chrono::{DateTime, Utc};
+use claw_channels::kit::plan::outcomes;
+use claw_channels::{PartOutcome, plan, registry};
 use claw_store::{AttemptRow, MessageDetail, MessagePlace, MessageRow};
-use claw_types::{Direction, MessageState};
+use claw_types::{Direction, MessageState, Outbound};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -146,6 +148,8 @@ pub struct DetailView {
     attempt_log: Vec<AttemptView>,
     /// The steps of its way, in order.
     receipts: Vec<Receipt>,
+    /// The parts that the platform gets of a message to a person, in order, and what became of each; null of an inbound one.
+    parts: Option<Vec<PartOutcome>>,
 }
 
 /// Messages, newest first.
@@ -205,6 +209,7 @@ impl From<MessageDetail> for DetailView {
         let MessageDetail { row, payload, attempts } = detail;
         Self {
             receipts: receipts(&row),
+            parts: (row.direction == Direction::Out).then(|| parts(&row, &payload)),
             attempt_log: attempts.into_iter().map(AttemptView::from).collect(),
             payload,
             message: row.into(),
@@ -225,6 +230,17 @@ impl From<AttemptRow> for AttemptView {
         };
         Self { retry, n, at, outcome, error }
     }
+}
+
+/// The parts as they are planned now for the channel's type; a body of which that can't be told any more has those that were sent.
+fn parts(row: &MessageRow, payload: &RawValue) -> Vec<PartOutcome> {
+    let entry = row.channel_type.as_deref().and_then(registry::find);
+    let planned = entry.and_then(|entry| {
+        let message = serde_json::from_str::<Outbound>(payload.get()).ok()?;
+        plan(&message, entry.caps).ok()
+    });
+    let kinds = planned.map(|planned| planned.kinds()).unwrap_or_default();
+    outcomes(&kinds, row.state, &row.platform_message_ids, row.error.as_deref())
 }
 
 /// The message's own times are its receipts: no platform that is connected today tells more.

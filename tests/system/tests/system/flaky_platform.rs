@@ -80,7 +80,7 @@ async fn every_message_arrives_once_or_is_reported_uncertain() {
     let (_gateway, api) = cluster.gateway().await;
     let _worker = cluster.worker("one", &api.base).await;
     start(&cluster, &api, &platform).await;
-    platform.misbehave(Faults { refused: 3, dropped: 10 });
+    platform.misbehave(Faults { refused: 3, dropped: 10, ..Faults::default() });
 
     let each = (0..MESSAGES)
         .flat_map(|n| (0..CHATS).flat_map(move |chat| (1..=BOTS).map(move |bot| (bot, chat, n))));

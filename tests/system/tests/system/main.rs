@@ -24,6 +24,7 @@ mod nats_away;
 mod neighbours;
 mod operator;
 mod pairing;
+mod parts;
 mod pooler;
 mod reshard;
 mod rpc;

@@ -8,12 +8,14 @@
 //! reference to the answered message is on the first part, the buttons are on the last.
 
 mod fallback;
+mod outcome;
 mod text;
 
 use claw_types::{Act, Button, Location, Media, MediaKind, MessageId, Outbound, Poll};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use self::outcome::{PartOutcome, PartState, in_place, outcomes};
 pub use self::text::Text;
 use crate::Caps;
 use crate::caps::Dialect;
@@ -107,6 +109,13 @@ impl Content {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unsupported(pub String);
+
+impl Plan {
+    /// The kinds of its parts, as [`outcomes`] takes them.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        self.parts.iter().map(|piece| piece.content.kind()).collect()
+    }
+}
 
 /// The parts of `message` on a platform with `caps`.
 ///
