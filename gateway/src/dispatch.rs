@@ -157,7 +157,7 @@ async fn before(app: &App, known: &Known, once: Once<'_>) -> Result<Option<Accep
 }
 
 impl Dispatched {
-    /// 200 sent, 202 queued (or handed over without an answer), 422 refused by the platform, 502 given up.
+    /// 200 sent, 202 queued (or handed over without an answer), 422 refused by the platform or too late, 502 given up.
     pub fn answer(&self) -> Response {
         answer(&self.accepted, &self.status, &self.planned)
     }
@@ -215,6 +215,10 @@ fn answer(accepted: &Accepted, status: &MessageStatus, planned: &Planned) -> Res
         MessageState::Failed => {
             let refused = reason("the platform refused the message");
             return failure(Kind::Refused, refused, accepted, status, parts());
+        }
+        MessageState::Expired => {
+            let late = reason("the message could not be sent within its time to live");
+            return failure(Kind::Expired, late, accepted, status, parts());
         }
         MessageState::Dead => {
             let given_up = reason("every attempt to hand the message to the platform failed");
@@ -279,6 +283,7 @@ mod tests {
             (MessageState::Pending, 202, "status", "queued"),
             (MessageState::Uncertain, 202, "status", "uncertain"),
             (MessageState::Failed, 422, "error", "because"),
+            (MessageState::Expired, 422, "type", "/problems/expired"),
             (MessageState::Dead, 502, "error", "because"),
             (MessageState::Discarded, 409, "error", "the message was discarded: because"),
         ];

@@ -180,6 +180,7 @@ fn verdict(
         MessageState::Pending => Ok(pending.to_owned()),
         MessageState::Uncertain => Ok(or("it was handed to the platform, whose answer never came")),
         MessageState::Failed => Err(or("it was refused")),
+        MessageState::Expired => Err(or("it could not be sent in time")),
         MessageState::Dead => Err(or("every attempt to hand it over failed")),
         MessageState::Discarded => Err(or("it was discarded")),
     }

@@ -13,6 +13,8 @@ pub const GROUP_POLICIES: &[&str] = &["open", "allowlist", "disabled"];
 
 /// The largest `debounce_ms`: a person who wrote one message waits for as long.
 const MOST_DEBOUNCE_MS: u64 = 60_000;
+/// The largest `ttl_secs`, as of `ttl_seconds` in a send: a week.
+const MOST_TTL_SECS: u64 = 604_800;
 /// What the backend can be told of beside messages: `events`.
 pub const EVENTS: &[&str] = &["edits", "deletions", "reactions"];
 
@@ -99,6 +101,16 @@ pub const COMMON: &[Field] = &[
         "whether people see that an answer is being written for as long as the agent works; true if not set.",
     )
     .advanced(),
+    Field::new(
+        "ttl_secs",
+        "Not worth sending after",
+        FieldKind::Number,
+        "seconds after which a message to a person is not sent any more that names no ttl_seconds of its own, at most a week; \
+         empty or 0 for what the operator chose, a day if nothing else.",
+    )
+    .advanced()
+    .up_to(MOST_TTL_SECS)
+    .like("3600"),
     Field::new(
         "events",
         "Tell the agent of",

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::events::TYPES;
 use crate::message_log::{DEAD, conditions};
-use crate::messages::{WORK, state, work};
+use crate::messages::{STATE, WORK, state, work};
 use crate::pool::Txn;
 use crate::{Actor, MessageFilter, Result, Store, Tenant};
 
@@ -107,7 +107,7 @@ async fn revive(
          changed as (
              update messages m set
                  state = 'pending', seq = p.seq, due_at = now(), attempts = 0, finished_at = null,
-                 retries = m.retries + 1, retried_at = now(), discard_reason = null
+                 retries = m.retries + 1, retried_at = now(), discard_reason = null, expired = null
              from placed p where m.id = p.id returning p.was, m.*)",
     );
     tell(&mut query, "message.retried");
@@ -169,7 +169,7 @@ fn pick(
     which: &Selection,
     from: &'static [&'static str],
 ) {
-    query.push("select m.id, m.seq, m.state as was from messages m where ");
+    query.push("select m.id, m.seq, ").push(STATE).push(" as was from messages m where ");
     match which {
         Selection::Ids(ids) => {
             conditions(query, user, &MessageFilter::default(), None);
@@ -200,14 +200,15 @@ async fn unchanged(
     if others.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(
-        "select i.id, m.state from unnest($1::uuid[]) with ordinality as i (id, n)
-         left join messages m on m.id = i.id and ($2::text is null or m.user_id = $2) order by i.n",
-    )
-    .bind(others)
-    .bind(user.map(UserId::as_str))
-    .fetch_all(conn)
-    .await?;
+    let sql = format!(
+        "select i.id, {STATE} as state from unnest($1::uuid[]) with ordinality as i (id, n)
+         left join messages m on m.id = i.id and ($2::text is null or m.user_id = $2) order by i.n"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(others)
+        .bind(user.map(UserId::as_str))
+        .fetch_all(conn)
+        .await?;
     rows.iter()
         .map(|row| {
             let id = MessageId(row.try_get("id")?);

@@ -34,6 +34,10 @@ pub const TYPES: &[(&str, &str)] = &[
     ("message.delivered", "The backend took an inbound message."),
     ("message.discarded", "Somebody put aside a message that had ended without success."),
     ("message.edited", "A person changed a message of theirs that had been accepted."),
+    (
+        "message.expired",
+        "A message to a person could not be sent within its time to live, so it was not sent.",
+    ),
     ("message.failed", "A message was refused for good."),
     ("message.queued", "A message to a person was accepted, or the webhook of a job."),
     (

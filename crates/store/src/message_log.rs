@@ -13,7 +13,7 @@ use sqlx::postgres::{PgRow, Postgres};
 use sqlx::{QueryBuilder, Row as _};
 
 use crate::events::IN_ORDER;
-use crate::messages::{bad, direction, state};
+use crate::messages::{STATE, bad, direction, state};
 use crate::pool::Txn;
 use crate::schema::shard_count;
 use crate::{Result, Store, Tenant};
@@ -175,14 +175,14 @@ impl Store {
 }
 
 const COLUMNS: &str = "m.id, m.seq, m.user_id, m.direction, m.channel_id, c.instance, c.channel_type, m.conversation, \
-     m.state, m.attempts, m.retries, m.error, m.discard_reason, m.platform_message_ids::text as parts, \
+     m.attempts, m.retries, m.error, m.discard_reason, m.platform_message_ids::text as parts, \
      m.accepted_at, m.retried_at, m.finished_at, m.due_at, \
      coalesce(b.body -> 'content_type', b.body -> 'act' -> 'type', b.body -> 'media' -> 0 -> 'kind')::text as kind, \
      b.body -> 'poll' is not null as poll, b.body -> 'location' is not null as location";
 
 fn columns() -> String {
     format!(
-        "{COLUMNS}, left((b.body -> 'text')::text, {TOKEN}) as text,
+        "{COLUMNS}, {STATE} as state, left((b.body -> 'text')::text, {TOKEN}) as text,
          left(coalesce(b.body -> 'recipient', b.body -> 'reply_to' -> 'recipient')::text, {TOKEN}) as recipient"
     )
 }
@@ -265,7 +265,11 @@ pub(crate) fn conditions(
     }
     if let Some(state) = filter.state {
         // As a word of the statement: the planner must see it to know that an index of some states will do.
-        query.push(" and m.state = '").push(state.as_str()).push("'");
+        query.push(match state {
+            MessageState::Expired => " and m.state = 'failed' and m.expired".to_owned(),
+            MessageState::Failed => " and m.state = 'failed' and m.expired is not true".to_owned(),
+            other => format!(" and m.state = '{}'", other.as_str()),
+        });
     }
     if filter.state == Some(MessageState::Pending) {
         // What is pending has an index of its own, by shard.

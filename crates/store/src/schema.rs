@@ -39,6 +39,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     18 "0018_bursts",
     19 "0019_message_partitions",
     20 "0020_cron_timers",
+    23 "0023_after_sending",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and

@@ -37,6 +37,8 @@ pub enum MessageState {
     Failed,
     /// It was handed to the platform, whose answer never came: it may or may not have arrived.
     Uncertain,
+    /// It was to a person and could not be sent within its time to live, so it was not sent.
+    Expired,
     /// Every attempt of the schedule failed; kept for inspection and replay.
     Dead,
     /// Somebody decided that it is not worth another attempt, and said why.
@@ -45,16 +47,24 @@ pub enum MessageState {
 
 impl MessageState {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Pending, Self::Done, Self::Failed, Self::Uncertain, Self::Dead, Self::Discarded];
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Done,
+        Self::Failed,
+        Self::Uncertain,
+        Self::Expired,
+        Self::Dead,
+        Self::Discarded,
+    ];
 
-    /// As stored.
+    /// As it is called.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Uncertain => "uncertain",
+            Self::Expired => "expired",
             Self::Dead => "dead",
             Self::Discarded => "discarded",
         }
@@ -67,7 +77,7 @@ impl MessageState {
 
     /// Whether it ended without success and nobody has decided about it: a dead letter.
     pub fn is_dead_letter(self) -> bool {
-        matches!(self, Self::Failed | Self::Uncertain | Self::Dead)
+        matches!(self, Self::Failed | Self::Uncertain | Self::Expired | Self::Dead)
     }
 }
 

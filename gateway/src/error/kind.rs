@@ -60,6 +60,8 @@ kinds! {
     RangeNotSatisfiable = RANGE_NOT_SATISFIABLE "range-not-satisfiable", "Ask for a part within Content-Range.";
     /// The platform refused it for good, or can't do it at all.
     Refused = UNPROCESSABLE_ENTITY "refused-by-platform", "Change the message; the same one is refused again.";
+    /// It could not be sent within its time to live, so it was not sent.
+    Expired = UNPROCESSABLE_ENTITY "expired", "Send it again if it is still wanted, or give it more time with ttl_seconds.";
     /// The Idempotency-Key was used with another body.
     KeyReused = UNPROCESSABLE_ENTITY "idempotency-key-reused", "Use a new key for a new request.";
     /// Too many calls.

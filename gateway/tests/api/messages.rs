@@ -160,7 +160,7 @@ async fn lists_are_paged_and_filtered() {
 #[tokio::test]
 async fn a_filter_that_makes_no_sense_is_refused_with_a_sentence() {
     let gateway = TestGateway::start().await;
-    let states = "\"state\" must be one of: pending, done, failed, uncertain, dead, discarded";
+    let states = "\"state\" must be one of: pending, done, failed, uncertain, expired, dead, discarded";
     let time = "must be a time like 2026-11-23T01:45:53Z (RFC 3339; write the + of an offset as %2B)";
     let cursor = "\"cursor\" must be the next_cursor of the page before";
     let table = [
@@ -184,7 +184,7 @@ async fn a_filter_that_makes_no_sense_is_refused_with_a_sentence() {
         gateway.call("GET", &format!("{MESSAGES}?{query}"), Value::Null).await.problem(400);
     }
     let said = gateway.call("GET", &format!("{DEAD}?state=done"), Value::Null).await.problem(400);
-    assert_eq!(said, "\"state\" must be one of: dead, failed, uncertain");
+    assert_eq!(said, "\"state\" must be one of: dead, failed, uncertain, expired");
     gateway.call("GET", "/api/dead-letters?user=a%20b", Value::Null).await.problem(400);
     gateway.call("GET", &format!("{MESSAGES}/7"), Value::Null).await.problem(400);
     gateway.call("GET", &format!("{MESSAGES}/{NOBODY}"), Value::Null).await.problem(404);
@@ -335,7 +335,10 @@ async fn what_does_not_say_which_is_refused_with_a_sentence() {
         (json!({"ids": [id], "limit": 1}), "\"limit\" goes with \"filter\", not with \"ids\""),
         (json!({"filter": {}, "limit": 0}), "\"limit\" must be from 1 to 500"),
         (json!({"filter": {}, "limit": 501}), "\"limit\" must be from 1 to 500"),
-        (json!({"filter": {"state": "done"}}), "\"filter.state\" must be one of: dead, failed, uncertain"),
+        (
+            json!({"filter": {"state": "done"}}),
+            "\"filter.state\" must be one of: dead, failed, uncertain, expired",
+        ),
         (
             json!({"filter": {"since": "2026-01-01T00:00:00Z", "until": "2025-01-01T00:00:00Z"}}),
             "\"since\" must be before \"until\"",

@@ -1,4 +1,7 @@
-//! What people of a channel see while they wait for an answer, by the fields of `claw_channels::common`.
+//! What people of a channel see while they wait for an answer, and for how long one is worth sending, by the fields of
+//! `claw_channels::common`.
+
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -9,6 +12,8 @@ pub(crate) struct Manners {
     pub(crate) typing: bool,
     /// What becomes of the text that the backend shows at once.
     pub(crate) placeholder: Placeholder,
+    /// For how long a message may be sent that does not say it itself; `None`: as long as the operator's default.
+    pub(crate) time_to_live: Option<Duration>,
 }
 
 /// What becomes of the text that the backend shows at once.
@@ -31,6 +36,11 @@ impl Manners {
             Some("off") => Placeholder::Off,
             _ => Placeholder::Replace,
         };
-        Self { typing: config.get("typing").and_then(Value::as_bool).unwrap_or(true), placeholder }
+        let secs = config.get("ttl_secs").and_then(Value::as_u64).filter(|secs| *secs > 0);
+        Self {
+            typing: config.get("typing").and_then(Value::as_bool).unwrap_or(true),
+            placeholder,
+            time_to_live: secs.map(Duration::from_secs),
+        }
     }
 }

@@ -19,6 +19,7 @@ use super::{Attempt, lane};
 use crate::channels::Lookup;
 use crate::channels::active::{Active, Turn};
 use crate::channels::limiter::Priority;
+use crate::channels::manners::Manners;
 use crate::core::Core;
 use crate::shard::Shard;
 
@@ -37,37 +38,44 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &mut Wor
         Ok(body) => body,
         Err(error) => return failed(format!("unreadable: {error}")),
     };
-    if let Some(late) = too_late(core, work, &body) {
-        return late;
-    }
-    let active = match shard.channels.lookup(work.channel_id) {
-        Lookup::Running(active) => active,
+    let (active, why) = match shard.channels.lookup(work.channel_id) {
+        Lookup::Running(active) => (Some(active), String::new()),
         Lookup::Starting => return not_yet(STARTING, "the channel is starting"),
-        Lookup::Failed(why) => return not_yet(NOT_RUNNING, &format!("the channel does not run: {why}")),
-        Lookup::Unknown => match still_there(core, work).await {
-            Ok(true) => return not_yet(NOT_RUNNING, "the channel is switched off"),
-            Ok(false) => return failed("the channel was deleted".to_owned()),
-            Err(error) => return not_yet(STARTING, &error),
-        },
+        Lookup::Failed(why) => (None, format!("the channel does not run: {why}")),
+        Lookup::Unknown => (None, "the channel is switched off".to_owned()),
     };
-    send_parts(core, shard, &active, work, &body).await
+    let Some(active) = active else {
+        return match still_there(core, work).await {
+            Ok(Some(manners)) => {
+                too_late(core, manners, work, &body).unwrap_or_else(|| not_yet(NOT_RUNNING, &why))
+            }
+            Ok(None) => failed("the channel was deleted".to_owned()),
+            Err(error) => not_yet(STARTING, &error),
+        };
+    };
+    match too_late(core, active.manners(), work, &body) {
+        Some(late) => late,
+        None => send_parts(core, shard, &active, work, &body).await,
+    }
 }
 
-async fn still_there(core: &Core, work: &Work) -> Result<bool, String> {
+/// The manners of a channel that does not run; `None` when it is not there any more.
+async fn still_there(core: &Core, work: &Work) -> Result<Option<Manners>, String> {
     match core.store.channel_load(&core.vault, work.channel_id).await {
-        Ok(channel) => Ok(channel.is_some()),
+        Ok(channel) => Ok(channel.map(|(channel, _)| Manners::of(&channel.config))),
         Err(error) => Err(chain(&error)),
     }
 }
 
-/// Whether nobody wants it any more, and what to say then. Its time to live counts anew from a retry, which is somebody's word
-/// that it is wanted all the same.
-fn too_late(core: &Core, work: &Work, body: &Outbound) -> Option<Attempt> {
+/// Whether nobody wants it any more, and what to say then. For how long it is wanted it may say itself, else its channel's `manners`
+/// do. Its time to live counts anew from a retry, which is somebody's word that it is wanted all the same.
+fn too_late(core: &Core, manners: Manners, work: &Work, body: &Outbound) -> Option<Attempt> {
     let age = core.clock.now().timestamp_millis() - work.fresh_at_ms();
-    let time_to_live = body.time_to_live(core.send_ttl);
+    let usual = manners.time_to_live.unwrap_or(core.send_ttl);
+    let time_to_live = body.time_to_live(usual);
     if u128::try_from(age).is_ok_and(|age| age > time_to_live.as_millis()) {
-        let sent = work.platform_message_ids.len();
-        return Some(failed(expired(time_to_live, sent)));
+        let error = expired(time_to_live, work.platform_message_ids.len());
+        return Some(Attempt::Over { state: MessageState::Expired, error: Some(error) });
     }
     None
 }
@@ -173,7 +181,7 @@ async fn turn(
         () = shard.stopping().cancelled() => return Err(Attempt::NotOurs),
         turn = active.turn(Priority::Answer, &body.recipient, cost(piece)) => turn,
     };
-    match too_late(core, work, body) {
+    match too_late(core, active.manners(), work, body) {
         Some(late) => Err(late),
         None if core.lease.holds() => Ok(turn),
         None => Err(Attempt::NotOurs),

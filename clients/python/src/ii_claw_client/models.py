@@ -270,7 +270,7 @@ class Message(TypedDict):
     #: The first 200 characters.
     text: str | None
     content_type: str | None
-    #: `pending`, `done`, `failed`, `uncertain`, `dead` or `discarded`.
+    #: `pending`, `done`, `failed`, `uncertain`, `expired`, `dead` or `discarded`.
     state: str
     #: Since it was accepted or last set back to work.
     attempts: int

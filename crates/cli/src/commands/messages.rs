@@ -49,7 +49,7 @@ pub(crate) struct Filter {
     /// Only those that go this way: in or out
     #[arg(long)]
     pub(crate) direction: Option<String>,
-    /// Only those in this state: pending, done, failed, uncertain, dead, discarded
+    /// Only those in this state: pending, done, failed, uncertain, expired, dead, discarded
     #[arg(long)]
     pub(crate) state: Option<String>,
     /// Only those accepted then or later: 2026-11-23T01:45:53Z

@@ -124,6 +124,7 @@ impl WorkerClients {
 fn delivered(response: v1::AwaitDeliveryResponse) -> MessageStatus {
     let state = match response.state() {
         v1::DeliveryState::Done => MessageState::Done,
+        v1::DeliveryState::Failed if response.expired => MessageState::Expired,
         v1::DeliveryState::Failed => MessageState::Failed,
         v1::DeliveryState::Uncertain => MessageState::Uncertain,
         v1::DeliveryState::Dead => MessageState::Dead,

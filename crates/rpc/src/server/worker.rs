@@ -208,7 +208,7 @@ fn delivery(status: MessageStatus) -> v1::AwaitDeliveryResponse {
     let state = match status.state {
         MessageState::Pending => v1::DeliveryState::Pending,
         MessageState::Done => v1::DeliveryState::Done,
-        MessageState::Failed => v1::DeliveryState::Failed,
+        MessageState::Failed | MessageState::Expired => v1::DeliveryState::Failed,
         MessageState::Uncertain => v1::DeliveryState::Uncertain,
         MessageState::Dead => v1::DeliveryState::Dead,
         MessageState::Discarded => v1::DeliveryState::Discarded,
@@ -217,6 +217,7 @@ fn delivery(status: MessageStatus) -> v1::AwaitDeliveryResponse {
         state: state.into(),
         platform_message_ids: status.platform_message_ids,
         error: status.error.unwrap_or_default(),
+        expired: status.state == MessageState::Expired,
     }
 }
 

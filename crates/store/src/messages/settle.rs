@@ -74,7 +74,8 @@ impl Store {
              held as materialized (select array(select shard from fence) as shards),
              settled as (
                  update messages m set
-                     state = i.state,
+                     state = case i.state when 'expired' then 'failed' else i.state end,
+                     expired = nullif(i.state = 'expired', false),
                      due_at = case when i.state = 'pending' then now() + make_interval(secs => i.due_in)
                               else m.due_at end,
                      attempts = i.attempts,
@@ -88,7 +89,7 @@ impl Store {
                  where m.id = i.id and m.state = 'pending' and m.retries = i.retries
                    and i.shard = any ((select shards from held)::int[])
                  returning m.id, m.retries, m.attempts, m.user_id, m.channel_id, m.direction, m.conversation, m.state,
-                           m.error, m.platform_message_ids, m.payload, m.source),
+                           m.error, m.platform_message_ids, m.payload, m.source, i.state as outcome),
              attempted as (
                  insert into message_attempts (message_id, retry, n, user_id, outcome, error)
                  select id, retries, attempts, user_id, state, error from settled
@@ -97,11 +98,11 @@ impl Store {
                  on conflict do nothing),
              told as (
                  insert into events (user_id, type, channel_id, message_id, data)
-                 select user_id, case when state <> 'done' then 'message.' || state
+                 select user_id, case when state <> 'done' then 'message.' || outcome
                                       when direction = 'in' then 'message.delivered'
                                       else 'message.sent' end,
                         channel_id, id,
-                        json_build_object('direction', direction, 'conversation', conversation, 'state', state,
+                        json_build_object('direction', direction, 'conversation', conversation, 'state', outcome,
                                           'attempts', attempts, 'error', error,
                                           'platform_message_ids', platform_message_ids)
                  from settled where state <> 'pending'),

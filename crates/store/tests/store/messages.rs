@@ -1,4 +1,6 @@
-use claw_store::{Accepted, Error, Lease, Look, NewMessage, Settlement, Whose};
+use claw_store::{
+    Accepted, Actor, Error, Lease, Look, MessageFilter, NewMessage, Selection, Settlement, Whose,
+};
 use claw_types::{Direction, Epoch, MessageId, MessageState, ShardId, Work};
 use serde_json::value::RawValue;
 
@@ -240,4 +242,43 @@ async fn what_becomes_of_a_burst_becomes_of_all_of_its_messages() {
     for id in [first.id, last.id] {
         assert_eq!(bench.store.message_status(id).await.unwrap().unwrap().state, MessageState::Done);
     }
+}
+
+/// A version that can't read the state runs beside this one: in the row it is another.
+#[tokio::test]
+async fn what_came_too_late_is_stored_as_failed_with_a_mark_until_it_is_tried_again() {
+    let bench = Bench::new().await;
+    let (_lease, epoch) = claim(&bench, "one").await;
+    let user = "ada".parse().unwrap();
+    let late = accept(&bench, message(&bench, "c", "late", None)).await;
+    let refused = accept(&bench, message(&bench, "c", "refused", None)).await;
+    assert!(bench.writer.settle(settlement(&late, epoch, MessageState::Expired)).await.unwrap());
+    assert!(bench.writer.settle(settlement(&refused, epoch, MessageState::Failed)).await.unwrap());
+    let mut raw = bench.database.connect().await;
+    let states = "select state from messages where state = 'failed' and expired is not distinct from $1";
+    for (mark, count) in [(Some(true), 1), (None, 1), (Some(false), 0)] {
+        let found: Vec<String> = sqlx::query_scalar(states).bind(mark).fetch_all(&mut raw).await.unwrap();
+        assert_eq!(found.len(), count, "{mark:?}");
+    }
+    assert_eq!(bench.store.message_status(late.id).await.unwrap().unwrap().state, MessageState::Expired);
+    let dead = async |state: Option<MessageState>| -> Vec<(MessageId, MessageState)> {
+        let filter = MessageFilter { dead: true, state, ..MessageFilter::default() };
+        let found = bench.store.messages_of_all(None, &filter, None, 10).await.unwrap();
+        found.into_iter().map(|row| (row.id, row.state)).collect()
+    };
+    assert_eq!(dead(Some(MessageState::Expired)).await, [(late.id, MessageState::Expired)]);
+    assert_eq!(dead(Some(MessageState::Failed)).await, [(refused.id, MessageState::Failed)]);
+    assert_eq!(dead(None).await.len(), 2);
+    let kinds = "select type from events where message_id = $1 order by id desc limit 1";
+    let told: String = sqlx::query_scalar(kinds).bind(late.id.0).fetch_one(&mut raw).await.unwrap();
+    assert_eq!(told, "message.expired");
+
+    let mut tenant = bench.store.tenant(&user).await.unwrap();
+    let which = Selection::Ids(vec![late.id]);
+    let (revived, _) = tenant.messages_revive(&which, &Actor::named("a test")).await.unwrap();
+    tenant.commit().await.unwrap();
+    assert_eq!(revived[0].was, MessageState::Expired);
+    let again = &revived[0].work;
+    assert!(bench.writer.settle(settlement(again, epoch, MessageState::Failed)).await.unwrap());
+    assert_eq!(bench.store.message_status(late.id).await.unwrap().unwrap().state, MessageState::Failed);
 }

@@ -24,6 +24,8 @@ pub enum StateView {
     Failed,
     /// Handed to the platform, whose answer never came.
     Uncertain,
+    /// Not sent within its time to live.
+    Expired,
     /// Every attempt failed.
     Dead,
     /// Put aside by somebody.
@@ -41,6 +43,8 @@ pub enum DeadState {
     Failed,
     /// Handed to the platform, whose answer never came.
     Uncertain,
+    /// Not sent within its time to live.
+    Expired,
 }
 
 impl From<MessageState> for StateView {
@@ -50,6 +54,7 @@ impl From<MessageState> for StateView {
             MessageState::Done => Self::Done,
             MessageState::Failed => Self::Failed,
             MessageState::Uncertain => Self::Uncertain,
+            MessageState::Expired => Self::Expired,
             MessageState::Dead => Self::Dead,
             MessageState::Discarded => Self::Discarded,
         }
@@ -63,6 +68,7 @@ impl From<StateView> for MessageState {
             StateView::Done => Self::Done,
             StateView::Failed => Self::Failed,
             StateView::Uncertain => Self::Uncertain,
+            StateView::Expired => Self::Expired,
             StateView::Dead => Self::Dead,
             StateView::Discarded => Self::Discarded,
         }
@@ -75,6 +81,7 @@ impl From<DeadState> for MessageState {
             DeadState::Dead => Self::Dead,
             DeadState::Failed => Self::Failed,
             DeadState::Uncertain => Self::Uncertain,
+            DeadState::Expired => Self::Expired,
         }
     }
 }

@@ -82,7 +82,7 @@ pub fn why(state: Option<MessageState>) -> &'static str {
         Some(MessageState::Pending) => "it is pending: it is being worked on",
         Some(MessageState::Done) => "it is done: the backend or the platform has it",
         Some(MessageState::Discarded) => "it is discarded already",
-        Some(MessageState::Failed | MessageState::Uncertain | MessageState::Dead) => {
+        Some(MessageState::Failed | MessageState::Uncertain | MessageState::Expired | MessageState::Dead) => {
             "it changed at the same moment: look at it again"
         }
     }

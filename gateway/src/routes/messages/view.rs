@@ -223,7 +223,8 @@ impl From<AttemptRow> for AttemptView {
         let outcome = match outcome {
             MessageState::Done => OutcomeView::Done,
             MessageState::Pending => OutcomeView::Again,
-            MessageState::Failed => OutcomeView::Failed,
+            // Its error says why.
+            MessageState::Failed | MessageState::Expired => OutcomeView::Failed,
             MessageState::Uncertain => OutcomeView::Uncertain,
             // No attempt ends with a message discarded: people do that.
             MessageState::Dead | MessageState::Discarded => OutcomeView::Dead,

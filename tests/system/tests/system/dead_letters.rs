@@ -145,24 +145,40 @@ async fn a_retry_outlives_the_owner_and_starts_the_time_to_live_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_sent_within_its_time_to_live_is_given_up() {
+async fn what_is_not_sent_within_its_time_to_live_expires() {
     let cluster = Cluster::prepare().await;
     let (_gateway, api) = cluster.gateway().await;
     let _worker = cluster.worker("one", &api.base).await;
     let chat = Chat::new(api).await;
-    chat.platform.answer_next([StatusCode::SERVICE_UNAVAILABLE; 9]);
-    let body = json!({"recipient": "room", "message": "quick", "ttl_seconds": 2});
-    let (_, answer) = chat.api.call("POST", "/api/users/ada/channels/hook/send", Some(body)).await;
-    let id = answer["id"].as_str().unwrap();
-    let message = eventually("the send to be given up", Duration::from_secs(30), async || {
+    let channel = "/api/users/ada/channels/hook";
+    // First the message says it itself; then its channel does, for those that do not.
+    for (text, own, of_channel, secs) in [("quick", Some(2), "3600", 2), ("usual", None, "3", 3)] {
+        let fields = json!({"fields": {"ttl_secs": of_channel}});
+        let (status, answer) = chat.api.call("PUT", channel, Some(fields)).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        chat.platform.answer_next([StatusCode::SERVICE_UNAVAILABLE; 9]);
+        let body = json!({"recipient": "room", "message": text, "ttl_seconds": own});
+        let (status, problem) = chat.api.call("POST", &format!("{channel}/send"), Some(body)).await;
+        assert_eq!(
+            (status, &problem["type"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("/problems/expired"))
+        );
+        assert_eq!(problem["parts"][0]["state"], "failed", "{problem}");
+        let id = problem["id"].as_str().unwrap();
         let message = chat.message(id).await;
-        (message["state"] != "pending").then_some(message)
-    })
-    .await;
-    assert_eq!(message["state"], "failed", "{message}");
-    let error = message["error"].as_str().unwrap();
-    assert_eq!(error, "not sent within 2 s, its time to live, so not sent at all");
-    assert!(chat.arrived("quick") >= 1, "it was tried until then");
+        assert_eq!(message["state"], "expired", "{message}");
+        let error = message["error"].as_str().unwrap();
+        assert_eq!(error, format!("not sent within {secs} s, its time to live, so not sent at all"));
+        assert!(chat.arrived(text) >= 1, "it was tried until then");
+        let (_, dead) = chat.api.call("GET", "/api/users/ada/dead-letters?state=expired", None).await;
+        assert_eq!(dead["messages"][0]["id"], id, "{dead}");
+        let (_, failed) = chat.api.call("GET", "/api/users/ada/dead-letters?state=failed", None).await;
+        assert_eq!(failed["messages"], json!([]));
+    }
+    let types = "select type from events where type in ('message.expired', 'message.failed') order by id";
+    let mut database = cluster.database.connect().await;
+    let told: Vec<String> = sqlx::query_scalar(types).fetch_all(&mut database).await.unwrap();
+    assert_eq!(told, ["message.expired"; 2]);
 }
 
 /// Messages that wait through an outage.
@@ -185,7 +201,7 @@ async fn an_outage_is_not_followed_by_a_flood_of_old_answers() {
     let aged = "update messages set accepted_at = accepted_at - interval '61 minutes'";
     sqlx::query(aged).execute(&mut database).await.unwrap();
     let _next = cluster.worker("two", &chat.api.base).await;
-    let path = "/api/users/ada/dead-letters?state=failed&limit=200";
+    let path = "/api/users/ada/dead-letters?state=expired&limit=200";
     let dead = eventually("the old ones to be given up", Duration::from_secs(90), async || {
         let (_, answer) = chat.api.call("GET", path, None).await;
         answer["messages"].as_array().filter(|dead| dead.len() == OLD).cloned()
