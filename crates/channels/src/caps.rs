@@ -90,13 +90,17 @@ pub struct Reports {
     pub reactions: bool,
     /// Which message a person's message replies to.
     pub replies: bool,
+    /// That a message of ours arrived, and was read.
+    pub receipts: bool,
 }
 
 impl Reports {
     /// Nothing.
-    pub const NONE: Self = Self { edits: false, deletions: false, reactions: false, replies: false };
-    /// All of it.
-    pub const ALL: Self = Self { edits: true, deletions: true, reactions: true, replies: true };
+    pub const NONE: Self =
+        Self { edits: false, deletions: false, reactions: false, replies: false, receipts: false };
+    /// All that people do, and nothing of what only their devices know.
+    pub const DEEDS: Self =
+        Self { edits: true, deletions: true, reactions: true, replies: true, receipts: false };
 }
 
 /// How a platform counts text.

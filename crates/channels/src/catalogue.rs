@@ -114,6 +114,8 @@ pub struct Capabilities {
     pub reports_reactions: bool,
     /// Whether it tells to which answer a person's message replies.
     pub reports_replies: bool,
+    /// Whether it tells that a message to a person arrived and was read.
+    pub reports_receipts: bool,
 }
 
 impl TypeInfo {
@@ -194,6 +196,7 @@ impl Capabilities {
             reports_deletions: caps.reports.deletions,
             reports_reactions: caps.reports.reactions,
             reports_replies: caps.reports.replies,
+            reports_receipts: caps.reports.receipts,
         }
     }
 }

@@ -9,9 +9,9 @@ use claw_runtime::{Clock, Ids};
 use claw_store::intake::indexable;
 use claw_store::pairing::Known;
 use claw_store::{
-    Channel, GroupContext, NewMessage, Overheard, PairingState, Result, Store, Stretch, group_context,
+    Channel, GroupContext, NewMessage, Overheard, PairingState, Result, Seen, Store, Stretch, group_context,
 };
-use claw_types::{Deed, Inbound};
+use claw_types::{Deed, Inbound, Receipts};
 use serde_json::Value;
 
 use crate::pairing::{self, Knocked};
@@ -41,8 +41,12 @@ impl Intake {
         let judged: Vec<Judged> = messages
             .into_iter()
             .map(|mut message| {
-                let wrote = message.deed == Deed::Wrote;
-                let verdict = if wrote { self.admit(&message) } else { self.admit_deed(&mut message) };
+                let verdict = match message.deed {
+                    Deed::Wrote => self.admit(&message),
+                    // Of messages that we sent, so no policy has a say.
+                    Deed::Received(_) => Ok(()),
+                    _ => self.admit_deed(&mut message),
+                };
                 (message, verdict)
             })
             .collect();
@@ -123,7 +127,12 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    async fn take(&mut self, message: Inbound, verdict: std::result::Result<(), Reason>) -> Result<()> {
+    async fn take(&mut self, mut message: Inbound, verdict: std::result::Result<(), Reason>) -> Result<()> {
+        if let Deed::Received(receipts) = &mut message.deed {
+            let receipts = std::mem::take(receipts);
+            self.received(&message, receipts);
+            return Ok(());
+        }
         if message.deed != Deed::Wrote {
             return Box::pin(self.deed(message, verdict)).await;
         }
@@ -148,6 +157,17 @@ impl Batch<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// What arrived of ours.
+    fn received(&mut self, by: &Inbound, receipts: Receipts) {
+        let Receipts { messages, read } = receipts;
+        self.made.receipts.extend(messages.into_iter().map(|message| Seen {
+            recipient: by.recipient.clone(),
+            conversation: by.conversation(),
+            message,
+            read,
+        }));
     }
 
     /// What was done to a message: taken from who may write.

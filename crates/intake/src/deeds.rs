@@ -60,7 +60,8 @@ impl Intake {
         let deed = std::mem::take(&mut message.deed);
         let done = Done { desk, channel, message };
         match deed {
-            Deed::Wrote => Ok(Some(done.message)),
+            // What arrived of ours does not come here: it is not done to a message, only told of one.
+            Deed::Wrote | Deed::Received(_) => Ok(Some(done.message)),
             Deed::Edited(key) => self.edited(done, key, made).await,
             Deed::Deleted(key) => self.deleted(done, &key, made).await.map(|()| None),
             Deed::Reacted(reaction) => self.reacted(done, reaction, made).await.map(|()| None),

@@ -2,7 +2,7 @@
 
 use claw_runtime::Ids;
 use claw_store::feedback::received_key;
-use claw_store::{Channel, Feedback, FirstSeen, NewMessage, Result, Store, Stretch, chain};
+use claw_store::{Channel, Feedback, FirstSeen, NewMessage, Result, Seen, Store, Stretch, chain};
 use claw_types::{ChannelId, MessageId, Work};
 use tracing::warn;
 
@@ -18,6 +18,8 @@ pub struct Made {
     pub handled: Vec<MessageId>,
     /// What was done to messages, to be told once those are committed.
     pub(crate) feedback: Vec<Feedback>,
+    /// What arrived of ours.
+    pub(crate) receipts: Vec<Seen>,
     /// Messages that are accepted as edits of themselves.
     pub(crate) first_seen: Vec<FirstSeen>,
     channel: ChannelId,
@@ -31,6 +33,7 @@ impl Made {
             committed: Vec::new(),
             handled: Vec::new(),
             feedback: Vec::new(),
+            receipts: Vec::new(),
             first_seen: Vec::new(),
             channel,
             given: Vec::new(),
@@ -54,23 +57,25 @@ impl Made {
         self.messages.iter().find(with).map(|message| message.id)
     }
 
-    /// Whether anything was done to a message that is worth telling.
+    /// Whether anything is told of messages that are there already.
     pub fn has_feedback(&self) -> bool {
-        !self.feedback.is_empty()
+        !self.feedback.is_empty() || !self.receipts.is_empty()
     }
 
-    /// Tells what was done to messages; call it when the messages are committed. Without any, no query.
+    /// Tells what was done to messages, and what arrived of ours; call it when the messages are committed. Without any, no query.
     ///
     /// # Errors
     /// When it was not told: the platform must send all of it again, and what was committed is known then.
     pub async fn tell(&mut self, store: &Store, channel: &Channel, ids: &Ids) -> Result<()> {
-        if self.first_seen.is_empty() && self.feedback.is_empty() {
+        if self.first_seen.is_empty() && !self.has_feedback() {
             return Ok(());
         }
         let (seen, feedback) = (std::mem::take(&mut self.first_seen), std::mem::take(&mut self.feedback));
+        let receipts = std::mem::take(&mut self.receipts);
         Box::pin(async move {
             store.first_seen(channel.id, &seen).await?;
-            store.feedback_tell(channel, &feedback, ids).await
+            store.feedback_tell(channel, &feedback, ids).await?;
+            store.receipts_note(channel, &receipts).await
         })
         .await
     }

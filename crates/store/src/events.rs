@@ -44,6 +44,10 @@ pub const TYPES: &[(&str, &str)] = &[
         "message.reaction",
         "A person's reaction to a message from the agent was put on it, changed or taken off.",
     ),
+    (
+        "message.receipt",
+        "A message to a person arrived at the person's device, or was read, as its platform tells.",
+    ),
     ("message.received", "An inbound message was accepted: a person's, a wake-up, a hook's or a job's."),
     ("message.reply", "A person's message replies to a message from the agent."),
     ("message.retried", "Somebody set back to work a message that had ended."),

@@ -59,7 +59,7 @@ pub(crate) const REMEMBER_SENT: &str = "insert into message_keys (channel_id, ke
      on conflict do nothing";
 
 /// The key of a message of ours, as [`REMEMBER_SENT`] makes it. Always of one length, whatever the platform's ids are.
-fn sent_key(recipient: &str, platform_message_id: &str) -> String {
+pub(crate) fn sent_key(recipient: &str, platform_message_id: &str) -> String {
     let digest = claw_secrets::signature::sha256(format!("{recipient}:{platform_message_id}").as_bytes());
     format!("sent:{}", hex::encode(digest))
 }

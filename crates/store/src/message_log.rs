@@ -97,6 +97,10 @@ pub struct MessageRow {
     pub retried_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
+    /// When its platform told that the person's device has it.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// When its platform told that the person saw it.
+    pub read_at: Option<DateTime<Utc>>,
     /// When the next attempt is due, while it is pending.
     pub next_attempt_at: Option<DateTime<Utc>>,
 }
@@ -176,7 +180,7 @@ impl Store {
 
 const COLUMNS: &str = "m.id, m.seq, m.user_id, m.direction, m.channel_id, c.instance, c.channel_type, m.conversation, \
      m.attempts, m.retries, m.error, m.discard_reason, m.platform_message_ids::text as parts, \
-     m.accepted_at, m.retried_at, m.finished_at, m.due_at, \
+     m.accepted_at, m.retried_at, m.finished_at, m.due_at, m.delivered_at, m.read_at, \
      coalesce(b.body -> 'content_type', b.body -> 'act' -> 'type', b.body -> 'media' -> 0 -> 'kind')::text as kind, \
      b.body -> 'poll' is not null as poll, b.body -> 'location' is not null as location";
 
@@ -367,6 +371,8 @@ fn message_row(row: &PgRow) -> Result<MessageRow> {
             .map_err(|_| bad(id, "platform_message_ids", ""))?,
         retried_at: row.try_get("retried_at")?,
         finished_at: row.try_get("finished_at")?,
+        delivered_at: row.try_get("delivered_at")?,
+        read_at: row.try_get("read_at")?,
         next_attempt_at: pending.then_some(due_at),
     })
 }

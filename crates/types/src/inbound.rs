@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 #[cfg(doc)]
 use crate::limits;
-use crate::{MediaRef, Sender, bodies};
+use crate::{MediaRef, MessageId, Sender, bodies};
 
 /// A person's message as its platform told it, or what a person did to a message.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -63,6 +63,27 @@ pub enum Deed {
     Deleted(String),
     /// Reacted to a message.
     Reacted(Reaction),
+    /// Got messages of ours, or read them. Nothing that the person decided to tell, so no policy is asked; the chat is the
+    /// [`Inbound::recipient`].
+    Received(Receipts),
+}
+
+/// A platform's word that messages of ours arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Receipts {
+    /// Which.
+    pub messages: Vec<Named>,
+    /// Whether the person saw them; else only the person's device has them.
+    pub read: bool,
+}
+
+/// How a platform names a message of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// By its own id of one of the message's parts.
+    Platform(String),
+    /// By our id: where the platform is ourselves.
+    Ours(MessageId),
 }
 
 /// A reaction to a message, or a change of one.

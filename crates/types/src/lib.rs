@@ -18,7 +18,7 @@ pub mod work;
 pub use bodies::{Media, MediaKind, MediaRef, ReplyTo, Sender, WebhookBody};
 pub use ident::Ident;
 pub use ids::{ChannelId, HookName, IdError, InstanceId, MessageId, UserId};
-pub use inbound::{Answered, Deed, Inbound, Reaction};
+pub use inbound::{Answered, Deed, Inbound, Named, Reaction, Receipts};
 pub use job::{
     Action, ActionType, AgentWake, AssistantTask, ChannelMessage, Delivery, WakeMode, WebhookCall,
     WebhookPost,

@@ -52,7 +52,7 @@ pub(crate) async fn attempt(core: &Core, shard: &Shard, work: &Work) -> Attempt 
         return too_late(&post);
     }
     let place = core.webhooks.place(&work.user_id, &post.recipient, work.accepted_at_ms, &core.random);
-    let (room, pass) = match leave(core, shard, work, &post, &place).await {
+    let (room, mut pass) = match leave(core, shard, work, &post, &place).await {
         Ok(leave) => leave,
         Err(without) => return without,
     };

@@ -282,6 +282,9 @@ class Message(TypedDict):
     accepted_at: str
     retried_at: str | None
     finished_at: str | None
+    #: When the platform told that the person's device has it, and that the person saw it.
+    delivered_at: str | None
+    read_at: str | None
     next_attempt_at: str | None
 
 

@@ -25,6 +25,7 @@ mod messages;
 mod partitions;
 mod placeholders;
 mod pooler;
+mod receipts;
 mod reshard;
 mod run_ends;
 mod tenants;

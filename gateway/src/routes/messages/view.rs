@@ -77,6 +77,10 @@ pub struct MessageView {
     retried_at: Option<DateTime<Utc>>,
     /// When it ended; null while it is pending.
     finished_at: Option<DateTime<Utc>>,
+    /// When the platform told that the person's device has it, or that it was read; null where it does not tell, or not yet.
+    delivered_at: Option<DateTime<Utc>>,
+    /// When the platform told that the person saw it; null where it does not tell, or not yet.
+    read_at: Option<DateTime<Utc>>,
     /// When the next attempt is due; null unless it is pending. An attempt waits for the messages before it, too.
     next_attempt_at: Option<DateTime<Utc>>,
 }
@@ -123,8 +127,10 @@ pub enum ReceiptKind {
     Requeued,
     /// The platform has it.
     Sent,
-    /// The backend has it.
+    /// The backend has it; of a message to a person, the person's device does.
     Delivered,
+    /// The person saw it.
+    Read,
 }
 
 /// A step of a message's way.
@@ -199,6 +205,8 @@ impl From<MessageRow> for MessageView {
             accepted_at: row.place.accepted_at,
             retried_at: row.retried_at,
             finished_at: row.finished_at,
+            delivered_at: row.delivered_at,
+            read_at: row.read_at,
             next_attempt_at: row.next_attempt_at,
         }
     }
@@ -244,7 +252,7 @@ fn parts(row: &MessageRow, payload: &RawValue) -> Vec<PartOutcome> {
     outcomes(&kinds, row.state, &row.platform_message_ids, row.error.as_deref())
 }
 
-/// The message's own times are its receipts: no platform that is connected today tells more.
+/// The message's own times are its receipts.
 fn receipts(row: &MessageRow) -> Vec<Receipt> {
     let mut receipts = vec![Receipt { kind: ReceiptKind::Queued, at: row.place.accepted_at }];
     receipts.extend(row.retried_at.map(|at| Receipt { kind: ReceiptKind::Requeued, at }));
@@ -255,5 +263,7 @@ fn receipts(row: &MessageRow) -> Vec<Receipt> {
         };
         receipts.push(Receipt { kind, at });
     }
+    receipts.extend(row.delivered_at.map(|at| Receipt { kind: ReceiptKind::Delivered, at }));
+    receipts.extend(row.read_at.map(|at| Receipt { kind: ReceiptKind::Read, at }));
     receipts
 }

@@ -191,3 +191,41 @@ async fn a_visitor_reacts_edits_and_deletes() {
     assert_eq!(told[0]["answer_id"], sent["id"]);
     assert_eq!((&told[1]["edited_message_id"], &told[2]["deleted_message_id"]), (&asked, &asked));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_tells_that_an_answer_arrived_and_was_read() {
+    let cluster = Cluster::prepare().await;
+    let (_gateway, api) = cluster.gateway().await;
+    let _worker = cluster.worker("one", &api.base).await;
+    let channel = api.configure("ada", "chat", "webchat", json!({})).await;
+    let mut page = Page::open(&api, &channel, &token(16)).await;
+    assert_eq!(page.hear("ready").await["receipts"], true);
+    page.say(json!({"type": "message", "client_id": "c1", "text": "hi"})).await;
+    page.hear("ack").await;
+    let body = cluster.receiver.wait_for(1).await[0].json();
+    let chat = body["reply_to"]["recipient"].as_str().unwrap();
+    let (_, sent) = api.send("ada", "chat", chat, "the answer").await;
+    let path = format!("/api/users/ada/messages/{}", sent["id"].as_str().unwrap());
+    let record = async || api.call("GET", &path, None).await.1;
+    let before = record().await;
+    assert_eq!((&before["delivered_at"], &before["read_at"]), (&Value::Null, &Value::Null));
+    let shown = page.hear("message").await["id"].clone();
+    let mut stranger = Page::open(&api, &channel, &token(16)).await;
+    stranger.hear("ready").await;
+    stranger.say(json!({"type": "received", "client_id": "r1", "messages": [shown], "read": true})).await;
+    stranger.hear("ack").await;
+    assert_eq!(record().await["delivered_at"], Value::Null, "it is not the stranger's to tell");
+    for (n, read) in [false, true, true].into_iter().enumerate() {
+        let told =
+            json!({"type": "received", "client_id": format!("r{n}"), "messages": [shown], "read": read});
+        page.say(told).await;
+        page.hear("ack").await;
+        let now = record().await;
+        assert!(now["delivered_at"].is_string() && now["read_at"].is_string() == read, "{now}");
+    }
+    let receipts = record().await["receipts"].take();
+    let steps: Vec<_> = receipts.as_array().unwrap().iter().map(|step| step["kind"].clone()).collect();
+    assert_eq!(steps, ["queued", "sent", "delivered", "read"]);
+    let told = events(&cluster, &sent["id"], 4).await;
+    assert_eq!(told, ["message.queued", "message.receipt", "message.receipt", "message.sent"]);
+}

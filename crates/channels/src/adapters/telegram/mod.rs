@@ -63,7 +63,7 @@ static CAPS: Caps = Caps {
     // It is shown for five seconds: <https://core.telegram.org/bots/api#sendchataction>.
     typing_every: Some(Duration::from_secs(4)),
     // Deletions only in chats of business accounts, in which a bot of ours is not.
-    reports: Reports { deletions: false, ..Reports::ALL },
+    reports: Reports { deletions: false, ..Reports::DEEDS },
     placeholders: true,
     limits: Some(&LIMITS),
 };

@@ -27,6 +27,8 @@ pub enum Frame<'a> {
     Ready {
         /// What the visitor may do to its own messages: the channel's field `events`.
         can: &'a [String],
+        /// Whether the page may tell what arrived and was read; pages ask nothing of versions that do not say it.
+        receipts: bool,
     },
     /// The visitor's message, or what the visitor did to one, is stored.
     Ack {

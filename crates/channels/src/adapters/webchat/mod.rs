@@ -24,8 +24,8 @@ use serde::Deserialize;
 use crate::exam::Examinee;
 use crate::kit::plan::part_id;
 use crate::{
-    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Hosted, Hub,
-    Part, Probe, Receipt, Reports, TextUnit,
+    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Hosted,
+    Hub, Part, Probe, Receipt, Reports, TextUnit,
 };
 
 /// The page has no limit of its own; a live frame must fit a message of the bus (1 MiB) however it is escaped. The page reads
@@ -48,7 +48,7 @@ static CAPS: Caps = Caps {
     typing: true,
     typing_every: Some(Duration::from_secs(4)),
     // The page has no way to answer one message of several.
-    reports: Reports { replies: false, ..Reports::ALL },
+    reports: Reports { replies: false, receipts: true, ..Reports::DEEDS },
     placeholders: false,
     limits: None,
 };

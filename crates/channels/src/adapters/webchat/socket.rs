@@ -168,6 +168,8 @@ struct Session {
     ready: bool,
     heard_at: Instant,
     pace: Pace,
+    /// Of what the page tells by itself: none of that takes the visitor's own turn.
+    receipts: Pace,
 }
 
 impl Session {
@@ -193,6 +195,7 @@ impl Session {
             ready: false,
             heard_at: now,
             pace: Pace::default(),
+            receipts: Pace::default(),
         }
     }
 
@@ -253,7 +256,8 @@ impl Session {
 
     async fn said(&mut self, said: Said) -> Result<(), End> {
         let client_id = said.client_id.clone();
-        if !self.pace.admits(Instant::now()) {
+        let pace = if said.what.is_receipt() { &mut self.receipts } else { &mut self.pace };
+        if !pace.admits(Instant::now()) {
             let reason = "That was a lot at once. Please wait a few seconds before sending more.";
             return self.refuse(Some(&client_id), reason).await;
         }
@@ -281,7 +285,7 @@ impl Session {
     fn takes(&self, what: &What) -> bool {
         let told = |name: &str| self.told.iter().any(|told| told == name);
         match what {
-            What::Message { .. } | What::React { .. } => true,
+            What::Message { .. } | What::React { .. } | What::Received(_) => true,
             What::Edit { .. } => told("edits"),
             What::Delete { .. } => told("deletions"),
         }
@@ -302,7 +306,7 @@ impl Session {
             }
             if !self.ready {
                 self.ready = true;
-                let ready = Frame::Ready { can: &self.told }.json();
+                let ready = Frame::Ready { can: &self.told, receipts: true }.json();
                 self.send(Message::text(ready)).await?;
             }
         } else {

@@ -48,7 +48,7 @@ static CAPS: Caps = Caps {
     reactions: true,
     typing: true,
     typing_every: None,
-    reports: Reports::ALL,
+    reports: Reports::DEEDS,
     placeholders: false,
     limits: None,
 };

@@ -106,7 +106,8 @@ fn frames_are_as_the_page_expects_them() {
             "text": null, "media": attachment("file"), "at": "1970-01-01T00:00:00Z"}),
         ]
     );
-    assert_eq!(Frame::Ready { can: &["edits".to_owned()] }.json(), r#"{"type":"ready","can":["edits"]}"#);
+    let ready = Frame::Ready { can: &["edits".to_owned()], receipts: true };
+    assert_eq!(ready.json(), r#"{"type":"ready","can":["edits"],"receipts":true}"#);
 }
 
 #[test]

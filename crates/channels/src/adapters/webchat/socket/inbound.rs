@@ -50,6 +50,7 @@ pub(super) fn of(Said { client_id, what }: Said, conversation: &str, now: DateTi
             let (added, removed) = (added.into_iter().collect(), removed.into_iter().collect());
             inbound.deed = Deed::Reacted(Reaction { to, added, removed, ..Reaction::default() });
         }
+        What::Received(receipts) => inbound.deed = Deed::Received(receipts),
     }
     inbound
 }

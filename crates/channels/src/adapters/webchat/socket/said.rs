@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use claw_types::limits;
+use claw_types::{MessageId, Named, Receipts, limits};
 use serde::Deserialize;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 const MAX_TEXT: usize = 16_000;
+/// Answers that one frame tells of: as many as a replay has.
+const MAX_RECEIPTS: usize = 200;
 /// So many frames in so long.
 pub(super) const PACE: usize = 20;
 const PACE_WINDOW: Duration = Duration::from_secs(10);
@@ -30,6 +33,15 @@ pub(super) enum What {
     Delete { message: String },
     /// An answer has another reaction.
     React { message_id: String, added: Option<String>, removed: Option<String> },
+    /// The page has answers, or the visitor saw them.
+    Received(Receipts),
+}
+
+impl What {
+    /// Whether the page tells it by itself.
+    pub(super) fn is_receipt(&self) -> bool {
+        matches!(self, Self::Received(_))
+    }
 }
 
 /// The button that was pressed.
@@ -59,6 +71,10 @@ struct ClientFrame {
     message_id: String,
     added: Option<String>,
     removed: Option<String>,
+    #[serde(default)]
+    messages: Vec<String>,
+    #[serde(default)]
+    read: bool,
 }
 
 pub(super) fn read(frame: &str) -> Result<Said, Refused> {
@@ -84,7 +100,7 @@ enum Reason {
 
 impl ClientFrame {
     fn what(self) -> Result<What, Reason> {
-        let Self { r#type, text, pressed, message, message_id, added, removed, .. } = self;
+        let Self { r#type, text, pressed, message, message_id, added, removed, messages, read, .. } = self;
         match r#type.as_str() {
             "message" => {
                 fits(&text)?;
@@ -112,10 +128,27 @@ impl ClientFrame {
                 }
                 Ok(What::React { message_id, added, removed })
             }
+            "received" => receipts(&messages, read),
             _ => Err(Reason::Frame(
-                "the frame's type is unknown; \"message\", \"edit\", \"delete\" and \"react\" are those that there are",
+                "the frame's type is unknown; \"message\", \"edit\", \"delete\", \"react\" and \"received\" are those that \
+                 there are",
             )),
         }
+    }
+}
+
+/// What a page tells of answers: by their ids, or those of their parts.
+fn receipts(ids: &[String], read: bool) -> Result<What, Reason> {
+    let message = |id: &String| {
+        let id = id.split_once(':').map_or(id.as_str(), |(message, _)| message);
+        Uuid::try_parse(id).ok().map(|id| Named::Ours(MessageId(id)))
+    };
+    let messages: Option<Vec<Named>> = ids.iter().map(message).collect();
+    match messages {
+        Some(messages) if (1..=MAX_RECEIPTS).contains(&messages.len()) => {
+            Ok(What::Received(Receipts { messages, read }))
+        }
+        _ => Err(Reason::Frame("\"messages\" must be the ids of 1 to 200 answers")),
     }
 }
 

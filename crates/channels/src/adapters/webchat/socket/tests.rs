@@ -4,7 +4,9 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use claw_types::{Deed, Direction, Inbound, MessageId, Outbound, Reaction, ReplyTo, WebhookBody};
+use claw_types::{
+    Deed, Direction, Inbound, MessageId, Named, Outbound, Reaction, Receipts, ReplyTo, WebhookBody,
+};
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::json;
 use serde_json::value::to_raw_value;
@@ -337,7 +339,7 @@ async fn what_is_done_to_a_message_reaches_open_pages_and_later_ones() {
 async fn a_visitor_changes_its_own_messages_where_the_backend_hears_of_it() {
     let (hub, url) = gateway().await;
     let mut client = connect(&url, 0).await;
-    assert_eq!(client.hear().await, json!({"type": "ready", "can": []}));
+    assert_eq!(client.hear().await, json!({"type": "ready", "can": [], "receipts": true}));
     let edit = json!({"type": "edit", "client_id": "e1", "message": "c1", "text": "new"});
     let delete = json!({"type": "delete", "client_id": "d1", "message": "c1"});
     for (frame, client_id) in [(&edit, "e1"), (&delete, "d1")] {
@@ -347,7 +349,10 @@ async fn a_visitor_changes_its_own_messages_where_the_backend_hears_of_it() {
     }
     *hub.told.lock().unwrap() = vec!["edits", "deletions"];
     let mut client = connect(&url, 0).await;
-    assert_eq!(client.hear().await, json!({"type": "ready", "can": ["edits", "deletions"]}));
+    assert_eq!(
+        client.hear().await,
+        json!({"type": "ready", "can": ["edits", "deletions"], "receipts": true})
+    );
     for (frame, client_id) in [(edit, "e1"), (delete, "d1")] {
         client.say(frame).await;
         assert_eq!(
@@ -361,6 +366,36 @@ async fn a_visitor_changes_its_own_messages_where_the_backend_hears_of_it() {
     assert_eq!(done[0].dedup_key, Some(format!("edit:{}", own("e1"))));
     assert_eq!((done[0].text.as_deref(), done[1].text.as_deref()), (Some("new"), None));
     assert_eq!(done[1].deed, Deed::Deleted(own("c1")));
+}
+
+#[tokio::test]
+async fn a_page_tells_what_arrived_without_taking_the_visitors_turn() {
+    let (hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    client.replay().await;
+    let id = Uuid::from_u128(7).to_string();
+    let frame = |n: usize, read: bool| json!({"type": "received", "client_id": format!("r{n}"), "messages": [id, format!("{id}:1")], "read": read});
+    for n in 0..said::PACE {
+        client.say(frame(n, n % 2 == 1)).await;
+        assert_eq!(client.hear().await["type"], "ack", "{n}");
+    }
+    client.say(frame(said::PACE, false)).await;
+    assert_eq!(client.hear().await["type"], "error", "too many");
+    client.say(message("c1", "hello")).await;
+    assert_eq!(client.hear().await["type"], "ack");
+    let ours = || Named::Ours(MessageId(Uuid::from_u128(7)));
+    let done = hub.done.lock().unwrap().clone();
+    let (delivered, read) = (&done[0], &done[1].deed);
+    assert_eq!(delivered.deed, Deed::Received(Receipts { messages: vec![ours(), ours()], read: false }));
+    assert_eq!(delivered.recipient, conversation_id(CHANNEL, VISITOR), "only in its own conversation");
+    assert_eq!(*read, Deed::Received(Receipts { messages: vec![ours(), ours()], read: true }));
+    for messages in [json!([]), json!(["m1"]), json!(["c:1"]), json!(vec![id.clone(); 201])] {
+        let mut other = connect(&url, 0).await;
+        while other.hear().await["type"] != "ready" {}
+        other.say(json!({"type": "received", "client_id": "r", "messages": messages, "read": true})).await;
+        let error = other.hear().await;
+        assert_eq!((&error["type"], &error["client_id"]), (&json!("error"), &Value::Null), "{messages}");
+    }
 }
 
 #[tokio::test]

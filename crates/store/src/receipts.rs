@@ -1,0 +1,89 @@
+//! What platforms tell of messages that they took: that they arrived, that they were read.
+//!
+//! Noted in the message's row, once each: later word of the same is no news. Only of messages that have ended: their rows are
+//! nobody's work any more, so this waits for no owner and no owner for this. Must hold: word of a message of another channel, or by
+//! our id from another conversation, notes nothing.
+
+use claw_types::{MessageId, Named};
+use uuid::Uuid;
+
+use crate::feedback::sent_key;
+use crate::intake::indexable;
+use crate::{Channel, Result, Store};
+
+/// That a message of ours arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The platform's id of the chat.
+    pub recipient: String,
+    /// The conversation that it is in.
+    pub conversation: String,
+    /// Which.
+    pub message: Named,
+    /// Whether the person saw it; else only the person's device has it.
+    pub read: bool,
+}
+
+impl Seen {
+    fn key(&self) -> Option<String> {
+        match &self.message {
+            Named::Platform(id) => Some(sent_key(&self.recipient, id)),
+            Named::Ours(_) => None,
+        }
+    }
+
+    fn ours(&self) -> Option<Uuid> {
+        match self.message {
+            Named::Platform(_) => None,
+            Named::Ours(MessageId(id)) => Some(id),
+        }
+    }
+}
+
+impl Store {
+    /// Notes what arrived of a channel's messages, and tells of what is news. A message in parts has arrived when one of them has.
+    /// What is none of ours, or was sent too long ago for its platform's id to be known, is passed over.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing was noted.
+    pub async fn receipts_note(&self, channel: &Channel, seen: &[Seen]) -> Result<()> {
+        if seen.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "with given as (
+                 select * from unnest($2::text[], $3::uuid[], $4::text[], $5::bool[]) as g (key, id, conversation, read)),
+             named as (
+                 select coalesce(k.message_id, g.id) as id, g.conversation, g.id is not null as ours, bool_or(g.read) as read
+                 from given g left join message_keys k on k.channel_id = $1 and k.key = g.key
+                 group by 1, 2, 3),
+             -- In one order, so that two of these never wait for one another.
+             news as (
+                 select m.id, n.read
+                 from named n join messages m on m.id = n.id
+                 where m.channel_id = $1 and m.direction = 'out' and m.finished_at is not null
+                   and (not n.ours or m.conversation = n.conversation)
+                   and (m.delivered_at is null or (n.read and m.read_at is null))
+                 order by m.id for update of m),
+             noted as (
+                 update messages m set
+                     delivered_at = coalesce(m.delivered_at, now()),
+                     read_at = case when n.read then coalesce(m.read_at, now()) end
+                 from news n where m.id = n.id
+                 returning m.id, m.user_id, m.channel_id, m.conversation, n.read)
+             insert into events (user_id, type, channel_id, message_id, data)
+             select user_id, 'message.receipt', channel_id, id,
+                    json_build_object('conversation', conversation,
+                                      'receipt', case when read then 'read' else 'delivered' end)
+             from noted order by id",
+        )
+        .bind(channel.id.0)
+        .bind(seen.iter().map(Seen::key).collect::<Vec<_>>())
+        .bind(seen.iter().map(Seen::ours).collect::<Vec<_>>())
+        .bind(seen.iter().map(|seen| indexable(&seen.conversation).into_owned()).collect::<Vec<_>>())
+        .bind(seen.iter().map(|seen| seen.read).collect::<Vec<_>>())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! What platforms tell of messages that they took: noted once, and only of the channel's own.
+
+use claw_store::{Accepted, Actor, Channel, Lease, NewMessage, Seen, Settlement};
+use claw_types::{MessageId, MessageState, Named, Outbound, Work};
+use serde_json::{Value, json};
+
+use crate::Bench;
+
+async fn channel(bench: &Bench, instance: &str) -> Channel {
+    let save = bench.channel("ada", instance);
+    bench.store.channel_save(&bench.vault, &save, &Actor::named("a test")).await.unwrap();
+    bench.store.channel_load(&bench.vault, save.id).await.unwrap().unwrap().0
+}
+
+async fn accept(bench: &Bench, channel: &Channel) -> Work {
+    let body: Outbound = serde_json::from_value(json!({"recipient": "room", "text": "hi"})).unwrap();
+    let message = NewMessage::outbound(channel, &body, &bench.ids, None).unwrap();
+    let Accepted::New(work) = bench.writer.accept(message).await.unwrap() else { panic!("it is new") };
+    *work
+}
+
+async fn sent(bench: &Bench, lease: &mut Lease, work: &Work, ids: &[&str]) {
+    let settlement = Settlement {
+        id: work.id,
+        shard: work.shard,
+        epoch: lease.claim(&[work.shard]).await.unwrap()[0].epoch,
+        state: MessageState::Done,
+        due_in: 0.0,
+        retries: 0,
+        attempts: 1,
+        platform_message_ids: ids.iter().map(ToString::to_string).collect(),
+        error: None,
+        burst: None,
+    };
+    assert!(bench.writer.settle(settlement).await.unwrap());
+}
+
+fn seen(message: Named, chat: &str, read: bool) -> Seen {
+    Seen { recipient: chat.to_owned(), conversation: chat.to_owned(), message, read }
+}
+
+/// What its row says: whether it was delivered, and read.
+async fn noted(bench: &Bench, id: MessageId) -> (bool, bool) {
+    let mut tenant = bench.store.tenant(&"ada".parse().unwrap()).await.unwrap();
+    let row = tenant.message(id).await.unwrap().unwrap().row;
+    (row.delivered_at.is_some(), row.read_at.is_some())
+}
+
+async fn told(bench: &Bench) -> Vec<(MessageId, Value)> {
+    let sql = "select message_id, data::text from events where type = 'message.receipt' order by id";
+    let mut raw = bench.database.connect().await;
+    let rows: Vec<(uuid::Uuid, String)> = sqlx::query_as(sql).fetch_all(&mut raw).await.unwrap();
+    let read = |(id, data): (uuid::Uuid, String)| (MessageId(id), serde_json::from_str(&data).unwrap());
+    rows.into_iter().map(read).collect()
+}
+
+#[tokio::test]
+async fn what_arrived_and_was_read_is_noted_and_told_once() {
+    let bench = Bench::new().await;
+    let channel = channel(&bench, "one").await;
+    let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let (first, second) = (accept(&bench, &channel).await, accept(&bench, &channel).await);
+    sent(&bench, &mut lease, &first, &["5", "6,7"]).await;
+    sent(&bench, &mut lease, &second, &["8"]).await;
+    let by_platform = |id: &str, read| seen(Named::Platform(id.to_owned()), "room", read);
+    let ours = |work: &Work, read| seen(Named::Ours(work.id), "room", read);
+    // One word of several parts, and the same again.
+    for _ in 0..2 {
+        let word = [by_platform("5", false), by_platform("7", false), ours(&second, true)];
+        bench.store.receipts_note(&channel, &word).await.unwrap();
+    }
+    assert_eq!(noted(&bench, first.id).await, (true, false));
+    assert_eq!(noted(&bench, second.id).await, (true, true), "what was read has arrived");
+    bench.store.receipts_note(&channel, &[by_platform("6", true)]).await.unwrap();
+    assert_eq!(noted(&bench, first.id).await, (true, true));
+    let data = |receipt: &str| json!({"conversation": "room", "receipt": receipt});
+    let all = [(first.id, data("delivered")), (second.id, data("read")), (first.id, data("read"))];
+    assert_eq!(told(&bench).await, all);
+}
+
+#[tokio::test]
+async fn word_of_what_is_not_the_channels_own_notes_nothing() {
+    let bench = Bench::new().await;
+    let (channel, other) = (channel(&bench, "one").await, channel(&bench, "two").await);
+    let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let (work, pending) = (accept(&bench, &channel).await, accept(&bench, &channel).await);
+    sent(&bench, &mut lease, &work, &["5"]).await;
+    let word = |message, chat| [seen(message, chat, true)];
+    bench.store.receipts_note(&other, &word(Named::Ours(work.id), "room")).await.unwrap();
+    bench.store.receipts_note(&other, &word(Named::Platform("5".into()), "room")).await.unwrap();
+    bench.store.receipts_note(&channel, &word(Named::Ours(work.id), "another room")).await.unwrap();
+    bench.store.receipts_note(&channel, &word(Named::Platform("5".into()), "another room")).await.unwrap();
+    bench.store.receipts_note(&channel, &word(Named::Ours(pending.id), "room")).await.unwrap();
+    assert_eq!(noted(&bench, work.id).await, (false, false));
+    assert_eq!(noted(&bench, pending.id).await, (false, false), "its row is its owner's");
+    assert!(told(&bench).await.is_empty());
+}
