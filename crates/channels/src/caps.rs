@@ -49,6 +49,8 @@ pub struct Caps {
     /// Whether a text that stands for an answer can become it: not where a program reads, and not where people read what we
     /// store, for there both would be seen after the page is loaded anew.
     pub placeholders: bool,
+    /// Whether it shows an answer while it is being written without keeping what it shows ([`crate::Channel::draft`]).
+    pub drafts: bool,
     /// How fast it takes calls; `None` where it says nothing and refuses nobody for it.
     pub limits: Option<&'static Limits>,
 }
@@ -74,6 +76,7 @@ impl Caps {
         typing_every: None,
         reports: Reports::NONE,
         placeholders: false,
+        drafts: false,
         limits: None,
     };
 }

@@ -116,6 +116,8 @@ pub struct Capabilities {
     pub reports_replies: bool,
     /// Whether it tells that a message to a person arrived and was read.
     pub reports_receipts: bool,
+    /// Whether people watch an answer grow while the backend writes it.
+    pub shows_drafts: bool,
 }
 
 impl TypeInfo {
@@ -197,6 +199,7 @@ impl Capabilities {
             reports_reactions: caps.reports.reactions,
             reports_replies: caps.reports.replies,
             reports_receipts: caps.reports.receipts,
+            shows_drafts: caps.drafts || caps.placeholders && caps.edit,
         }
     }
 }

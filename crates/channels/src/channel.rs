@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::exam::Examinee;
 use crate::kit::http::Http;
-use crate::kit::plan::Piece;
+use crate::kit::plan::{Piece, Text};
 use crate::{About, Caps, ChannelError, Field, Hub, SinkError};
 
 /// A channel at work. Implementations hold no state that must survive them.
@@ -62,6 +62,15 @@ pub trait Channel: Send + Sync + 'static {
     /// [`ChannelError::Unsupported`] where [`Caps::typing`] says so.
     async fn typing(&self, _recipient: &str, _thread_id: Option<&str>) -> Result<(), ChannelError> {
         Err(ChannelError::Unsupported("channels of this type can't show that an answer is being written"))
+    }
+
+    /// Shows what there is of an answer that is still being written, in place of what was shown of it before. Nothing of it is kept:
+    /// whoever is not there does not miss it.
+    ///
+    /// # Errors
+    /// [`ChannelError::Unsupported`] where [`Caps::drafts`] says so.
+    async fn draft(&self, _draft: &Draft<'_>) -> Result<(), ChannelError> {
+        Err(ChannelError::Unsupported("channels of this type show no answer before it is whole"))
     }
 
     /// Receives until `stop`; returns early only with an error. By default there is nothing to receive.
@@ -194,6 +203,21 @@ pub struct Part<'a> {
     pub piece: &'a Piece,
     /// When the message was accepted.
     pub accepted_at: DateTime<Utc>,
+    /// The draft that people watched until now, by the question that it answers.
+    pub replaces: Option<MessageId>,
+}
+
+/// An answer that is still being written.
+#[derive(Debug, Clone)]
+pub struct Draft<'a> {
+    /// The question that it answers; the first part of the answer names it, too.
+    pub question: MessageId,
+    /// The platform's id of the chat.
+    pub recipient: &'a str,
+    /// The thread or topic in it.
+    pub thread_id: Option<&'a str>,
+    /// What there is of it.
+    pub text: &'a Text,
 }
 
 /// The platform has it.

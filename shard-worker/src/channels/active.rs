@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use claw_channels::{Caps, Channel, ChannelError, Part, Probe, Receipt};
+use claw_channels::{Caps, Channel, ChannelError, Draft, Part, Probe, Receipt};
 
 use super::limiter::{Limiter, Priority};
 use super::manners::Manners;
@@ -53,6 +53,16 @@ impl Active {
         let sent = self.channel.send(part).await;
         self.heed(part.recipient, sent.as_ref().err());
         sent
+    }
+
+    /// Shows what there is of an answer that is still being written.
+    ///
+    /// # Errors
+    /// As [`Channel::draft`].
+    pub(crate) async fn draft(&self, _turn: Turn, draft: &Draft<'_>) -> Result<(), ChannelError> {
+        let shown = self.channel.draft(draft).await;
+        self.heed(draft.recipient, shown.as_ref().err());
+        shown
     }
 
     /// Shows that an answer is being written. `false`: not now, because answers need the platform's pace.

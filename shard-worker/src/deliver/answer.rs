@@ -193,7 +193,7 @@ async fn commit_messages(
     }
     if answer.replaces.is_none() {
         // An earlier attempt may have seen more than this one's end.
-        answer.replaces = shard.placeholders.begun(work);
+        answer.replaces = placeholder::begun(shard, work);
     }
     let (mut messages, trouble) =
         answer.messages(&to, question.platform_message_id, core.deps.http.allows_private());

@@ -244,6 +244,7 @@ async fn send(
         thread_id: body.thread_id.as_deref(),
         piece,
         accepted_at: DateTime::from_timestamp_millis(work.accepted_at_ms).unwrap_or_default(),
+        replaces: body.replaces,
     };
     let sent = tokio::time::timeout(PART_LIMIT, active.send(turn, &part)).await;
     sent.unwrap_or_else(|_| Err(ChannelError::Uncertain("the platform did not answer".to_owned())))

@@ -248,6 +248,14 @@ fn manner(active: &Active) -> Manner {
     }
 }
 
+/// What may show how the answer to this message begins: our message, or a draft, which has the question's name.
+pub(crate) fn begun(shard: &Shard, work: &Work) -> Option<MessageId> {
+    match shard.channels.lookup(work.channel_id) {
+        Lookup::Running(active) if active.caps().drafts => Some(work.id),
+        _ => shard.placeholders.begun(work),
+    }
+}
+
 /// As [`manner`], of a channel that may not run.
 pub(crate) fn manner_of(shard: &Shard, channel: ChannelId) -> Manner {
     match shard.channels.lookup(channel) {

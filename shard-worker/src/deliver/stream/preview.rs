@@ -3,6 +3,9 @@
 //! Sent like any message, by the conversation's lane, so it is in order, retried, and remembered as placeholders are. From then
 //! on its text is changed from here, past the lane: it is for this moment, and not stored.
 //!
+//! Where the platform is a page that reads what we store, a message that stood for another would be seen beside it. There the
+//! page shows a draft, which is nowhere but on the page, until the answer names it.
+//!
 //! Must hold: it has a key made of the question's id, so however often the backend is asked, one is sent; nothing is changed
 //! once an answer took its place ([`placeholder::Edits`]), nor without the lease, nor for a user who was erased.
 
@@ -11,10 +14,12 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use claw_channels::kit::plan::{Content, Piece, Text};
-use claw_channels::{Caps, Part, plan};
+use claw_channels::{Caps, ChannelError, Draft, Part, plan};
 use claw_store::{NewMessage, chain};
 use claw_types::{MessageId, Outbound, Placeholder, ReplyTo, WebhookBody, Work};
+use futures::FutureExt as _;
 use serde_json::value::RawValue;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
@@ -65,7 +70,10 @@ impl<'a> Preview<'a> {
     /// The channel, where it shows previews.
     fn active(&self) -> Option<Arc<Active>> {
         match self.shard.channels.lookup(self.work.channel_id) {
-            Lookup::Running(active) if active.caps().placeholders && active.caps().edit => Some(active),
+            Lookup::Running(active) => {
+                let caps = active.caps();
+                (caps.drafts || caps.placeholders && caps.edit).then_some(active)
+            }
             _ => None,
         }
     }
@@ -111,6 +119,51 @@ impl<'a> Preview<'a> {
         })
     }
 
+    /// Shows a draft, where that may still be.
+    async fn draft(&self, active: &Active, turn: Turn, text: &Text) {
+        let Some((to, _)) = &self.to else { return };
+        if !self.core.lease.holds() || self.core.erased.has(self.work) {
+            return;
+        }
+        let draft = Draft {
+            question: self.work.id,
+            recipient: &to.recipient,
+            thread_id: to.thread_id.as_deref(),
+            text,
+        };
+        self.told(timeout(CALL_LIMIT, active.draft(turn, &draft)).await);
+    }
+
+    /// Changes our message that stands for the answer, where that may still be.
+    async fn edit(&self, active: &Active, turn: Turn, text: &Text) {
+        let (Some(seen), Some((to, _))) = (&self.seen, &self.to) else { return };
+        let Some(_editing) = seen.edits.begin().await else { return };
+        if !self.core.lease.holds() || self.core.erased.has(self.work) {
+            return;
+        }
+        let content = Content::Edit { message_id: seen.platform_id.clone(), text: Some(text.clone()) };
+        let part = Part {
+            message_id: seen.message,
+            seq: seen.seq,
+            index: 0,
+            recipient: &to.recipient,
+            thread_id: to.thread_id.as_deref(),
+            piece: &Piece { content, reply_to: None, buttons: Vec::new() },
+            accepted_at: DateTime::from_timestamp_millis(self.work.accepted_at_ms).unwrap_or_default(),
+            replaces: None,
+        };
+        self.told(timeout(CALL_LIMIT, active.send(turn, &part)).await);
+    }
+
+    /// One that failed is not made again: the next one says more.
+    fn told<T>(&self, made: Result<Result<T, ChannelError>, Elapsed>) {
+        match made {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => debug!(message.id = %self.work.id, "a preview was not changed: {error}"),
+            Err(_) => debug!(message.id = %self.work.id, "a preview was not changed: no answer"),
+        }
+    }
+
     /// The first words as a message, and what the platform shows of it. None when that would not be one text.
     fn first(&self, text: &str, caps: &Caps) -> Option<(Outbound, Text)> {
         let (to, question) = self.to.as_ref()?;
@@ -140,6 +193,16 @@ impl Screen for Preview<'_> {
 
     async fn begin(&mut self, text: &str) -> bool {
         let Some(active) = self.active().filter(|_| self.core.lease.holds()) else { return false };
+        if active.caps().drafts {
+            let Some((_, text)) = self.first(text, active.caps()) else { return false };
+            // Without a turn at once, the first change shows them.
+            let turn = self.turn().now_or_never().flatten();
+            if let Some((active, turn)) = turn {
+                self.draft(&active, turn, &text).await;
+                self.shows = Some(text);
+            }
+            return true;
+        }
         if self.stands.is_none() {
             let Some((message, shown)) = self.first(text, active.caps()) else { return false };
             let replaced = placeholder::manner_of(self.shard, self.work.channel_id) == Manner::Replace;
@@ -150,6 +213,9 @@ impl Screen for Preview<'_> {
     }
 
     async fn seen(&mut self) {
+        if self.active().is_some_and(|active| active.caps().drafts) {
+            return;
+        }
         let Some(message) = self.stands else { return std::future::pending().await };
         self.seen = Some(self.shard.placeholders.seen(self.work, message).await);
     }
@@ -173,26 +239,10 @@ impl Screen for Preview<'_> {
     }
 
     async fn make(&mut self, (active, turn): Self::Turn, text: Text) {
-        let (Some(seen), Some((to, _))) = (&self.seen, &self.to) else { return };
-        let Some(_editing) = seen.edits.begin().await else { return };
-        if !self.core.lease.holds() || self.core.erased.has(self.work) {
-            return;
-        }
-        let content = Content::Edit { message_id: seen.platform_id.clone(), text: Some(text.clone()) };
-        let part = Part {
-            message_id: seen.message,
-            seq: seen.seq,
-            index: 0,
-            recipient: &to.recipient,
-            thread_id: to.thread_id.as_deref(),
-            piece: &Piece { content, reply_to: None, buttons: Vec::new() },
-            accepted_at: DateTime::from_timestamp_millis(self.work.accepted_at_ms).unwrap_or_default(),
-        };
-        match timeout(CALL_LIMIT, active.send(turn, &part)).await {
-            Ok(Ok(_)) => {}
-            // The next one says more.
-            Ok(Err(error)) => debug!(message.id = %self.work.id, "a preview was not changed: {error}"),
-            Err(_) => debug!(message.id = %self.work.id, "a preview was not changed: no answer"),
+        if active.caps().drafts {
+            self.draft(&active, turn, &text).await;
+        } else {
+            self.edit(&active, turn, &text).await;
         }
         self.shows = Some(text);
     }

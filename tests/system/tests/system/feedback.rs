@@ -229,3 +229,31 @@ async fn a_page_tells_that_an_answer_arrived_and_was_read() {
     let told = events(&cluster, &sent["id"], 4).await;
     assert_eq!(told, ["message.queued", "message.receipt", "message.receipt", "message.sent"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_shows_an_answer_while_it_is_written() {
+    let cluster = Cluster::prepare().await;
+    let (_gateway, api) = cluster.gateway().await;
+    let _worker = cluster.worker("one", &api.base).await;
+    let channel = api.configure("ada", "chat", "webchat", json!({})).await;
+    let visitor = token(16);
+    let mut page = Page::open(&api, &channel, &visitor).await;
+    page.hear("ready").await;
+    let words: Vec<String> = (0..40).map(|n| format!("word{n} ")).collect();
+    let piece = |word: &String| (Duration::from_millis(100), format!("data: {}\n\n", json!({"delta": word})));
+    cluster.receiver.stream_with(Some(words.iter().map(piece).collect()));
+    page.say(json!({"type": "message", "client_id": "c1", "text": "hi"})).await;
+    let asked = page.hear("ack").await["id"].clone();
+    let (first, second) = (page.hear("draft").await, page.hear("draft").await);
+    let text = |frame: &Value| frame["text"].as_str().unwrap().to_owned();
+    assert_eq!((&first["id"], &second["id"]), (&asked, &asked), "one draft, named by its question");
+    assert!(text(&second).starts_with(&text(&first)) && text(&second).len() > text(&first).len());
+    let answer = page.hear("message").await;
+    assert_eq!((&answer["replaces"], text(&answer)), (&asked, words.concat().trim_end().to_owned()));
+    // Whoever comes later sees one answer, and nothing that stood for it.
+    let mut later = Page::open(&api, &channel, &visitor).await;
+    let shown = [later.hear("message").await, later.hear("message").await];
+    assert_eq!((&shown[1]["id"], &shown[1]["replaces"]), (&answer["id"], &asked));
+    let (_, page) = api.call("GET", "/api/users/ada/messages?direction=out", None).await;
+    assert_eq!(page["messages"].as_array().unwrap().len(), 1, "{page}");
+}

@@ -65,6 +65,7 @@ static CAPS: Caps = Caps {
     // Deletions only in chats of business accounts, in which a bot of ours is not.
     reports: Reports { deletions: false, ..Reports::DEEDS },
     placeholders: true,
+    drafts: false,
     limits: Some(&LIMITS),
 };
 

@@ -133,6 +133,7 @@ fn part<'a>(message: &'a Outbound, index: usize, piece: &'a Piece) -> Part<'a> {
         thread_id: message.thread_id.as_deref(),
         piece,
         accepted_at: DateTime::UNIX_EPOCH,
+        replaces: None,
     }
 }
 

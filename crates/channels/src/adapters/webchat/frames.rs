@@ -17,7 +17,7 @@ use tracing::warn;
 
 use super::CAPS;
 use crate::kit::plan::{Content, Text, part_id, plan};
-use crate::{HistoryItem, Part};
+use crate::{Draft, HistoryItem, Part};
 
 /// A frame to the page.
 #[derive(Debug, Serialize)]
@@ -61,6 +61,19 @@ pub enum Frame<'a> {
         buttons: &'a [Vec<Button>],
         /// When it was accepted.
         at: DateTime<Utc>,
+        /// The draft whose place it takes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        replaces: Option<MessageId>,
+    },
+    /// What there is of an answer that is still being written. Belongs to no place: who is not there sees the whole answer later.
+    Draft {
+        /// Names it, and later the message that takes its place does.
+        id: MessageId,
+        /// The text so far.
+        text: &'a str,
+        /// Whether the text is to be shown as it is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        format: Option<Format>,
     },
     /// Another text and other buttons for a message that was sent.
     Edit {
@@ -146,6 +159,7 @@ pub fn of_part<'a>(part: &Part<'a>) -> Option<Frame<'a>> {
         }),
         buttons,
         at: part.accepted_at,
+        replaces: part.replaces.filter(|_| part.index == 0),
     };
     Some(match &part.piece.content {
         Content::Text(text) => message(Some(text), None),
@@ -158,6 +172,11 @@ pub fn of_part<'a>(part: &Part<'a>) -> Option<Frame<'a>> {
         Content::React { message_id: id, emoji } => Frame::React { id, seq, emoji: emoji.as_deref() },
         Content::Album { .. } | Content::Location(_) | Content::Poll(_) => return None,
     })
+}
+
+/// An answer that is still being written.
+pub fn of_draft<'a>(draft: &Draft<'a>) -> Frame<'a> {
+    Frame::Draft { id: draft.question, text: &draft.text.body, format: format_of(Some(draft.text)) }
 }
 
 /// Said only where it is not the usual Markdown.
@@ -231,6 +250,7 @@ fn of_visitor(item: &HistoryItem, body: &WebhookBody, gone: &HashSet<String>) ->
         media: None,
         buttons: &[],
         at: item.accepted_at,
+        replaces: None,
     };
     vec![frame.json()]
 }
@@ -247,6 +267,7 @@ fn of_outbound(item: &HistoryItem, message: &Outbound, gone: &HashSet<String>) -
             thread_id: message.thread_id.as_deref(),
             piece,
             accepted_at: item.accepted_at,
+            replaces: message.replaces,
         };
         let frame = of_part(&part)?;
         let hidden = match &frame {

@@ -24,7 +24,7 @@ use serde::Deserialize;
 use crate::exam::Examinee;
 use crate::kit::plan::part_id;
 use crate::{
-    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Hosted,
+    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Draft, Field, FieldKind, Hosted,
     Hub, Part, Probe, Receipt, Reports, TextUnit,
 };
 
@@ -50,6 +50,7 @@ static CAPS: Caps = Caps {
     // The page has no way to answer one message of several.
     reports: Reports { replies: false, receipts: true, ..Reports::DEEDS },
     placeholders: false,
+    drafts: true,
     limits: None,
 };
 
@@ -160,6 +161,12 @@ impl Channel for Webchat {
     /// There is no platform that could refuse: gateways serve the page.
     async fn probe(&self) -> Result<Probe, ChannelError> {
         Ok(Probe::default())
+    }
+
+    async fn draft(&self, draft: &Draft<'_>) -> Result<(), ChannelError> {
+        let frame = frames::of_draft(draft).json().into();
+        self.deps.live.publish(self.deps.channel_id, draft.recipient, frame).await;
+        Ok(())
     }
 
     async fn typing(&self, recipient: &str, _thread_id: Option<&str>) -> Result<(), ChannelError> {

@@ -50,6 +50,7 @@ static CAPS: Caps = Caps {
     typing_every: None,
     reports: Reports::DEEDS,
     placeholders: false,
+    drafts: false,
     limits: None,
 };
 

@@ -27,6 +27,7 @@ const RICH: Caps = Caps {
     typing_every: None,
     reports: Reports::NONE,
     placeholders: true,
+    drafts: false,
     limits: None,
 };
 

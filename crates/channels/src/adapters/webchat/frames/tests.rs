@@ -40,6 +40,7 @@ pub async fn send(item: &HistoryItem) -> Vec<Bytes> {
             thread_id: None,
             piece,
             accepted_at: item.accepted_at,
+            replaces: message.replaces,
         };
         let receipt = channel.send(&part).await.unwrap();
         let id = piece.content.target().map_or_else(|| part_id(item.id, index), str::to_owned);
@@ -140,6 +141,29 @@ fn what_is_new_is_as_the_page_expects_it() {
     );
     assert_eq!(Frame::Typing.json(), r#"{"type":"typing"}"#);
     assert_eq!(seq_of(&Frame::Typing.json().into()), Some(0));
+}
+
+#[tokio::test]
+async fn an_answer_names_the_draft_whose_place_it_takes() {
+    let question = MessageId(Uuid::from_u128(9));
+    let live = Arc::new(Recorder::default());
+    let channel = Webchat::new(Config::default(), deps(live.clone())).unwrap();
+    let text = Text { body: "so *far*".to_owned(), formatted: true, plain: "so far".to_owned() };
+    let draft = Draft { question, recipient: "c", thread_id: None, text: &text };
+    channel.draft(&draft).await.unwrap();
+    let (_, conversation, frame) = live.0.lock().unwrap().remove(0);
+    assert_eq!((conversation.as_str(), seq_of(&frame)), ("c", Some(0)), "it has no place");
+    let frame: Value = serde_json::from_slice(&frame).unwrap();
+    assert_eq!(frame, json!({"type": "draft", "id": question, "text": "so *far*"}));
+
+    let outbound = Outbound { replaces: Some(question), ..rich() };
+    let item =
+        stored(2, &Outbound { media: vec![media(MediaKind::Image), media(MediaKind::File)], ..outbound });
+    let frames = send(&item).await;
+    let replaces = |frame: &Bytes| serde_json::from_slice::<Value>(frame).unwrap()["replaces"].clone();
+    assert_eq!(replaces(&frames[0]), json!(question));
+    assert!(frames[1..].iter().all(|frame| replaces(frame).is_null()), "only its first part");
+    assert_eq!(of_history(&item, &HashSet::new())[0].as_bytes(), &frames[0][..]);
 }
 
 #[test]

@@ -51,6 +51,7 @@ async fn send_piece(callback_url: Option<String>, piece: &Piece) -> Result<Recei
         thread_id: Some("t"),
         piece,
         accepted_at: DateTime::from_timestamp(NOW - 7200, 0).unwrap(),
+        replaces: None,
     };
     channel(callback_url).send(&part).await
 }
