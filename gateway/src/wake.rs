@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use claw_channels::send_body;
 use claw_store::{AgentEvent, Chat, Error, NewMessage, Once};
 use claw_types::bodies::SESSION_KEYS;
+use claw_types::preferences::ChatRef;
 use claw_types::{InstanceId, MessageId, UserId, WakeMode};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -95,6 +96,15 @@ impl Found {
         Place {
             channel: Some(self.known.channel.instance.to_string()),
             recipient: Some(Ident(self.recipient)),
+            thread_id: self.thread_id.map(Ident),
+        }
+    }
+
+    /// As it is named in a user's settings: by the channel's slug.
+    pub fn named(self) -> ChatRef {
+        ChatRef {
+            channel: self.known.channel.instance.to_string(),
+            recipient: Ident(self.recipient),
             thread_id: self.thread_id.map(Ident),
         }
     }

@@ -103,6 +103,20 @@ def test_a_wake_up_at_the_heartbeat(client, user, receiver):
     assert client.set_user_settings(user, heartbeat_every_secs=None)["heartbeat_every_secs"] is None
 
 
+def test_settings_are_all_there(client, user, new_person):
+    person = new_person()
+    chat = {"channel": "hook", "recipient": person.id}
+    hours = {"from": "08:00", "to": "22:00", "tz": "Europe/Berlin", "days": [1, 2]}
+    beat = {"text": "Look around.", "agent_id": "research"}
+    settings = client.set_user_settings(
+        user, alert_after=2, pause_after=4, alerts=chat, active_hours=hours, heartbeat=beat
+    )
+    assert_fits(settings, models.UserSettings)
+    assert (settings["alerts"], settings["active_hours"], settings["heartbeat"]) == (chat, hours, beat)
+    assert client.user_settings(user) == settings
+    assert client.set_user_settings(user)["heartbeat"] is None
+
+
 # --- hooks ---------------------------------------------------------------------------------------------------------
 
 

@@ -13,13 +13,11 @@ use chrono_tz::Tz;
 
 use crate::calendar::Calendar;
 use crate::error::ScheduleError;
+use crate::wall::{behind_gap, first_instant, first_second};
 use crate::{english, fields, zone};
 
 /// The longest expression. The longest that makes sense, every field listed in full, is shorter.
 const MAX_LEN: usize = 512;
-
-/// Samoa once left out a whole day; no clock was ever changed by more.
-const LONGEST_CHANGE: i64 = 25 * 60 * 60;
 
 /// The years that are looked at: zones know nothing of others, and chrono can't turn its own last instants into local
 /// time.
@@ -80,7 +78,7 @@ impl Cron {
         loop {
             wall = self.calendar.next_after(wall)?;
             // Not after: a time of the hour that comes twice, already done when it came first.
-            if let Some(run) = self.first_instant(wall).filter(|run| *run > after) {
+            if let Some(run) = first_instant(self.tz, wall).filter(|run| *run > after) {
                 return Some(run);
             }
         }
@@ -102,7 +100,7 @@ impl Cron {
             let shown = self.tz.from_local_datetime(&wall);
             if shown == MappedLocalTime::None {
                 // Not shown at all: go on behind the gap, whose end may be a time of the calendar.
-                wall = self.behind_gap(wall)? - TimeDelta::seconds(1);
+                wall = behind_gap(self.tz, wall)? - TimeDelta::seconds(1);
             }
             let runs = [shown.earliest(), shown.latest()].into_iter().flatten();
             if let Some(run) = runs.map(|run| run.to_utc()).find(|run| *run > after) {
@@ -115,21 +113,6 @@ impl Cron {
         instant.with_timezone(&self.tz).naive_local()
     }
 
-    /// When the clock on the wall first shows `wall`, or has jumped over it.
-    fn first_instant(&self, wall: NaiveDateTime) -> Option<DateTime<Utc>> {
-        let shown = match self.tz.from_local_datetime(&wall) {
-            MappedLocalTime::None => self.tz.from_local_datetime(&self.behind_gap(wall)?),
-            shown => shown,
-        };
-        shown.earliest().map(|run| run.to_utc())
-    }
-
-    /// The first time that the clock on the wall shows again after it jumped over `wall`.
-    fn behind_gap(&self, wall: NaiveDateTime) -> Option<NaiveDateTime> {
-        let shown = |later| self.tz.from_local_datetime(&(wall + later)) != MappedLocalTime::None;
-        first_second(shown).map(|later| wall + later)
-    }
-
     /// When `instant` lies in an hour that comes twice, and before the clock is put back: when that happens.
     fn end_of_first_pass(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let shown = self.tz.from_local_datetime(&self.wall(instant));
@@ -139,14 +122,4 @@ impl Cron {
         let changed = |later| offset(instant + later) != offset(instant);
         (first == instant).then(|| first_second(changed)).flatten().map(|later| instant + later)
     }
-}
-
-/// The first second of a day at which something holds that holds from then on.
-fn first_second(holds: impl Fn(TimeDelta) -> bool) -> Option<TimeDelta> {
-    let (mut no, mut yes) = (0, LONGEST_CHANGE);
-    while yes - no > 1 {
-        let middle = i64::midpoint(no, yes);
-        if holds(TimeDelta::seconds(middle)) { yes = middle } else { no = middle }
-    }
-    Some(TimeDelta::seconds(yes)).filter(|found| holds(*found))
 }

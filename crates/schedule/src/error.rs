@@ -80,6 +80,20 @@ pub enum ScheduleError {
         /// What to write.
         hint: String,
     },
+    /// No time of day.
+    #[error("{given:?} in {key:?} is not a time of day; write one like \"08:00\"")]
+    TimeOfDay {
+        /// Where.
+        key: &'static str,
+        /// What was given instead.
+        given: String,
+    },
+    /// Hours that begin when they end.
+    #[error("\"from\" and \"to\" are the same time; for whole days write \"00:00\" and \"24:00\"")]
+    NoHours,
+    /// No weekdays.
+    #[error("\"days\" must be some of 1 (Monday) to 7 (Sunday); leave it out for every day")]
+    Days,
     /// No day is like this.
     #[error("\"expr\" never comes true: no date has this day and month")]
     Never,

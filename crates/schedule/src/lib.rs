@@ -5,8 +5,10 @@
 //! once and not by a job that never runs, and computes its runs. It has no clock: the caller says what time it is.
 //!
 //! What must hold: [`Schedule::next_after`] is strictly after the time that it was given, and the same for everybody
-//! who asks; that is what lets several leaders in turn agree on which runs a job has had.
+//! who asks; that is what lets several leaders in turn agree on which runs a job has had. The same is true of
+//! [`ActiveHours`], to which heartbeats keep.
 
+mod active;
 mod bounds;
 mod calendar;
 mod cron;
@@ -18,8 +20,10 @@ mod parse;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod wall;
 mod zone;
 
+pub use active::ActiveHours;
 pub use bounds::Bounds;
 pub use cron::Cron;
 pub use error::ScheduleError;

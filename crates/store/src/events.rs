@@ -25,9 +25,15 @@ pub const TYPES: &[(&str, &str)] = &[
     ("channel.deleted", "A channel was deleted."),
     ("channel.failed", "A channel that worked does not work any more."),
     ("channel.recovered", "A channel that had failed works again."),
+    ("cron.job_failing", "A job has failed so often in a row that its owner wants to know."),
+    ("cron.job_paused", "A job has failed so often in a row that it was switched off."),
     (
         "destination.disabled",
         "An event destination was switched off, because it refused its events for too long.",
+    ),
+    (
+        "heartbeat.skipped",
+        "A heartbeat told its agent nothing, because the channel of its chat is not there or switched off.",
     ),
     ("message.dead", "A message was given up after every attempt of its schedule."),
     ("message.deleted", "A person deleted a message of theirs that had been accepted."),

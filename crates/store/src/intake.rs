@@ -66,8 +66,7 @@ impl AgentEvent<'_> {
         let chat_id = match (&self.chat, self.session) {
             (Some(chat), _) => chat.recipient.clone(),
             (None, Some(session)) => session.to_owned(),
-            (None, None) if self.agent_id.is_empty() => format!("hook:{}:{}", self.source, self.user),
-            (None, None) => format!("hook:{}:{}:{}", self.source, self.user, self.agent_id),
+            (None, None) => session(self.source, self.user, self.agent_id),
         };
         if let Some(Chat { recipient, thread_id: Some(thread), .. }) = &self.chat {
             let thread = bodies::conversation(recipient, Some(thread));
@@ -75,6 +74,15 @@ impl AgentEvent<'_> {
         }
         metadata.insert("chat_id".to_owned(), chat_id.into());
         metadata
+    }
+}
+
+/// The session of a source's events for an agent that belong to no chat.
+pub fn session(source: &str, user: &UserId, agent_id: &str) -> String {
+    if agent_id.is_empty() {
+        format!("hook:{source}:{user}")
+    } else {
+        format!("hook:{source}:{user}:{agent_id}")
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Job {
     pub runs: u64,
     /// Runs in a row that failed.
     pub failures: u32,
+    /// When the first of them began, if there are any and it is known.
+    pub failing_since: Option<DateTime<Utc>>,
     /// Why it was switched off without anybody asking for it.
     pub paused: Option<String>,
     /// When it was made.
@@ -110,8 +112,8 @@ pub struct JobFilter<'a> {
 
 const COLUMNS: &str = "id, user_id, name, label, enabled, schedule::text as schedule, schedule_type, \
      action::text as action, action_type, one_shot, channel_type::text as channel_type, \
-     metadata::text as metadata, options::text as options, anchor_at, next_due_at, runs, failures, paused, \
-     created_at, updated_at";
+     metadata::text as metadata, options::text as options, anchor_at, next_due_at, runs, failures, \
+     case when failures > 0 then failing_since end as failing_since, paused, created_at, updated_at";
 
 impl Store {
     /// Makes a job. `idempotency` is the caller's key and the digest of the body; answers the job that was made under it
@@ -416,6 +418,7 @@ fn job(row: &PgRow) -> Result<Job> {
         next_due_at: row.try_get("next_due_at")?,
         runs: u64::try_from(row.try_get::<i64, _>("runs")?).unwrap_or_default(),
         failures: u32::try_from(row.try_get::<i32, _>("failures")?).unwrap_or_default(),
+        failing_since: row.try_get("failing_since")?,
         paused: row.try_get("paused")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,

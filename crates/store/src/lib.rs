@@ -17,6 +17,7 @@ pub mod error;
 pub mod events;
 pub mod feedback;
 pub mod group_context;
+pub mod heartbeats;
 pub mod hook_deliveries;
 mod hooks;
 pub mod intake;
@@ -51,7 +52,8 @@ pub use channels::{Channel, ChannelName, ChannelStatus, Loaded, Observation, Sav
 pub use cluster::{ClusterFacts, Lag, MemberStatus, ShardClaim};
 pub use completion::Completed;
 pub use cron::{
-    Aftermath, DueJob, DuePage, DueRetry, EndedRun, Fired, Firing, NewRun, Retry, RunOf, RunsWaiting, Waiting,
+    Aftermath, DueJob, DuePage, DueRetry, EndedJob, EndedRun, Fired, Firing, Followed, JobAfter, NewRun,
+    Retry, RunOf, RunsWaiting, Waiting,
 };
 pub use dead_letters::{Revived, Selection, Unchanged};
 pub use destinations::{Destination, DestinationSettings, Due, NewDestination, Refusal};
@@ -60,6 +62,7 @@ pub use error::{Error, chain};
 pub use events::{Event, EventChannel, EventFilter, EventPage, News, Place};
 pub use feedback::{Feedback, FirstSeen};
 pub use group_context::{GroupContext, Overheard, Stretch};
+pub use heartbeats::{DueHeartbeat, Heartbeat};
 pub use hook_deliveries::{HookDelivery, HookOutcome, NewHookDelivery};
 pub use hooks::{HOOKS, Hook, HookAuth, HookSpec};
 pub use intake::{AgentEvent, Chat};
@@ -77,7 +80,7 @@ pub use receipts::Seen;
 pub use reshard::Resharded;
 pub use runs::{Begun, Run, RunStatus};
 pub use sent::OnPlatform;
-pub use settings::UserSettings;
+pub use settings::{Preferences, UserSettings};
 pub use shards::Owner;
 pub use tenant::{Actor, Change, Tenant};
 pub use vault::Vault;

@@ -45,7 +45,7 @@ pub struct NewMessage {
     pub key: Option<String>,
     /// SHA-256 of the body that came with a caller's key: another body under it is a mistake.
     pub digest: Option<[u8; 32]>,
-    /// What an inbound one comes from: [`PERSON`], or an event's source. Of outbound ones only a job's say it.
+    /// What an inbound one comes from: [`PERSON`], or an event's source. Of outbound ones only a job's and an alert's say it.
     pub source: Option<String>,
     /// As [`Work::debounce_ms`].
     pub debounce_ms: u32,
@@ -193,7 +193,7 @@ pub(crate) const WORK: &str = "m.id, m.seq, m.shard, m.user_id, m.channel_id, m.
      coalesce(m.debounce_ms, 0) as debounce_ms, m.burst, m.source is not distinct from 'cron' as scheduled";
 
 /// The state of a row `m` of `messages`. A version may run beside this one that can't read the state of what came too late: it is
-/// stored as failed, with a mark (migration 0023).
+/// stored as failed, with a mark (migration 0022).
 pub(crate) const STATE: &str = "case when m.state = 'failed' and m.expired then 'expired' else m.state end";
 
 /// What is pending in the conversation of a row of `accepted`, the last few; those of its own statement do not show.

@@ -39,7 +39,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     18 "0018_bursts",
     19 "0019_message_partitions",
     20 "0020_cron_timers",
-    23 "0023_after_sending",
+    21 "0021_alerts_and_heartbeats",
+    22 "0022_after_sending",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and

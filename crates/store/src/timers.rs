@@ -2,7 +2,7 @@
 //!
 //! A timer and the message that it becomes have the same id, and one statement takes the one away and makes the other.
 //! So whoever dies when: each timer fires once. The leader's term fences that statement: a leader that was replaced
-//! without noticing fires nothing.
+//! without noticing fires nothing. The other kinds of timers are told of in [`crate::cron`].
 
 use chrono::{DateTime, Utc};
 use claw_types::{MessageId, Work};

@@ -12,6 +12,7 @@ pub mod limits;
 pub mod outbound;
 pub mod placement;
 pub mod pooler;
+pub mod preferences;
 pub mod shard;
 pub mod work;
 

@@ -25,7 +25,7 @@ async fn options_are_shown_as_they_were_set_and_a_put_without_them_resets_them()
     let gateway = started().await;
     let options = json!({"jitter_secs": 30, "misfire": "all", "misfire_limit": 3, "overlap": "queue", "timeout_secs": 60,
         "max_retries": 2, "starts_at": "2999-01-01T00:00:00Z", "ends_at": "2999-02-01T00:00:00Z", "max_runs": 5,
-        "delete_after_run": true, "await_completion": true});
+        "delete_after_run": true, "await_completion": true, "alert_after": 1, "pause_after": 0});
     let mut body = with(&options);
     body["action"] = json!({"type": "assistant_task", "context": "look"});
     let made = gateway.call("POST", JOBS, body).await.expect(201);
@@ -60,6 +60,8 @@ async fn options_that_make_no_sense_are_refused_with_a_sentence_and_not_stored()
         (json!({"timeout_secs": 0}), bound("timeout_secs", 1, 604_800)),
         (json!({"max_retries": 11}), bound("max_retries", 0, 10)),
         (json!({"max_runs": 0}), bound("max_runs", 1, u64::from(u32::MAX))),
+        (json!({"alert_after": 1_001}), bound("alert_after", 0, 1_000)),
+        (json!({"pause_after": 1_001}), bound("pause_after", 0, 1_000)),
         (json!({"starts_at": "tomorrow"}), "\"starts_at\" must be a time with its offset like".to_owned()),
         (json!({"ends_at": "2026-12-01T09:00:00"}), "\"ends_at\" must be a time with its offset".to_owned()),
         (json!({"ends_at": "2020-01-01T00:00:00Z"}), "\"ends_at\" has passed".to_owned()),

@@ -25,6 +25,7 @@ mod messages;
 mod pairing;
 mod rich;
 mod send;
+mod settings;
 mod tenants;
 mod wake;
 mod webhooks;

@@ -1,5 +1,8 @@
 //! What the leader does, a file each. Every duty is idempotent: done twice it does no harm.
 
+mod after;
+mod failures;
+mod heartbeats;
 mod jobs;
 pub(crate) mod retention;
 mod runs;

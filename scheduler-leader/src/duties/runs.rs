@@ -1,12 +1,13 @@
-//! Runs that are over: those whose time is up, those that are tried again, and the count of failures.
+//! Runs that are over: those whose time is up, those that are tried again, and what follows for their jobs.
 
 use std::time::Duration;
 
 use claw_runtime::{Backoff, Random};
-use claw_store::{Aftermath, DueRetry, EndedRun, Result, Retry, RunOf, RunStatus};
+use claw_store::{DueRetry, EndedRun, Result, Retry, RunOf, RunStatus};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::after;
 use super::jobs::action;
 use super::timers::Timers;
 use crate::elector::DUTY;
@@ -40,11 +41,8 @@ pub(super) async fn follow_all(timers: &Timers, stop: &CancellationToken) -> Res
     while waiting.over
         && let Some(term) = goes_on()
     {
-        let over = timers.store.runs_over(BATCH).await?;
-        let after: Vec<Aftermath> = over.iter().map(|run| aftermath(run, &*timers.random)).collect();
-        let written = timers.store.runs_follow(DUTY, term, &after).await?;
         // What could not be written is looked at again with the next tick.
-        if written < BATCH.unsigned_abs() {
+        if after::follow(timers, term, BATCH).await? < BATCH.unsigned_abs() {
             break;
         }
     }
@@ -58,18 +56,12 @@ pub(super) async fn follow_all(timers: &Timers, stop: &CancellationToken) -> Res
     Ok(())
 }
 
-/// What follows from the end of a run. A place for whatever else is to follow: it is written with it.
-fn aftermath(run: &EndedRun, random: &dyn Random) -> Aftermath {
-    let options = run.options.as_deref().map(|stored| action::options(stored).0).unwrap_or_default();
-    let failed = run.status != RunStatus::Ok;
-    let again = failed && run.attempt <= options.max_retries;
-    let wait = AGAIN.wait(run.attempt, random).filter(|_| again);
-    Aftermath {
-        run: run.id,
-        attempt: run.attempt,
-        retry_in: wait.map(|wait| wait.as_secs_f64()),
-        delete: options.delete_after_run,
-    }
+/// In how many seconds a run that is over is tried again, if it is.
+pub(super) fn retry_in(run: &EndedRun, random: &dyn Random) -> Option<f64> {
+    let job = run.job.as_ref().filter(|_| run.goes_on && run.status != RunStatus::Ok)?;
+    let (options, _) = action::options(&job.options);
+    let wait = AGAIN.wait(run.attempt, random).filter(|_| run.attempt <= options.max_retries);
+    wait.map(|wait| wait.as_secs_f64())
 }
 
 /// Begins the attempts that are due; tells how many there were.
@@ -112,13 +104,14 @@ async fn retry(timers: &Timers, term: i64) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use claw_runtime::SeededRandom;
-    use uuid::Uuid;
 
+    use super::super::after::tests::ended;
     use super::*;
 
     fn after(status: RunStatus, attempt: u32, options: Option<&str>) -> Option<f64> {
-        let run = EndedRun { id: Uuid::nil(), status, attempt, options: options.map(str::to_owned) };
-        aftermath(&run, &SeededRandom::new(1)).retry_in
+        let run = EndedRun { attempt, ..ended(status, options.unwrap_or("{}")) };
+        let job = run.job.clone().filter(|_| options.is_some());
+        retry_in(&EndedRun { job, ..run }, &SeededRandom::new(1))
     }
 
     #[test]
@@ -135,5 +128,7 @@ mod tests {
         assert_eq!(after(RunStatus::Ok, 1, twice), None);
         assert_eq!(after(RunStatus::Error, 1, Some("{}")), None);
         assert_eq!(after(RunStatus::Error, 1, None), None, "its job is gone");
+        let off = EndedRun { goes_on: false, ..ended(RunStatus::Error, r#"{"max_retries":2}"#) };
+        assert_eq!(retry_in(&off, &SeededRandom::new(1)), None, "its job was switched off");
     }
 }

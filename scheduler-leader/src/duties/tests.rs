@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use claw_bus::Bus;
 use claw_runtime::{Ids, Lifecycle, OsRandom, SystemClock};
 use claw_schedule::{Limits, Schedule};
-use claw_store::{Actor, AgentEvent, Job, Lease, Member, NewMessage, Run, RunStatus, SaveJob, Store, When};
+use claw_store::{
+    Actor, AgentEvent, Job, Lease, Member, NewMessage, Preferences, Run, RunStatus, SaveJob, Store, When,
+};
 use claw_testkit::TestDatabase;
 use claw_types::{Action, ShardCount, UserId};
 use serde_json::{Map, Value, json};
@@ -289,4 +291,47 @@ async fn a_task_that_timed_out_is_handed_over_again() {
     let again = bench.fire().await.remove(0);
     assert_eq!((again.id, again.status, again.attempt), (first.id, RunStatus::Running, 2));
     assert_ne!(again.message_id, first.message_id);
+}
+
+/// The numbers are read from the settings and the job, and what follows is written by the leader's own road.
+#[tokio::test]
+async fn a_job_that_goes_on_failing_is_told_once_and_then_paused() {
+    let bench = Bench::new().await;
+    let store = &bench.timers.store;
+    let alerts = Some(serde_json::from_value(json!({"channel": "gone", "recipient": "1"})).unwrap());
+    let set = Preferences { alert_after: Some(2), alerts, ..Preferences::default() };
+    store.settings_save(&bench.user, &set, &Actor::named("a test")).await.unwrap();
+    let job = bench.job(
+        json!({"type": "every", "every_secs": 3600}),
+        json!({"pause_after": 3}),
+        "2025-03-29T10:00:00Z",
+    );
+    let job = job.await;
+    let fails = "update cron_jobs set action_type = 'channel_message', action =
+                 '{\"type\":\"channel_message\",\"channel\":\"gone\",\"recipient\":\"1\",\"message\":\"hi\"}'";
+    sqlx::query(fails).execute(&mut bench.database.connect().await).await.unwrap();
+    let start = store.events_now().await.unwrap();
+    let mut seen = Vec::new();
+    for n in 1..=5 {
+        let due = "update cron_jobs set next_due_at = date_trunc('second', now()) - make_interval(secs => $1)
+                   where next_due_at is not null";
+        sqlx::query(due).bind(f64::from(10 - n)).execute(&mut bench.database.connect().await).await.unwrap();
+        bench.fire().await;
+        bench.fire().await;
+        let job = bench.reread(&job).await;
+        seen.push((job.failures, job.enabled, job.paused.is_some()));
+    }
+    assert_eq!(
+        seen,
+        [(1, true, false), (2, true, false), (3, false, true), (3, false, true), (3, false, true)]
+    );
+    let told = claw_testkit::eventually("both events", std::time::Duration::from_secs(20), async || {
+        let mut page = store.events_after(Some(&bench.user), start, 50).await.unwrap().events;
+        page.retain(|event| event.kind.starts_with("cron."));
+        (page.len() >= 2).then_some(page)
+    });
+    let told = told.await;
+    let kinds: Vec<_> = told.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds, ["cron.job_failing", "cron.job_paused"]);
+    assert!(told.iter().all(|event| event.data.get().contains("no_channel")), "{told:?}");
 }

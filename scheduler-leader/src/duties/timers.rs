@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::jobs::action::Maker;
-use super::{jobs, runs};
+use super::{heartbeats, jobs, runs};
 use crate::elector::{DUTY, Leadership};
 
 /// How often the leader looks for what is due: half of what a job may be late, the other half is for firing it.
@@ -75,6 +75,9 @@ impl Timers {
             if i64::try_from(fired).is_ok_and(|fired| fired < BATCH) || stop.is_cancelled() {
                 break;
             }
+        }
+        if waiting.heartbeats {
+            all += heartbeats::fire_all(self, stop).await?;
         }
         if waiting.jobs {
             all += jobs::fire_all(self, stop).await?;

@@ -130,6 +130,10 @@ class JobOptions(TypedDict, total=False):
     delete_after_run: bool
     #: Whether a run is over only when a `send` names it, or `complete_run` says so.
     await_completion: bool
+    #: After how many failed runs in a row the owner is told; 0 for never.
+    alert_after: int
+    #: After how many it is paused; 0 for never.
+    pause_after: int
 
 
 class CronJob(JobOptions):
@@ -152,6 +156,8 @@ class CronJob(JobOptions):
     runs: int
     #: Runs in a row that failed.
     failures: int
+    #: When the first of them began.
+    failing_since: str | None
     #: Why it was switched off without anybody asking for it.
     paused: str | None
     created_at: str
@@ -344,10 +350,57 @@ class Woken(WokenExtra):
     mode: str
 
 
+class ChatRefExtra(TypedDict, total=False):
+    thread_id: str
+
+
+class ChatRef(ChatRefExtra):
+    """A chat of one of the user's channels."""
+
+    #: The channel's `instance_name_id`.
+    channel: str
+    recipient: str
+
+
+#: `from` and `to` are `HH:MM`, `tz` is empty for UTC.
+_Span = TypedDict("_Span", {"from": str, "to": str, "tz": str})
+
+
+class Hours(_Span, total=False):
+    """The hours of the day in which heartbeats may be."""
+
+    #: The days on which they begin: 1 (Monday) to 7 (Sunday); every day when absent.
+    days: list[int]
+
+
+class BeatExtra(TypedDict, total=False):
+    agent_id: str
+    channel: str
+    recipient: str
+    thread_id: str
+
+
+class Beat(BeatExtra):
+    """What an agent is told at each heartbeat."""
+
+    text: str
+
+
 class UserSettings(TypedDict):
-    #: `None` for the default.
+    """What a user has set; `None` for the default."""
+
     heartbeat_every_secs: int | None
     next_heartbeat_at: str
+    #: After how many failures of a job in a row its owner is told; 0 for never.
+    alert_after: int | None
+    #: After how many it is paused; 0 for never.
+    pause_after: int | None
+    #: Where the owner is told.
+    alerts: ChatRef | None
+    #: When heartbeats may be.
+    active_hours: Hours | None
+    #: What the agent is told at each of them.
+    heartbeat: Beat | None
 
 
 class Hook(TypedDict):

@@ -195,12 +195,12 @@ fn listed(answer: &Value) -> String {
         return "no jobs".to_owned();
     }
     let row = |job: &Value| {
-        let [id, action, next, name] =
-            ["id", "action_type", "next_run_at", "name"].map(|key| cell(&job[key]));
-        [id, state(job).to_owned(), action, when(job), next, name]
+        let [id, failures, action, next, name] =
+            ["id", "failures", "action_type", "next_run_at", "name"].map(|key| cell(&job[key]));
+        [id, state(job).to_owned(), failures, action, when(job), next, name]
     };
-    let rows: Vec<[String; 6]> = jobs.iter().map(row).collect();
-    table(["id", "state", "does", "schedule", "next run", "name"], &rows)
+    let rows: Vec<[String; 7]> = jobs.iter().map(row).collect();
+    table(["id", "state", "failures", "does", "schedule", "next run", "name"], &rows)
 }
 
 fn shown(job: &Value) -> String {

@@ -35,6 +35,9 @@ pub struct Firing {
     pub jitter_ms: i32,
     /// Why it is switched off, if nobody asked for it.
     pub paused: Option<String>,
+    /// Whether it goes when it has no next time and no run of it goes on or is still to be tried again. One that has a run goes
+    /// with its end, see [`super::over`].
+    pub delete: bool,
     /// The run that begins; none: the time is passed over, or put off.
     pub run: Option<NewRun>,
 }
@@ -67,6 +70,13 @@ pub struct Fired {
     pub runs: u64,
     /// The messages to tell their owners of, in order.
     pub messages: Vec<Work>,
+}
+
+impl Firing {
+    /// Whether nothing more follows that would delete it.
+    fn ends(&self) -> bool {
+        self.delete && self.next_due_at.is_none() && self.run.is_none()
+    }
 }
 
 impl NewRun {
@@ -115,6 +125,7 @@ impl Store {
             .bind(made().map(|message| message.map(|m| m.payload.get())).collect::<Vec<_>>())
             .bind(made().map(|message| message.and_then(|m| m.source.as_deref())).collect::<Vec<_>>())
             .bind(runs().map(|run| run.and_then(NewRun::waits_until)).collect::<Vec<_>>())
+            .bind(firings.iter().map(Firing::ends).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
         fired(&rows, made().flatten())
@@ -142,6 +153,8 @@ pub(crate) fn fired<'m>(rows: &[PgRow], made: impl Iterator<Item = &'m NewMessag
 pub(crate) const BEGINS: &str =
     "case when i.refused is not null then 'error' when i.wake_at is not null then 'ok' else 'running' end";
 
+/// A run that goes on is locked before its job is left to it: whoever ends it does so before this, which then sees that it is
+/// over, or after this, and leaves word of it.
 fn fire_sql() -> String {
     // `(... in ...) is true` is looked up in a hash; as a mere condition it would be joined row by row.
     format!(
@@ -151,18 +164,32 @@ fn fire_sql() -> String {
              from unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::text[],
                          $9::uuid[], $10::timestamptz[], $11::float8[], $12::bool[], $13::text[], $14::text[],
                          $15::uuid[], $16::uuid[], $17::int[], $18::text[], $19::text[], $20::text[], $21::text[],
-                         $22::timestamptz[]) with ordinality
+                         $22::timestamptz[], $23::bool[]) with ordinality
                   as i (job, was_due, was_changed, next_due_at, jitter_ms, paused,
                         run, scheduled_for, seconds, await_completion, sent, refused,
-                        message, channel_id, shard, direction, conversation, payload, source, wake_at, n)
+                        message, channel_id, shard, direction, conversation, payload, source, wake_at, ends, n)
              join cron_jobs j on j.id = i.job
              where j.next_due_at = i.was_due and j.updated_at = i.was_changed and j.enabled
                and exists (select 1 from fence)
              for no key update of j skip locked),
+         goes_on as materialized (
+             select h.job from held h
+             cross join lateral (select 1 from cron_runs x where x.job_id = h.job and (x.status = 'running') is true
+                                 offset 0 for share) r
+             where h.ends),
+         waits as materialized (
+             select h.job from held h
+             cross join lateral (select 1 from cron_runs x join timers w on w.id = x.id
+                                 where x.job_id = h.job and x.status in ('error', 'timeout') offset 0) r
+             where h.ends),
+         gone as (
+             delete from cron_jobs j using held h
+             where j.id = h.job and h.ends and h.job not in (select job from goes_on union all select job from waits)
+             returning j.id),
          moved as (
              update cron_jobs j set next_due_at = h.next_due_at, jitter_ms = h.jitter_ms, paused = h.paused,
                  enabled = h.next_due_at is not null, runs = j.runs + (h.run is not null)::int
-             from held h where j.id = h.job
+             from held h where j.id = h.job and (h.job in (select id from gone)) is not true
              returning h.*),
          begun as (
              insert into cron_runs (id, user_id, job_id, job_name, status, scheduled_for, deadline_at, finished_at,
@@ -178,7 +205,7 @@ fn fire_sql() -> String {
              select run, user_id, 'run_over', now() from moved
              where (status = 'error' or (status = 'ok' and (failures > 0 or next_due_at is null)))
                and (run in (select id from begun)) is true),
-         waits as (
+         later as (
              insert into timers (id, user_id, kind, due_at, shard, channel_id, conversation, payload, source)
              select message, user_id, 'wake', wake_at, shard, channel_id, conversation, payload::json, source
              from moved where wake_at is not null and (run in (select id from begun)) is true),
@@ -189,7 +216,7 @@ fn fire_sql() -> String {
              returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
                        user_id, channel_id, direction, conversation, source),
          told as ({TELL_ACCEPTED})
-         select (select count(*) from moved) as jobs, (select count(*) from begun) as runs,
+         select (select count(*) from moved) + (select count(*) from gone) as jobs, (select count(*) from begun) as runs,
                 accepted.id, accepted.seq, accepted.accepted_at_ms, {AHEAD} as ahead
          from (values (1)) one left join accepted on true"
     )

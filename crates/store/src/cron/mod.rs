@@ -9,6 +9,7 @@
 //! | `retry` | the run's | after a pause | another message of the same run ([`retry`]) |
 //!
 //! What a run wakes an agent with may wait for a heartbeat, as a timer of the kind that every wake-up waits as ([`crate::timers`]).
+//! That kind is of no job, nor is `heartbeat` ([`crate::heartbeats`]).
 //!
 //! Nothing is held open while somebody thinks: a page is read, what becomes of it is decided in memory, and one statement
 //! writes all of it, if everything still is as it was read and the leader's term has not ended. So each scheduled time has
@@ -35,7 +36,7 @@ pub mod webhook;
 
 pub use fire::{Fired, Firing, NewRun};
 pub use message::RunOf;
-pub use over::{Aftermath, EndedRun};
+pub use over::{Aftermath, EndedJob, EndedRun, Followed, JobAfter};
 pub use pages::{DueJob, DuePage, RunsWaiting, START, Waiting};
 pub use retry::{DueRetry, Retry};
 
@@ -44,7 +45,7 @@ pub use retry::{DueRetry, Retry};
 pub(crate) const FENCE: &str =
     "fence as materialized (select 1 from leaders where duty = $1 and term = $2 for share)";
 
-fn user(table: &'static str, id: Uuid, text: &str) -> Result<UserId> {
+pub(crate) fn user(table: &'static str, id: Uuid, text: &str) -> Result<UserId> {
     let bad = |_| Error::BadRow { table, id: id.to_string(), column: "user_id", value: text.to_owned() };
     text.parse().map_err(bad)
 }

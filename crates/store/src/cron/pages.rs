@@ -13,6 +13,8 @@ use crate::{Error, Result, Store};
 pub struct Waiting {
     /// Wake-ups at their users' heartbeats.
     pub wakes: bool,
+    /// Heartbeats of which the agent is told.
+    pub heartbeats: bool,
     /// Jobs.
     pub jobs: bool,
 }
@@ -91,11 +93,16 @@ impl Store {
     pub async fn timers_waiting(&self) -> Result<Waiting> {
         let row = sqlx::query(
             "select exists (select 1 from timers where kind = 'wake' and due_at <= now()) as wakes,
+                    exists (select 1 from timers where kind = 'heartbeat' and due_at <= now()) as heartbeats,
                     exists (select 1 from timers where kind = 'cron' and due_at <= now()) as jobs",
         )
         .fetch_one(&self.pool)
         .await?;
-        Ok(Waiting { wakes: row.try_get("wakes")?, jobs: row.try_get("jobs")? })
+        Ok(Waiting {
+            wakes: row.try_get("wakes")?,
+            heartbeats: row.try_get("heartbeats")?,
+            jobs: row.try_get("jobs")?,
+        })
     }
 
     /// What there is to do about runs.

@@ -62,6 +62,7 @@ pub fn firing(bench: &Bench, job: &DueJob) -> Firing {
         next_due_at: Some(job.next_due_at + TimeDelta::seconds(60)),
         jitter_ms: 250,
         paused: None,
+        delete: false,
         run: Some(run(bench, job)),
     }
 }

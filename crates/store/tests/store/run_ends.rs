@@ -2,8 +2,8 @@
 
 use claw_runtime::OsRandom;
 use claw_store::{
-    Aftermath, EndedRun, Fired, Firing, Job, Lease, MessageStatus, NewRun, Retry, Run, RunStatus, SaveJob,
-    Settlement,
+    Aftermath, EndedRun, Fired, Firing, Job, JobAfter, Lease, MessageStatus, NewRun, Retry, Run, RunStatus,
+    SaveJob, Settlement,
 };
 use claw_types::{Epoch, MessageState, ShardId, Work};
 use serde_json::{Value, json};
@@ -14,16 +14,16 @@ use crate::jobs::{actor, ada, create, every, saved};
 use crate::timers::{DUTY, elect};
 
 /// A job whose first run has begun, and who leads.
-struct Running {
-    bench: Bench,
-    term: i64,
-    job: Job,
-    work: Work,
+pub struct Running {
+    pub bench: Bench,
+    pub term: i64,
+    pub job: Job,
+    pub work: Work,
     epochs: Vec<Epoch>,
 }
 
 impl Running {
-    async fn new(options: Value) -> Self {
+    pub async fn new(options: Value) -> Self {
         Self::with(options, |run| run).await
     }
 
@@ -40,7 +40,7 @@ impl Running {
         Self { term, job, work: fired.messages[0].clone(), epochs, bench }
     }
 
-    async fn settle(&self, work: &Work, state: MessageState, error: Option<&str>) {
+    pub async fn settle(&self, work: &Work, state: MessageState, error: Option<&str>) {
         let settlement = Settlement {
             id: work.id,
             shard: work.shard,
@@ -56,26 +56,32 @@ impl Running {
         assert!(self.bench.writer.settle(settlement).await.unwrap());
     }
 
-    async fn run(&self) -> Run {
+    pub async fn run(&self) -> Run {
         self.bench.store.runs(&ada(), Some(self.job.id), None, 10).await.unwrap().remove(0)
     }
 
-    async fn job(&self) -> Job {
+    pub async fn job(&self) -> Job {
         self.bench.store.job(&ada(), self.job.id).await.unwrap()
     }
 
-    async fn over(&self) -> Vec<EndedRun> {
+    pub async fn over(&self) -> Vec<EndedRun> {
         self.bench.store.runs_over(10).await.unwrap()
     }
 
     /// What the leader does about the runs that are over; how many.
-    async fn follow(&self, retry_in: Option<f64>, delete: bool) -> u64 {
-        let after = |run: &EndedRun| Aftermath { run: run.id, attempt: run.attempt, retry_in, delete };
-        let after: Vec<Aftermath> = self.over().await.iter().map(after).collect();
-        self.bench.store.runs_follow(DUTY, self.term, &after).await.unwrap()
+    pub async fn follow(&self, retry_in: Option<f64>, delete: bool) -> u64 {
+        let over = self.over().await;
+        let after = |run: &EndedRun| {
+            let job = run.job.as_ref().filter(|_| retry_in.is_none()).map(|job| job.id);
+            Aftermath { run: run.id, attempt: run.attempt, retry_in, job }
+        };
+        let after: Vec<Aftermath> = over.iter().map(after).collect();
+        let counted = retry_in.is_none().then(|| counted(&over, delete)).flatten();
+        let jobs: Vec<JobAfter> = counted.into_iter().collect();
+        self.bench.store.runs_follow(DUTY, self.term, &after, &jobs).await.unwrap().runs
     }
 
-    async fn admin(&self, sql: &'static str) {
+    pub async fn admin(&self, sql: &'static str) {
         sqlx::query(sql).execute(&mut self.bench.database.connect().await).await.unwrap();
     }
 
@@ -84,8 +90,28 @@ impl Running {
     }
 }
 
+/// What becomes of the one job of these runs, by their count alone.
+pub fn counted(over: &[EndedRun], delete: bool) -> Option<JobAfter> {
+    let job = over.first()?.job.as_ref()?;
+    let failed = over.iter().filter(|run| run.status != RunStatus::Ok && !run.made_good).count();
+    let before = if over.iter().any(|run| run.status == RunStatus::Ok) { 0 } else { job.failures };
+    Some(JobAfter {
+        job: job.id,
+        runs: u32::try_from(over.len()).unwrap(),
+        was_changed: job.updated_at,
+        was_failures: job.failures,
+        failures: before + u32::try_from(failed).unwrap(),
+        failing_since: job.failing_since.or(Some(over[0].started_at)),
+        alerted: job.alerted,
+        paused: None,
+        delete,
+        message: None,
+        news: Vec::new(),
+    })
+}
+
 /// Fires what there is for a time that no run is for.
-async fn fire(bench: &Bench, term: i64, change: impl Fn(NewRun) -> NewRun) -> Fired {
+pub async fn fire(bench: &Bench, term: i64, change: impl Fn(NewRun) -> NewRun) -> Fired {
     let earlier = "update cron_runs set scheduled_for = scheduled_for - interval '1 hour'";
     sqlx::query(earlier).execute(&mut bench.database.connect().await).await.unwrap();
     make_due(bench).await;
@@ -171,7 +197,8 @@ async fn failures_in_a_row_are_counted_and_forgotten_when_a_run_ends_well() {
 async fn a_failed_run_is_tried_again_with_another_message() {
     let running = Running::new(json!({"max_retries": 1})).await;
     running.settle(&running.work, MessageState::Failed, Some("refused")).await;
-    assert_eq!(running.over().await[0].options.as_deref(), Some(r#"{"max_retries":1}"#));
+    let over = running.over().await.remove(0);
+    assert_eq!((over.goes_on, over.job.unwrap().options.as_str()), (true, r#"{"max_retries":1}"#));
     assert_eq!(running.follow(Some(30.0), false).await, 1);
     assert_eq!(running.job().await.failures, 0, "it is not over yet");
     let store = &running.bench.store;
@@ -216,8 +243,53 @@ async fn a_job_that_is_over_goes_with_its_last_run_and_the_run_stays() {
     running.admin("update cron_jobs set next_due_at = null, enabled = false").await;
     assert!(running.over().await.is_empty(), "its run goes on");
     running.settle(&running.work, MessageState::Done, None).await;
-    assert!(running.over().await[0].options.is_some(), "nobody switched it off");
+    assert!(running.over().await[0].goes_on, "nobody switched it off");
     assert_eq!(running.follow(None, true).await, 1);
     assert!(running.bench.store.job(&ada(), running.job.id).await.is_err());
     assert_eq!(running.run().await.status, RunStatus::Ok);
+}
+
+/// A job whose last time is passed over has no run that it would go with.
+#[tokio::test]
+async fn a_job_that_is_over_without_a_run_goes_at_once_unless_an_earlier_one_goes_on() {
+    let pass_over = async |running: &Running| {
+        make_due(&running.bench).await;
+        let due = due(&running.bench).await.remove(0);
+        let last = Firing { next_due_at: None, delete: true, run: None, ..firing(&running.bench, &due) };
+        running.bench.store.jobs_fire(DUTY, running.term, &[last]).await.unwrap().jobs
+    };
+    let gone = async |running: &Running| running.bench.store.job(&ada(), running.job.id).await.is_err();
+
+    let running = Running::new(json!({"delete_after_run": true})).await;
+    running.settle(&running.work, MessageState::Done, None).await;
+    assert_eq!((pass_over(&running).await, gone(&running).await), (1, true));
+    assert_eq!(running.follow(None, true).await, 1, "what was left of its run");
+
+    let running = Running::new(json!({"delete_after_run": true})).await;
+    assert_eq!((pass_over(&running).await, gone(&running).await), (1, false), "its run goes on");
+    running.settle(&running.work, MessageState::Done, None).await;
+    assert_eq!((running.follow(None, true).await, gone(&running).await), (1, true));
+
+    let running = Running::new(json!({"delete_after_run": true, "max_retries": 1})).await;
+    running.settle(&running.work, MessageState::Failed, None).await;
+    running.follow(Some(30.0), true).await;
+    assert_eq!((pass_over(&running).await, gone(&running).await), (1, false), "it is tried again");
+}
+
+/// Whoever ends the earlier run at the moment at which the job loses its last time: one of the two deletes it.
+#[tokio::test]
+async fn a_run_that_ends_while_its_job_is_over_takes_it_along() {
+    let running = Running::new(json!({"delete_after_run": true})).await;
+    make_due(&running.bench).await;
+    let due = due(&running.bench).await.remove(0);
+    let mut worker = running.bench.database.connect().await;
+    sqlx::raw_sql("begin; update cron_runs set status = 'ok'").execute(&mut worker).await.unwrap();
+    let last = [Firing { next_due_at: None, delete: true, run: None, ..firing(&running.bench, &due) }];
+    let fire = running.bench.store.jobs_fire(DUTY, running.term, &last);
+    tokio::pin!(fire);
+    let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut fire).await;
+    assert!(early.is_err(), "it waits for the end of the run");
+    sqlx::raw_sql("commit").execute(&mut worker).await.unwrap();
+    assert_eq!(fire.await.unwrap().jobs, 1);
+    assert!(running.bench.store.job(&ada(), running.job.id).await.is_err());
 }

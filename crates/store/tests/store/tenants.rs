@@ -34,7 +34,8 @@ const SEED: &str = "
     insert into cron_runs (id, user_id, job_id, job_name, status, deadline_at, action_type, schedule_type)
         select gen_random_uuid(), user_id, id, name, 'ok', now(), action_type, schedule_type from cron_jobs
         where user_id = USER;
-    insert into user_settings (user_id) values (USER);
+    insert into user_settings (user_id, alerts, active_hours, heartbeat) values (USER, '{}', '{}', '{}');
+    insert into timers (id, user_id, kind, due_at) values (gen_random_uuid(), USER, 'heartbeat', now());
     insert into group_context (channel_id, user_id, conversation, said)
         select id, user_id, 'c', '{}' from channels where user_id = USER;
     insert into pairings (id, channel_id, user_id, code, state)

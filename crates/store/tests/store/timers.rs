@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use claw_runtime::SystemClock;
-use claw_store::{Actor, AgentEvent, Error, Lease, NewMessage, Once, When};
+use claw_store::{Actor, AgentEvent, Error, Lease, NewMessage, Once, Preferences, When};
 use claw_types::{ShardCount, UserId, heartbeat};
 use serde_json::Map;
 
@@ -54,7 +54,7 @@ async fn a_wake_up_waits_for_the_heartbeat_and_keeps_its_id_and_its_bytes() {
     let term = elect(&bench, "clock").await;
     let event = event(&bench, &ada, "a\0b \u{1F600}");
     let woken = bench.store.wake(&event, When::NextHeartbeat, None).await.unwrap();
-    assert_eq!(bench.store.settings_of(&ada).await.unwrap().heartbeat_secs, None);
+    assert_eq!(bench.store.settings_of(&ada).await.unwrap().set.heartbeat_secs, None);
     assert!(is_heartbeat(&ada, heartbeat::DEFAULT_SECS, woken.due_at.unwrap()));
     assert!(woken.work.is_none() && !woken.duplicate);
     assert!(bench.store.timers_fire(DUTY, term, 10).await.unwrap().is_empty(), "not yet");
@@ -165,8 +165,11 @@ async fn a_new_interval_moves_what_waits_but_does_not_put_off_what_is_due() {
     let bench = Bench::new().await;
     let (ada, bob): (UserId, UserId) = ("ada".parse().unwrap(), "bob".parse().unwrap());
     let actor = Actor::named("a test");
-    let set = async |user, secs| bench.store.settings_save(user, secs, &actor).await.unwrap();
-    assert_eq!(set(&ada, Some(86_400)).await.heartbeat_secs, Some(86_400));
+    let set = async |user, heartbeat_secs| {
+        let set = Preferences { heartbeat_secs, ..Preferences::default() };
+        bench.store.settings_save(user, &set, &actor).await.unwrap()
+    };
+    assert_eq!(set(&ada, Some(86_400)).await.set.heartbeat_secs, Some(86_400));
     let due = event(&bench, &ada, "due");
     bench.store.wake(&due, When::NextHeartbeat, None).await.unwrap();
     make_due(&bench).await;
@@ -186,7 +189,7 @@ async fn a_new_interval_moves_what_waits_but_does_not_put_off_what_is_due() {
     let fired = bench.store.timers_fire(DUTY, term, 10).await.unwrap();
     assert_eq!(fired.iter().map(|work| work.id).collect::<Vec<_>>(), [due.id], "it was due and stayed so");
     let back = set(&ada, None).await;
-    assert_eq!(back.heartbeat_secs, None);
+    assert_eq!(back.set.heartbeat_secs, None);
     assert!(is_heartbeat(&ada, heartbeat::DEFAULT_SECS, back.next_heartbeat_at));
 }
 

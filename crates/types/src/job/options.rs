@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::limits::Invalid;
 use crate::outbound::is_default;
+use crate::preferences::MOST_FAILURES;
 
 /// How a job runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -55,6 +56,14 @@ pub struct Options {
     /// Whether a run of an `assistant_task` is over only when a *send* names it, or somebody says that it is complete.
     #[serde(skip_serializing_if = "is_default")]
     pub await_completion: bool,
+    /// After how many failed runs in a row the owner is told; 0 for never, the user's setting if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 1_000)]
+    pub alert_after: Option<u32>,
+    /// After how many failed runs in a row it is paused; 0 for never, the user's setting if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 1_000)]
+    pub pause_after: Option<u32>,
 }
 
 /// What becomes of the times that passed while nobody could run a job.
@@ -99,6 +108,8 @@ impl Options {
         within("timeout_secs", self.timeout_secs, 1, 604_800)?;
         within("max_retries", Some(self.max_retries), 0, 10)?;
         within("max_runs", self.max_runs, 1, u32::MAX)?;
+        within("alert_after", self.alert_after, 0, MOST_FAILURES)?;
+        within("pause_after", self.pause_after, 0, MOST_FAILURES)?;
         if self.misfire_limit.is_some() && self.misfire != Misfire::All {
             return Err(Invalid::new("\"misfire_limit\" needs \"misfire\": \"all\""));
         }
@@ -116,7 +127,11 @@ impl Options {
     }
 }
 
-fn within(key: &str, given: Option<u32>, least: u32, most: u32) -> Result<(), Invalid> {
+/// Checks that a number is within bounds.
+///
+/// # Errors
+/// A sentence that names the key.
+pub fn within(key: &str, given: Option<u32>, least: u32, most: u32) -> Result<(), Invalid> {
     match given {
         Some(number) if !(least..=most).contains(&number) => {
             Err(Invalid::new(format!("{key:?} must be from {least} to {most}")))

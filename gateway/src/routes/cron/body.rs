@@ -81,6 +81,13 @@ pub struct JobBody {
     pub(super) delete_after_run: Option<Flag>,
     /// Whether a run of an `assistant_task` is over only when a *send* names it, or somebody says that it is complete.
     pub(super) await_completion: Option<Flag>,
+    /// After how many failed runs in a row the owner is told; 0 for never. The user's setting if not given.
+    #[schema(maximum = 1_000)]
+    pub(super) alert_after: Option<u32>,
+    /// After how many failed runs in a row it is paused: switched off until somebody switches it on; 0 for never. The user's
+    /// setting if not given.
+    #[schema(maximum = 1_000)]
+    pub(super) pause_after: Option<u32>,
 }
 
 impl JobBody {

@@ -26,6 +26,8 @@ pub fn read(body: &JobBody, does: &Action) -> Result<Options, Problem> {
         max_runs: body.max_runs,
         delete_after_run: is(body.delete_after_run),
         await_completion: is(body.await_completion),
+        alert_after: body.alert_after,
+        pause_after: body.pause_after,
     };
     options.check()?;
     if options.await_completion && !matches!(does, Action::Task(_)) {

@@ -43,6 +43,8 @@ pub struct JobView {
     runs: u64,
     /// Runs in a row that failed.
     failures: u32,
+    /// When the first of them began; null when there are none.
+    failing_since: Option<DateTime<Utc>>,
     /// Why it was switched off without anybody asking for it; null when it was not.
     paused: Option<String>,
     /// What was said of how it runs; what was not is absent.
@@ -112,6 +114,7 @@ impl From<Job> for JobView {
             next_run_at: job.next_due_at,
             runs: job.runs,
             failures: job.failures,
+            failing_since: job.failing_since,
             paused: job.paused,
             options: job.options,
         }

@@ -163,6 +163,7 @@ impl Decided {
             next_due_at: verdict.next,
             jitter_ms: verdict.jitter_ms,
             paused,
+            delete: options.delete_after_run,
             run,
         }
     }

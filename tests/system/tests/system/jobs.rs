@@ -161,6 +161,56 @@ async fn a_channel_that_is_off_or_gone_is_a_failed_run_that_says_so() {
     says("no channel \"page\"").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_owns_a_job_that_goes_on_failing_is_told_once_and_the_job_is_paused() {
+    let platform = Platform::start().await;
+    let cluster = Cluster::prepare().await.with("II_CLAW_MIN_EVERY_SECS", "1");
+    let (_gateway, api) = cluster.gateway().await;
+    let _worker = cluster.worker("one", &api.base).await;
+    let _scheduler = cluster.scheduler("clock").await;
+    let fields = json!({"bot_token_env": platform.bot(1), "api_url": platform.url()});
+    api.configure("ada", "bot", "telegram", fields).await;
+    api.configure("ada", "page", "webchat", json!({})).await;
+    let settings = json!({"pause_after": 5, "alerts": {"channel": "bot", "recipient": 1001}});
+    let (status, answer) = api.call("PUT", "/api/users/ada/settings", Some(settings)).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let action = json!({"type": "channel_message", "channel": "page", "recipient": "0f8b1c2d3e4f5a6b7c8d9e0f1a2b3c4d",
+                        "message": "hello"});
+    let schedule = json!({"type": "every", "every_secs": 1});
+    let job = create(&api, json!({"name": "*hello*", "schedule": schedule, "action": action})).await;
+    api.call("DELETE", "/api/users/ada/channels/page", None).await;
+
+    let path = format!("/api/users/ada/cron/jobs/{job}");
+    let paused = eventually("the job to be paused", SOON, async || {
+        let (_, job) = api.call("GET", &path, None).await;
+        job["paused"].is_string().then_some(job)
+    });
+    let paused = paused.await;
+    let told = eventually("both messages", SOON, async || {
+        let sent = platform.sent();
+        (sent.len() >= 2).then_some(sent)
+    });
+    let told: Vec<String> = told.await.into_iter().map(|sent| sent.text).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told[0].contains("\"*hello*\" fails: it has failed 3 times in a row, the first time at"),
+        "{told:?}"
+    );
+    assert!(told[1].contains("\"*hello*\" was paused: it has failed 5 times in a row"), "{told:?}");
+    assert!(told.iter().all(|text| text.contains("no channel \"page\"")), "{told:?}");
+    assert_eq!((&paused["enabled"], &paused["next_run_at"]), (&json!(false), &Value::Null));
+    assert_eq!(history(&api, &job).await.len(), 5, "nothing runs after it");
+    let timers: i64 = sqlx::query_scalar("select count(*) from timers")
+        .fetch_one(&mut cluster.database.connect().await)
+        .await
+        .unwrap();
+    assert_eq!(timers, 0, "nor is anything left that would run");
+
+    let enabled = api.call("PUT", &format!("{path}/enable"), Some(json!({"enabled": true}))).await.1;
+    assert_eq!((&enabled["failures"], &enabled["paused"]), (&json!(0), &Value::Null));
+    eventually("the next series to be told", SOON, async || (platform.sent().len() >= 3).then_some(())).await;
+}
+
 /// The leader is killed again and again; what it left is taken over, and no time is left out or done twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_time_is_done_once_when_leaders_are_killed() {

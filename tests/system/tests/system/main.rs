@@ -16,6 +16,7 @@ mod fairness;
 mod feedback;
 mod flaky_platform;
 mod fuzz;
+mod heartbeats;
 mod job_webhooks;
 mod jobs;
 mod keys;

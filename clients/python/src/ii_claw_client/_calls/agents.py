@@ -56,9 +56,24 @@ def user_settings(user: str) -> Call[models.UserSettings]:
     return get(path("api", "users", user, "settings"))
 
 
-def set_user_settings(user: str, *, heartbeat_every_secs: int | None) -> Call[models.UserSettings]:
-    """Sets all of them; `None` is the default."""
-    return again("PUT", path("api", "users", user, "settings"), {"heartbeat_every_secs": heartbeat_every_secs})
+def set_user_settings(
+    user: str,
+    *,
+    heartbeat_every_secs: int | None = None,
+    alert_after: int | None = None,
+    pause_after: int | None = None,
+    alerts: Mapping[str, Any] | None = None,
+    active_hours: Mapping[str, Any] | None = None,
+    heartbeat: Mapping[str, Any] | None = None,
+) -> Call[models.UserSettings]:
+    """Sets all of them; `None`, or what is left out, is the default. `alerts` is a chat like
+    `{"channel": ..., "recipient": ...}`, `active_hours` like `{"from": "08:00", "to": "22:00", "tz": "Europe/Berlin"}`,
+    `heartbeat` like `{"text": ...}`."""
+    body = {
+        "heartbeat_every_secs": heartbeat_every_secs, "alert_after": alert_after, "pause_after": pause_after,
+        "alerts": alerts, "active_hours": active_hours, "heartbeat": heartbeat,
+    }  # fmt: skip
+    return again("PUT", path("api", "users", user, "settings"), body)
 
 
 def hooks(user: str, *, limit: int | None = None, cursor: str | None = None) -> Call[models.Hooks]:

@@ -65,10 +65,10 @@ fn what_is_missing_or_too_much_is_told() {
 
 #[test]
 fn a_list_says_what_each_job_does_and_when() {
-    let job = json!({"id": "1", "name": "A\u{1b}[2J", "enabled": false, "paused": "it failed 5 times", "action_type": "assistant_task",
+    let job = json!({"id": "1", "name": "A\u{1b}[2J", "enabled": false, "failures": 5, "paused": "it failed 5 times", "action_type": "assistant_task",
         "schedule_type": "cron", "schedule": {"type": "cron", "expr": "0 9 * * *", "tz": "Asia/Tokyo"}, "next_run_at": null});
     let text = listed(&json!({"jobs": [job]}));
-    assert!(text.contains("1   paused  assistant_task  0 9 * * * (Asia/Tokyo)  -"), "{text}");
+    assert!(text.contains("1   paused  5         assistant_task  0 9 * * * (Asia/Tokyo)  -"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
     assert_eq!(listed(&json!({"jobs": []})), "no jobs");
 }
