@@ -102,11 +102,15 @@ impl Store {
         UserSettings::of(user, &row)
     }
 
-    /// [`Store::settings_of`] each of these users, in one look; only for our own roles.
+    /// [`Store::settings_of`] each of these users, in one look; only for our own roles. What this version can't read of one
+    /// user is that user's matter.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn settings_of_each(&self, users: HashSet<UserId>) -> Result<HashMap<UserId, UserSettings>> {
+    pub async fn settings_of_each(
+        &self,
+        users: HashSet<UserId>,
+    ) -> Result<HashMap<UserId, Result<UserSettings>>> {
         if users.is_empty() {
             return Ok(HashMap::new());
         }
@@ -122,10 +126,10 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
         let each = users.into_iter().zip(&rows).map(|(user, row)| {
-            let settings = UserSettings::of(&user, row)?;
-            Ok((user, settings))
+            let settings = UserSettings::of(&user, row);
+            (user, settings)
         });
-        each.collect()
+        Ok(each.collect())
     }
 
     /// Replaces them. What waits for the user's heartbeat now waits for the new one, as does the heartbeat that comes by itself.

@@ -259,7 +259,14 @@ async fn a_run_without_a_channel_is_tried_again_and_counted_when_it_has_failed_f
 async fn a_wake_up_waits_for_the_heartbeat_that_its_user_has_set() {
     let bench = Bench::new().await;
     let (store, actor) = (&bench.timers.store, Actor::named("a test"));
-    store.settings_save(&bench.user, Some(600), &actor).await.unwrap();
+    store
+        .settings_save(
+            &bench.user,
+            &Preferences { heartbeat_secs: Some(600), ..Preferences::default() },
+            &actor,
+        )
+        .await
+        .unwrap();
     let schedule = json!({"type": "every", "every_secs": 3600});
     bench.job(schedule, json!({"ends_at": "2025-03-29T10:30:00Z"}), "2025-03-29T10:00:00Z").await;
     let hook = r#"update cron_jobs set action_type = 'hook', action =

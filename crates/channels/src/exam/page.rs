@@ -71,6 +71,7 @@ fn carried(caps: &Capabilities) -> Vec<(&'static str, String)> {
         ("deletions", caps.reports_deletions),
         ("reactions", caps.reports_reactions),
         ("replies", caps.reports_replies),
+        ("receipts", caps.reports_receipts),
     ];
     let told: Vec<_> = reports.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
     vec![
@@ -89,6 +90,7 @@ fn carried(caps: &Capabilities) -> Vec<(&'static str, String)> {
         ("delete", yes(caps.delete, "refused")),
         ("react", yes(caps.reactions, "refused")),
         ("typing", yes(caps.typing, "no")),
+        ("an answer that grows while it is written", yes(caps.shows_drafts, "no")),
         ("the platform tells of", if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }),
     ]
 }

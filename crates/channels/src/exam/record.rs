@@ -1,6 +1,6 @@
 //! What was read of a payload, as JSON that people can compare.
 
-use claw_types::{Answered, Deed, Inbound};
+use claw_types::{Answered, Deed, Inbound, Named};
 use serde_json::{Map, Value, json};
 
 /// Messages as they are written to `payloads/<name>.read.json`: what says nothing is left out.
@@ -70,5 +70,12 @@ fn deed(deed: &Deed) -> Value {
         Deed::Reacted(reaction) => json!({"reacted": {
             "to": reaction.to, "added": reaction.added, "removed": reaction.removed, "counts": reaction.counts,
         }}),
+        Deed::Received(receipts) => {
+            let messages = receipts.messages.iter().map(|named| match named {
+                Named::Platform(id) => json!({"platform_id": id}),
+                Named::Ours(id) => json!({"id": id}),
+            });
+            json!({"received": messages.collect::<Vec<_>>(), "read": receipts.read})
+        }
     }
 }

@@ -154,6 +154,7 @@ impl<'a> Room<'a> {
                 thread_id: message.thread_id.as_deref(),
                 piece,
                 accepted_at: DateTime::from_timestamp(NOW, 0).unwrap_or_default(),
+                replaces: None,
             };
             receipts.push(channel.send(&part).await.inspect_err(|error| self.notes.said(error))?);
         }

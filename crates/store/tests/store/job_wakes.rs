@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::Bench;
 use crate::firing::{due, make_due};
 use crate::jobs::{ada, create, every, object, saved};
+use crate::run_ends::counted;
 use crate::timers::{DUTY, elect};
 
 /// A wake-up of this job under the id of a run.
@@ -105,10 +106,11 @@ async fn the_last_one_of_a_job_ends_it() {
     let run = wake(&bench, &job, bench.ids.next(), in_an_hour());
     let last = [Firing { run: Some(run), next_due_at: None, ..plain(&job) }];
     assert_eq!(bench.store.jobs_fire(DUTY, term, &last).await.unwrap().runs, 1);
-    let over = bench.store.runs_over(10).await.unwrap().remove(0);
-    assert_eq!(over.status, RunStatus::Ok);
-    let after = [Aftermath { run: over.id, attempt: 1, retry_in: None, delete: true }];
-    assert_eq!(bench.store.runs_follow(DUTY, term, &after).await.unwrap(), 1);
+    let over = bench.store.runs_over(10).await.unwrap();
+    assert_eq!(over[0].status, RunStatus::Ok);
+    let after = [Aftermath { run: over[0].id, attempt: 1, retry_in: None, job: Some(job.id) }];
+    let gone = [counted(&over, true).unwrap()];
+    assert_eq!(bench.store.runs_follow(DUTY, term, &after, &gone).await.unwrap().runs, 1);
     assert!(bench.store.jobs(&ada(), &claw_store::JobFilter::default()).await.unwrap().is_empty());
     assert_eq!(stored(&bench).await.0.len(), 1, "what was stored stays");
 }
@@ -126,8 +128,8 @@ async fn another_attempt_stores_it_once_and_makes_good_for_the_first() {
     let fire = [Firing { run: Some(failed), ..plain(&job) }];
     assert_eq!(bench.store.jobs_fire(DUTY, term, &fire).await.unwrap().runs, 1);
     assert_eq!(stored(&bench).await, (vec![], 0));
-    let again = [Aftermath { run: id, attempt: 1, retry_in: Some(0.0), delete: false }];
-    assert_eq!(bench.store.runs_follow(DUTY, term, &again).await.unwrap(), 1);
+    let again = [Aftermath { run: id, attempt: 1, retry_in: Some(0.0), job: None }];
+    assert_eq!(bench.store.runs_follow(DUTY, term, &again, &[]).await.unwrap().runs, 1);
     let due = bench.store.retries_due(10).await.unwrap().remove(0);
     let run = wake(&bench, &job, id, in_an_hour());
     let message: MessageId = run.message.as_ref().unwrap().id;
@@ -153,6 +155,7 @@ fn plain(job: &DueJob) -> Firing {
         next_due_at: Some(job.next_due_at + TimeDelta::hours(1)),
         jitter_ms: 0,
         paused: None,
+        delete: false,
         run: None,
     }
 }

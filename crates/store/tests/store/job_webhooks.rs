@@ -63,6 +63,6 @@ async fn a_run_that_was_the_last_of_its_job_is_not_tried_again() {
     sqlx::query("update cron_runs set deadline_at = now()").execute(&mut admin).await.unwrap();
     assert_eq!(bench.store.runs_time_out(DUTY, term, 10).await.unwrap(), 1);
     let over = bench.store.runs_over(10).await.unwrap();
-    assert_eq!((over.len(), over[0].options.as_deref()), (1, None), "nothing of the job counts any more");
+    assert_eq!((over.len(), over[0].goes_on), (1, false), "it was switched off");
     assert!(bench.store.job(&ada(), job.id).await.unwrap().paused.is_some());
 }

@@ -85,12 +85,12 @@ async fn word_of_what_is_not_the_channels_own_notes_nothing() {
     let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
     let (work, pending) = (accept(&bench, &channel).await, accept(&bench, &channel).await);
     sent(&bench, &mut lease, &work, &["5"]).await;
-    let word = |message, chat| [seen(message, chat, true)];
-    bench.store.receipts_note(&other, &word(Named::Ours(work.id), "room")).await.unwrap();
-    bench.store.receipts_note(&other, &word(Named::Platform("5".into()), "room")).await.unwrap();
-    bench.store.receipts_note(&channel, &word(Named::Ours(work.id), "another room")).await.unwrap();
-    bench.store.receipts_note(&channel, &word(Named::Platform("5".into()), "another room")).await.unwrap();
-    bench.store.receipts_note(&channel, &word(Named::Ours(pending.id), "room")).await.unwrap();
+    let says = |message, chat| [seen(message, chat, true)];
+    bench.store.receipts_note(&other, &says(Named::Ours(work.id), "room")).await.unwrap();
+    bench.store.receipts_note(&other, &says(Named::Platform("5".into()), "room")).await.unwrap();
+    bench.store.receipts_note(&channel, &says(Named::Ours(work.id), "another room")).await.unwrap();
+    bench.store.receipts_note(&channel, &says(Named::Platform("5".into()), "another room")).await.unwrap();
+    bench.store.receipts_note(&channel, &says(Named::Ours(pending.id), "room")).await.unwrap();
     assert_eq!(noted(&bench, work.id).await, (false, false));
     assert_eq!(noted(&bench, pending.id).await, (false, false), "its row is its owner's");
     assert!(told(&bench).await.is_empty());

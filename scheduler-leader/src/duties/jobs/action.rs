@@ -14,7 +14,7 @@ use claw_types::{Action, AgentWake, AssistantTask, ChannelMessage, ShardCount, W
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-pub(crate) use self::found::Found;
+pub(crate) use self::found::{Channels, Found};
 
 /// What messages are made with.
 #[derive(Clone)]

@@ -46,7 +46,7 @@ static CAPS: Caps = Caps {
     typing: true,
     // It is shown for `calls::LOADING_SECONDS`, or until a message comes.
     typing_every: Some(Duration::from_secs(15)),
-    reports: Reports { edits: false, deletions: true, reactions: false, replies: true },
+    reports: Reports { edits: false, deletions: true, reactions: false, replies: true, receipts: false },
     limits: Some(&LIMITS),
     ..Caps::TEXT_ONLY
 };

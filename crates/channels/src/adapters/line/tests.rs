@@ -40,6 +40,7 @@ fn pushes(extra: &Value) -> Vec<Result<Value, ChannelError>> {
             thread_id: None,
             piece,
             accepted_at: DateTime::UNIX_EPOCH,
+            replaces: None,
         })
     };
     plan(&message, &CAPS).unwrap().parts.iter().enumerate().map(push).collect()

@@ -7,12 +7,14 @@ use claw_store::targets::Target;
 use claw_store::{Channel, Error, Store, UserSettings, chain};
 use claw_types::{Action, UserId, WakeMode};
 
+/// The channels that are meant, or why there is none.
+pub(crate) type Channels = HashMap<Target, Result<Channel, Error>>;
+
 /// What was found.
 pub(crate) struct Found {
-    /// The channels that are meant, or why there is none.
-    channels: HashMap<Target, Result<Channel, Error>>,
+    channels: Channels,
     /// Of the users whose heartbeat is waited for.
-    settings: HashMap<UserId, UserSettings>,
+    settings: HashMap<UserId, Result<UserSettings, Error>>,
 }
 
 impl Found {
@@ -52,9 +54,10 @@ impl Found {
 
     /// The user's next heartbeat.
     pub(super) fn heartbeat(&self, user: &UserId) -> Result<DateTime<Utc>, String> {
-        let settings = self.settings.get(user);
-        settings
-            .map(|settings| settings.next_heartbeat_at)
-            .ok_or_else(|| "its heartbeat is not known".to_owned())
+        match self.settings.get(user) {
+            Some(Ok(settings)) => Ok(settings.next_heartbeat_at),
+            Some(Err(error)) => Err(chain(error)),
+            None => Err("its heartbeat is not known".to_owned()),
+        }
     }
 }
