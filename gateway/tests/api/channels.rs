@@ -226,8 +226,12 @@ async fn a_stored_secret_is_not_sent_to_another_server() {
         .iter()
         .flat_map(|channel| {
             let fields = channel["fields"].as_array().unwrap().iter();
-            fields.filter(|field| field["receives"] != json!([])).map(|field| field["key"].clone())
+            let receiving = fields.filter(|field| field["receives"] != json!([]));
+            receiving.map(|field| (channel["name"].clone(), field["key"].clone()))
         })
         .collect();
-    assert_eq!(receiving, ["api_url"]);
+    assert_eq!(
+        receiving,
+        [("line", "api_url"), ("telegram", "api_url")].map(|(of, key)| (json!(of), json!(key)))
+    );
 }

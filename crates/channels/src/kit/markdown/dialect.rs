@@ -86,11 +86,11 @@ pub(super) fn code(dialect: Dialect, code: &str, body: &mut String) {
     }
 }
 
-/// An address where a link has it: without what would end the link.
+/// An address where a link has it: without what would end the link, or begin code.
 pub(super) fn target(dialect: Dialect, address: &str, body: &mut String) {
     for c in address.chars() {
         match c {
-            '<' | '>' | '|' | '(' | ')' | '\\' => {
+            '<' | '>' | '|' | '(' | ')' | '\\' | '`' => {
                 body.extend(percent_encoding::percent_encode(&[c as u8], percent_encoding::NON_ALPHANUMERIC));
             }
             c if c.is_whitespace() || c.is_control() => body.push_str("%20"),

@@ -96,6 +96,13 @@ fn no_text_of_signs_comes_out_much_larger_than_it_is() {
     }
 }
 
+#[test]
+fn an_address_begins_no_code() {
+    let rendered = whole("<https://x```>", Dialect::Slack);
+    assert!(rendered.body.starts_with("<https://x%60%60%60|"), "{}", rendered.body);
+    assert_eq!(rendered.body.matches("```").count(), 0, "{}", rendered.body);
+}
+
 proptest! {
     #[test]
     fn text_comes_back_as_it_was(text in "[a-z0-9]([*_~`<>&|#.()\\[\\]!+-]|\\\\|[a-z0-9é]| [a-z0-9>#*-]){0,60}") {
