@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::Lifecycle;
 
@@ -67,13 +68,13 @@ where
         Self::gathering(lifecycle, name, limit, Duration::ZERO, flush)
     }
 
-    /// As [`Batcher::start`], with a pause after each batch of many, in which the next one grows. Where there are few, the
-    /// pause would be what limits them.
+    /// As [`Batcher::start`], with a pause after each batch of many, in which the next one grows: as long as that one took, at
+    /// most `longest`. Where there are few, the pause would be what limits them.
     pub fn gathering<F, Fut>(
         lifecycle: &Lifecycle,
         name: &'static str,
         limit: usize,
-        pause: Duration,
+        longest: Duration,
         flush: F,
     ) -> Self
     where
@@ -92,11 +93,12 @@ where
                 if received == 0 {
                     return;
                 }
+                let began = Instant::now();
                 flush_all(&flush, entries.drain(..)).await;
                 // After a full batch there is enough to do.
-                if !pause.is_zero() && (MANY..limit).contains(&received) {
+                if !longest.is_zero() && (MANY..limit).contains(&received) {
                     tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
+                        () = tokio::time::sleep(began.elapsed().min(longest)) => {}
                         () = hard.cancelled() => {}
                     }
                 }
@@ -198,26 +200,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn where_nobody_waits_a_busy_one_gathers() {
         let lifecycle = Lifecycle::new();
-        let pause = Duration::from_millis(2);
-        let batcher = Batcher::gathering(&lifecycle, "test", 100, pause, |items: Vec<u32>| async move {
-            let size = items.len();
-            Ok::<_, Failed>(vec![size; size])
-        });
-        let begun = tokio::time::Instant::now();
-        assert_eq!(batcher.submit(1).await.unwrap(), 1);
+        let (takes, longest) = (Duration::from_millis(4), Duration::from_millis(2));
+        let batcher =
+            Batcher::gathering(&lifecycle, "test", 100, longest, move |items: Vec<u32>| async move {
+                tokio::time::sleep(takes).await;
+                let size = items.len();
+                Ok::<_, Failed>(vec![size; size])
+            });
         let all = |range: std::ops::Range<u32>| futures::future::join_all(range.map(|i| batcher.submit(i)));
+        let begun = Instant::now();
         all(0..7).await;
         assert_eq!(batcher.submit(2).await.unwrap(), 1);
-        assert_eq!(begun.elapsed(), Duration::ZERO, "few are followed by no pause");
+        assert_eq!(begun.elapsed(), 2 * takes, "few are followed by no pause");
         all(0..8).await;
         let first = batcher.submit(5);
         let second = async {
-            tokio::time::sleep(pause / 2).await;
+            tokio::time::sleep(longest / 2).await;
             batcher.submit(6).await
         };
         let gathered = futures::future::join(first, second).await;
         assert_eq!((gathered.0.unwrap(), gathered.1.unwrap()), (2, 2), "the second one came in the pause");
-        assert_eq!(begun.elapsed(), pause);
+        assert_eq!(begun.elapsed(), 4 * takes + longest);
     }
 
     #[tokio::test]

@@ -132,8 +132,8 @@ pub struct MessageWriter {
 
 /// Rows in one statement: beyond some hundreds the gain is small and the latency of a batch grows.
 const BATCH: usize = 500;
-/// How long settlements gather in a busy worker. People have their answer by then, and wait for nothing; a worker that dies in
-/// between is asked for no more than what it had in flight. It saves a fifth of all transactions (docs/benchmarks.md).
+/// How long settlements gather at most in a busy worker. People have their answer by then, and wait for nothing; a worker that dies
+/// in between is asked for no more than what it had in flight. It saves a fifth of all transactions (docs/benchmarks.md).
 const GATHER: Duration = Duration::from_millis(2);
 
 impl MessageWriter {

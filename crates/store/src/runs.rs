@@ -262,8 +262,7 @@ impl Store {
     pub async fn runs_forget(&self, days: i32) -> Result<u64> {
         let done = sqlx::query(
             "delete from cron_runs where id in (
-                 select id from cron_runs where started_at < now() - make_interval(days => $1)
-                 order by started_at limit $2)",
+                 select id from cron_runs where started_at < now() - make_interval(days => $1) limit $2)",
         )
         .bind(days)
         .bind(FORGET)
