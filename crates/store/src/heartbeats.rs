@@ -13,7 +13,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::cron::FENCE;
-use crate::cron::fire::fired;
+use crate::cron::fire::{bind_made, fired};
 use crate::events::TELL_ACCEPTED;
 use crate::messages::AHEAD;
 use crate::settings::COLUMNS;
@@ -86,20 +86,14 @@ impl Store {
     ) -> Result<(u64, Vec<Work>)> {
         let made = || beats.iter().map(|beat| beat.message.as_ref());
         let news = || beats.iter().map(|beat| beat.news.as_ref());
-        let rows = sqlx::query(sqlx::AssertSqlSafe(fire_sql()))
+        let query = sqlx::query(sqlx::AssertSqlSafe(fire_sql()))
             .bind(duty)
             .bind(term)
             .bind(beats.iter().map(|b| b.timer).collect::<Vec<_>>())
             .bind(beats.iter().map(|b| b.was_due).collect::<Vec<_>>())
             .bind(beats.iter().map(|b| b.was_changed).collect::<Vec<_>>())
-            .bind(beats.iter().map(|b| b.next).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.id.0)).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.channel_id.0)).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.shard.as_i32())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.direction.as_str())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.conversation.as_str())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.payload.get())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.and_then(|m| m.source.as_deref())).collect::<Vec<_>>())
+            .bind(beats.iter().map(|b| b.next).collect::<Vec<_>>());
+        let rows = bind_made(query, made())
             .bind(news().map(|news| news.map(|news| news.kind)).collect::<Vec<_>>())
             .bind(news().map(|news| news.map(|news| news.data.to_string())).collect::<Vec<_>>())
             .fetch_all(&self.pool)

@@ -10,8 +10,9 @@
 
 use chrono::{DateTime, Utc};
 use claw_types::{MessageId, Work};
-use sqlx::Row as _;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{Postgres, Row as _};
 use uuid::Uuid;
 
 use super::FENCE;
@@ -102,7 +103,7 @@ impl Store {
     pub async fn jobs_fire(&self, duty: &str, term: i64, firings: &[Firing]) -> Result<Fired> {
         let runs = || firings.iter().map(|firing| firing.run.as_ref());
         let made = || runs().map(|run| run.and_then(NewRun::made));
-        let rows = sqlx::query(sqlx::AssertSqlSafe(fire_sql()))
+        let query = sqlx::query(sqlx::AssertSqlSafe(fire_sql()))
             .bind(duty)
             .bind(term)
             .bind(firings.iter().map(|f| f.job).collect::<Vec<_>>())
@@ -116,20 +117,29 @@ impl Store {
             .bind(runs().map(|run| run.map(|run| run.seconds)).collect::<Vec<_>>())
             .bind(runs().map(|run| run.is_some_and(|run| run.await_completion)).collect::<Vec<_>>())
             .bind(runs().map(|run| run.and_then(|run| run.sent.as_deref())).collect::<Vec<_>>())
-            .bind(runs().map(|run| run.and_then(NewRun::refused)).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.id.0)).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.channel_id.0)).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.shard.as_i32())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.direction.as_str())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.conversation.as_str())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.payload.get())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.and_then(|m| m.source.as_deref())).collect::<Vec<_>>())
+            .bind(runs().map(|run| run.and_then(NewRun::refused)).collect::<Vec<_>>());
+        let rows = bind_made(query, made())
             .bind(runs().map(|run| run.and_then(NewRun::waits_until)).collect::<Vec<_>>())
             .bind(firings.iter().map(Firing::ends).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
         fired(&rows, made().flatten())
     }
+}
+
+/// Binds the messages that a statement accepts, as [`fired`] takes them: seven arrays, with a null for each row without one.
+pub(crate) fn bind_made<'q>(
+    query: Query<'q, Postgres, PgArguments>,
+    made: impl Iterator<Item = Option<&'q NewMessage>> + Clone,
+) -> Query<'q, Postgres, PgArguments> {
+    query
+        .bind(made.clone().map(|message| message.map(|m| m.id.0)).collect::<Vec<_>>())
+        .bind(made.clone().map(|message| message.map(|m| m.channel_id.0)).collect::<Vec<_>>())
+        .bind(made.clone().map(|message| message.map(|m| m.shard.as_i32())).collect::<Vec<_>>())
+        .bind(made.clone().map(|message| message.map(|m| m.direction.as_str())).collect::<Vec<_>>())
+        .bind(made.clone().map(|message| message.map(|m| m.conversation.as_str())).collect::<Vec<_>>())
+        .bind(made.clone().map(|message| message.map(|m| m.payload.get())).collect::<Vec<_>>())
+        .bind(made.map(|message| message.and_then(|m| m.source.as_deref())).collect::<Vec<_>>())
 }
 
 /// The messages of these rows, which have the columns of [`Stored`] and an `id` that is null when there are none.

@@ -10,7 +10,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::FENCE;
-use super::fire::fired;
+use super::fire::{bind_made, fired};
 use crate::error::reason;
 use crate::events::TELL_ACCEPTED;
 use crate::messages::AHEAD;
@@ -159,7 +159,7 @@ impl Store {
         let int = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
         let made = || jobs.iter().map(|job| job.message.as_ref());
         let news = || jobs.iter().flat_map(|job| job.news.iter().map(|news| (job.job, news)));
-        let rows = sqlx::query(sqlx::AssertSqlSafe(follow_sql()))
+        let query = sqlx::query(sqlx::AssertSqlSafe(follow_sql()))
             .bind(duty)
             .bind(term)
             .bind(after.iter().map(|a| a.run).collect::<Vec<_>>())
@@ -174,14 +174,8 @@ impl Store {
             .bind(jobs.iter().map(|j| j.failing_since).collect::<Vec<_>>())
             .bind(jobs.iter().map(|j| j.alerted).collect::<Vec<_>>())
             .bind(jobs.iter().map(|j| j.paused.as_deref().map(reason)).collect::<Vec<_>>())
-            .bind(jobs.iter().map(|j| j.delete).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.id.0)).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.channel_id.0)).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.shard.as_i32())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.direction.as_str())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.conversation.as_str())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.payload.get())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.and_then(|m| m.source.as_deref())).collect::<Vec<_>>())
+            .bind(jobs.iter().map(|j| j.delete).collect::<Vec<_>>());
+        let rows = bind_made(query, made())
             .bind(news().map(|(job, _)| job).collect::<Vec<_>>())
             .bind(news().map(|(_, news)| news.kind).collect::<Vec<_>>())
             .bind(news().map(|(_, news)| news.channel.map(|channel| channel.0)).collect::<Vec<_>>())

@@ -7,7 +7,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::FENCE;
-use super::fire::{BEGINS, Fired, NewRun, fired};
+use super::fire::{BEGINS, Fired, NewRun, bind_made, fired};
 use super::pages::METADATA;
 use crate::events::TELL_ACCEPTED;
 use crate::messages::AHEAD;
@@ -79,7 +79,7 @@ impl Store {
     pub async fn runs_retry(&self, duty: &str, term: i64, retries: &[Retry]) -> Result<Fired> {
         let runs = || retries.iter().map(|retry| &retry.run);
         let made = || runs().map(NewRun::made);
-        let rows = sqlx::query(sqlx::AssertSqlSafe(retry_sql()))
+        let query = sqlx::query(sqlx::AssertSqlSafe(retry_sql()))
             .bind(duty)
             .bind(term)
             .bind(runs().map(|run| run.id).collect::<Vec<_>>())
@@ -89,14 +89,8 @@ impl Store {
             .bind(runs().map(|run| run.seconds).collect::<Vec<_>>())
             .bind(runs().map(|run| run.await_completion).collect::<Vec<_>>())
             .bind(runs().map(|run| run.sent.as_deref()).collect::<Vec<_>>())
-            .bind(runs().map(NewRun::refused).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.id.0)).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.channel_id.0)).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.shard.as_i32())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.direction.as_str())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.conversation.as_str())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.map(|m| m.payload.get())).collect::<Vec<_>>())
-            .bind(made().map(|message| message.and_then(|m| m.source.as_deref())).collect::<Vec<_>>())
+            .bind(runs().map(NewRun::refused).collect::<Vec<_>>());
+        let rows = bind_made(query, made())
             .bind(runs().map(NewRun::waits_until).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
