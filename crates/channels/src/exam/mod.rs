@@ -62,13 +62,19 @@ pub trait Examinee: Sync {
     fn payloads(&self) -> &'static [Payload];
 
     /// What the channel's own account wrote, as the platform shows it.
-    fn own(&self) -> Case;
+    fn own(&self) -> Case {
+        Case::Payload("own")
+    }
 
     /// A message of a group that addresses the bot.
-    fn addressed(&self) -> Case;
+    fn addressed(&self) -> Case {
+        Case::Payload("addressed")
+    }
 
     /// One of a group that does not.
-    fn unaddressed(&self) -> Case;
+    fn unaddressed(&self) -> Case {
+        Case::Payload("unaddressed")
+    }
 
     /// A chat to send to, and a thread in it where the platform has threads.
     fn chat(&self) -> (&'static str, Option<&'static str>);

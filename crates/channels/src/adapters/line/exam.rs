@@ -58,14 +58,6 @@ impl Examinee for Exam {
         Case::PlatformCant("LINE tells an account nothing of what it wrote itself")
     }
 
-    fn addressed(&self) -> Case {
-        Case::Payload("addressed")
-    }
-
-    fn unaddressed(&self) -> Case {
-        Case::Payload("unaddressed")
-    }
-
     fn chat(&self) -> (&'static str, Option<&'static str>) {
         ("U4af4980629abcdef0123456789abcdef", None)
     }

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::exam::description::Description;
-use crate::exam::{Answer, Asked, Case, Examinee, Payload, Platform, Road, payloads};
+use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road, payloads};
 
 const TOKEN: &str = "123456:AAEabcdefghijklmnopqrstuvwxyz_-01234";
 /// Out of the platform's description: the parameters of what is called here.
@@ -49,18 +49,6 @@ impl Examinee for Exam {
             "reaction",
             "button",
         ]
-    }
-
-    fn own(&self) -> Case {
-        Case::Payload("own")
-    }
-
-    fn addressed(&self) -> Case {
-        Case::Payload("addressed")
-    }
-
-    fn unaddressed(&self) -> Case {
-        Case::Payload("unaddressed")
     }
 
     fn chat(&self) -> (&'static str, Option<&'static str>) {

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::RawRequest;
-use crate::exam::{Answer, Asked, Case, Examinee, Payload, Platform, Road, payloads};
+use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road, payloads};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -26,18 +26,6 @@ impl Examinee for Exam {
 
     fn payloads(&self) -> &'static [Payload] {
         payloads!["text", "text-again", "image", "addressed", "unaddressed", "own", "edit", "reaction"]
-    }
-
-    fn own(&self) -> Case {
-        Case::Payload("own")
-    }
-
-    fn addressed(&self) -> Case {
-        Case::Payload("addressed")
-    }
-
-    fn unaddressed(&self) -> Case {
-        Case::Payload("unaddressed")
     }
 
     fn chat(&self) -> (&'static str, Option<&'static str>) {
