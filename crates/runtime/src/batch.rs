@@ -2,7 +2,8 @@
 //!
 //! An item that arrives while nothing is in flight goes at once, alone; what arrives while a batch is in flight is
 //! the next batch. So an idle system has the latency of one commit and a busy one the throughput of large batches.
-//! Nothing waits for company, unless nobody waits for it: then a busy system saves round trips by a short [pause](Batcher::gathering).
+//! Nothing waits for company, unless its callers can wait: then a busy system saves round trips by a short
+//! [pause](Batcher::gathering).
 //!
 //! Must hold: an item's caller hears of it only after its batch was flushed; dropping a caller does not take its
 //! item out of a batch (it may already be committed).
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_nobody_waits_a_busy_one_gathers() {
+    async fn where_callers_can_wait_a_busy_one_gathers() {
         let lifecycle = Lifecycle::new();
         let (takes, longest) = (Duration::from_millis(4), Duration::from_millis(2));
         let batcher =

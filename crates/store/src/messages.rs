@@ -132,8 +132,9 @@ pub struct MessageWriter {
 
 /// Rows in one statement: beyond some hundreds the gain is small and the latency of a batch grows.
 const BATCH: usize = 500;
-/// How long settlements gather at most in a busy worker. People have their answer by then, and wait for nothing; a worker that dies
-/// in between is asked for no more than what it had in flight. It saves a fifth of all transactions (docs/benchmarks.md).
+/// How long settlements gather at most in a busy worker. The platform or the backend has the message by then; what waits is the next
+/// one of its conversation, and a send that is answered when it is done. A worker that dies in between does again what it could not
+/// settle, as ever. It saves a fifth of all transactions (docs/benchmarks.md).
 const GATHER: Duration = Duration::from_millis(2);
 
 impl MessageWriter {
