@@ -28,11 +28,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use tikv_jemallocator::Jemalloc;
 
 use crate::load::{Load, Outcome};
 use crate::machine::Usage;
 use crate::receiver::Receiver;
 use crate::stack::Stack;
+
+/// As in the binary that is measured: what the load generator takes is not there for that one.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[derive(Parser)]
 struct Args {
