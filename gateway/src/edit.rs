@@ -1,8 +1,11 @@
-//! Making and changing a channel: read, decide, check, write if nobody else wrote meanwhile, tell.
+//! Making and changing a channel: read, decide, check, ask the platform, write if nobody else wrote meanwhile, tell.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use claw_channels::fields::Fields;
 use claw_channels::kit::guard;
-use claw_channels::{Entry, registry};
+use claw_channels::{ChannelError, Entry, registry};
 use claw_store::{Actor, Channel, ChannelStatus, Error, SaveChannel};
 use claw_types::{ChannelId, InstanceId, UserId};
 use serde_json::{Map, Value};
@@ -14,6 +17,8 @@ use crate::path::ChannelPath;
 
 /// Two people who save the same form at once are both served; more rounds than this would be a fault.
 const ATTEMPTS: usize = 3;
+/// How long a platform may take to say whether a credential works. The client waits 30 s in all.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
 /// Longest display name and agent id, in characters.
 const NAME_LIMIT: usize = 200;
 
@@ -28,6 +33,8 @@ pub struct Draft {
     pub fields: Fields,
     /// Whether the fields come from the caller and so have to be checked.
     pub new_fields: bool,
+    /// Whether the platform is asked if it knows the credential, before other fields than the stored ones are stored.
+    pub probe: bool,
     /// The name to show.
     pub instance_name: String,
     /// The agent; empty when none.
@@ -37,9 +44,13 @@ pub struct Draft {
 }
 
 impl Draft {
-    fn same_as(&self, (channel, secrets): &Stored) -> bool {
-        self.fields.config == channel.config
-            && self.fields.secrets == *secrets
+    fn has_fields_of(&self, (channel, secrets): &Stored) -> bool {
+        self.fields.config == channel.config && self.fields.secrets == *secrets
+    }
+
+    fn same_as(&self, stored: &Stored) -> bool {
+        let (channel, _) = stored;
+        self.has_fields_of(stored)
             && self.instance_name == channel.instance_name
             && self.agent_id == channel.agent_id
             && self.enabled == channel.enabled
@@ -69,7 +80,10 @@ pub async fn edit(
         let draft = decide(stored.as_ref())?;
         let id = stored.as_ref().map_or_else(|| ChannelId(app.ids.next()), |(channel, _)| channel.id);
         if draft.new_fields {
-            check(app, id, &draft).await?;
+            let channel = check(app, id, &draft).await?;
+            if draft.probe && !stored.as_ref().is_some_and(|stored| draft.has_fields_of(stored)) {
+                ask(&*channel).await?;
+            }
         }
         match write(app, path, actor, id, &draft, stored.as_ref()).await {
             Ok(()) => {
@@ -91,12 +105,24 @@ pub async fn changed(app: &App, id: ChannelId, user: &UserId, instance: &Instanc
     app.bus.publish_channel_changed(app.shards.shard_of(user, instance), id).await;
 }
 
-async fn check(app: &App, id: ChannelId, draft: &Draft) -> Result<(), Problem> {
+async fn check(app: &App, id: ChannelId, draft: &Draft) -> Result<Arc<dyn claw_channels::Channel>, Problem> {
     for (key, url) in draft.entry.urls(&draft.fields) {
         guard::check(url, app.allow_private).await.map_err(|error| Problem::of_url(key, &error))?;
     }
-    draft.entry.make(&draft.fields.config, &draft.fields.secrets, app.deps_for(id))?;
-    Ok(())
+    Ok(draft.entry.make(&draft.fields.config, &draft.fields.secrets, app.deps_for(id))?)
+}
+
+/// Whether the platform knows the credential. Only a clear no counts: a platform that is away or busy just now is no reason
+/// to keep a user from saving; the channel tells of it when it runs.
+async fn ask(channel: &dyn claw_channels::Channel) -> Result<(), Problem> {
+    match tokio::time::timeout(PROBE_LIMIT, channel.probe()).await {
+        Ok(Err(ChannelError::BadCredentials(said) | ChannelError::Permanent(said))) => {
+            Err(Problem::bad_request(format!(
+                "{said} (asked before anything was stored; with \"probe\": false the platform is not asked)"
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 enum WriteError {

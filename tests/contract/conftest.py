@@ -171,8 +171,13 @@ def valid_body(mint, world, emulator, known_types):
         fields = {
             "telegram": lambda: {"bot_token_env": mint.bot_token(), "api_url": emulator.url},
             "webhook": lambda: {"secret_env": mint.secret(), "callback_url": world.callback_url(unique("cb"))},
-            "discord": lambda: {"bot_token_env": mint.discord_token()},
-            "slack": lambda: {"app_token_env": mint.slack_token("xapp"), "bot_token_env": mint.slack_token("xoxb")},
+            # Nobody listens there: the platforms would refuse these tokens.
+            "discord": lambda: {"bot_token_env": mint.discord_token(), "api_url": "http://127.0.0.1:9"},
+            "slack": lambda: {
+                "app_token_env": mint.slack_token("xapp"),
+                "bot_token_env": mint.slack_token("xoxb"),
+                "api_url": "http://127.0.0.1:9",
+            },
         }
         return {"channel_type": channel_type, "fields": fields[channel_type]()}
 

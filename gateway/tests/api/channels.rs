@@ -179,7 +179,7 @@ async fn reload_tells_how_many() {
 async fn a_token_in_use_is_refused_without_naming_a_stranger() {
     let gateway = TestGateway::start().await;
     let token = "123456789:abcdefghijklmnopqrstuvwxyzABCDEFGHI";
-    let body = json!({"channel_type": "telegram", "fields": {"bot_token_env": token}});
+    let body = json!({"channel_type": "telegram", "fields": {"bot_token_env": token}, "probe": false});
     configure(&gateway, "bot_1", body.clone()).await.expect(201);
     let said = configure(&gateway, "bot_2", body.clone()).await.problem(409);
     assert!(said.contains("bot_1") && !said.contains(token), "{said}");
@@ -198,7 +198,7 @@ async fn a_stored_secret_is_not_sent_to_another_server() {
     const TOKEN: &str = "7:AAEabcdefghijklmnopqrstuvwxyz_-01234";
     let gateway = TestGateway::start().await;
     let mine = "http://127.0.0.1:9/mine";
-    let fields = |fields: Value| json!({"channel_type": "telegram", "fields": fields});
+    let fields = |fields: Value| json!({"channel_type": "telegram", "fields": fields, "probe": false});
     configure(&gateway, "bot", fields(json!({"bot_token_env": TOKEN}))).await.expect(201);
     let path = "/api/users/u/channels/bot";
     let change = async |fields: Value| gateway.call("PUT", path, json!({"fields": fields})).await;

@@ -265,7 +265,8 @@ async fn a_probe_really_asks_the_platform() {
         } else {
             "8:AAEabcdefghijklmnopqrstuvwxyz_-01234"
         };
-        let body = json!({"channel_type": "telegram", "fields": {"bot_token_env": token, "api_url": url}});
+        let body = json!({"channel_type": "telegram", "fields": {"bot_token_env": token, "api_url": url},
+            "probe": known});
         gateway.call("POST", &format!("/api/users/{user}/channels/bot/configure"), body).await.expect(201);
     }
     let good = gateway.call("POST", "/api/users/u/channels/bot/test", Value::Null).await.expect(200);
@@ -282,6 +283,32 @@ async fn a_probe_really_asks_the_platform() {
     gateway.call("PUT", "/api/users/u/channels/bot", json!({"enabled": false})).await.expect(200);
     let typing = async || gateway.call("POST", "/api/users/u/channels/bot/typing", typing.clone()).await;
     gateway.everywhere(409, typing).await;
+}
+
+#[tokio::test]
+async fn a_credential_that_the_platform_refuses_is_not_stored() {
+    let gateway = TestGateway::start().await;
+    let (knows, refuses) = (platform(&gateway, true).await, platform(&gateway, false).await);
+    let body = |server: &str| {
+        let fields = json!({"bot_token_env": "7:AAEabcdefghijklmnopqrstuvwxyz_-01234", "api_url": server});
+        json!({"channel_type": "telegram", "fields": fields})
+    };
+    let configure =
+        async |server: &str| gateway.call("POST", "/api/users/u/channels/bot/configure", body(server)).await;
+    let said = configure(&refuses).await.problem(400);
+    assert!(said.contains("Unauthorized") && said.contains("\"probe\": false"), "{said}");
+    assert!(gateway.channels("u").await.is_empty(), "nothing was stored");
+    configure(&knows).await.expect(201);
+    // A platform that is away says nothing against a credential.
+    configure("http://127.0.0.1:9").await.expect(200);
+    let change = async |probe: Value| {
+        let change = json!({"fields": body(&refuses)["fields"], "probe": probe});
+        gateway.call("PUT", "/api/users/u/channels/bot", change).await
+    };
+    change(json!(true)).await.problem(400);
+    change(json!("false")).await.expect(200);
+    // The same fields again are no reason to ask.
+    change(json!(true)).await.expect(200);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use crate::app::Shared;
 use crate::auth::Principal;
 use crate::body::Body;
+use crate::body::lenient::Flag;
 use crate::edit::{self, Draft, Others, Stored};
 use crate::error::Problem;
 use crate::path::{ChannelParams, ChannelPath};
@@ -35,6 +36,8 @@ pub struct Configure {
     /// The agent that it is bound to.
     #[schema(max_length = 200)]
     agent_id: Option<String>,
+    /// Whether the platform is asked, for at most 5 s, if the new fields work, before they are stored; `true` when absent.
+    probe: Option<Flag>,
 }
 
 struct Wanted {
@@ -42,13 +45,14 @@ struct Wanted {
     fields: Map<String, Value>,
     instance_name: Option<String>,
     agent_id: Option<String>,
+    probe: bool,
 }
 
 /// Makes a channel, or gives an existing one new fields. Its open fields are replaced; secrets, name, agent and whether
 /// it is enabled stay as they are where the body leaves them out.
 ///
 /// # Errors
-/// 400 for what makes no sense, 409 for a slug or a credential that is taken; then nothing was stored.
+/// 400 for what makes no sense and, in its own words, for what the platform refuses, 409 for a slug or a credential that is taken; then nothing was stored.
 #[utoipa::path(
     post, path = "/api/users/{user}/channels/{instance}/configure", tag = "channels",
     operation_id = "configure_channel", params(ChannelParams), request_body = Configure,
@@ -79,6 +83,7 @@ fn read(body: Configure) -> Result<Wanted, Problem> {
         // A form sends an empty name for one that was not filled in.
         instance_name: label("instance_name", body.instance_name)?.filter(|name| !name.is_empty()),
         agent_id: label("agent_id", body.agent_id)?,
+        probe: body.probe.is_none_or(|Flag(ask)| ask),
     })
 }
 
@@ -101,6 +106,7 @@ fn draft(wanted: &Wanted, instance: &InstanceId, stored: Option<&Stored>) -> Res
         entry: wanted.entry,
         fields: edit::fields(wanted.entry, stored, wanted.fields.clone(), Others::Go)?,
         new_fields: true,
+        probe: wanted.probe,
         instance_name: wanted.instance_name.clone().unwrap_or_else(kept_name),
         agent_id: wanted.agent_id.clone().unwrap_or_else(kept_agent),
         enabled: channel.is_none_or(|channel| channel.enabled),

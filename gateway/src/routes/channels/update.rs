@@ -32,6 +32,8 @@ pub struct Update {
     /// Merged over the present fields: an empty or null value takes an open field away and leaves a secret as it is.
     #[schema(value_type = Option<Object>)]
     fields: Option<Map<String, Value>>,
+    /// Whether the platform is asked, for at most 5 s, if changed fields work, before they are stored; `true` when absent.
+    probe: Option<Flag>,
 }
 
 struct Changes {
@@ -39,12 +41,13 @@ struct Changes {
     enabled: Option<bool>,
     agent_id: Option<String>,
     fields: Option<Map<String, Value>>,
+    probe: bool,
 }
 
 /// Changes what the body names and nothing else.
 ///
 /// # Errors
-/// 400 for what makes no sense, 404 for a channel that is not there, 409 for a credential that is taken; then nothing
+/// 400 for what makes no sense and, in its own words, for what the platform refuses, 404 for a channel that is not there, 409 for a credential that is taken; then nothing
 /// was changed.
 #[utoipa::path(
     put, path = "/api/users/{user}/channels/{instance}", tag = "channels", operation_id = "update_channel",
@@ -73,7 +76,13 @@ fn read(body: Update) -> Result<Changes, Problem> {
     }
     let agent_id =
         body.agent_id.map(|text| edit::label("agent_id", &text.unwrap_or_default())).transpose()?;
-    Ok(Changes { instance_name, enabled: body.enabled.map(|Flag(on)| on), agent_id, fields: body.fields })
+    Ok(Changes {
+        instance_name,
+        enabled: body.enabled.map(|Flag(on)| on),
+        agent_id,
+        fields: body.fields,
+        probe: body.probe.is_none_or(|Flag(ask)| ask),
+    })
 }
 
 fn draft(changes: &Changes, stored: Option<&Stored>) -> Result<Draft, Problem> {
@@ -88,6 +97,7 @@ fn draft(changes: &Changes, stored: Option<&Stored>) -> Result<Draft, Problem> {
         entry,
         fields,
         new_fields: changes.fields.is_some(),
+        probe: changes.probe,
         instance_name: changes.instance_name.clone().unwrap_or_else(|| channel.instance_name.clone()),
         agent_id: changes.agent_id.clone().unwrap_or_else(|| channel.agent_id.clone()),
         enabled: changes.enabled.unwrap_or(channel.enabled),
