@@ -16,6 +16,7 @@ use commands::cron::Cron;
 use commands::dead_letters::DeadLetters;
 use commands::keys::Keys;
 use commands::messages::Messages;
+use commands::shell::{self, Completions, Man};
 use commands::users::Users;
 use commands::{doctor::DoctorSettings, migrate::MigrateSettings, reshard::ReshardSettings, up::UpSettings};
 
@@ -49,7 +50,7 @@ enum Command {
     Status(Status),
     /// Watch the cluster
     Cluster(Cluster),
-    /// Let people in to a channel and keep them out; try the adapters
+    /// List channels, make, change, test and delete them; let people in; try the adapters
     Channels(Box<Channels>),
     /// List messages, look at one, try it again, put it aside
     Messages(Box<Messages>),
@@ -63,6 +64,10 @@ enum Command {
     Keys(Box<Keys>),
     /// Remove everything that is kept of a user
     Users(Box<Users>),
+    /// Print what a shell needs to complete these commands
+    Completions(Completions),
+    /// Print the manual page, or write those of all commands
+    Man(Man),
 }
 
 fn main() -> ExitCode {
@@ -93,6 +98,8 @@ fn main() -> ExitCode {
         Command::Cron(command) => commands::cron::run(*command).await,
         Command::Keys(command) => commands::keys::run(*command).await,
         Command::Users(command) => commands::users::run(*command).await,
+        Command::Completions(command) => shell::completions(&command, Cli::command()),
+        Command::Man(command) => shell::man(&command, Cli::command()),
     })
 }
 

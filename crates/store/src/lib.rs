@@ -6,6 +6,7 @@ pub mod audit;
 pub mod backends;
 pub mod backlog;
 pub mod channels;
+pub mod checkup;
 pub mod cluster;
 pub mod completion;
 pub mod cron;
@@ -49,6 +50,7 @@ pub use audit::{AuditEntry, AuditFilter};
 pub use backends::{BackendPlace, LoadedBackend, OwnBackend, SaveBackend};
 pub use backlog::{Look, Whose};
 pub use channels::{Channel, ChannelName, ChannelStatus, Loaded, Observation, SaveChannel, Sighting};
+pub use checkup::{Checkup, InTrouble};
 pub use cluster::{ClusterFacts, Lag, MemberStatus, ShardClaim};
 pub use completion::Completed;
 pub use cron::{

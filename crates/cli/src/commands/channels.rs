@@ -1,8 +1,13 @@
-//! `ii-claw channels`: letting people in to a channel whose `dm_policy` is `pairing`, and the exam of the adapters.
+//! `ii-claw channels`: a user's channels, who may write there, and the exam of the adapters.
 
-use clap::{Args, Subcommand, ValueEnum};
+mod fields;
+mod pairing;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use self::fields::Fields;
 use super::exam;
 use crate::api::{Api, ApiSettings, cell, table};
 
@@ -17,6 +22,65 @@ pub(crate) struct Channels {
 
 #[derive(Subcommand)]
 enum OfChannels {
+    /// List a user's channels, oldest first
+    List {
+        /// Whose channels
+        user: String,
+        /// Only channels of this type
+        #[arg(long = "type", value_name = "TYPE")]
+        channel_type: Option<String>,
+    },
+    /// List the types of channels that there are, or the fields of one
+    Types {
+        /// The type whose fields to list
+        channel_type: Option<String>,
+    },
+    /// Make a channel, or replace the open fields of one; its platform is asked first whether it knows the credential
+    Configure {
+        #[command(flatten)]
+        channel: Channel,
+        /// The platform's type, as `channels types` lists them
+        #[arg(long = "type", value_name = "TYPE")]
+        channel_type: String,
+        #[command(flatten)]
+        labels: Labels,
+        #[command(flatten)]
+        fields: Fields,
+    },
+    /// Change what is named of a channel, and nothing else
+    Update {
+        #[command(flatten)]
+        channel: Channel,
+        #[command(flatten)]
+        labels: Labels,
+        #[command(flatten)]
+        fields: Fields,
+    },
+    /// Switch a channel on
+    Enable {
+        #[command(flatten)]
+        channel: Channel,
+    },
+    /// Switch a channel off: it receives nothing, and sends to it are refused
+    Disable {
+        #[command(flatten)]
+        channel: Channel,
+    },
+    /// Delete a channel
+    Delete {
+        #[command(flatten)]
+        channel: Channel,
+    },
+    /// Ask the platform whether the channel's credential works; fails when it does not
+    Test {
+        #[command(flatten)]
+        channel: Channel,
+    },
+    /// Have a user's channels looked at again
+    Reload {
+        /// Whose channels
+        user: String,
+    },
     /// Try what every adapter must do, against servers on this machine; fails when one does not
     Exam {
         /// Only channels of this type
@@ -26,47 +90,7 @@ enum OfChannels {
     /// Say who may write where strangers show a code
     Pairing {
         #[command(subcommand)]
-        what: What,
-    },
-}
-
-#[derive(Subcommand)]
-enum What {
-    /// List who asked, who was let in or turned away, and open invitations, newest first
-    List {
-        #[command(flatten)]
-        channel: Channel,
-        /// Only those in this state
-        #[arg(long)]
-        state: Option<State>,
-        /// Entries to show: 1 to 200
-        #[arg(long)]
-        limit: Option<u32>,
-        /// Where the list before this one ended
-        #[arg(long)]
-        cursor: Option<String>,
-    },
-    /// Let in the person whose request has this code
-    Approve {
-        #[command(flatten)]
-        channel: Channel,
-        /// The code
-        code: String,
-    },
-    /// Make a code that lets in whoever sends it to the bot first
-    Invite {
-        #[command(flatten)]
-        channel: Channel,
-        /// For how many seconds it is good; a day when absent
-        #[arg(long, value_name = "SECONDS")]
-        expires_in: Option<u64>,
-    },
-    /// Turn away who asked, or take back an approval or an invitation
-    Revoke {
-        #[command(flatten)]
-        channel: Channel,
-        /// The code
-        code: String,
+        what: pairing::What,
     },
 }
 
@@ -78,90 +102,136 @@ struct Channel {
     channel: String,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum State {
-    Pending,
-    Invited,
-    Approved,
-    Denied,
-}
-
-impl State {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Invited => "invited",
-            Self::Approved => "approved",
-            Self::Denied => "denied",
-        }
-    }
+#[derive(Args)]
+struct Labels {
+    /// The name to show
+    #[arg(long)]
+    name: Option<String>,
+    /// The agent that it is bound to
+    #[arg(long)]
+    agent: Option<String>,
 }
 
 impl Channel {
     fn path<'a>(&'a self, rest: &[&'a str]) -> Vec<&'a str> {
-        let mut path = vec!["users", &self.user, "channels", &self.channel, "pairing"];
+        let mut path = vec!["users", &self.user, "channels", &self.channel];
         path.extend(rest);
         path
     }
 }
 
 pub(crate) async fn run(command: Channels) -> anyhow::Result<()> {
-    let what = match command.what {
-        OfChannels::Exam { only } => return exam::run(only.as_deref(), command.api.json()).await,
-        OfChannels::Pairing { what } => what,
-    };
+    if let OfChannels::Exam { only } = &command.what {
+        return exam::run(only.as_deref(), command.api.json()).await;
+    }
     let api = Api::new(&command.api)?;
-    match what {
-        What::List { channel, state, limit, cursor } => {
-            let given = [
-                ("state", state.map(|state| state.as_str().to_owned())),
-                ("limit", limit.map(|limit| limit.to_string())),
-                ("cursor", cursor),
-            ];
-            let query: Vec<(&str, String)> =
-                given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-            api.show(&api.get(&channel.path(&[]), &query).await?, listed)
+    match command.what {
+        OfChannels::Exam { .. } => Ok(()),
+        OfChannels::Pairing { what } => pairing::run(&api, what).await,
+        OfChannels::List { user, channel_type } => {
+            let query: Vec<_> = channel_type.into_iter().map(|only| ("channel_type", only)).collect();
+            api.show(&api.get(&["users", &user, "channels"], &query).await?, listed)
         }
-        What::Approve { channel, code } => {
-            let answer = api.post(&channel.path(&[&code, "approve"]), &Value::Null).await?;
-            api.show(&answer, |one| format!("{} may write now, and was told so", named(one)))
+        OfChannels::Types { channel_type } => {
+            let answer = api.get(&["channels"], &[]).await?;
+            match channel_type {
+                None => api.show(&answer, types),
+                Some(name) => api.show(&one_type(&answer, &name)?, fields_of),
+            }
         }
-        What::Invite { channel, expires_in } => {
-            let body = expires_in.map_or_else(|| json!({}), |secs| json!({"expires_in_seconds": secs}));
-            api.show(&api.post(&channel.path(&[]), &body).await?, |one| {
-                format!("{}\ngood once, until {}", cell(&one["code"]), cell(&one["expires_at"]))
-            })
+        OfChannels::Configure { channel, channel_type, labels, fields } => {
+            let body = json!({"channel_type": channel_type, "instance_name": labels.name,
+                "agent_id": labels.agent, "fields": fields.read()?, "probe": fields.probe()});
+            api.show(&api.post(&channel.path(&["configure"]), &body).await?, line)
         }
-        What::Revoke { channel, code } => api.show(&api.delete(&channel.path(&[&code]), &[]).await?, revoked),
+        OfChannels::Update { channel, labels, fields } => {
+            let given = fields.read()?;
+            let mut body = json!({"instance_name": labels.name, "probe": fields.probe()});
+            // A null unbinds the agent, and no fields are not the same as absent ones.
+            labels.agent.into_iter().for_each(|agent| body["agent_id"] = json!(agent));
+            if !given.is_empty() {
+                body["fields"] = given.into();
+            }
+            api.show(&api.put(&channel.path(&[]), &body).await?, line)
+        }
+        OfChannels::Enable { channel } => switch(&api, &channel, true).await,
+        OfChannels::Disable { channel } => switch(&api, &channel, false).await,
+        OfChannels::Delete { channel } => {
+            api.show(&api.delete(&channel.path(&[]), &[]).await?, |_| "deleted".to_owned())
+        }
+        OfChannels::Test { channel } => test(&api, &channel).await,
+        OfChannels::Reload { user } => {
+            let answer = api.post(&["users", &user, "channels", "reload"], &Value::Null).await?;
+            api.show(&answer, |answer| format!("{} channels are looked at again", cell(&answer["channels"])))
+        }
     }
 }
 
-fn named(one: &Value) -> String {
-    format!("{} ({})", cell(&one["display_name"]), cell(&one["platform_id"]))
+async fn switch(api: &Api, channel: &Channel, on: bool) -> anyhow::Result<()> {
+    api.show(&api.put(&channel.path(&[]), &json!({"enabled": on})).await?, line)
 }
 
-fn revoked(before: &Value) -> String {
-    match before["state"].as_str() {
-        Some("pending") => format!("{} was turned away, and is not answered for a day", named(before)),
-        Some("approved") => format!("{} may not write any more", named(before)),
-        Some("denied") => format!("{} may ask again", named(before)),
-        _ => "the invitation lets nobody in any more".to_owned(),
+async fn test(api: &Api, channel: &Channel) -> anyhow::Result<()> {
+    let answer = api.post(&channel.path(&["test"]), &Value::Null).await?;
+    api.show(&answer, |answer| match answer["status"].as_str() {
+        Some("ok") => format!("works, as {}, in {} ms", cell(&answer["account"]), answer["duration_ms"]),
+        _ => format!("does not work: {}", cell(&answer["error"])),
+    })?;
+    match answer["status"].as_str() {
+        Some("ok") => Ok(()),
+        _ => bail!("the platform does not take the channel's credential"),
     }
+}
+
+const COLUMNS: [&str; 6] =
+    ["instance_name_id", "channel_type", "state", "owner", "last_inbound_at", "last_error"];
+
+fn row(channel: &Value) -> [String; 6] {
+    COLUMNS.map(|key| cell(&channel[key]))
+}
+
+fn line(channel: &Value) -> String {
+    row(channel).join("  ")
 }
 
 fn listed(answer: &Value) -> String {
-    let pairings = answer["pairings"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if pairings.is_empty() {
-        return "nobody asked, and nobody is invited".to_owned();
+    let channels = answer["channels"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if channels.is_empty() {
+        return "no channels".to_owned();
     }
-    let keys = ["code", "state", "platform_id", "expires_at", "decided_by", "display_name"];
-    let rows: Vec<[String; 6]> = pairings.iter().map(|one| keys.map(|key| cell(&one[key]))).collect();
-    let mut text = table(["code", "state", "person", "good until", "decided by", "name"], &rows);
-    if let Some(cursor) = answer["next_cursor"].as_str() {
-        text.push_str("more: --cursor ");
-        text.push_str(cursor);
+    let rows: Vec<_> = channels.iter().map(row).collect();
+    table(["channel", "type", "state", "owner", "last inbound", "last error"], &rows)
+}
+
+fn types(answer: &Value) -> String {
+    let types = answer["channels"].as_array().into_iter().flatten();
+    let rows: Vec<_> =
+        types.map(|one| ["name", "display_name", "description"].map(|key| cell(&one[key]))).collect();
+    table(["type", "platform", "what it is"], &rows)
+}
+
+fn one_type(answer: &Value, name: &str) -> anyhow::Result<Value> {
+    let mut types = answer["channels"].as_array().into_iter().flatten();
+    match types.find(|one| one["name"] == name) {
+        Some(one) => Ok(one.clone()),
+        None => bail!("there is no type {name:?}; `ii-claw channels types` lists them"),
     }
-    text
+}
+
+fn fields_of(one: &Value) -> String {
+    let fields = one["fields"].as_array().into_iter().flatten();
+    let rows: Vec<_> = fields
+        .map(|field| {
+            let need = match (field["required"] == true, field["secret"] == true) {
+                (true, true) => "required, secret",
+                (true, false) => "required",
+                (false, true) => "secret",
+                (false, false) => "",
+            };
+            [cell(&field["key"]), need.to_owned(), cell(&field["description"])]
+        })
+        .collect();
+    table(["field", "", "what it is"], &rows)
 }
 
 #[cfg(test)]
@@ -169,11 +239,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_stranger_calls_themselves_does_not_steer_the_terminal() {
-        let one = json!({"code": "ABCD2345", "state": "pending", "platform_id": "42", "display_name": "A\u{1b}[2J"});
-        let text = listed(&json!({"pairings": [one], "next_cursor": "c"}));
-        assert!(!text.contains('\u{1b}') && text.contains("ABCD2345  pending  42"), "{text}");
-        assert!(text.ends_with("more: --cursor c"), "{text}");
-        assert_eq!(revoked(&json!({"state": "invited"})), "the invitation lets nobody in any more");
+    fn a_list_shows_what_each_channel_does() {
+        let one = json!({"instance_name_id": "bot", "channel_type": "webchat", "state": "failed", "owner": null,
+            "last_inbound_at": null, "last_error": "401\u{1b}[2J"});
+        let text = listed(&json!({"channels": [one]}));
+        assert!(text.contains("bot      webchat  failed  -      -             401\u{fffd}[2J"), "{text}");
+        assert_eq!(listed(&json!({"channels": []})), "no channels");
+    }
+
+    #[test]
+    fn the_fields_of_a_type_say_what_is_needed() {
+        let answer = json!({"channels": [{"name": "acme", "fields": [
+            {"key": "token_env", "required": true, "secret": true, "description": "the token."},
+            {"key": "limit", "required": false, "secret": false, "description": "how many."}]}]});
+        let text = fields_of(&one_type(&answer, "acme").unwrap());
+        assert!(text.contains("token_env  required, secret  the token.") && text.contains("limit"), "{text}");
+        assert!(one_type(&answer, "nobody").unwrap_err().to_string().contains("channels types"));
     }
 }

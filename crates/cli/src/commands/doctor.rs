@@ -1,4 +1,10 @@
-//! `ii-claw doctor`: looks at everything the roles need and says what is wrong and what to do. Changes nothing.
+//! `ii-claw doctor`: looks at everything the roles need and says what is wrong and what to do.
+//!
+//! It changes nothing, but for what `--fix` names. Each check says `ok`, `warn` (people may feel it, the cluster works) or
+//! `FAIL`; the status is 0 unless one failed or, with `--strict`, warns.
+
+mod backend;
+mod channels;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,11 +16,23 @@ use claw_bus::Bus;
 use claw_config::{BackendSettings, KeySettings, StoreSettings, TlsSettings};
 use claw_rpc::{Credentials, Peers};
 use claw_runtime::{Clock as _, Ids, OsRandom, SystemClock};
-use claw_store::Store;
+use claw_store::{Error, Store};
+use serde_json::json;
+
+use crate::api::printable;
 
 /// What the doctor looks at: the settings of all roles.
 #[derive(Args)]
 pub(crate) struct DoctorSettings {
+    /// Repair what can be repaired without risk: bring a schema up to date that is behind
+    #[arg(long)]
+    fix: bool,
+    /// Fail when there is something to warn of, too
+    #[arg(long)]
+    strict: bool,
+    /// Print what was found as JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     store: StoreSettings,
     #[command(flatten)]
@@ -25,42 +43,71 @@ pub(crate) struct DoctorSettings {
     tls: TlsSettings,
 }
 
+/// What to do about a schema that does not fit.
+const MIGRATE: &str =
+    "the schema does not fit this binary; when it is behind, `ii-claw migrate` or --fix brings it up to date";
 /// No check takes longer.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// What a check found.
+enum Found {
+    /// All is well.
+    Well(String),
+    /// The cluster works, but somebody may feel this.
+    Warn(String),
+}
+
+type Checked = anyhow::Result<Found>;
+
 pub(crate) async fn run(settings: DoctorSettings) -> anyhow::Result<()> {
-    let mut failed = 0;
-    report("keys", keys(&settings), &mut failed);
-    report("database", in_time(database(&settings)).await, &mut failed);
-    report("workers", in_time(workers(&settings)).await, &mut failed);
-    report("scheduler", in_time(scheduler(&settings)).await, &mut failed);
-    report("nats", in_time(nats(&settings)).await, &mut failed);
-    report("backend", in_time(backend(&settings)).await, &mut failed);
-    match failed {
-        0 => Ok(()),
-        n => bail!("{n} of 6 checks failed"),
+    let findings = [
+        ("keys", keys(&settings)),
+        ("database", in_time(database(&settings)).await),
+        ("leases", in_time(leases(&settings)).await),
+        ("workers", in_time(workers(&settings)).await),
+        ("scheduler", in_time(scheduler(&settings)).await),
+        ("nats", in_time(nats(&settings)).await),
+        ("backend", in_time(backend::check(&settings)).await),
+        ("channels", in_time(channels::check(&settings)).await),
+    ];
+    print(&findings, settings.json)?;
+    let count = |bad: fn(&Checked) -> bool| findings.iter().filter(|(_, checked)| bad(checked)).count();
+    match (count(Result::is_err), count(|checked| matches!(checked, Ok(Found::Warn(_))))) {
+        (0, warned) if warned == 0 || !settings.strict => Ok(()),
+        (0, warned) => bail!("{warned} of {} checks warn", findings.len()),
+        (failed, _) => bail!("{failed} of {} checks failed", findings.len()),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
-fn report(what: &str, checked: anyhow::Result<String>, failed: &mut usize) {
-    match checked {
-        Ok(found) => println!("ok    {what}: {found}"),
-        Err(error) => {
-            *failed += 1;
-            println!("FAIL  {what}: {error:#}");
-        }
-    }
+fn print(findings: &[(&str, Checked)], as_json: bool) -> anyhow::Result<()> {
+    let said = findings.iter().map(|(what, checked)| match checked {
+        Ok(Found::Well(found)) => (*what, "ok", found.clone()),
+        Ok(Found::Warn(found)) => (*what, "warn", found.clone()),
+        Err(error) => (*what, "fail", format!("{error:#}")),
+    });
+    let text = if as_json {
+        let checks =
+            said.map(|(what, result, found)| json!({"check": what, "result": result, "found": found}));
+        serde_json::to_string_pretty(&json!({"checks": checks.collect::<Vec<_>>()}))?
+    } else {
+        let line = |(what, result, found): (&str, &str, String)| {
+            let result = if result == "fail" { "FAIL" } else { result };
+            format!("{result:<5} {what}: {}", printable(&found))
+        };
+        said.map(line).collect::<Vec<_>>().join("\n")
+    };
+    crate::api::print(&text)?;
+    Ok(())
 }
 
-async fn in_time(check: impl Future<Output = anyhow::Result<String>>) -> anyhow::Result<String> {
+async fn in_time(check: impl Future<Output = Checked>) -> Checked {
     tokio::time::timeout(LIMIT, check).await.unwrap_or_else(|_| bail!("no answer within {LIMIT:?}"))
 }
 
-fn keys(settings: &DoctorSettings) -> anyhow::Result<String> {
+fn keys(settings: &DoctorSettings) -> Checked {
     let keys = settings.keys.keys()?;
     let source = if settings.keys.master_key.is_some() { "II_CLAW_MASTER_KEY" } else { "the API key" };
-    Ok(format!("master key {} from {source}", keys.master.id()))
+    Ok(Found::Well(format!("master key {} from {source}", keys.master.id())))
 }
 
 async fn store(settings: &DoctorSettings) -> anyhow::Result<Store> {
@@ -68,18 +115,37 @@ async fn store(settings: &DoctorSettings) -> anyhow::Result<Store> {
     Store::connect_through(pooler, url, "ii-claw doctor", 2).await.context("DATABASE_URL")
 }
 
-async fn database(settings: &DoctorSettings) -> anyhow::Result<String> {
+async fn database(settings: &DoctorSettings) -> Checked {
     let store = store(settings).await?;
-    let shards = store.check(settings.store.shards).await?;
+    let (shards, migrated) = match store.check(settings.store.shards).await {
+        Err(Error::NoCluster | Error::SchemaBehind(_)) if settings.fix => {
+            // Past a transaction pooler: migrating holds a lock for the length of its session.
+            let sessions = Store::connect(settings.store.lease_database()?, "ii-claw doctor", 2).await?;
+            (sessions.migrate(settings.store.shards).await?, " (brought up to date just now)")
+        }
+        checked => (checked.context(MIGRATE)?, ""),
+    };
     let skew = (SystemClock.now() - store.now().await?).num_milliseconds().abs();
     if skew > 60_000 {
         bail!("this machine's clock and the database's differ by {} s: synchronise them", skew / 1000);
     }
-    Ok(format!("schema is right, {} shards, clocks {skew} ms apart", shards.get()))
+    Ok(Found::Well(format!("schema is right{migrated}, {} shards, clocks {skew} ms apart", shards.get())))
+}
+
+/// Whether the sessions with leases and locks reach the same database, past any pooler.
+async fn leases(settings: &DoctorSettings) -> Checked {
+    let direct = Store::connect(settings.store.lease_database()?, "ii-claw doctor", 1).await;
+    let direct = direct.context("II_CLAW_LEASE_DATABASE_URL")?;
+    if direct.cluster_id().await? != store(settings).await?.cluster_id().await? {
+        bail!(
+            "II_CLAW_LEASE_DATABASE_URL leads to another database than DATABASE_URL: they must be the same one"
+        );
+    }
+    Ok(Found::Well("sessions reach the same database".to_owned()))
 }
 
 /// Whether every shard has a live owner: without one its messages are accepted and wait.
-async fn workers(settings: &DoctorSettings) -> anyhow::Result<String> {
+async fn workers(settings: &DoctorSettings) -> Checked {
     let store = store(settings).await?;
     let shards = store.check(settings.store.shards).await?.get();
     match store.shards_unattended().await? {
@@ -88,11 +154,11 @@ async fn workers(settings: &DoctorSettings) -> anyhow::Result<String> {
     }
     let owners = store.shard_owners().await?;
     let names: BTreeSet<&str> = owners.values().map(|owner| owner.name.as_str()).collect();
-    Ok(format!("{shards} shards are owned by {} live workers", names.len()))
+    Ok(Found::Well(format!("{shards} shards are owned by {} live workers", names.len())))
 }
 
 /// Whether somebody leads, by its own word.
-async fn scheduler(settings: &DoctorSettings) -> anyhow::Result<String> {
+async fn scheduler(settings: &DoctorSettings) -> Checked {
     let store = store(settings).await?;
     let leader = store.leader("scheduler").await?.filter(|leader| leader.live);
     let leader = leader.context("nobody leads: start one with `ii-claw scheduler`")?;
@@ -101,23 +167,15 @@ async fn scheduler(settings: &DoctorSettings) -> anyhow::Result<String> {
     let said = Peers::new(credentials, Arc::new(OsRandom)).scheduler_status(&leader.rpc_address).await;
     let said = said.with_context(|| format!("{} leads but can't be asked", leader.name))?;
     match said.leading {
-        Some(term) => Ok(format!("{} leads, term {term}, version {}", said.name, said.version)),
+        Some(term) => Ok(Found::Well(format!("{} leads, term {term}, version {}", said.name, said.version))),
         None => bail!("{} was elected but does not lead", said.name),
     }
 }
 
-async fn nats(settings: &DoctorSettings) -> anyhow::Result<String> {
+async fn nats(settings: &DoctorSettings) -> Checked {
     let ids = Ids::new(Arc::new(SystemClock), Arc::new(OsRandom));
     // Nothing is subscribed or published, so any cluster's subjects do.
     let bus = Bus::connect(settings.store.nats()?, "ii-claw doctor", ids.next(), ids.next());
     bus.await.context("NATS_URL")?;
-    Ok("connected".to_owned())
-}
-
-async fn backend(settings: &DoctorSettings) -> anyhow::Result<String> {
-    let (url, _) = settings.backend.webhook()?;
-    let client = claw_channels::kit::http::operator_client(LIMIT)?;
-    // Not a message: only whether something answers there. II-Agent answers GET with 405.
-    let answer = client.get(url.clone()).send().await.with_context(|| format!("AI_WEBHOOK_URL {url}"))?;
-    Ok(format!("something answers at {url} (GET: {})", answer.status().as_u16()))
+    Ok(Found::Well("connected".to_owned()))
 }

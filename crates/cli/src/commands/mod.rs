@@ -12,5 +12,6 @@ pub(crate) mod messages;
 pub(crate) mod migrate;
 pub(crate) mod reshard;
 pub(crate) mod roles;
+pub(crate) mod shell;
 pub(crate) mod up;
 pub(crate) mod users;

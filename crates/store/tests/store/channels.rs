@@ -203,3 +203,32 @@ async fn each_sighting_hears_of_its_own_fate_and_the_last_one_of_a_channel_count
     assert_eq!(bench.store.channel_cursor(one.id).await.unwrap().as_deref(), Some("b"));
     assert_eq!(bench.store.channel_cursor(two.id).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_checkup_names_those_in_trouble_and_counts_those_of_another_key() {
+    let bench = Bench::new().await;
+    let (well, broken, off) =
+        (bench.channel("ada", "one"), bench.channel("ada", "two"), bench.channel("bob", "off"));
+    let off = SaveChannel { enabled: false, ..off };
+    for save in [&well, &broken, &off] {
+        bench.store.channel_save(&bench.vault, save, &actor()).await.unwrap();
+    }
+    let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let claimed = lease.claim(&[well.shard, broken.shard]).await.unwrap();
+    let epoch = |shard: ShardId| claimed.iter().find(|one| one.shard == shard).unwrap().epoch;
+    let see = |save: &SaveChannel, seen| Sighting {
+        channel_id: save.id,
+        shard: save.shard,
+        epoch: epoch(save.shard),
+        seen,
+    };
+    let failed = Observation::Failed { revision: 1, error: "401 Unauthorized".into() };
+    let seen = [see(&well, Observation::Running { revision: 1 }), see(&broken, failed)];
+    bench.store.channels_observe(&seen).await.unwrap();
+    let key = bench.vault.key().id();
+    let found = bench.store.channels_checkup(&key, 5).await.unwrap();
+    assert_eq!((found.enabled, found.other_key, found.in_trouble), (2, 0, 1));
+    let [one] = found.examples.as_slice() else { panic!("{found:?}") };
+    assert_eq!((one.channel.instance.as_str(), one.error.as_str()), ("two", "401 Unauthorized"));
+    assert_eq!(bench.store.channels_checkup("another", 0).await.unwrap().other_key, 3);
+}

@@ -89,6 +89,11 @@ async fn three_roles_relay_telegram_both_ways() {
     let output = doctor.all_output().await;
     assert!(output.contains("ok    scheduler: clock leads, term 1"), "{output}");
     assert!(output.contains("ok    workers: 256 shards are owned by 2 live workers"), "{output}");
+    assert!(
+        output.contains("ok    leases: ") && output.contains("ok    channels: 0 are switched on"),
+        "{output}"
+    );
+    assert!(output.contains("answers a wrong signature as it does the right one (422"), "{output}");
 
     // Several bots, so that both workers have some.
     let mut bots = Vec::new();

@@ -73,6 +73,7 @@ async fn the_doctor_says_what_is_wrong() {
     for line in [
         "ok    keys",
         "FAIL  database: DATABASE_URL",
+        "FAIL  leases: II_CLAW_LEASE_DATABASE_URL",
         "FAIL  nats: NATS_URL",
         "FAIL  backend: AI_WEBHOOK_URL is not set",
     ] {
