@@ -105,6 +105,8 @@ pub struct Discord {
     api: Api,
     guilds: Vec<String>,
     intents: u64,
+    /// What a session is begun with; of another, it can't be resumed.
+    key: String,
     auto_thread: bool,
     commands: Vec<Command>,
     places: Places,
@@ -183,18 +185,22 @@ impl Adapter for Discord {
 
     fn new(config: Config, deps: Deps) -> Result<Self, ChannelError> {
         let token = config.bot_token_env.trim().trim_start_matches("Bot ").to_owned();
-        if bot_of(&token).is_none() {
+        let Some(id) = bot_of(&token) else {
             return Err(ChannelError::Config(
                 "bot_token_env is not a bot's token: it has three parts with dots between, like MTk4NjIy....Cl2FMQ.ZnCjm1XV... \
                  (Developer Portal, Bot, Reset Token)"
                     .to_owned(),
             ));
-        }
+        };
         let commands = commands::read(&config.commands).map_err(ChannelError::Config)?;
+        let server = config.api_url.as_deref().unwrap_or(SERVER);
+        let intents = config.intents.unwrap_or(INTENTS);
+        let key = format!("{id} {server} {intents}");
         Ok(Self {
-            api: Api::new(config.api_url.as_deref().unwrap_or(SERVER), token, deps.clone())?,
+            api: Api::new(server, token, deps.clone())?,
             guilds: config.allowed_guilds,
-            intents: config.intents.unwrap_or(INTENTS),
+            intents,
+            key,
             auto_thread: config.auto_thread,
             commands,
             places: Places::default(),

@@ -212,7 +212,7 @@ async fn a_test_tells_who_the_bot_is_and_why_not() {
 
 #[test]
 fn nothing_is_posted_to_it() {
-    let (_, bot) = (0, bot("https://discord.com", json!({}), deps(Arc::new(Recorder::default()))));
+    let bot = bot("https://discord.com", json!({}), deps(Arc::new(Recorder::default())));
     let request =
         RawRequest { headers: HeaderMap::new(), query: String::new(), body: Bytes::from_static(b"{}") };
     assert!(matches!(bot.decode(&request), Err(ChannelError::BadRequest(_))));

@@ -108,6 +108,6 @@ pub(crate) fn fuzz(data: &[u8]) {
     if let Some(raw) = Raw::read(text)
         && let Frame::Event(event) = raw.frame()
     {
-        drop(Session::begun(event));
+        drop(Session::begun(event, "a key"));
     }
 }

@@ -67,7 +67,7 @@ pub(super) async fn listen(
     stop: CancellationToken,
 ) -> Result<(), ChannelError> {
     let cursor = sink.cursor().await.map_err(lost)?;
-    let mut kept = Kept::new(cursor.as_deref());
+    let mut kept = Kept::new(cursor.as_deref(), &bot.key);
     let ended = tokio::select! {
         ended = follow(bot, sink, &mut kept) => ended,
         () = stop.cancelled() => {
@@ -253,7 +253,7 @@ impl Line<'_> {
     ) -> Result<(), ChannelError> {
         match event.name {
             "READY" => {
-                let session = Session::begun(event);
+                let session = Session::begun(event, &self.bot.key);
                 let unreadable = || ChannelError::Retryable("Discord's READY can't be read".to_owned());
                 kept.session = Some(session.ok_or_else(unreadable)?);
                 // At once: without it, whoever takes over would have to begin a new one.

@@ -17,6 +17,9 @@ pub(crate) struct Session {
     pub(crate) seq: u64,
     /// The bot's own user id, which only the beginning of a session tells.
     pub(crate) bot: String,
+    /// What it was begun with: bot, server and intents. A session keeps its intents for ever, and its address is not to get another
+    /// server's token.
+    pub(crate) key: String,
 }
 
 /// What of the event `READY` is kept (<https://docs.discord.com/developers/events/gateway-events#ready>).
@@ -39,9 +42,15 @@ impl Session {
     }
 
     /// Of the event with which it begins.
-    pub(crate) fn begun(event: Event<'_>) -> Option<Self> {
+    pub(crate) fn begun(event: Event<'_>, key: &str) -> Option<Self> {
         let ready: Ready = serde_json::from_str(event.data).ok()?;
-        Some(Self { id: ready.session_id, url: ready.resume_gateway_url, seq: event.seq, bot: ready.user.id })
+        Some(Self {
+            id: ready.session_id,
+            url: ready.resume_gateway_url,
+            seq: event.seq,
+            bot: ready.user.id,
+            key: key.to_owned(),
+        })
     }
 }
 
@@ -53,8 +62,9 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub(crate) fn new(cursor: Option<&str>) -> Self {
-        let session = cursor.and_then(Session::read);
+    /// Of what the database has; a session of another key is none.
+    pub(crate) fn new(cursor: Option<&str>, key: &str) -> Self {
+        let session = cursor.and_then(Session::read).filter(|session| session.key == key);
         Self { saved: session.clone(), session }
     }
 

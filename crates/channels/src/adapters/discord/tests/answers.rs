@@ -100,7 +100,7 @@ fn in_server(extra: Value) -> Value {
 }
 
 /// What comes of one event, and what Discord was asked for it.
-async fn taken(fields: Value, event: Value, answers: &[(u16, Value)]) -> (Vec<Inbound>, Vec<String>) {
+async fn taken(fields: Value, event: &Value, answers: &[(u16, Value)]) -> (Vec<Inbound>, Vec<String>) {
     let mut gateway = Gateway::start().await;
     let (bot, sink) = (gateway.bot(fields), Kept::at(gateway.cursor(5)));
     for (status, body) in answers {
@@ -109,7 +109,7 @@ async fn taken(fields: Value, event: Value, answers: &[(u16, Value)]) -> (Vec<In
     let ended = while_listening(&bot, &sink, async {
         let mut connection = gateway.greet().await;
         connection.resume(5).await;
-        connection.say(&event).await;
+        connection.say(event).await;
         connection.has_taken(6).await;
     });
     assert_eq!(ended.await, Ok(()));
@@ -119,22 +119,22 @@ async fn taken(fields: Value, event: Value, answers: &[(u16, Value)]) -> (Vec<In
 #[tokio::test]
 async fn a_question_that_is_answered_in_a_thread_belongs_to_it_already() {
     let auto = json!({"auto_thread": true});
-    let (messages, asked) = taken(auto.clone(), in_server(json!({})), &[]).await;
+    let (messages, asked) = taken(auto.clone(), &in_server(json!({})), &[]).await;
     assert_eq!((messages[0].recipient.as_str(), messages[0].thread_id.as_deref()), ("70", Some("m-6")));
     assert_eq!(messages[0].metadata["thread_id"], "m-6");
     assert_eq!(asked, [""; 0], "no thread is made for what may not be answered");
     for (what, extra) in
         [("not addressed", json!({"mentions": []})), ("voice channel", json!({"channel_type": 2}))]
     {
-        let (messages, _) = taken(auto.clone(), in_server(extra), &[]).await;
+        let (messages, _) = taken(auto.clone(), &in_server(extra), &[]).await;
         assert_eq!(messages[0].thread_id, None, "{what}");
     }
-    let (messages, _) = taken(json!({}), in_server(json!({})), &[]).await;
+    let (messages, _) = taken(json!({}), &in_server(json!({})), &[]).await;
     assert_eq!(messages[0].thread_id, None, "not asked for");
     // What is written on in the thread is the same conversation.
     let on = in_server(json!({"channel_id": "m-6", "channel_type": 11}));
     let (messages, asked) =
-        taken(auto, on, &[(200, json!({"id": "m-6", "type": 11, "parent_id": "70"}))]).await;
+        taken(auto, &on, &[(200, json!({"id": "m-6", "type": 11, "parent_id": "70"}))]).await;
     assert_eq!((messages[0].recipient.as_str(), messages[0].thread_id.as_deref()), ("70", Some("m-6")));
     assert_eq!(asked, ["GET /channels/m-6"]);
 }
@@ -145,23 +145,23 @@ async fn the_role_that_discord_made_for_the_bot_addresses_it() {
         json!([{"id": "9", "name": "@everyone"}, {"id": "93", "name": "helper", "tags": {"bot_id": "1"}}]);
     for (mentioned, is_own) in [("93", true), ("94", false)] {
         let event = in_server(json!({"mentions": [], "mention_roles": [mentioned]}));
-        let (messages, asked) = taken(json!({}), event, &[(200, roles.clone())]).await;
+        let (messages, asked) = taken(json!({}), &event, &[(200, roles.clone())]).await;
         assert_eq!(messages[0].mentioned, Some(is_own), "{mentioned}");
         assert_eq!(asked, ["GET /guilds/9/roles"]);
     }
     let event = in_server(json!({"mentions": [], "mention_roles": ["93"]}));
-    let (messages, _) = taken(json!({}), event, &[(403, json!({"message": "Missing Access"}))]).await;
+    let (messages, _) = taken(json!({}), &event, &[(403, json!({"message": "Missing Access"}))]).await;
     assert_eq!(messages[0].mentioned, None, "what nobody can judge must not be lost");
 }
 
 #[tokio::test]
 async fn other_servers_are_not_heard_and_direct_messages_are() {
     let allowed = json!({"allowed_guilds": ["8"]});
-    let (messages, _) = taken(allowed.clone(), in_server(json!({})), &[]).await;
+    let (messages, _) = taken(allowed.clone(), &in_server(json!({})), &[]).await;
     assert_eq!(messages, []);
-    let (messages, _) = taken(allowed.clone(), in_server(json!({"guild_id": "8"})), &[]).await;
+    let (messages, _) = taken(allowed.clone(), &in_server(json!({"guild_id": "8"})), &[]).await;
     assert_eq!(messages.len(), 1);
-    let (messages, _) = taken(allowed, in_server(json!({"guild_id": null})), &[]).await;
+    let (messages, _) = taken(allowed, &in_server(json!({"guild_id": null})), &[]).await;
     assert_eq!((messages.len(), messages[0].is_group), (1, false));
 }
 

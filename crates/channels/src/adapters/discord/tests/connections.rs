@@ -181,10 +181,35 @@ async fn a_close_code_that_says_nothing_of_the_session_is_resumed() {
 async fn a_session_whose_address_is_gone_is_resumed_elsewhere() {
     let mut gateway = Gateway::start().await;
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let cursor = json!({"id": "s-1", "url": format!("ws://{free}"), "seq": 5, "bot": "1"});
-    let (bot, sink) = (gateway.bot(json!({})), Kept::at(cursor.to_string()));
+    let cursor = gateway.cursor_at(&format!("ws://{free}"), 5);
+    let (bot, sink) = (gateway.bot(json!({})), Kept::at(cursor));
     let ended = while_listening(&bot, &sink, async { gateway.greet().await.resume(5).await });
     assert_eq!(ended.await, Ok(()));
+}
+
+/// A session has the intents with which it was begun, for as long as it lasts.
+#[tokio::test]
+async fn other_intents_begin_a_session_of_their_own() {
+    let mut gateway = Gateway::start().await;
+    let (bot, sink) = (gateway.bot(json!({"intents": 513})), Kept::at(gateway.cursor(5)));
+    let resume_url = gateway.resume_url();
+    let ended = while_listening(&bot, &sink, async {
+        let mut connection = gateway.greet().await;
+        assert_eq!(connection.begin(&resume_url).await["d"]["intents"], 513);
+        connection.has_taken(1).await;
+    });
+    assert_eq!(ended.await, Ok(()));
+}
+
+/// What was one server's session is no reason to send it another one's token.
+#[tokio::test]
+async fn an_address_gets_the_token_of_its_own_server_only() {
+    let (mut old, mut new) = (Gateway::start().await, Gateway::start().await);
+    let (bot, sink) = (new.bot(json!({})), Kept::at(old.cursor(5)));
+    let resume_url = new.resume_url();
+    let ended = while_listening(&bot, &sink, async { drop(new.greet().await.begin(&resume_url).await) });
+    assert_eq!(ended.await, Ok(()));
+    assert!(!old.is_called());
 }
 
 #[tokio::test]

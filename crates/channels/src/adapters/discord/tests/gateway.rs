@@ -74,7 +74,13 @@ impl Gateway {
 
     /// The cursor of a session that was left behind.
     pub(super) fn cursor(&self, seq: u64) -> String {
-        json!({"id": "s-1", "url": self.resume_url(), "seq": seq, "bot": "1"}).to_string()
+        self.cursor_at(&self.resume_url(), seq)
+    }
+
+    /// The same, with another address.
+    pub(super) fn cursor_at(&self, url: &str, seq: u64) -> String {
+        let key = self.bot(json!({})).key;
+        json!({"id": "s-1", "url": url, "seq": seq, "bot": "1", "key": key}).to_string()
     }
 
     /// A bot here.
