@@ -14,7 +14,7 @@ BENCH_ARGS ?=
 CRON_ARGS ?=
 # Arguments for the measurements of hand-overs, as in `make failover FAILOVER_ARGS="--rounds 20"`.
 FAILOVER_ARGS ?=
-# Arguments for the measurement of idle channels, as in `make idle IDLE_ARGS="--channels 1000"`.
+# Arguments for the measurement of idle channels, as in `make idle IDLE_ARGS="--type discord --channels 1000"`.
 IDLE_ARGS ?=
 # Arguments for the simulation.
 SIM_ARGS ?= --seeds 10000

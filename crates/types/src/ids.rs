@@ -116,7 +116,7 @@ impl UserId {
 }
 
 text_id! {
-    /// The slug of a channel in its user's paths, e.g. `discord_a1b2c3d4`. Immutable, 1 to 64 bytes.
+    /// The slug of a channel in its user's paths, e.g. `support_a1b2c3d4`. Immutable, 1 to 64 bytes.
     InstanceId
 }
 

@@ -107,14 +107,24 @@ impl Cluster {
 
     /// Configures a Telegram channel for each of the bots 1 to `count`, each of a user of its own, through the API.
     pub(crate) async fn configure(&self, count: u32) -> anyhow::Result<()> {
-        let calls = futures::stream::iter(1..=count).map(|n| self.configure_one(n));
+        let fields = |n| json!({"bot_token_env": self.platform.bot(n), "api_url": self.platform.url()});
+        self.configure_with(count, "telegram", fields).await
+    }
+
+    /// The same with channels of another type.
+    pub(crate) async fn configure_with(
+        &self,
+        count: u32,
+        channel_type: &str,
+        fields: impl Fn(u32) -> Value,
+    ) -> anyhow::Result<()> {
+        let calls = futures::stream::iter(1..=count).map(|n| self.configure_one(n, channel_type, fields(n)));
         calls.buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    async fn configure_one(&self, n: u32) -> anyhow::Result<()> {
-        let url = format!("{}/api/users/user-{n}/channels/telegram/configure", self.gateway_url);
-        let fields = json!({"bot_token_env": self.platform.bot(n), "api_url": self.platform.url()});
-        let body = json!({"channel_type": "telegram", "fields": fields});
+    async fn configure_one(&self, n: u32, channel_type: &str, fields: Value) -> anyhow::Result<()> {
+        let url = format!("{}/api/users/user-{n}/channels/{channel_type}/configure", self.gateway_url);
+        let body = json!({"channel_type": channel_type, "fields": fields});
         let response = self.client.post(url).bearer_auth(API_KEY).json(&body).send().await?;
         let status = response.status();
         ensure!(status.is_success(), "configuring bot {n}: {status} {}", response.text().await?);

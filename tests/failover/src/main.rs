@@ -6,6 +6,7 @@
 mod cluster;
 mod gaps;
 mod measure;
+mod sockets;
 
 use std::process::ExitCode;
 
@@ -31,9 +32,12 @@ enum Measurement {
     All(Size),
     /// Memory and start of one worker with channels on which nothing happens
     Idle {
-        /// Telegram channels
+        /// Channels
         #[arg(long, default_value_t = 5000)]
         channels: u32,
+        /// A platform to which each bot holds a WebSocket, in place of Telegram's long polls
+        #[arg(long = "type")]
+        kind: Option<sockets::Kind>,
     },
 }
 
@@ -71,7 +75,10 @@ async fn main() -> anyhow::Result<ExitCode> {
             measure::drain(&mut report, size.channels).await?;
             measure::join(&mut report, size.channels).await?;
         }
-        Measurement::Idle { channels } => measure::idle(&mut report, channels).await?,
+        Measurement::Idle { channels, kind: None } => measure::idle(&mut report, channels).await?,
+        Measurement::Idle { channels, kind: Some(kind) } => {
+            measure::idle_sockets(&mut report, kind, channels).await?;
+        }
     }
     Ok(if report.is_broken() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 use crate::gaps::{let_go, no_overlap};
+use crate::sockets::{Kind, Sockets};
 
 const ONE: &str = "worker-1";
 pub(crate) const TWO: &str = "worker-2";
@@ -126,6 +127,34 @@ pub(crate) async fn idle(report: &mut Report, channels: u32) -> anyhow::Result<(
     report.at_most("KiB of each channel", each, 64);
     report.at_most("from the start of the process to all polling", took, Duration::from_secs(15));
     no_overlap(report, &cluster.platform);
+    cluster.stop().await
+}
+
+/// The same with a WebSocket for each channel, when every one has had a heartbeat.
+pub(crate) async fn idle_sockets(report: &mut Report, kind: Kind, channels: u32) -> anyhow::Result<()> {
+    let (cluster, mut platform) = (Cluster::start().await?, Sockets::start(kind).await?);
+    let [mut empty] = cluster.workers([ONE]).await;
+    let without = resident(&empty)?;
+    empty.signal("TERM").await;
+    empty.wait().await;
+    cluster.configure_with(channels, kind.channel_type(), |n| platform.fields(n)).await?;
+    let began = Instant::now();
+    let worker = cluster.spawn("worker", ONE);
+    let count = usize::try_from(channels)?;
+    platform.all_open(count).await?;
+    let took = began.elapsed();
+    let at_start = resident(&worker)?;
+    platform.all_beat(count).await?;
+    platform.all_open(count).await?;
+    let with = resident(&worker)?;
+    let name = kind.channel_type();
+    report.tell(&format!("idle: {channels} {name} channels on one worker, a WebSocket each, without TLS"));
+    report.tell(&format!(
+        "  VmRSS {without} KiB without, {at_start} KiB when all are open, {with} KiB after a heartbeat of each"
+    ));
+    let each = with.max(at_start).saturating_sub(without) / u64::from(channels.max(1));
+    report.at_most("KiB of each socket", each, 64);
+    report.tell(&format!("  from the start of the process to all open: {took:.1?}"));
     cluster.stop().await
 }
 

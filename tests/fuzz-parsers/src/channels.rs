@@ -17,6 +17,17 @@ use crate::Target;
 /// What these adapters understand beside the payloads of their exams, by a word of the target's name.
 const SEEDS: &[(&str, &[&str])] = &[
     (
+        "discord",
+        &[
+            r#"{"op":10,"d":{"heartbeat_interval":41250}}"#,
+            r#"{"op":0,"t":"READY","s":1,"d":{"session_id":"s","resume_gateway_url":"wss://gateway.discord.gg","user":{"id":"1"}}}"#,
+            r#"{"id":"s","url":"wss://gateway.discord.gg","seq":7,"bot":"1","key":"k"}"#,
+            r#"{"code":50035,"message":"Invalid Form Body","errors":{"content":{"_errors":[{"code":"X","message":"Must be 2000 or fewer in length."}]}}}"#,
+            r#"{"message":"You are being rate limited.","retry_after":64.57,"global":false}"#,
+            r#"{"url":"wss://gateway.discord.gg","session_start_limit":{"total":1000,"remaining":999,"reset_after":1,"max_concurrency":1}}"#,
+        ],
+    ),
+    (
         "line",
         &[
             r#"{"message":"The request body has 1 error(s)","details":[{"message":"May not be empty","property":"messages[0].text"}]}"#,

@@ -1,5 +1,6 @@
 //! One adapter, one file (or folder).
 
+pub mod discord;
 pub mod line;
 pub mod telegram;
 pub mod webchat;

@@ -23,6 +23,7 @@ mod requirement;
 mod room;
 mod secrets;
 mod server;
+mod talk;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -40,6 +41,7 @@ pub use self::requirement::{Outcome, Requirement};
 use self::room::Room;
 use self::secrets::Notes;
 pub use self::server::{Answer, Asked};
+pub use self::talk::Talk;
 use crate::{Entry, RawRequest};
 
 /// The time at which the exam takes place, in seconds since 1970: signatures with a time in them are made for it.
@@ -147,6 +149,8 @@ pub enum Road {
         /// The answer with a payload in it.
         answer: fn(payload: &str) -> Answer,
     },
+    /// The adapter opens a WebSocket, by which the platform tells of them.
+    Socket(Talk),
     /// People are connected to the gateway.
     Gateway {
         /// Reads what one of them sent.

@@ -184,6 +184,7 @@ impl<'a> Room<'a> {
             }
             Road::Gateway { read } => read(payload.sent),
             Road::Poll { .. } => self.polled(payload.sent).await,
+            Road::Socket(_) => self.told(payload.sent).await,
         }
     }
 
@@ -200,6 +201,20 @@ impl<'a> Room<'a> {
             stop.cancel();
         };
         let (ended, ()) = futures::join!(channel.listen(&taken, stop.clone()), saved);
+        ended.map_err(|error| self.said(&error))?;
+        Ok(taken.take())
+    }
+
+    async fn told(&self, payload: &str) -> Result<Vec<Inbound>, String> {
+        self.server.will_tell(payload);
+        let (channel, taken) = (self.channel()?, Taken::default());
+        let stop = CancellationToken::new();
+        let before = self.server.taken();
+        let done = async {
+            self.server.taken_more_than(before).await;
+            stop.cancel();
+        };
+        let (ended, ()) = futures::join!(channel.listen(&taken, stop.clone()), done);
         ended.map_err(|error| self.said(&error))?;
         Ok(taken.take())
     }

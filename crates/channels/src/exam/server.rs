@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use claw_types::MediaKind;
+use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -20,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Examinee, Road};
+use super::{Examinee, Road, talk};
 
 /// Where the server has attachments; behind it comes their kind.
 pub(super) const FILES: &str = "/files-of-the-exam/";
@@ -112,7 +113,7 @@ pub(super) struct Server {
     _tasks: JoinSet<()>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     examinee: &'static dyn Examinee,
     mood: watch::Sender<Mood>,
     asked: Mutex<Vec<Asked>>,
@@ -121,6 +122,8 @@ struct Shared {
     polls: watch::Sender<usize>,
     /// Payloads that nobody polled yet.
     waiting: Mutex<Vec<String>>,
+    /// What was told by WebSockets and taken so far.
+    taken: watch::Sender<usize>,
 }
 
 /// A test that panics elsewhere must not hide what was found.
@@ -139,6 +142,7 @@ impl Server {
             count: watch::Sender::new(0),
             polls: watch::Sender::new(0),
             waiting: Mutex::default(),
+            taken: watch::Sender::new(0),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, Arc::clone(&shared)));
@@ -175,6 +179,17 @@ impl Server {
         drop(watched.wait_for(|now| *now > polls).await);
     }
 
+    /// What was told by a WebSocket and taken so far.
+    pub(super) fn taken(&self) -> usize {
+        *self.shared.taken.borrow()
+    }
+
+    /// Returns once more was taken than `taken`.
+    pub(super) async fn taken_more_than(&self, taken: usize) {
+        let mut watched = self.shared.taken.subscribe();
+        drop(watched.wait_for(|now| *now > taken).await);
+    }
+
     /// Requests so far, polls included.
     pub(super) fn count(&self) -> usize {
         *self.shared.count.borrow()
@@ -202,17 +217,40 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+    let begun = Arc::new(Mutex::new(None));
+    let service = {
+        let begun = Arc::clone(&begun);
+        service_fn(move |request| answer(Arc::clone(&shared), Arc::clone(&begun), request))
+    };
     // One that breaks is what is wanted of it at times.
-    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await);
+    let begun = locked(&begun).take();
+    if let Some(talk) = begun {
+        talk.await;
+    }
 }
+
+/// What goes on by a connection that has become a WebSocket.
+type Begun = Arc<Mutex<Option<BoxFuture<'static, ()>>>>;
 
 /// Ends the connection without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is cut")]
 struct Cut;
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
+async fn answer(
+    shared: Arc<Shared>,
+    begun: Begun,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Cut> {
+    if let Road::Socket(talk) = shared.examinee.road()
+        && talk::is_wanted(&request)
+    {
+        let (response, talk) = talk::begin(talk, &shared, request).ok_or(Cut)?;
+        *locked(&begun) = Some(talk);
+        shared.count.send_modify(|count| *count += 1);
+        return Ok(response);
+    }
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
     let target = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
@@ -228,6 +266,15 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
 }
 
 impl Shared {
+    /// A payload that waits to be told.
+    pub(super) fn payload(&self) -> Option<String> {
+        locked(&self.waiting).pop()
+    }
+
+    pub(super) fn was_taken(&self) {
+        self.taken.send_modify(|taken| *taken += 1);
+    }
+
     async fn take(&self, asked: Asked) -> Result<Answer, Cut> {
         let Some(platform) = self.examinee.platform() else { return Err(Cut) };
         let poll = match self.examinee.road() {

@@ -1,0 +1,123 @@
+//! Attachments, both ways.
+//!
+//! What people attach lies at an address that Discord signs and that is good for about a day
+//! (<https://docs.discord.com/developers/reference#signed-attachment-cdn-urls>): it carries no token of the bot's. When it has
+//! expired, the message is asked for once more and has a new one. What we send is uploaded.
+
+use bytes::Bytes;
+use claw_types::{Media, MediaKind, MediaRef};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde::Deserialize;
+
+use super::api::Api;
+use super::calls;
+use super::event::{Attachment, Message};
+use crate::kit::fetch::{Fetched, essence};
+use crate::kit::filename;
+use crate::kit::transfer::download;
+use crate::{ChannelError, MediaStream};
+
+/// Of a message's files together; Discord takes 10 MiB of a file
+/// (<https://docs.discord.com/developers/reference#uploading-files>), and megabytes are smaller.
+pub(super) const MAX_BYTES: usize = 10_000_000;
+
+/// An attachment as it is handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct File {
+    pub(super) name: String,
+    pub(super) content_type: String,
+    pub(super) bytes: Bytes,
+}
+
+/// Whether attachments were not fetched because of their size.
+pub(super) fn is_too_large(error: &ChannelError) -> bool {
+    matches!(error, ChannelError::Permanent(why) if why.contains("bytes that are allowed"))
+}
+
+/// What was fetched of a part.
+pub(super) fn files(media: &[Media], fetched: &[Fetched]) -> Vec<File> {
+    media.iter().zip(fetched).map(|(media, fetched)| file(media, fetched)).collect()
+}
+
+/// Discord shows a file by the end of its name, so one without an end gets that of what it is.
+fn file(media: &Media, fetched: &Fetched) -> File {
+    let found = infer::get(&fetched.bytes);
+    let told = essence(&fetched.content_type).to_ascii_lowercase();
+    let given = media.filename.as_deref().and_then(filename::clean);
+    let mut name =
+        given.or_else(|| fetched.filename.clone()).unwrap_or_else(|| media.kind.as_str().to_owned());
+    if let Some(found) = found
+        && !name.contains('.')
+    {
+        name = format!("{name}.{}", found.extension());
+    }
+    let content_type = found.map_or(told, |found| found.mime_type().to_owned());
+    File { name, content_type, bytes: fetched.bytes.clone() }
+}
+
+/// What is attached to a message, or to the one that it carries on: its kind in words, where it is, how long it lasts.
+pub(super) fn of(message: &Message) -> impl Iterator<Item = (String, MediaRef, Option<u32>)> + '_ {
+    let forwarded = message.message_snapshots.iter().flat_map(|snapshot| &snapshot.message.attachments);
+    message.attachments.iter().chain(forwarded).map(|attachment| {
+        let kind = kind(attachment);
+        let media = MediaRef {
+            kind,
+            handle: format!("{}/{}/{} {}", message.channel_id, message.id, attachment.id, attachment.url),
+            filename: attachment.filename.clone(),
+            mime: attachment.content_type.clone(),
+        };
+        (kind.as_str().to_owned(), media, attachment.duration_secs.and_then(seconds))
+    })
+}
+
+fn kind(attachment: &Attachment) -> MediaKind {
+    let mime = attachment.content_type.as_deref().unwrap_or_default();
+    match mime.split('/').next() {
+        // Only what was spoken into Discord has a length.
+        Some("audio") if attachment.duration_secs.is_some() => MediaKind::Voice,
+        Some("audio") => MediaKind::Audio,
+        Some("image") => MediaKind::Image,
+        Some("video") => MediaKind::Video,
+        _ => MediaKind::File,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within bounds")]
+fn seconds(duration: f64) -> Option<u32> {
+    (0.0..86_400.0).contains(&duration).then(|| duration.ceil() as u32)
+}
+
+/// Opens an attachment by its handle: where it is, and its address of then.
+pub(super) async fn open(api: &Api, handle: &str) -> Result<MediaStream, ChannelError> {
+    #[derive(Deserialize)]
+    struct Found {
+        #[serde(default)]
+        attachments: Vec<Attachment>,
+    }
+    let unknown = || ChannelError::Permanent("this is no attachment of Discord's".to_owned());
+    let (place, url) = handle.split_once(' ').ok_or_else(unknown)?;
+    let mut response = api.fetch(url).await?;
+    if matches!(response.status(), StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE) {
+        let mut place = place.split('/');
+        let (Some(channel), Some(message), Some(id)) = (place.next(), place.next(), place.next()) else {
+            return Err(unknown());
+        };
+        let found: Found = api.ask(&calls::message(channel, message)).await?;
+        let gone = || ChannelError::Permanent("the attachment is not there any more".to_owned());
+        let again = found.attachments.into_iter().find(|attachment| attachment.id == id).ok_or_else(gone)?;
+        response = api.fetch(&again.url).await?;
+    }
+    let status = response.status();
+    if !status.is_success() {
+        let text = format!("Discord answered {} for the attachment", status.as_u16());
+        return Err(if status.is_client_error() {
+            ChannelError::Permanent(text)
+        } else {
+            ChannelError::Retryable(text)
+        });
+    }
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.map(str::to_owned);
+    Ok(MediaStream { content_type, bytes: download(response) })
+}
