@@ -10,6 +10,7 @@ pub mod markdown;
 pub mod media_link;
 pub mod plan;
 pub mod signed_post;
+pub mod socket;
 pub mod split;
 pub mod transfer;
 pub mod upload;
