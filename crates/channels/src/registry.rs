@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::adapters::{discord, line, telegram, webchat, webhook};
+use crate::adapters::{discord, line, slack, telegram, webchat, webhook};
 use crate::common::COMMON;
 use crate::exam::Examinee;
 use crate::fields::Fields;
@@ -17,6 +17,7 @@ pub static ALL: &[Entry] = &[
     entry::<webhook::Webhook>(),
     entry::<line::Line>(),
     entry::<discord::Discord>(),
+    entry::<slack::Slack>(),
 ];
 
 /// The type whose channels a gateway can show on its front page.

@@ -223,15 +223,15 @@ mod tests {
     #[test]
     fn what_the_client_sends_reads() {
         let message =
-            json!({"type": "channel_message", "channel": "slack_1", "recipient": -100, "message": "hi"});
+            json!({"type": "channel_message", "channel": "chat_1", "recipient": -100, "message": "hi"});
         let Action::Message(message) = read(&message).unwrap() else { panic!("not a message") };
-        assert_eq!((message.channel.as_str(), message.recipient.as_str()), ("slack_1", "-100"));
+        assert_eq!((message.channel.as_str(), message.recipient.as_str()), ("chat_1", "-100"));
         let task = json!({"type": "assistant_task", "agent_id": "research", "context": "look", "delivery":
-            {"type": "channel_message", "channel": "slack", "recipient": "U1"}});
-        assert_eq!(read(&task).unwrap().channel(), Some("slack"));
+            {"type": "channel_message", "channel": "chat", "recipient": "U1"}});
+        assert_eq!(read(&task).unwrap().channel(), Some("chat"));
         let bare = json!({"type": "assistant_task", "agent_id": null, "context": "look", "delivery": null});
         assert_eq!(read(&bare).unwrap().channel(), None);
-        let wake = json!({"type": "hook", "text": "look", "mode": "next-heartbeat", "channel": "slack", "recipient": 7});
+        let wake = json!({"type": "hook", "text": "look", "mode": "next-heartbeat", "channel": "chat", "recipient": 7});
         let Action::Wake(wake) = read(&wake).unwrap() else { panic!("not a wake-up") };
         assert_eq!((wake.when(), wake.recipient.as_deref()), (WakeMode::NextHeartbeat, Some("7")));
         let bare = json!({"type": "hook", "text": "look", "mode": null, "recipient": null});

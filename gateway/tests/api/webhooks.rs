@@ -1,5 +1,6 @@
 //! What platforms post: committed before the answer, once.
 
+use claw_runtime::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::common::{KEY, SECRET, TestGateway, read};
@@ -88,6 +89,45 @@ async fn an_address_that_is_none_is_not_found() {
         read(gateway.request("POST", &path).body("{}")).await.problem(404);
     }
     read(gateway.request("POST", "/webhooks/webhook/%FF").body("{}")).await.problem(400);
+}
+
+/// Where a platform asks first, its adapter knows the answer.
+#[tokio::test]
+async fn a_platform_that_has_nothing_to_ask_is_told_so() {
+    let gateway = TestGateway::start().await;
+    let hook = gateway.webhook("u", "hook").await;
+    let path = hook["webhook_path"].as_str().unwrap();
+    let asked = read(gateway.request("GET", &format!("{path}?hub.mode=subscribe&hub.challenge=42"))).await;
+    assert!(!asked.problem(400).contains("42"), "{}", asked.text);
+    read(gateway.request("GET", &format!("/webhooks/telegram/{}", hook["id"].as_str().unwrap())))
+        .await
+        .problem(404);
+}
+
+/// Slack posts its question, and shows people what a command is answered.
+#[tokio::test]
+async fn a_platform_that_asks_and_one_that_reads_is_answered_in_its_own_words() {
+    let gateway = TestGateway::start().await;
+    let fields = json!({"bot_token_env": "xoxb-1-2-3", "signing_secret": SECRET});
+    let body = json!({"channel_type": "slack", "fields": fields, "probe": false});
+    let made = gateway.call("POST", "/api/users/u/channels/slack_1/configure", body).await.expect(200);
+    let path = made["webhook_path"].as_str().unwrap().to_owned();
+    let time = SystemClock.now().timestamp().to_string();
+    let posted = async |body: &str, content_type: &str, secret: &str| {
+        let signed = claw_secrets::signature::sign(secret.as_bytes(), format!("v0:{time}:{body}").as_bytes());
+        let signature = signed.replace("sha256=", "v0=");
+        let request = gateway.request("POST", &path).header("x-slack-signature", signature);
+        let request = request.header("x-slack-request-timestamp", &time).header("content-type", content_type);
+        read(request.body(body.to_owned())).await
+    };
+    let question = r#"{"type":"url_verification","token":"x","challenge":"3eZbrw1a"}"#;
+    let answer = posted(question, "application/json", SECRET).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "3eZbrw1a"));
+    assert!(!posted(question, "application/json", "another").await.problem(401).contains("3eZbrw1a"));
+    let command = "command=%2Fask&text=hi&channel_id=D1&user_id=U1&trigger_id=1.2";
+    let answer = posted(command, "application/x-www-form-urlencoded", SECRET).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, ""));
+    assert_eq!(gateway.pending().await.len(), 1);
 }
 
 #[tokio::test]

@@ -35,6 +35,16 @@ const SEEDS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "slack",
+        &[
+            r#"{"ok":false,"error":"missing_scope","needed":"chat:write","response_metadata":{"messages":["[ERROR] no more than 50 items"]}}"#,
+            r#"{"ok":true,"channel":{"id":"D1"},"user":"bot","user_id":"U1","ts":"1700000000.000100"}"#,
+            "payload=%7B%22type%22%3A%22block_actions%22%2C%22user%22%3A%7B%22id%22%3A%22U1%22%7D%2C%22actions%22%3A%5B%5D%7D",
+            "command=%2Fask&text=how+are+you&channel_id=C1&user_id=U1&user_name=ada&trigger_id=1.2.3",
+            "<@U1|ada> <https://example.org|a &amp; b> <!subteam^S1|@support> <#C1> &lt;",
+        ],
+    ),
+    (
         "telegram",
         &[
             r#"{"update_id":1,"message":{"message_id":5,"from":{"id":9,"is_bot":false,"first_name":"Ada"},"chat":{"id":9,"type":"private","first_name":"Ada"},"date":1700000000,"text":"hello"}}"#,

@@ -2,6 +2,7 @@
 
 pub mod discord;
 pub mod line;
+pub mod slack;
 pub mod telegram;
 pub mod webchat;
 pub mod webhook;

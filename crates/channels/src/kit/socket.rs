@@ -116,18 +116,22 @@ impl Socket {
     /// [`ChannelError::Retryable`] when what comes can't be read, or is larger than allowed; the connection is of no use then.
     pub async fn next(&mut self) -> Result<Said, ChannelError> {
         loop {
-            match self.0.next().await {
-                Some(Ok(Message::Text(text))) => return Ok(Said::Text(text)),
-                Some(Ok(Message::Binary(bytes))) => return Ok(Said::Binary(bytes)),
-                Some(Ok(Message::Close(frame))) => return Ok(closed(frame)),
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                None | Some(Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Io(_))) => {
-                    return Ok(closed(None));
-                }
-                Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => {
-                    return Ok(closed(None));
-                }
-                Some(Err(error)) => return Err(unreadable(&error)),
+            if let Some(said) = meaning(self.0.next().await) {
+                return said;
+            }
+        }
+    }
+
+    /// The same on a connection to which the platform sends something all the time, if only pings: when nothing comes for
+    /// `silence`, the connection is broken, though nothing says so.
+    ///
+    /// # Errors
+    /// As [`Socket::next`], and [`ChannelError::Retryable`] for the silence.
+    pub async fn next_within(&mut self, silence: Duration) -> Result<Said, ChannelError> {
+        let nothing = |_| ChannelError::Retryable("nothing comes over the connection any more".to_owned());
+        loop {
+            if let Some(said) = meaning(timeout(silence, self.0.next()).await.map_err(nothing)?) {
+                return said;
             }
         }
     }
@@ -227,6 +231,24 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &str, now: i64) -> Cha
         401 => ChannelError::BadCredentials(text),
         408 | 500..=599 => ChannelError::Retryable(text),
         _ => ChannelError::Permanent(text),
+    }
+}
+
+/// What a frame says, if anything; no frame is the end.
+fn meaning(frame: Option<Result<Message, Error>>) -> Option<Result<Said, ChannelError>> {
+    match frame {
+        Some(Ok(Message::Text(text))) => Some(Ok(Said::Text(text))),
+        Some(Ok(Message::Binary(bytes))) => Some(Ok(Said::Binary(bytes))),
+        Some(Ok(Message::Close(frame))) => Some(Ok(closed(frame))),
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => None,
+        None
+        | Some(Err(
+            Error::ConnectionClosed
+            | Error::AlreadyClosed
+            | Error::Io(_)
+            | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake),
+        )) => Some(Ok(closed(None))),
+        Some(Err(error)) => Some(Err(unreadable(&error))),
     }
 }
 

@@ -68,7 +68,7 @@ async fn a_job_is_kept_as_it_was_sent() {
     let bench = Bench::new().await;
     let save = SaveJob {
         label: Some("daily".to_owned()),
-        channel_type: Some(object(&json!({"platform": "slack"}))),
+        channel_type: Some(object(&json!({"platform": "chat"}))),
         metadata: Some(object(&json!({"a\0": ["b\0"]}))),
         ..saved("one", &every(60))
     };

@@ -44,7 +44,7 @@ pub struct JobBody {
     one_shot: Option<Flag>,
     /// Whether it is to run. If not given, a new job is, and another stays as it is.
     enabled: Option<Flag>,
-    /// Your own note of the platform, such as `{"platform": "slack"}`; shown again and not used.
+    /// Your own note of the platform, such as `{"platform": "chat"}`; shown again and not used.
     #[schema(value_type = Option<Object>)]
     channel_type: Option<Map<String, Value>>,
     /// Your own; shown again and not used.

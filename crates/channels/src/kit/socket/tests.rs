@@ -229,3 +229,23 @@ async fn tls_is_spoken_with_those_who_can_be_trusted_only() {
         other => panic!("{other:?}"),
     }
 }
+
+/// Pings are signs of life, and silence is none.
+#[tokio::test]
+async fn a_connection_on_which_nothing_comes_is_broken() {
+    let url = serving(|mut server| {
+        Box::pin(async move {
+            let ping = Message::Ping(Bytes::from_static(b"?"));
+            server.send(ping).await.unwrap();
+            server.send(Message::text("hello")).await.unwrap();
+            std::future::pending().await
+        })
+    });
+    let mut socket = Socket::connect(&some_deps(), &url.await, MAX).await.unwrap();
+    assert_eq!(socket.next_within(Duration::from_secs(20)).await, Ok(Said::Text("hello".into())));
+    let silence = socket.next_within(Duration::from_millis(50)).await;
+    assert!(
+        matches!(&silence, Err(ChannelError::Retryable(why)) if why.contains("nothing comes")),
+        "{silence:?}"
+    );
+}

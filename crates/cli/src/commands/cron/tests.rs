@@ -20,10 +20,9 @@ fn body(args: &str) -> Result<Value, String> {
 #[test]
 fn flags_make_a_job() {
     let message =
-        body("--name|n|--cron|0 9 * * 1-5|--tz|Europe/Berlin|--message|hi|--channel|slack_1|--to|U1")
-            .unwrap();
+        body("--name|n|--cron|0 9 * * 1-5|--tz|Europe/Berlin|--message|hi|--channel|chat_1|--to|U1").unwrap();
     assert_eq!(message["schedule"], json!({"type": "cron", "expr": "0 9 * * 1-5", "tz": "Europe/Berlin"}));
-    let action = json!({"type": "channel_message", "channel": "slack_1", "recipient": "U1", "message": "hi"});
+    let action = json!({"type": "channel_message", "channel": "chat_1", "recipient": "U1", "message": "hi"});
     assert_eq!((&message["action"], &message["enabled"]), (&action, &json!(true)));
     let task = body("--name|n|--every|300|--task|look|--disabled").unwrap();
     assert_eq!(task["schedule"], json!({"type": "every", "every_secs": 300}));

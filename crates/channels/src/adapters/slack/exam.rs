@@ -1,0 +1,207 @@
+//! What this adapter brings to the exam: events as Slack posts them, and Slack as it answers. What comes over a socket, the adapter's own
+//! tests try.
+//!
+//! Calls are checked against `api.json`: of Slack's own description (<https://github.com/slackapi/slack-api-specs>, archived) and, for
+//! what is newer than it, of <https://docs.slack.dev/reference>.
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderValue};
+use serde_json::{Map, Value, json};
+use url::form_urlencoded::{self, Serializer};
+
+use super::signed::{SIGNATURE, TIMESTAMP, sign};
+use crate::RawRequest;
+use crate::exam::description::Description;
+use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road, payloads};
+
+const BOT_TOKEN: &str = "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcBrzbqgy";
+const APP_TOKEN: &str = "xapp-1-A0EXAM00001-1234567890123-3f2b8c9d";
+const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+/// Out of the platform's description: what is called here, and what is read.
+pub(super) const API: &str = include_str!("api.json");
+/// Where the exam has Slack take files.
+const UPLOADS: &str = "/upload/";
+
+pub(super) struct Exam;
+
+impl Examinee for Exam {
+    fn fields(&self, server: &str) -> Value {
+        json!({
+            "bot_token_env": BOT_TOKEN, "app_token_env": APP_TOKEN, "signing_secret": SECRET,
+            "allowed_channels": "C0EXAM00001, C0EXAM00002", "api_url": server,
+        })
+    }
+
+    fn page(&self) -> &'static str {
+        include_str!("../../../../../docs/channels/slack.md")
+    }
+
+    fn road(&self) -> Road {
+        Road::Webhook { secret: SECRET, sign: posted }
+    }
+
+    fn payloads(&self) -> &'static [Payload] {
+        payloads![
+            "text",
+            "text-again",
+            "addressed",
+            "app-mention",
+            "unaddressed",
+            "thread",
+            "own",
+            "program",
+            "files",
+            "voice",
+            "edited",
+            "unfurled",
+            "deleted",
+            "reaction",
+            "reaction-removed",
+            "joined",
+            "command",
+            "button",
+            "verify",
+        ]
+    }
+
+    fn chat(&self) -> (&'static str, Option<&'static str>) {
+        ("C0EXAM00001", Some("1699999980.000000"))
+    }
+
+    fn message_id(&self) -> &'static str {
+        "1699999981.000000"
+    }
+
+    fn texts(&self, body: &[u8]) -> Vec<String> {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        body["text"].as_str().map(str::to_owned).into_iter().collect()
+    }
+
+    fn platform(&self) -> Option<&'static dyn Platform> {
+        Some(&Self)
+    }
+}
+
+impl Platform for Exam {
+    fn answer(&self, asked: &Asked) -> Answer {
+        if asked.path().starts_with(UPLOADS) {
+            return Answer::json(200, &json!("OK"));
+        }
+        let host = asked.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let mut answer = match method(asked) {
+            "auth.test" => {
+                json!({"url": "https://example.slack.com/", "team": "Example", "user": "exam", "team_id": "T061EG9R6",
+                "user_id": "U0EXAMBOT", "bot_id": "B0EXAM00001", "is_enterprise_install": false})
+            }
+            "apps.connections.open" => json!({"url": format!("ws://{host}/link?ticket=1")}),
+            "files.getUploadURLExternal" => {
+                json!({"upload_url": format!("http://{host}{UPLOADS}v1/ABC"), "file_id": "F0EXAM0009"})
+            }
+            "files.completeUploadExternal" => json!({"files": [{"id": "F0EXAM0009", "title": "x"}]}),
+            "reactions.get" => json!({"type": "message", "message": {"reactions": []}}),
+            "assistant.threads.setStatus" | "reactions.add" => json!({}),
+            _ => json!({"channel": "C0EXAM00001", "ts": "1700000000.000100"}),
+        };
+        answer["ok"] = json!(true);
+        Answer::json(200, &answer)
+    }
+
+    /// A token that is not known is told with status 200, like most of what goes wrong.
+    fn refusal(&self, status: u16) -> Answer {
+        let refused = |status, error: &str| Answer::json(status, &json!({"ok": false, "error": error}));
+        match status {
+            401 => refused(200, "invalid_auth"),
+            429 => refused(429, "ratelimited").with("retry-after", "7"),
+            _ => refused(status, "service_unavailable"),
+        }
+    }
+
+    fn check(&self, asked: &Asked) -> Result<(), String> {
+        let is_authorized = asked.headers.get(AUTHORIZATION).is_some();
+        if asked.path().starts_with(UPLOADS) {
+            return if is_authorized {
+                Err("the token goes to where files are taken".to_owned())
+            } else {
+                Ok(())
+            };
+        }
+        if !is_authorized {
+            return Err(format!("{} lacks the token", asked.path()));
+        }
+        described(method(asked), &arguments(asked))
+    }
+
+    fn described_by(&self) -> Option<&'static str> {
+        Some("https://github.com/slackapi/slack-api-specs")
+    }
+
+    /// Only a message's `client_msg_id` would tell, and `chat.postMessage` is not described as taking one.
+    fn knows_repeated_calls(&self) -> bool {
+        false
+    }
+}
+
+fn method(asked: &Asked) -> &str {
+    asked.path().rsplit('/').next().unwrap_or_default()
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/x-www-form-urlencoded")
+}
+
+fn arguments(asked: &Asked) -> Value {
+    if !is_form(&asked.headers) {
+        return asked.json();
+    }
+    let pairs = form_urlencoded::parse(&asked.body);
+    Value::Object(pairs.map(|(key, value)| (key.into_owned(), json!(value))).collect::<Map<_, _>>())
+}
+
+/// Whether a call is one that the platform knows.
+pub(super) fn described(method: &str, body: &Value) -> Result<(), String> {
+    let description = Description::new(API);
+    description.fits(&format!("methods/{method}"), body)?;
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    list(&body["files"]).iter().try_for_each(|file| description.fits("types/uploaded file", file))?;
+    for block in list(&body["blocks"]) {
+        of_its_type(&description, &block)?;
+        if let Some(text) = block.get("text") {
+            of_its_type(&description, text)?;
+        }
+        for element in list(&block["elements"]) {
+            of_its_type(&description, &element)?;
+            of_its_type(&description, &element["text"])?;
+        }
+    }
+    Ok(())
+}
+
+fn of_its_type(description: &Description, object: &Value) -> Result<(), String> {
+    description.fits(&format!("types/{}", object["type"].as_str().unwrap_or_default()), object)
+}
+
+/// An event is posted as JSON; a command as a form of its fields, and what is pressed as a form of one field with JSON in it.
+fn posted(secret: &str, payload: &str, time: i64) -> RawRequest {
+    let json: Value = serde_json::from_str(payload).unwrap_or_default();
+    let form = |pairs: Vec<(&str, &str)>| Serializer::new(String::new()).extend_pairs(pairs).finish();
+    let fields = || {
+        json.as_object()
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
+    };
+    let (content_type, body) = if json.get("command").is_some() {
+        ("application/x-www-form-urlencoded", form(fields().collect()))
+    } else if json["type"] == "block_actions" {
+        ("application/x-www-form-urlencoded", form(vec![("payload", payload)]))
+    } else {
+        ("application/json", payload.to_owned())
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(TIMESTAMP, time.into());
+    if let Ok(signature) = HeaderValue::try_from(sign(secret, &time.to_string(), body.as_bytes())) {
+        headers.insert(SIGNATURE, signature);
+    }
+    RawRequest { headers, query: String::new(), body: body.into() }
+}

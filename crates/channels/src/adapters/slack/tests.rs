@@ -1,0 +1,116 @@
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+use serde_json::Value;
+
+use super::exam::API;
+use super::*;
+use crate::adapters::webhook::testing::{NOW, Recorder, deps};
+use crate::exam::Examinee as _;
+use crate::exam::description::Description;
+
+mod fake;
+mod peer;
+mod reading;
+mod sending;
+mod socket;
+
+crate::exam::conformance!(Slack);
+
+const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+
+fn slack(fields: &Value) -> Result<Slack, ChannelError> {
+    let mut config = json!({"bot_token_env": "xoxb-1-2-bot"});
+    config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    Slack::new(serde_json::from_value(config).unwrap(), deps(Arc::new(Recorder::default())))
+}
+
+fn posted(body: &str, content_type: &'static str) -> RawRequest {
+    let signature = signed::sign(SECRET, &NOW.to_string(), body.as_bytes());
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(signed::SIGNATURE, signature.parse().unwrap());
+    headers.insert(signed::TIMESTAMP, NOW.into());
+    RawRequest { headers, query: String::new(), body: body.to_owned().into() }
+}
+
+/// The payloads are wrapped as Slack says that it wraps them.
+#[test]
+fn payloads_fit_the_platforms_description() {
+    let description = Description::new(API);
+    let events =
+        exam::Exam.payloads().iter().map(|payload| serde_json::from_str::<Value>(payload.sent).unwrap());
+    let events: Vec<_> = events.filter(|event| event["type"] == "event_callback").collect();
+    assert!(events.len() > 10);
+    events.iter().for_each(|event| description.fits("types/event wrapper", event).unwrap());
+}
+
+#[test]
+fn tokens_that_are_none_are_told_apart() {
+    for (fields, key) in [
+        (json!({"bot_token_env": "xapp-1-A1-2-3"}), "bot_token_env"),
+        (json!({"bot_token_env": "xoxp-1-2-3"}), "bot_token_env"),
+        (json!({"app_token_env": "xoxb-1-2-3"}), "app_token_env"),
+        (json!({"api_url": "ftp://example.org"}), "api_url"),
+    ] {
+        let told = slack(&fields).err();
+        assert!(
+            matches!(&told, Some(ChannelError::Config(why)) if why.starts_with(key)),
+            "{fields}: {told:?}"
+        );
+    }
+    assert!(slack(&json!({"bot_token_env": "xoxe.xoxb-1-Mi0yLTQz", "app_token_env": ""})).is_ok());
+}
+
+#[test]
+fn one_app_is_in_one_channel() {
+    let credential = |fields: Value| {
+        let mut config = json!({"bot_token_env": "xoxb-1-2-secretsecret"});
+        config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        Slack::credential(&serde_json::from_value(config).unwrap()).unwrap()
+    };
+    let socket = |token: &str| credential(json!({"app_token_env": token}));
+    assert_eq!(
+        socket("xapp-1-A0EXAM00001-1-old"),
+        socket("xapp-1-A0EXAM00001-2-new"),
+        "a renewed token is the same app"
+    );
+    assert_ne!(socket("xapp-1-A0EXAM00001-1-old"), socket("xapp-1-A0EXAM00002-1-old"));
+    let posts = |secret: &str| credential(json!({"signing_secret": secret}));
+    assert_ne!(posts("one"), posts("another"));
+    for shown in [posts("secretsecret"), credential(json!({})), socket("xapp-secretsecret")] {
+        assert!(!shown.contains("secretsecret"), "{shown}");
+    }
+}
+
+#[test]
+fn the_question_whether_the_address_is_ours_is_answered_to_slack_only() {
+    let slack = slack(&json!({"signing_secret": SECRET})).unwrap();
+    let question = r#"{"token": "x", "challenge": "3eZbrw1aBm2rZgRNFdxV", "type": "url_verification"}"#;
+    let genuine = posted(question, "application/json");
+    assert_eq!(slack.handshake(&genuine), Ok(Some(Reply::text("3eZbrw1aBm2rZgRNFdxV"))));
+    let forged = RawRequest { headers: HeaderMap::new(), ..genuine };
+    assert!(matches!(slack.handshake(&forged), Err(ChannelError::BadSignature(_))));
+    for none in
+        [r#"{"type": "event_callback", "text": "\"url_verification\""}"#, r#"["url_verification"]"#, "{}"]
+    {
+        assert_eq!(slack.handshake(&posted(none, "application/json")), Ok(None), "{none}");
+    }
+}
+
+#[test]
+fn a_channel_without_the_secret_takes_no_posts() {
+    let slack = slack(&json!({})).unwrap();
+    let told = slack.decode(&posted("{}", "application/json"));
+    assert!(
+        matches!(&told, Err(ChannelError::BadRequest(why)) if why.contains("signing_secret")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn people_have_no_groups() {
+    let slack = slack(&json!({})).unwrap();
+    let groups: Vec<_> = ["C1", "G1", "D1", "U1", "W1"].into_iter().filter(|id| slack.is_group(id)).collect();
+    assert_eq!(groups, ["C1", "G1"]);
+}
