@@ -6,6 +6,7 @@ pub mod fetch;
 pub mod filename;
 pub mod guard;
 pub mod http;
+pub mod label;
 pub mod markdown;
 pub mod media_link;
 pub mod plan;
