@@ -1,6 +1,9 @@
 //! One adapter, one file (or folder).
 
+pub mod instagram;
 pub mod line;
+pub mod messenger;
 pub mod telegram;
 pub mod webchat;
 pub mod webhook;
+pub mod whatsapp;

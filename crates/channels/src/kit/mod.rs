@@ -4,6 +4,7 @@ pub mod answer;
 pub mod fence;
 pub mod fetch;
 pub mod filename;
+pub mod graph;
 pub mod guard;
 pub mod http;
 pub mod label;
