@@ -130,7 +130,7 @@ impl WorkerService for Service {
         if !self.0.lease.holds() {
             return Err(not_owned());
         }
-        let shown = tokio::time::timeout(PATIENCE, active.typing(recipient, thread_id)).await;
+        let shown = tokio::time::timeout(PATIENCE, active.typing(recipient, thread_id, None)).await;
         Ok(match shown {
             Ok(Ok(true)) => Typing::Shown,
             Ok(Ok(false)) => Typing::Skipped,

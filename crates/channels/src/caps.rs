@@ -15,6 +15,8 @@ pub struct Caps {
     pub max_text: usize,
     /// Longest caption of an attachment.
     pub max_caption: usize,
+    /// Attachments that have no caption although others do: the text comes behind them.
+    pub uncaptioned: &'static [MediaKind],
     /// How both are counted.
     pub unit: TextUnit,
     /// What Markdown is brought into.
@@ -60,6 +62,7 @@ impl Caps {
     pub const TEXT_ONLY: Self = Self {
         max_text: 4096,
         max_caption: 0,
+        uncaptioned: &[],
         unit: TextUnit::Chars,
         markdown: Dialect::Plain,
         media: &[],

@@ -81,6 +81,20 @@ pub trait Channel: Send + Sync + 'static {
         Err(ChannelError::Unsupported("channels of this type can't show that an answer is being written"))
     }
 
+    /// The same where it is known which message is being answered, by the platform's id of it. Some platforms show it only so, and some
+    /// show with it that the message was read.
+    ///
+    /// # Errors
+    /// As [`Channel::typing`].
+    async fn answering(
+        &self,
+        recipient: &str,
+        thread_id: Option<&str>,
+        _question: &str,
+    ) -> Result<(), ChannelError> {
+        self.typing(recipient, thread_id).await
+    }
+
     /// Shows what there is of an answer that is still being written, in place of what was shown of it before. Nothing of it is kept:
     /// whoever is not there does not miss it.
     ///

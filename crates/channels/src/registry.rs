@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::adapters::{discord, line, slack, telegram, webchat, webhook};
+use crate::adapters::{discord, instagram, line, messenger, slack, telegram, webchat, webhook, whatsapp};
 use crate::common::COMMON;
 use crate::exam::Examinee;
 use crate::fields::Fields;
@@ -18,6 +18,9 @@ pub static ALL: &[Entry] = &[
     entry::<line::Line>(),
     entry::<discord::Discord>(),
     entry::<slack::Slack>(),
+    entry::<whatsapp::WhatsApp>(),
+    entry::<messenger::Messenger>(),
+    entry::<instagram::Instagram>(),
 ];
 
 /// The type whose channels a gateway can show on its front page.

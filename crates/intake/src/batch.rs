@@ -161,12 +161,13 @@ impl Batch<'_> {
 
     /// What arrived of ours.
     fn received(&mut self, by: &Inbound, receipts: Receipts) {
-        let Receipts { messages, read } = receipts;
+        let Receipts { messages, read, failed } = receipts;
         self.made.receipts.extend(messages.into_iter().map(|message| Seen {
             recipient: by.recipient.clone(),
             conversation: by.conversation(),
             message,
             read,
+            failed: failed.clone(),
         }));
     }
 

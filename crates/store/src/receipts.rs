@@ -1,4 +1,4 @@
-//! What platforms tell of messages that they took: that they arrived, that they were read.
+//! What platforms tell of messages that they took: that they arrived, that they were read, that they can't be delivered after all.
 //!
 //! Noted in the message's row, once each: later word of the same is no news. Only of messages that have ended: their rows are
 //! nobody's work any more, so this waits for no owner and no owner for this. Must hold: word of a message of another channel, or by
@@ -11,7 +11,7 @@ use crate::feedback::sent_key;
 use crate::intake::indexable;
 use crate::{Channel, Result, Store};
 
-/// That a message of ours arrived.
+/// That a message of ours arrived, or did not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// The platform's id of the chat.
@@ -22,6 +22,8 @@ pub struct Seen {
     pub message: Named,
     /// Whether the person saw it; else only the person's device has it.
     pub read: bool,
+    /// Why it will not arrive.
+    pub failed: Option<String>,
 }
 
 impl Seen {
@@ -47,6 +49,10 @@ impl Store {
     /// # Errors
     /// When the database fails; then nothing was noted.
     pub async fn receipts_note(&self, channel: &Channel, seen: &[Seen]) -> Result<()> {
+        let (failed, seen): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| seen.failed.is_some());
+        if !failed.is_empty() {
+            self.failures_note(channel, &failed).await?;
+        }
         if seen.is_empty() {
             return Ok(());
         }
@@ -78,10 +84,40 @@ impl Store {
              from noted order by id",
         )
         .bind(channel.id.0)
-        .bind(seen.iter().map(Seen::key).collect::<Vec<_>>())
-        .bind(seen.iter().map(Seen::ours).collect::<Vec<_>>())
+        .bind(seen.iter().map(|seen| seen.key()).collect::<Vec<_>>())
+        .bind(seen.iter().map(|seen| seen.ours()).collect::<Vec<_>>())
         .bind(seen.iter().map(|seen| indexable(&seen.conversation).into_owned()).collect::<Vec<_>>())
         .bind(seen.iter().map(|seen| seen.read).collect::<Vec<_>>())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes why messages that the platform had taken will not arrive: the reason of the first part that fails, unless the message
+    /// arrived in part.
+    async fn failures_note(&self, channel: &Channel, failed: &[&Seen]) -> Result<()> {
+        sqlx::query(
+            "with named as (
+                 select k.message_id as id, min(g.why) as why
+                 from unnest($2::text[], $3::text[]) as g (key, why)
+                 join message_keys k on k.channel_id = $1 and k.key = g.key
+                 group by 1),
+             news as (
+                 select m.id, n.why from named n join messages m on m.id = n.id
+                 where m.channel_id = $1 and m.direction = 'out' and m.finished_at is not null
+                   and m.delivered_at is null and m.error is null
+                 order by m.id for update of m),
+             noted as (
+                 update messages m set error = n.why from news n where m.id = n.id
+                 returning m.id, m.user_id, m.channel_id, m.conversation, n.why)
+             insert into events (user_id, type, channel_id, message_id, data)
+             select user_id, 'message.receipt', channel_id, id,
+                    json_build_object('conversation', conversation, 'receipt', 'failed', 'reason', why)
+             from noted order by id",
+        )
+        .bind(channel.id.0)
+        .bind(failed.iter().map(|seen| seen.key()).collect::<Vec<_>>())
+        .bind(failed.iter().map(|seen| seen.failed.as_deref()).collect::<Vec<_>>())
         .execute(&self.pool)
         .await?;
         Ok(())

@@ -63,18 +63,20 @@ pub enum Deed {
     Deleted(String),
     /// Reacted to a message.
     Reacted(Reaction),
-    /// Got messages of ours, or read them. Nothing that the person decided to tell, so no policy is asked; the chat is the
+    /// Got messages of ours, or read them, or can't get them. Nothing that the person decided to tell, so no policy is asked; the chat is the
     /// [`Inbound::recipient`].
     Received(Receipts),
 }
 
-/// A platform's word that messages of ours arrived.
+/// A platform's word that messages of ours arrived, or that they did not after all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Receipts {
     /// Which.
     pub messages: Vec<Named>,
     /// Whether the person saw them; else only the person's device has them.
     pub read: bool,
+    /// Why they will not arrive although the platform had taken them; for their sender, in a sentence.
+    pub failed: Option<String>,
 }
 
 /// How a platform names a message of ours.

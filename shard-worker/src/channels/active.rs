@@ -65,7 +65,8 @@ impl Active {
         shown
     }
 
-    /// Shows that an answer is being written. `false`: not now, because answers need the platform's pace.
+    /// Shows that an answer is being written; `question` is the platform's id of the message that it answers, where that is known.
+    /// `false`: not now, because answers need the platform's pace.
     ///
     /// # Errors
     /// As [`Channel::typing`].
@@ -73,11 +74,15 @@ impl Active {
         &self,
         recipient: &str,
         thread_id: Option<&str>,
+        question: Option<&str>,
     ) -> Result<bool, ChannelError> {
         if self.caps().typing && !self.limiter.may_type(recipient) {
             return Ok(false);
         }
-        let shown = self.channel.typing(recipient, thread_id).await;
+        let shown = match question {
+            Some(question) => self.channel.answering(recipient, thread_id, question).await,
+            None => self.channel.typing(recipient, thread_id).await,
+        };
         self.heed(recipient, shown.as_ref().err());
         shown.map(|()| true)
     }

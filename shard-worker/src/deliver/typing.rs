@@ -201,17 +201,20 @@ fn show_all(core: &Arc<Core>, calls: &Arc<Semaphore>) {
 #[derive(Deserialize)]
 struct Address {
     reply_to: Option<ReplyTo>,
+    platform_message_id: Option<String>,
 }
 
 async fn show(core: &Core, due: &Due) {
-    let address = serde_json::from_str::<Address>(&due.message).ok().and_then(|address| address.reply_to);
+    let address = serde_json::from_str::<Address>(&due.message).ok();
+    let address = address.and_then(|address| Some((address.reply_to?, address.platform_message_id)));
     // Nobody waits for an answer to it.
-    let Some(to) = address else { return core.typing.forget(due.channel, &due.conversation) };
+    let Some((to, question)) = address else { return core.typing.forget(due.channel, &due.conversation) };
     let Lookup::Running(active) = due.shard.channels.lookup(due.channel) else { return };
     if !core.lease.holds() {
         return;
     }
-    let shown = timeout(CALL_LIMIT, active.typing(&to.recipient, to.thread_id.as_deref())).await;
+    let typing = active.typing(&to.recipient, to.thread_id.as_deref(), question.as_deref());
+    let shown = timeout(CALL_LIMIT, typing).await;
     if let Ok(Err(error)) = shown {
         debug!(channel = %due.channel, "typing was not shown: {error}");
         if matches!(error, ChannelError::Permanent(_) | ChannelError::Unsupported(_)) {

@@ -28,6 +28,12 @@ const SEEDS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "instagram",
+        &[
+            r#"{"object":"instagram","entry":[{"id":"1","messaging":[{"sender":{"id":"2"},"recipient":{"id":"1"},"timestamp":"1","message":{"mid":"m","attachments":{"type":"ig_reel","payload":{"url":"https://example.org/","title":"t"}}}}]}]}"#,
+        ],
+    ),
+    (
         "line",
         &[
             r#"{"message":"The request body has 1 error(s)","details":[{"message":"May not be empty","property":"messages[0].text"}]}"#,
@@ -42,6 +48,13 @@ const SEEDS: &[(&str, &[&str])] = &[
             "payload=%7B%22type%22%3A%22block_actions%22%2C%22user%22%3A%7B%22id%22%3A%22U1%22%7D%2C%22actions%22%3A%5B%5D%7D",
             "command=%2Fask&text=how+are+you&channel_id=C1&user_id=U1&user_name=ada&trigger_id=1.2.3",
             "<@U1|ada> <https://example.org|a &amp; b> <!subteam^S1|@support> <#C1> &lt;",
+        ],
+    ),
+    (
+        "messenger",
+        &[
+            r#"{"error":{"message":"(#10) outside of allowed window","type":"OAuthException","code":10,"error_subcode":2018278,"error_user_msg":"x","is_transient":false}}"#,
+            r#"{"error":{"message":"(#4) limit","code":4,"error_data":"text"}}"#,
         ],
     ),
     (
@@ -79,6 +92,14 @@ const SEEDS: &[(&str, &[&str])] = &[
             r#"{"event":"reaction","message_id":"a1","sender":{"id":"7"},"added":["👍"],"removed":["👎"]}"#,
             r#"{"message_id":"m2","sender":{"id":"7"},"text":"why?","reply_to":"a1"}"#,
             r#"{"id":"platform-1"}"#,
+        ],
+    ),
+    (
+        "whatsapp",
+        &[
+            r#"{"template":{"name":"order_ready","language":{"code":"en_US"}}}"#,
+            r#"{"code":131026,"title":"Message undeliverable","error_data":{"details":"d"}}"#,
+            r#"{"error":{"message":"(#131047) Re-engagement message","code":131047,"error_data":{"messaging_product":"whatsapp","details":"d"}}}"#,
         ],
     ),
 ];

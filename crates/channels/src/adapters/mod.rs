@@ -3,6 +3,10 @@
 pub mod discord;
 pub mod line;
 pub mod slack;
+pub mod instagram;
+pub mod line;
+pub mod messenger;
 pub mod telegram;
 pub mod webchat;
 pub mod webhook;
+pub mod whatsapp;

@@ -118,7 +118,7 @@ fn lacks(room: &Room<'_>, trial: &Trial) -> Found {
 async fn typing(room: &Room<'_>) -> Found {
     let (recipient, thread) = room.examinee.chat();
     let channel = room.channel()?;
-    let typed = channel.typing(recipient, thread).await;
+    let typed = channel.answering(recipient, thread, room.examinee.message_id()).await;
     if !room.entry.caps.typing {
         return match typed {
             Err(ChannelError::Unsupported(_)) => Ok(Outcome::cant("declared in the adapter's capabilities")),
@@ -187,7 +187,8 @@ pub(super) async fn calls_are_described(room: &Room<'_>) -> Found {
     }
     if room.entry.caps.typing {
         let (recipient, thread) = room.examinee.chat();
-        channel.typing(recipient, thread).await.map_err(|error| room.said(&error))?;
+        let typed = channel.answering(recipient, thread, room.examinee.message_id()).await;
+        typed.map_err(|error| room.said(&error))?;
         asked.extend(room.server.asked());
     }
     asked.iter().try_for_each(|asked| platform.check(asked))?;

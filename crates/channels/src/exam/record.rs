@@ -75,7 +75,11 @@ fn deed(deed: &Deed) -> Value {
                 Named::Platform(id) => json!({"platform_id": id}),
                 Named::Ours(id) => json!({"id": id}),
             });
-            json!({"received": messages.collect::<Vec<_>>(), "read": receipts.read})
+            let mut received = json!({"received": messages.collect::<Vec<_>>(), "read": receipts.read});
+            if let Some(why) = &receipts.failed {
+                received["failed"] = json!(why);
+            }
+            received
         }
     }
 }

@@ -36,7 +36,7 @@ async fn sent(bench: &Bench, lease: &mut Lease, work: &Work, ids: &[&str]) {
 }
 
 fn seen(message: Named, chat: &str, read: bool) -> Seen {
-    Seen { recipient: chat.to_owned(), conversation: chat.to_owned(), message, read }
+    Seen { recipient: chat.to_owned(), conversation: chat.to_owned(), message, read, failed: None }
 }
 
 /// What its row says: whether it was delivered, and read.
@@ -76,6 +76,36 @@ async fn what_arrived_and_was_read_is_noted_and_told_once() {
     let data = |receipt: &str| json!({"conversation": "room", "receipt": receipt});
     let all = [(first.id, data("delivered")), (second.id, data("read")), (first.id, data("read"))];
     assert_eq!(told(&bench).await, all);
+}
+
+/// Why its row says that it did not arrive.
+async fn error(bench: &Bench, id: MessageId) -> Option<String> {
+    let mut raw = bench.database.connect().await;
+    let sql = "select error from messages where id = $1";
+    sqlx::query_scalar(sql).bind(id.0).fetch_one(&mut raw).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_fails_after_it_was_taken_is_noted_and_told_once() {
+    let bench = Bench::new().await;
+    let channel = channel(&bench, "one").await;
+    let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let (lost, arrived) = (accept(&bench, &channel).await, accept(&bench, &channel).await);
+    sent(&bench, &mut lease, &lost, &["5", "6"]).await;
+    sent(&bench, &mut lease, &arrived, &["7"]).await;
+    let named = |id: &str| seen(Named::Platform(id.to_owned()), "room", false);
+    let failed = |id: &str| Seen { failed: Some("too late".to_owned()), ..named(id) };
+    for _ in 0..2 {
+        // One request may tell of both.
+        bench.store.receipts_note(&channel, &[failed("5"), named("7"), failed("6")]).await.unwrap();
+    }
+    bench.store.receipts_note(&channel, &[failed("7"), failed("8")]).await.unwrap();
+    assert_eq!(error(&bench, lost.id).await.as_deref(), Some("too late"));
+    assert_eq!(noted(&bench, lost.id).await, (false, false));
+    assert_eq!(error(&bench, arrived.id).await, None, "it has arrived somewhere");
+    let data = json!({"conversation": "room", "receipt": "failed", "reason": "too late"});
+    let delivered = json!({"conversation": "room", "receipt": "delivered"});
+    assert_eq!(told(&bench).await, [(lost.id, data), (arrived.id, delivered)]);
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 use claw_secrets::signature::sha256;
 use claw_types::{Button, ButtonAction, Location, Media, MessageId};
 use serde_json::{Value, json};
-use unicode_segmentation::UnicodeSegmentation as _;
 use url::Url;
 use uuid::Uuid;
 
+use crate::kit::label::shortened;
 use crate::kit::plan::{Content, part_id};
 use crate::{ChannelError, Part};
 
@@ -101,14 +101,6 @@ fn action(button: &Button) -> Value {
     }
 }
 
-/// At most `limit` of what a person sees as characters, the last of them a sign that something is missing.
-fn shortened(text: &str, limit: usize) -> String {
-    if text.graphemes(true).count() <= limit {
-        return text.to_owned();
-    }
-    text.graphemes(true).take(limit - 1).chain(["…"]).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,12 +111,5 @@ mod tests {
         assert_eq!(retry_key(message, 1), retry_key(message, 1));
         assert_ne!(retry_key(message, 0), retry_key(message, 1));
         assert_ne!(retry_key(message, 0), retry_key(MessageId(Uuid::from_u128(10)), 0));
-    }
-
-    #[test]
-    fn what_is_too_long_for_a_button_shows_that_something_is_missing() {
-        let family = "\u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467}";
-        assert_eq!(shortened(&family.repeat(20), 20), family.repeat(20));
-        assert_eq!(shortened(&"a".repeat(21), 20), format!("{}…", "a".repeat(19)));
     }
 }

@@ -44,6 +44,7 @@ use crate::{
 static CAPS: Caps = Caps {
     max_text: 4096,
     max_caption: 1024,
+    uncaptioned: &[],
     unit: TextUnit::Utf16,
     markdown: Dialect::Html,
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],

@@ -33,6 +33,7 @@ use crate::{
 static CAPS: Caps = Caps {
     max_text: 65_536,
     max_caption: 65_536,
+    uncaptioned: &[],
     unit: TextUnit::Chars,
     markdown: Dialect::Markdown,
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],

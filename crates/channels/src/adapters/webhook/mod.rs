@@ -34,6 +34,7 @@ use crate::{
 static CAPS: Caps = Caps {
     max_text: 64 * 1024,
     max_caption: 64 * 1024,
+    uncaptioned: &[],
     unit: TextUnit::Bytes,
     markdown: Dialect::Markdown,
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],

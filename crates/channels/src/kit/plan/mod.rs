@@ -233,7 +233,8 @@ impl Planner<'_> {
         }
         let mut contents = Vec::new();
         for run in runs {
-            let caption = if may_caption {
+            let has_caption = !caps.uncaptioned.contains(&run[0].kind);
+            let caption = if may_caption && has_caption {
                 source.as_deref().and_then(|text| {
                     Text::fitting(text, message.format, caps.markdown, caps.unit, caps.max_caption)
                 })

@@ -11,6 +11,7 @@ const ALBUMS: Albums =
 const RICH: Caps = Caps {
     max_text: 20,
     max_caption: 5,
+    uncaptioned: &[],
     unit: TextUnit::Utf16,
     markdown: Dialect::Html,
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::File],
@@ -84,6 +85,19 @@ fn body(piece: &Piece) -> Option<&str> {
         Content::Edit { text, .. } => text.as_ref().map(|text| text.body.as_str()),
         _ => None,
     }
+}
+
+#[test]
+fn a_text_goes_behind_what_has_no_caption() {
+    let caps = Caps { uncaptioned: &[MediaKind::File], ..RICH };
+    let parts = plan(&message("look", &[MediaKind::File]), &caps).unwrap().parts;
+    assert!(matches!(&parts[0].content, Content::Media { caption: None, .. }), "{parts:?}");
+    assert!(matches!(&parts[1].content, Content::Text(text) if text.body == "look"), "{parts:?}");
+    let parts = plan(&message("look", &[MediaKind::Image]), &caps).unwrap().parts;
+    assert!(
+        matches!(&parts[..], [Piece { content: Content::Media { caption: Some(_), .. }, .. }]),
+        "{parts:?}"
+    );
 }
 
 #[test]

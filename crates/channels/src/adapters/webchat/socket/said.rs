@@ -146,7 +146,7 @@ fn receipts(ids: &[String], read: bool) -> Result<What, Reason> {
     let messages: Option<Vec<Named>> = ids.iter().map(message).collect();
     match messages {
         Some(messages) if (1..=MAX_RECEIPTS).contains(&messages.len()) => {
-            Ok(What::Received(Receipts { messages, read }))
+            Ok(What::Received(Receipts { messages, read, failed: None }))
         }
         _ => Err(Reason::Frame("\"messages\" must be the ids of 1 to 200 answers")),
     }

@@ -1,0 +1,67 @@
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::*;
+use crate::adapters::webhook::testing::{Recorder, deps};
+use crate::kit::graph::exam::sign;
+use crate::kit::graph::messaging::calls::{Handed, of_part};
+use crate::kit::graph::testing::{Meta, parts_of};
+
+crate::exam::conformance!(Instagram);
+
+fn config(more: &Value) -> Config {
+    let mut config = json!({"page_token_env": "token", "verify_token": "verify", "app_secret": "secret"});
+    config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    serde_json::from_value(config).unwrap()
+}
+
+fn instagram(more: &Value) -> Instagram {
+    Instagram::new(config(more), deps(Arc::new(Recorder::default()))).unwrap()
+}
+
+#[test]
+fn a_pages_events_are_not_instagrams() {
+    let body = r#"{"object": "page", "entry": []}"#;
+    let read = instagram(&json!({})).decode(&sign("secret", body, 0));
+    assert!(matches!(&read, Err(ChannelError::BadRequest(why)) if why.contains("instagram")), "{read:?}");
+}
+
+#[test]
+fn a_text_is_cut_by_bytes() {
+    let message = parts_of::message("42", &json!({"text": "é".repeat(1200), "format": "plain"}));
+    let bodies = parts_of::each(&message, &CAPS, |part| of_part(&KIND, part, &Handed::Linked).unwrap());
+    assert_eq!(bodies.len(), 3);
+    for body in bodies {
+        assert!(body["message"]["text"].as_str().unwrap().len() <= 1000);
+    }
+}
+
+#[test]
+fn attachments_are_fetched_by_instagram_and_files_are_links() {
+    let url = "https://example.org/a.pdf";
+    let sent = |kind: &str| {
+        let message = parts_of::message("42", &json!({"media": [{"kind": kind, "url": url}]}));
+        parts_of::each(&message, &CAPS, |part| of_part(&KIND, part, &Handed::Linked).unwrap()).remove(0)
+    };
+    let attachment = json!({"attachment": {"type": "audio", "payload": {"url": url}}});
+    assert_eq!(sent("voice")["message"], attachment);
+    assert_eq!(sent("file")["message"], json!({"text": url}));
+}
+
+#[tokio::test]
+async fn a_page_without_an_account_is_told_by_the_test() {
+    let meta = Meta::start().await;
+    let page = instagram(&json!({"api_url": meta.api_url()}));
+    meta.will(200, &json!({"id": "7"}));
+    let probed = page.probe().await;
+    assert!(
+        matches!(&probed, Err(ChannelError::Permanent(why)) if why.contains("link a professional")),
+        "{probed:?}"
+    );
+    meta.will(200, &json!({"id": "7", "instagram_business_account": {"id": "8", "username": "ada"}}));
+    assert_eq!(page.probe().await.unwrap().account.as_deref(), Some("@ada"));
+    let asked = meta.asked();
+    assert!(asked.iter().all(|asked| asked.path == "/v25.0/me" && !asked.query.contains("access_token")));
+    assert_eq!(asked[0].headers["authorization"], "Bearer token");
+}

@@ -1,0 +1,223 @@
+use std::sync::Arc;
+
+use claw_types::Outbound;
+use serde_json::Value;
+
+use super::*;
+use crate::adapters::webhook::testing::{Recorder, deps};
+use crate::kit::graph::exam::sign;
+use crate::kit::graph::messaging::calls::{Handed, of_part};
+use crate::kit::graph::testing::{Meta, parts_of, send};
+
+crate::exam::conformance!(Messenger);
+
+fn config(more: &Value) -> Config {
+    let mut config = json!({"page_token_env": "token", "verify_token": "verify", "app_secret": "secret"});
+    config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    serde_json::from_value(config).unwrap()
+}
+
+fn messenger(more: &Value) -> Messenger {
+    Messenger::new(config(more), deps(Arc::new(Recorder::default()))).unwrap()
+}
+
+fn decoded(body: &Value) -> Result<Vec<Inbound>, ChannelError> {
+    messenger(&json!({})).decode(&sign("secret", &body.to_string(), 0))
+}
+
+fn event(event: &Value) -> Value {
+    let mut whole =
+        json!({"sender": {"id": "42"}, "recipient": {"id": "7"}, "timestamp": 1_458_692_752_478_i64});
+    whole.as_object_mut().unwrap().extend(event.as_object().unwrap().clone());
+    json!({"object": "page", "entry": [{"id": "7", "messaging": [whole]}]})
+}
+
+/// The messages that a send becomes; attachments are uploaded as `a1`.
+fn bodies(extra: &Value) -> Vec<Result<Value, ChannelError>> {
+    let message: Outbound = parts_of::message("42", extra);
+    parts_of::each(&message, &CAPS, |part| of_part(&KIND, part, &Handed::Uploaded("a1".to_owned())))
+}
+
+fn refused(extra: &Value) -> String {
+    match bodies(extra).remove(0) {
+        Err(ChannelError::Permanent(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_event_that_can_not_be_read_does_not_hide_the_others() {
+    let mut body = event(&json!({"message": {"mid": "m1", "text": "hi"}}));
+    let entry = &mut body["entry"];
+    entry[0]["messaging"].as_array_mut().unwrap().insert(0, json!({"message": 7}));
+    entry.as_array_mut().unwrap().insert(0, json!("x"));
+    let read = decoded(&body).unwrap();
+    assert_eq!(read.len(), 1, "{read:?}");
+    assert_eq!((read[0].recipient.as_str(), read[0].text.as_deref()), ("42", Some("hi")));
+}
+
+#[test]
+fn what_is_not_messengers_is_a_bad_request() {
+    let about_instagram = json!({"object": "instagram", "entry": []}).to_string();
+    for body in ["", "[]", "{}", r#"{"object": "page", "entry": 7}"#, &about_instagram] {
+        let request = sign("secret", body, 0);
+        assert!(matches!(messenger(&json!({})).decode(&request), Err(ChannelError::BadRequest(_))), "{body}");
+    }
+}
+
+#[test]
+fn an_echo_is_our_own_and_belongs_to_the_persons_conversation() {
+    let echo = json!({"sender": {"id": "7"}, "recipient": {"id": "42"}, "message": {"mid": "m1", "text": "hi", "is_echo": true}});
+    let read = decoded(&event(&echo)).unwrap().remove(0);
+    assert!(read.is_own);
+    assert_eq!(read.recipient, "42");
+    assert_eq!(read.sender.unwrap().platform_id, "7", "never the chat's id");
+}
+
+#[test]
+fn one_attachment_may_come_without_a_list() {
+    let image = json!({"type": "image", "payload": {"url": "https://example.org/a.jpg"}});
+    let read = decoded(&event(&json!({"message": {"mid": "m1", "attachments": image}}))).unwrap().remove(0);
+    assert_eq!(read.media.unwrap().handle, "https://example.org/a.jpg");
+}
+
+#[test]
+fn the_first_version_of_a_message_is_no_edit() {
+    let edit = |number: Value| {
+        decoded(&event(&json!({"message_edit": {"mid": "m1", "text": "x", "num_edit": number}})))
+            .unwrap()
+            .len()
+    };
+    assert_eq!((edit(json!(0)), edit(json!("2")), edit(json!(null))), (0, 1, 0));
+}
+
+#[test]
+fn choices_are_quick_replies() {
+    let sent =
+        bodies(&json!({"text": "sure?", "buttons": [[{"text": "Yes, and tell everybody", "data": "y"}]]}));
+    let quick = json!([{"content_type": "text", "title": "Yes, and tell every…", "payload": "y"}]);
+    let body = json!({"recipient": {"id": "42"}, "messaging_type": "RESPONSE",
+        "message": {"text": "sure?", "quick_replies": quick}});
+    assert_eq!(sent, [Ok(body)]);
+}
+
+#[test]
+fn an_address_makes_a_template_of_up_to_three_buttons() {
+    let link = json!({"text": "Site", "url": "https://example.org"});
+    let yes = json!({"text": "Yes", "data": "y"});
+    let sent = bodies(&json!({"text": "sure?", "buttons": [[yes, link]]})).remove(0).unwrap();
+    let buttons = json!([{"type": "postback", "title": "Yes", "payload": "y"},
+        {"type": "web_url", "url": "https://example.org", "title": "Site"}]);
+    let payload = json!({"template_type": "button", "text": "sure?", "buttons": buttons});
+    assert_eq!(sent["message"], json!({"attachment": {"type": "template", "payload": payload}}));
+    // Four, or a long text, do not fit: addresses are written, choices stay.
+    let long = "x".repeat(641);
+    for message in [
+        json!({"text": "sure?", "buttons": [[yes, yes, yes, link]]}),
+        json!({"text": long, "buttons": [[yes, link]]}),
+    ] {
+        let sent = bodies(&message).remove(0).unwrap();
+        let text = sent["message"]["text"].as_str().unwrap();
+        assert!(text.ends_with("\n\nSite: https://example.org"), "{text}");
+        assert!(sent["message"]["quick_replies"].is_array());
+    }
+}
+
+#[test]
+fn what_messenger_would_refuse_is_refused_with_a_sentence() {
+    let row = |n: usize| (0..n).map(|i| json!({"text": i.to_string(), "data": "d"})).collect::<Vec<_>>();
+    let many = json!({"text": "pick", "buttons": [row(8), row(6)]});
+    assert!(refused(&many).contains("at most 13 buttons"), "{}", refused(&many));
+    let picture = json!({"media": [{"kind": "image", "url": "https://example.org/a.png"}],
+        "buttons": [[{"text": "Site", "url": "https://example.org"}]]});
+    assert!(refused(&picture).contains("below a text only"), "{}", refused(&picture));
+    let full =
+        json!({"text": "x".repeat(2000), "buttons": [[{"text": "Site", "url": "https://example.org"}]]});
+    assert!(refused(&full).contains("more than 2000"), "{}", refused(&full));
+}
+
+#[test]
+fn a_reaction_is_put_on_and_taken_off() {
+    let react = |emoji: Value| {
+        bodies(&json!({"act": {"type": "react", "message_id": "m1", "emoji": emoji}})).remove(0)
+    };
+    let on = json!({"recipient": {"id": "42"}, "sender_action": "react", "payload": {"message_id": "m1", "reaction": "👍"}});
+    assert_eq!(react(json!("👍")), Ok(on));
+    let off = json!({"recipient": {"id": "42"}, "sender_action": "unreact", "payload": {"message_id": "m1"}});
+    assert_eq!(react(json!(null)), Ok(off));
+}
+
+#[tokio::test]
+async fn an_attachment_is_uploaded_before_it_is_sent() {
+    let meta = Meta::start().await;
+    let page = messenger(&json!({"api_url": meta.api_url()}));
+    meta.will(200, &json!({"attachment_id": "a1"}));
+    meta.will(200, &json!({"recipient_id": "42", "message_id": "m9"}));
+    let media = json!({"media": [{"kind": "image", "url": meta.file_url(), "filename": "cat.png"}], "reply_to": "m1"});
+    let sent = send(&page, &CAPS, "42", &media).await;
+    assert_eq!(sent, [Ok(Receipt { platform_message_id: "m9".to_owned() })]);
+    let [upload, message] = meta.asked().try_into().unwrap();
+    assert_eq!(upload.path, "/v25.0/me/message_attachments");
+    assert!(
+        upload.body.contains("filename=\"cat.png\"") && upload.body.contains("name=\"filedata\""),
+        "{}",
+        upload.body
+    );
+    assert_eq!(message.path, "/v25.0/me/messages");
+    let attachment = json!({"type": "image", "payload": {"attachment_id": "a1"}});
+    let body = json!({"recipient": {"id": "42"}, "messaging_type": "RESPONSE",
+        "message": {"attachment": attachment}, "reply_to": {"mid": "m1"}});
+    assert_eq!(message.json(), body);
+}
+
+#[tokio::test]
+async fn a_failure_of_the_upload_shows_nothing_twice() {
+    let meta = Meta::start().await;
+    let page = messenger(&json!({"api_url": meta.api_url()}));
+    meta.will(500, &json!({"error": {"code": 2, "message": "later"}}));
+    let media = json!({"media": [{"kind": "image", "url": meta.file_url()}]});
+    assert!(matches!(send(&page, &CAPS, "42", &media).await[0], Err(ChannelError::Retryable(_))));
+    assert_eq!(meta.asked().len(), 1, "the message was not sent");
+}
+
+#[tokio::test]
+async fn who_is_answered_sees_that_the_message_was_seen() {
+    let meta = Meta::start().await;
+    let page = messenger(&json!({"api_url": meta.api_url()}));
+    for _ in 0..2 {
+        meta.will(200, &json!({"recipient_id": "42"}));
+    }
+    page.answering("42", None, "m1").await.unwrap();
+    let actions: Vec<_> = meta.asked().iter().map(|asked| asked.json()["sender_action"].clone()).collect();
+    assert_eq!(actions, [json!("mark_seen"), json!("typing_on")]);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_counted_as_sent_is_an_error() {
+    let meta = Meta::start().await;
+    let page = messenger(&json!({"api_url": meta.api_url()}));
+    meta.will(200, &json!({"recipient_id": "42"}));
+    assert!(matches!(
+        send(&page, &CAPS, "42", &json!({"text": "hi"})).await[0],
+        Err(ChannelError::Uncertain(_))
+    ));
+    meta.will(
+        400,
+        &json!({"error": {"code": 10, "error_subcode": 2_018_278, "message": "outside of allowed window"}}),
+    );
+    let sent = send(&page, &CAPS, "42", &json!({"text": "hi"})).await.remove(0);
+    assert!(
+        matches!(&sent, Err(ChannelError::Permanent(why)) if why.contains("wait until they write again")),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn one_page_is_in_one_channel() {
+    let of = |token: &str, page: Value| {
+        Messenger::credential(&config(&json!({"page_token_env": token, "page_id": page}))).unwrap()
+    };
+    assert_eq!(of("a", json!("7")), of("b", json!("7")), "a renewed token is the same Page");
+    assert_ne!(of("a", json!(null)), of("b", json!(null)));
+    assert!(!of("secret token", json!(null)).contains("secret"));
+}

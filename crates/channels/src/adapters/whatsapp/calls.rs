@@ -1,0 +1,271 @@
+//! Bodies of calls (<https://developers.facebook.com/documentation/business-messaging/whatsapp/reference/whatsapp-business-phone-number/message-api>).
+//! Pure, so that every one can be checked against Meta's own description.
+//!
+//! A send has no field for a template, because no other platform has templates. So a text that is nothing but a JSON object whose only
+//! key is `template` becomes one; ADR 12 says why.
+
+use claw_types::{Button, ButtonAction, Location};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::CAPS;
+use super::files::Form;
+use crate::kit::label::shortened;
+use crate::kit::plan::{Content, Text};
+use crate::{ChannelError, Part};
+
+/// The longest text above reply buttons and above a link, and above a list
+/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-reply-buttons-messages>,
+/// `BodyObject` of Meta's description, and
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-list-messages>).
+const MAX_BODY: usize = 1024;
+const MAX_LIST_BODY: usize = 4096;
+/// Most reply buttons and most rows, and how long what is on them may be (the same pages).
+const MOST_BUTTONS: usize = 3;
+const MOST_ROWS: usize = 10;
+const LABEL: usize = 20;
+const ROW: usize = 24;
+const ROW_DESCRIPTION: usize = 72;
+/// What a list is opened by; a sign, because in which language people speak nobody knows.
+const OPEN_LIST: &str = "☰";
+
+/// Who a message goes to, by the form of the id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum To {
+    /// A number.
+    Number,
+    /// Somebody who hides it: a country's two letters, a full stop, and what only this business knows
+    /// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids/>).
+    Hidden,
+    /// A group that the business made (<https://developers.facebook.com/documentation/business-messaging/whatsapp/groups/groups-messaging/>).
+    Group,
+}
+
+impl To {
+    pub(super) fn of(recipient: &str) -> Self {
+        let digits = recipient.trim_start_matches('+');
+        let is_number = |c: char| c.is_ascii_digit() || matches!(c, ' ' | '-' | '(' | ')');
+        let is_country =
+            |country: &str| country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase());
+        if digits.chars().all(is_number) {
+            Self::Number
+        } else if recipient.split_once('.').is_some_and(|(country, _)| is_country(country)) {
+            Self::Hidden
+        } else {
+            Self::Group
+        }
+    }
+}
+
+/// An attachment that WhatsApp has.
+pub(super) struct Attached<'a> {
+    pub(super) id: &'a str,
+    pub(super) form: Form,
+    pub(super) name: &'a str,
+}
+
+/// The body of the call for a part.
+pub(super) fn of_part(part: &Part<'_>, attached: Option<&Attached<'_>>) -> Result<Value, ChannelError> {
+    let buttons: Vec<&Button> = part.piece.buttons.iter().flatten().collect();
+    let to = To::of(part.recipient);
+    if to == To::Group && !buttons.is_empty() {
+        return Err(ChannelError::Permanent(
+            "WhatsApp shows no buttons in groups: write the choices into the text".to_owned(),
+        ));
+    }
+    let (kind, content) = match (&part.piece.content, attached) {
+        (Content::Text(text), _) => text_message(text, &buttons)?,
+        (Content::Media { caption, .. }, Some(attached)) => media(attached, caption.as_ref(), &buttons)?,
+        (Content::Location(place), _) if buttons.is_empty() => ("location", location(place)),
+        (Content::Location(_), _) => return Err(unbuttoned()),
+        (Content::React { message_id, emoji }, _) => {
+            ("reaction", json!({"message_id": message_id, "emoji": emoji.as_deref().unwrap_or_default()}))
+        }
+        // The plan makes none of these, by what the adapter declares.
+        _ => return Err(ChannelError::Unsupported("WhatsApp has no such messages")),
+    };
+    let mut body = addressed(part.recipient, to);
+    body.insert("type".to_owned(), json!(kind));
+    body.insert(kind.to_owned(), content);
+    if let Some(answered) = &part.piece.reply_to {
+        body.insert("context".to_owned(), json!({"message_id": answered}));
+    }
+    Ok(Value::Object(body))
+}
+
+fn addressed(recipient: &str, to: To) -> Map<String, Value> {
+    let recipient_type = if to == To::Group { "group" } else { "individual" };
+    let key = if to == To::Hidden { "recipient" } else { "to" };
+    Map::from_iter([
+        ("messaging_product".to_owned(), json!("whatsapp")),
+        ("recipient_type".to_owned(), json!(recipient_type)),
+        (key.to_owned(), json!(recipient)),
+    ])
+}
+
+/// Shows that an answer to this message is being written, and that the message was read
+/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/typing-indicators>).
+pub(super) fn answering(question: &str) -> Value {
+    json!({
+        "messaging_product": "whatsapp", "status": "read", "message_id": question,
+        "typing_indicator": {"type": "text"},
+    })
+}
+
+/// A template, if the text is one
+/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/templates/overview>).
+pub(super) fn template(text: &str) -> Option<Value> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Written {
+        template: Map<String, Value>,
+    }
+    // Most texts are none, and are not parsed to find that out.
+    let may_be = text.trim_start().starts_with('{');
+    let written = may_be.then(|| serde_json::from_str::<Written>(text).ok()).flatten()?;
+    Some(Value::Object(written.template))
+}
+
+type Message = (&'static str, Value);
+
+fn text_message(text: &Text, buttons: &[&Button]) -> Result<Message, ChannelError> {
+    if let Some(template) = template(&text.plain) {
+        return if buttons.is_empty() { Ok(("template", template)) } else { Err(unbuttoned()) };
+    }
+    if buttons.is_empty() {
+        return Ok(("text", json!({"body": text.body})));
+    }
+    if let [button] = buttons
+        && let ButtonAction::Url(url) = &button.action
+        && CAPS.unit.count(&text.body) <= MAX_BODY
+    {
+        return Ok(("interactive", link(&text.body, &button.text, url)));
+    }
+    let (text, choices) = with_links(&text.body, buttons)?;
+    if choices.is_empty() { Ok(("text", json!({"body": text}))) } else { interactive(&text, &choices, None) }
+}
+
+/// Addresses of buttons, written below the text, because only one button with an address can stand alone; and the other buttons.
+fn with_links<'b>(text: &str, buttons: &[&'b Button]) -> Result<(String, Vec<&'b Button>), ChannelError> {
+    let (mut text, mut choices) = (text.to_owned(), Vec::new());
+    let mut gap = "\n\n";
+    for button in buttons {
+        match &button.action {
+            ButtonAction::Url(url) => {
+                text = format!("{text}{gap}{}: {url}", button.text.trim());
+                gap = "\n";
+            }
+            ButtonAction::Data(_) => choices.push(*button),
+        }
+    }
+    if CAPS.unit.count(&text) > CAPS.max_text {
+        return Err(ChannelError::Permanent(format!(
+            "with the addresses of its buttons the text has more than {} characters: send them in a message of their own",
+            CAPS.max_text
+        )));
+    }
+    Ok((text, choices))
+}
+
+/// A button that opens an address
+/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-cta-url-messages>).
+fn link(text: &str, label: &str, url: &str) -> Value {
+    let parameters = json!({"display_text": shortened(label, LABEL), "url": url});
+    json!({"type": "cta_url", "body": {"text": text}, "action": {"name": "cta_url", "parameters": parameters}})
+}
+
+/// Up to three choices are buttons, up to ten rows of a list, which takes a longer text, but no picture above it.
+fn interactive(text: &str, choices: &[&Button], header: Option<Value>) -> Result<Message, ChannelError> {
+    let length = CAPS.unit.count(text);
+    if choices.len() <= MOST_BUTTONS && length <= MAX_BODY {
+        let mut message = json!({"type": "button", "body": {"text": text}, "action": reply_buttons(choices)});
+        if let Some(header) = header {
+            message["header"] = header;
+        }
+        return Ok(("interactive", message));
+    }
+    if header.is_some() {
+        return Err(ChannelError::Permanent(format!(
+            "WhatsApp shows at most {MOST_BUTTONS} buttons below an attachment: send fewer, or a message of their own"
+        )));
+    }
+    if choices.len() > MOST_ROWS {
+        return Err(ChannelError::Permanent(format!(
+            "WhatsApp shows at most {MOST_ROWS} buttons below a message, and this one has {}: send fewer",
+            choices.len()
+        )));
+    }
+    if length > MAX_LIST_BODY {
+        return Err(unbuttoned());
+    }
+    Ok(("interactive", json!({"type": "list", "body": {"text": text}, "action": list(choices)})))
+}
+
+fn reply_buttons(choices: &[&Button]) -> Value {
+    let button = |button: &&Button| json!({"type": "reply", "reply": {"id": data(button), "title": shortened(&button.text, LABEL)}});
+    json!({"buttons": choices.iter().map(button).collect::<Vec<_>>()})
+}
+
+fn list(choices: &[&Button]) -> Value {
+    let row = |button: &&Button| {
+        let title = shortened(&button.text, ROW);
+        let mut row = json!({"id": data(button), "title": title});
+        if title != button.text {
+            row["description"] = json!(shortened(&button.text, ROW_DESCRIPTION));
+        }
+        row
+    };
+    let rows: Vec<_> = choices.iter().map(row).collect();
+    json!({"button": OPEN_LIST, "sections": [{"rows": rows}]})
+}
+
+fn data(button: &Button) -> &str {
+    match &button.action {
+        ButtonAction::Data(data) | ButtonAction::Url(data) => data,
+    }
+}
+
+fn media(
+    attached: &Attached<'_>,
+    caption: Option<&Text>,
+    buttons: &[&Button],
+) -> Result<Message, ChannelError> {
+    let Attached { id, form, name } = *attached;
+    let mut object = json!({ "id": id });
+    if form == Form::Document {
+        object["filename"] = json!(name);
+    }
+    if buttons.is_empty() {
+        if let Some(caption) = caption {
+            object["caption"] = json!(caption.body);
+        }
+        return Ok((form.key(), object));
+    }
+    // Sound has no caption.
+    let Some(caption) = caption else { return Err(unbuttoned()) };
+    let (text, choices) = with_links(&caption.body, buttons)?;
+    if choices.is_empty() {
+        object["caption"] = json!(text);
+        return Ok((form.key(), object));
+    }
+    interactive(&text, &choices, Some(json!({"type": form.key(), form.key(): object})))
+}
+
+/// Both numbers as texts, as Meta's description has them.
+fn location(place: &Location) -> Value {
+    let Location { latitude, longitude, title, address } = place;
+    let mut location = json!({"latitude": latitude.to_string(), "longitude": longitude.to_string()});
+    if let Some(title) = title {
+        location["name"] = json!(title);
+    }
+    if let Some(address) = address {
+        location["address"] = json!(address);
+    }
+    location
+}
+
+fn unbuttoned() -> ChannelError {
+    ChannelError::Permanent(
+        "WhatsApp shows buttons only below a text that is not too long, with a picture, film or file above it: send them in a message of their own".to_owned(),
+    )
+}

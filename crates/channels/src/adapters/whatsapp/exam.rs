@@ -1,0 +1,186 @@
+//! What this adapter brings to the exam: webhooks as the Cloud API posts them, and the API as it answers.
+//!
+//! Calls and payloads are checked against `api.json`, which is extracted from Meta's own description
+//! (<https://github.com/facebook/openapi>, `business-messaging-api_v23.0.yaml`).
+
+use serde_json::{Value, json};
+
+use crate::exam::description::Description;
+use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road, payloads};
+use crate::kit::graph::exam::{VERSION, path, proven, refusal, sign};
+
+pub(super) const SECRET: &str = "1f6a2c7e9b3d4085a1c2e3f405162738";
+const TOKEN: &str = "EAAJexamTokenOfASystemUser0123456789";
+const NUMBER: &str = "106540352242922";
+/// Out of the platform's description: what is called here, and what is read.
+pub(super) const API: &str = include_str!("api.json");
+
+pub(super) struct Exam;
+
+impl Examinee for Exam {
+    fn fields(&self, server: &str) -> Value {
+        json!({
+            "access_token_env": TOKEN, "phone_number_id": NUMBER, "verify_token": "chosen for the exam",
+            "app_secret": SECRET, "api_url": format!("{server}{}", VERSION.trim_end_matches('/')),
+        })
+    }
+
+    fn page(&self) -> &'static str {
+        include_str!("../../../../../docs/channels/whatsapp.md")
+    }
+
+    fn road(&self) -> Road {
+        Road::Webhook { secret: SECRET, sign }
+    }
+
+    fn payloads(&self) -> &'static [Payload] {
+        payloads![
+            "text",
+            "text-again",
+            "hidden-number",
+            "reply",
+            "addressed",
+            "unaddressed",
+            "mentioned",
+            "image",
+            "voice",
+            "document",
+            "sticker",
+            "location",
+            "contacts",
+            "button-reply",
+            "list-reply",
+            "template-button",
+            "reaction",
+            "unreact",
+            "edit",
+            "revoke",
+            "unsupported",
+            "system",
+            "own",
+            "sent",
+            "delivered",
+            "seen",
+            "failed",
+            "other-number",
+            "account-update",
+        ]
+    }
+
+    fn chat(&self) -> (&'static str, Option<&'static str>) {
+        ("16505551234", None)
+    }
+
+    fn message_id(&self) -> &'static str {
+        "wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQzQTRBNjU5OUFFRTAzODEwMTQ0RgA="
+    }
+
+    fn texts(&self, body: &[u8]) -> Vec<String> {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        body["text"]["body"].as_str().map(str::to_owned).into_iter().collect()
+    }
+
+    fn platform(&self) -> Option<&'static dyn Platform> {
+        Some(&Self)
+    }
+}
+
+impl Platform for Exam {
+    fn answer(&self, asked: &Asked) -> Answer {
+        let answer = match path(asked).strip_prefix(NUMBER) {
+            Some("") => {
+                json!({"id": NUMBER, "display_phone_number": "+1 555-078-3881", "verified_name": "Exam",
+                "quality_rating": "GREEN"})
+            }
+            Some("/media") => json!({"id": "4490709327384033"}),
+            _ if asked.json().get("status").is_some() => json!({"success": true}),
+            _ => {
+                json!({"messaging_product": "whatsapp", "contacts": [{"input": "16505551234", "wa_id": "16505551234"}],
+                "messages": [{"id": "wamid.gBGGSFcCNEOPAgkO_KJ55r4w_ww", "message_status": "accepted"}]})
+            }
+        };
+        Answer::json(200, &answer)
+    }
+
+    fn refusal(&self, status: u16) -> Answer {
+        refusal(status)
+    }
+
+    fn check(&self, asked: &Asked) -> Result<(), String> {
+        proven(asked)?;
+        match path(asked).strip_prefix(NUMBER) {
+            Some("") => Ok(()),
+            Some("/media") => {
+                let fields = asked.form().ok_or("an upload must be a form")?;
+                let fields = fields.into_iter().map(|(name, text)| (name, json!(text)));
+                Description::new(API).fits("methods/uploadMedia", &Value::Object(fields.collect()))
+            }
+            Some("/messages") => described(&asked.json()),
+            _ => Err(format!("WhatsApp has no {}", asked.path())),
+        }
+    }
+
+    fn described_by(&self) -> Option<&'static str> {
+        Some("https://github.com/facebook/openapi")
+    }
+
+    fn knows_repeated_calls(&self) -> bool {
+        false
+    }
+}
+
+/// Whether a message is one that Meta knows.
+pub(super) fn described(body: &Value) -> Result<(), String> {
+    let description = Description::new(API);
+    if body.get("status").is_some() {
+        return description.fits("methods/markMessage", body);
+    }
+    if let Some(context) = body.get("context") {
+        description.fits("types/MessageContext", context)?;
+    }
+    let kind = body["type"].as_str().unwrap_or_default();
+    let (method, content) = match kind {
+        "text" => ("sendText", "Text"),
+        "image" => ("sendImage", "Media"),
+        "video" => ("sendVideo", "Media"),
+        "audio" => ("sendAudio", "Media"),
+        "document" => ("sendDocument", "Document"),
+        "location" => ("sendLocation", "Location"),
+        "reaction" => ("sendReaction", "Reaction"),
+        "template" => ("sendTemplate", "TemplateObject"),
+        "interactive" => ("sendInteractive", "InteractiveObject"),
+        other => return Err(format!("{other:?} is no message that is sent here")),
+    };
+    description.fits(&format!("methods/{method}"), body)?;
+    description.fits(&format!("types/{content}"), &body[kind])?;
+    if kind == "interactive" { interactive(&description, &body[kind]) } else { Ok(()) }
+}
+
+fn interactive(description: &Description, message: &Value) -> Result<(), String> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let action = &message["action"];
+    description.fits("types/BodyObject", &message["body"])?;
+    if let Some(header) = message.get("header") {
+        description.fits("types/HeaderObject", header)?;
+    }
+    match message["type"].as_str() {
+        Some("button") => {
+            description.fits("types/ButtonsAction", action)?;
+            for button in list(&action["buttons"]) {
+                description.fits("types/ReplyButton", &button)?;
+                description.fits("types/Reply", &button["reply"])?;
+            }
+        }
+        Some("list") => {
+            description.fits("types/ListAction", action)?;
+            for section in list(&action["sections"]) {
+                description.fits("types/SectionObject", &section)?;
+                list(&section["rows"]).iter().try_for_each(|row| description.fits("types/Row", row))?;
+            }
+        }
+        // Of the documentation, but not yet of the description.
+        Some("cta_url") => description.fits("types/NamedAction", action)?,
+        other => return Err(format!("{other:?} is no interactive message that is sent here")),
+    }
+    Ok(())
+}
