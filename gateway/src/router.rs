@@ -115,7 +115,7 @@ fn open() -> OpenApiRouter<Shared> {
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(problems::handle))
-        .routes(routes!(webhooks::handle))
+        .routes(routes!(webhooks::handle, webhooks::handshake))
         .routes(routes!(hooks::receive::handle))
         .routes(routes!(media::handle))
 }

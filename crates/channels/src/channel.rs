@@ -40,6 +40,23 @@ pub trait Channel: Send + Sync + 'static {
         Err(ChannelError::BadRequest("this type of channel takes no webhooks".to_owned()))
     }
 
+    /// What to answer a request by which the platform only asks whether the channel's webhook address is ours; `None` for a
+    /// request that is something else. It comes by GET (with an empty body) or by POST, as the platform likes. No I/O.
+    ///
+    /// Must hold: nothing that came with the request is answered before it is known to be the platform's.
+    ///
+    /// # Errors
+    /// [`ChannelError::BadSignature`] for a forged one, [`ChannelError::BadRequest`] for one that can't be read.
+    fn handshake(&self, _request: &RawRequest) -> Result<Option<Reply>, ChannelError> {
+        Ok(None)
+    }
+
+    /// What the platform is answered once all that it posted is committed; `None` where it does not look at the answer, for the
+    /// gateway's own.
+    fn taken(&self) -> Option<Reply> {
+        None
+    }
+
     /// Reads `data` by the code that reads what people and the platform send, without asking for a signature first, and
     /// throws away what comes of it. For fuzzing (`make fuzz-parsers`): no input may make it panic or take long.
     fn fuzz(&self, data: &[u8]);
@@ -184,6 +201,22 @@ pub struct RawRequest {
     pub query: String,
     /// The exact body.
     pub body: Bytes,
+}
+
+/// What a platform is answered, with 200.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// A plain text; an empty one says that there is nothing to show to anybody.
+    pub fn text(body: impl Into<Bytes>) -> Self {
+        Self { content_type: "text/plain; charset=utf-8", body: body.into() }
+    }
 }
 
 /// One message as the platform will see it, or one thing to be done with a message that was sent.

@@ -20,7 +20,9 @@ pub mod send_body;
 
 pub use caps::{Albums, ButtonCaps, Caps, Dialect, Reports, TextUnit};
 pub use catalogue::{About, TypeInfo};
-pub use channel::{Adapter, Channel, Deps, Draft, Live, MediaStream, Part, Probe, RawRequest, Receipt, Sink};
+pub use channel::{
+    Adapter, Channel, Deps, Draft, Live, MediaStream, Part, Probe, RawRequest, Receipt, Reply, Sink,
+};
 pub use error::{ChannelError, SinkError};
 pub use fields::{Field, FieldError, FieldKind};
 pub use hub::{HistoryItem, Hosted, Hub, HubError, Stored};

@@ -1,23 +1,28 @@
-//! `POST /webhooks/{channel_type}/{channel_id}`: what platforms post. The adapter checks the signature; that is all
-//! the authentication there is.
+//! `/webhooks/{channel_type}/{channel_id}`: what platforms post there, and how some ask first whether the address is the
+//! channel's. The adapter checks the signature; that is all the authentication there is.
+
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use claw_channels::RawRequest;
+use axum::response::{IntoResponse, Response};
+use claw_channels::{RawRequest, Reply};
 use claw_store::Accepted;
 use claw_types::ChannelId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::app::Shared;
+use crate::channel_cache::Known;
 use crate::error::Problem;
 use crate::intake::{self, Taken};
 use crate::{body, path};
 
 /// Accepts what a platform posts. Answers 200 once all of it is committed: `id` is the first message's. `status` is `ignored`
-/// when the channel's policy lets none of it pass.
+/// when the channel's policy lets none of it pass. A platform that reads the answer gets one that it knows.
 ///
 /// # Errors
 /// 404 for a channel that is not there or switched off, 401 for a forged request, 400 for one that can't be read, 503
@@ -30,25 +35,64 @@ use crate::{body, path};
     ),
     request_body(content = String, description = "Whatever the platform posts.", content_type = "*/*"),
     responses(
-        (status = 200, description = "All of it is committed.", body = Object),
+        (status = 200, description = "All of it is committed, or the platform's question is answered.", body = Object),
         (status = 401, description = "It is not signed by the platform."),
         (status = 404, description = "No channel takes webhooks here."),
     )
 )]
-pub async fn handle(
+pub async fn handle(State(app): State<Shared>, request: axum::extract::Request) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let known = channel(&app, &mut parts).await?;
+    let request = raw(parts, body).await?;
+    let adapter = known.adapter()?;
+    if let Some(reply) = adapter.handshake(&request)? {
+        return Ok(said(reply));
+    }
+    let messages = adapter.decode(&request)?;
+    let taken = intake::accept(&app, &known, messages).await?;
+    Ok(adapter.taken().map_or_else(|| Json(answer(&taken)).into_response(), said))
+}
+
+/// Answers a platform that asks, before it posts anything, whether the address is the channel's.
+///
+/// # Errors
+/// 404 for a channel that is not there or switched off, 401 for a question that is not the platform's, 400 where the channel's
+/// platform asks nothing.
+#[utoipa::path(
+    get, path = "/webhooks/{channel_type}/{channel_id}", tag = "platforms", operation_id = "platform_handshake",
+    params(
+        ("channel_type" = String, Path, description = "The platform's type.", example = "webhook"),
+        ("channel_id" = Uuid, Path, description = "The channel's `id`."),
+    ),
+    responses(
+        (status = 200, description = "What the platform wants to hear.", body = String, content_type = "text/plain"),
+        (status = 400, description = "The channel's platform asks nothing here."),
+        (status = 401, description = "It is not the platform that asks."),
+        (status = 404, description = "No channel takes webhooks here."),
+    )
+)]
+pub async fn handshake(
     State(app): State<Shared>,
     request: axum::extract::Request,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let (channel_type, id) = address(&mut parts).await?;
-    let known = app.channels.get(id).await?;
-    let known = known
-        .filter(|known| known.channel.enabled && known.channel.channel_type == channel_type)
-        .ok_or_else(unknown)?;
+    let known = channel(&app, &mut parts).await?;
     let request = raw(parts, body).await?;
-    let messages = known.adapter()?.decode(&request)?;
-    let taken = intake::accept(&app, &known, messages).await?;
-    Ok(Json(answer(&taken)))
+    let reply = known.adapter()?.handshake(&request)?;
+    let nothing = || Problem::bad_request("the platform has nothing to ask at this address: it posts to it");
+    reply.map(said).ok_or_else(nothing)
+}
+
+async fn channel(app: &Shared, parts: &mut Parts) -> Result<Arc<Known>, Problem> {
+    let (channel_type, id) = address(parts).await?;
+    let known = app.channels.get(id).await?;
+    known
+        .filter(|known| known.channel.enabled && known.channel.channel_type == channel_type)
+        .ok_or_else(unknown)
+}
+
+fn said(Reply { content_type, body }: Reply) -> Response {
+    ([(CONTENT_TYPE, content_type)], body).into_response()
 }
 
 async fn address(parts: &mut Parts) -> Result<(String, ChannelId), Problem> {

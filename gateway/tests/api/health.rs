@@ -65,7 +65,7 @@ async fn what_is_not_there_is_said_in_json() {
         ("PATCH", "/api/users/u/channels/s", "PUT"),
         ("GET", "/api/users/u/channels/s/configure", "POST"),
         ("PUT", "/api/users/u/channels/s/send", "POST"),
-        ("GET", "/webhooks/webhook/x", "POST"),
+        ("PUT", "/webhooks/webhook/x", "POST"),
     ];
     for (method, path, allowed) in wrong {
         let answer = gateway.call(method, path, Value::Null).await;

@@ -90,6 +90,19 @@ async fn an_address_that_is_none_is_not_found() {
     read(gateway.request("POST", "/webhooks/webhook/%FF").body("{}")).await.problem(400);
 }
 
+/// Where a platform asks first, its adapter knows the answer.
+#[tokio::test]
+async fn a_platform_that_has_nothing_to_ask_is_told_so() {
+    let gateway = TestGateway::start().await;
+    let hook = gateway.webhook("u", "hook").await;
+    let path = hook["webhook_path"].as_str().unwrap();
+    let asked = read(gateway.request("GET", &format!("{path}?hub.mode=subscribe&hub.challenge=42"))).await;
+    assert!(!asked.problem(400).contains("42"), "{}", asked.text);
+    read(gateway.request("GET", &format!("/webhooks/telegram/{}", hook["id"].as_str().unwrap())))
+        .await
+        .problem(404);
+}
+
 #[tokio::test]
 async fn characters_that_a_database_may_not_like_do_no_harm() {
     let gateway = TestGateway::start().await;
