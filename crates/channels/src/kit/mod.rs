@@ -11,5 +11,6 @@ pub mod media_link;
 pub mod plan;
 pub mod signed_post;
 pub mod split;
+pub mod tcp;
 pub mod transfer;
 pub mod upload;
