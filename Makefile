@@ -53,6 +53,11 @@ test: setup-test fmt-check lint doc deploy-check upgrade-test ## Check all that 
 	$(WITH_SERVICES) $(CARGO) test --workspace --exclude claw-system-tests --locked --lib --bins --tests
 	$(WITH_SERVICES) $(CARGO) test -p claw-system-tests --locked --tests
 
+.PHONY: peer-twilio
+peer-twilio: ## Have a conversation by text message with an emulator of Twilio
+	$(CARGO) test -p claw-channels --lib --locked --no-run
+	@tests/peers/twilio/run.sh $(CARGO) test -p claw-channels --lib --locked -- sms::tests::peer --nocapture || { status=$$?; [ $$status -eq 3 ] && exit 0; exit $$status; }
+
 # Builds another version, which takes a minute more; without that one in the history it says so and ends well.
 .PHONY: upgrade-test
 upgrade-test: setup-test ## Check that the version before this one and this one work as one cluster

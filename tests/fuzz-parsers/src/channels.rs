@@ -24,6 +24,14 @@ const SEEDS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "sms",
+        &[
+            "MessageSid=SM1&From=%2B15558675310&To=%2B15017122661&Body=hello&NumMedia=1&MediaContentType0=image%2Fpng&MediaUrl0=https%3A%2F%2Fapi.twilio.com%2F2010-04-01%2FAccounts%2FAC1%2FMessages%2FMM1%2FMedia%2FME1",
+            "MessageSid=SM1&MessageStatus=delivered&To=%2B15558675310",
+            r#"{"code":21610,"message":"Attempt to send to unsubscribed recipient","status":400}"#,
+        ],
+    ),
+    (
         "telegram",
         &[
             r#"{"update_id":1,"message":{"message_id":5,"from":{"id":9,"is_bot":false,"first_name":"Ada"},"chat":{"id":9,"type":"private","first_name":"Ada"},"date":1700000000,"text":"hello"}}"#,
