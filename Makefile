@@ -53,6 +53,12 @@ test: setup-test fmt-check lint doc deploy-check upgrade-test ## Check all that 
 	$(WITH_SERVICES) $(CARGO) test --workspace --exclude claw-system-tests --locked --lib --bins --tests
 	$(WITH_SERVICES) $(CARGO) test -p claw-system-tests --locked --tests
 
+# Needs root, for the servers drop to users of their own; where they can't be had it says so.
+.PHONY: peer-mail
+peer-mail: ## Have a conversation by mail with real servers: Dovecot and Postfix
+	$(CARGO) test -p claw-channels --lib --locked --no-run
+	@tests/peers/mail/run.sh $(CARGO) test -p claw-channels --lib --locked -- email::tests::peer --nocapture || { status=$$?; [ $$status -eq 3 ] && exit 0; exit $$status; }
+
 .PHONY: peer-twilio
 peer-twilio: ## Have a conversation by text message with an emulator of Twilio
 	$(CARGO) test -p claw-channels --lib --locked --no-run

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::adapters::{line, sms, telegram, webchat, webhook};
+use crate::adapters::{email, line, sms, telegram, webchat, webhook};
 use crate::common::COMMON;
 use crate::exam::Examinee;
 use crate::fields::Fields;
@@ -17,6 +17,7 @@ pub static ALL: &[Entry] = &[
     entry::<webhook::Webhook>(),
     entry::<line::Line>(),
     entry::<sms::Sms>(),
+    entry::<email::Email>(),
 ];
 
 /// The type whose channels a gateway can show on its front page.
@@ -124,7 +125,7 @@ mod tests {
     use super::*;
 
     /// Names that are ordinary words, too: these count in quotes only, as code would compare them.
-    const WORDS: [&str; 1] = ["line"];
+    const WORDS: [&str; 2] = ["email", "line"];
 
     /// The rest of the system must not know one platform from another. "webhook" is on every page, quoted or not.
     #[test]

@@ -17,6 +17,17 @@ use crate::Target;
 /// What these adapters understand beside the payloads of their exams, by a word of the target's name.
 const SEEDS: &[(&str, &[&str])] = &[
     (
+        "email",
+        &[
+            "* 3 FETCH (UID 17 RFC822.SIZE 4711)",
+            "* OK [UIDVALIDITY 3857529045] UIDs valid",
+            "* 1 FETCH (UID 7 BODY[]<0> {12}",
+            "250 SIZE 35882577",
+            "450 4.2.1 The user you are trying to contact is receiving mail too quickly",
+            "From: Ada <ada@example.com>\r\nMessage-ID: <a@b>\r\nReferences: <c@d> <e@f>\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nhello\r\n\r\nOn 1 May 2023 Claw wrote:\r\n> hi\r\n--x\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n--x--\r\n",
+        ],
+    ),
+    (
         "line",
         &[
             r#"{"message":"The request body has 1 error(s)","details":[{"message":"May not be empty","property":"messages[0].text"}]}"#,

@@ -1,5 +1,6 @@
 //! One adapter, one file (or folder).
 
+pub mod email;
 pub mod line;
 pub mod sms;
 pub mod telegram;
