@@ -4,7 +4,7 @@
 //! send native JSON; both end up the same here, before an adapter sees them.
 
 use serde_json::{Map, Number, Value};
-use url::{Origin, Url};
+use url::{Host, Origin, Url};
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub struct Field {
     pub placeholder: Option<&'static str>,
     /// Of a number: the largest that it can be.
     pub most: Option<u64>,
-    /// Of an address: the secret fields that are sent to it. When it leads elsewhere they must be given again, or whoever may
+    /// Of what leads to a server, as an address or a host does: the secret fields that are sent to it. When it leads elsewhere they must be given again, or whoever may
     /// change the address could have a stored secret sent to a server of their own.
     pub receives: &'static [&'static str],
     /// One sentence on what it is.
@@ -261,9 +261,15 @@ impl Fields {
     }
 }
 
-/// The server that an address leads to. None given is the adapter's own, which is not the same as any that is given.
+/// The server that a field leads to. None given is the adapter's own, which is not the same as any that is given. What is no address,
+/// such as a host or a port of a server that speaks something else than HTTP, counts as it is.
 fn server(config: &Map<String, Value>, field: &Field) -> Option<Origin> {
-    let url = config.get(field.key)?.as_str()?;
+    let value = config.get(field.key)?;
+    if field.kind != FieldKind::Url {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_ascii_lowercase);
+        return Some(Origin::Tuple(field.key.to_owned(), Host::Domain(text), 0));
+    }
+    let url = value.as_str()?;
     // What is no URL is refused elsewhere; until then it is nobody else's.
     Some(Url::parse(url).map_or_else(|_| Origin::new_opaque(), |url| url.origin()))
 }
@@ -441,6 +447,30 @@ mod tests {
         };
         assert_eq!(replaced(json!({"loud": true})), elsewhere, "what is left out is taken away");
         assert!(replaced(json!({"server": "https://a.org/y"})).is_ok());
+    }
+
+    #[test]
+    fn a_stored_secret_stays_with_its_host_and_port() {
+        const HOSTED: &[Field] = &[
+            Field::new("token", "Token", FieldKind::Secret, "the token."),
+            Field::new("host", "Host", FieldKind::Text, "").receives(&["token"]),
+            Field::new("port", "Port", FieldKind::Number, "").receives(&["token"]),
+        ];
+        let laid = |before: Fields, given: Value| {
+            let Value::Object(given) = given else { panic!("an object") };
+            before.merge("test", HOSTED, given)
+        };
+        let before = laid(Fields::default(), json!({"token": "t", "host": "a.org", "port": "993"})).unwrap();
+        for (given, key) in [
+            (json!({"host": "b.org"}), "host"),
+            (json!({"port": 994}), "port"),
+            (json!({"port": null}), "port"),
+        ] {
+            let elsewhere = Err(FieldError::Elsewhere { key, secret: "token" });
+            assert_eq!(laid(before.clone(), given), elsewhere);
+        }
+        assert!(laid(before.clone(), json!({"host": "A.org", "port": 993})).is_ok());
+        assert!(laid(before, json!({"host": "b.org", "port": 994, "token": "u"})).is_ok());
     }
 
     #[test]

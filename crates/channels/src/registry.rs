@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::adapters::{discord, instagram, line, messenger, slack, telegram, webchat, webhook, whatsapp};
+use crate::adapters::{discord, email, instagram, line, messenger, slack, sms, telegram, webchat, webhook, whatsapp};
 use crate::common::COMMON;
 use crate::exam::Examinee;
 use crate::fields::Fields;
@@ -21,6 +21,8 @@ pub static ALL: &[Entry] = &[
     entry::<whatsapp::WhatsApp>(),
     entry::<messenger::Messenger>(),
     entry::<instagram::Instagram>(),
+    entry::<sms::Sms>(),
+    entry::<email::Email>(),
 ];
 
 /// The type whose channels a gateway can show on its front page.
@@ -128,7 +130,7 @@ mod tests {
     use super::*;
 
     /// Names that are ordinary words, too: these count in quotes only, as code would compare them.
-    const WORDS: [&str; 1] = ["line"];
+    const WORDS: [&str; 2] = ["email", "line"];
 
     /// The rest of the system must not know one platform from another. "webhook" is on every page, quoted or not.
     #[test]

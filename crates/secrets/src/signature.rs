@@ -6,6 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -55,6 +56,20 @@ pub fn sign_base64(secret: &[u8], body: &[u8]) -> String {
 /// Whether `given` is [`sign_base64`]'s value for this body.
 pub fn verify_base64(secret: &[u8], body: &[u8], given: &str) -> bool {
     same(given.as_bytes(), sign_base64(secret, body).as_bytes())
+}
+
+/// Base64 of the HMAC-SHA1 of a text, as platforms sign that have done so since before SHA-256 was usual. As a MAC it still holds:
+/// what is known of SHA-1 are collisions, which don't help who does not have the key (RFC 6194, section 3.3).
+pub fn sign_sha1_base64(secret: &[u8], text: &[u8]) -> String {
+    // It fails for no key length, as above.
+    let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret) else { return String::new() };
+    mac.update(text);
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+/// Whether `given` is [`sign_sha1_base64`]'s value for this text.
+pub fn verify_sha1_base64(secret: &[u8], text: &[u8], given: &str) -> bool {
+    same(given.as_bytes(), sign_sha1_base64(secret, text).as_bytes())
 }
 
 /// The key that Standard Webhooks uses for `secret`: after `whsec_` comes base64, anything else is the key itself.

@@ -34,6 +34,17 @@ const SEEDS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "email",
+        &[
+            "* 3 FETCH (UID 17 RFC822.SIZE 4711)",
+            "* OK [UIDVALIDITY 3857529045] UIDs valid",
+            "* 1 FETCH (UID 7 BODY[]<0> {12}",
+            "250 SIZE 35882577",
+            "450 4.2.1 The user you are trying to contact is receiving mail too quickly",
+            "From: Ada <ada@example.com>\r\nMessage-ID: <a@b>\r\nReferences: <c@d> <e@f>\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nhello\r\n\r\nOn 1 May 2023 Claw wrote:\r\n> hi\r\n--x\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n--x--\r\n",
+        ],
+    ),
+    (
         "line",
         &[
             r#"{"message":"The request body has 1 error(s)","details":[{"message":"May not be empty","property":"messages[0].text"}]}"#,
@@ -55,6 +66,14 @@ const SEEDS: &[(&str, &[&str])] = &[
         &[
             r#"{"error":{"message":"(#10) outside of allowed window","type":"OAuthException","code":10,"error_subcode":2018278,"error_user_msg":"x","is_transient":false}}"#,
             r#"{"error":{"message":"(#4) limit","code":4,"error_data":"text"}}"#,
+        ],
+    ),
+    (
+        "sms",
+        &[
+            "MessageSid=SM1&From=%2B15558675310&To=%2B15017122661&Body=hello&NumMedia=1&MediaContentType0=image%2Fpng&MediaUrl0=https%3A%2F%2Fapi.twilio.com%2F2010-04-01%2FAccounts%2FAC1%2FMessages%2FMM1%2FMedia%2FME1",
+            "MessageSid=SM1&MessageStatus=delivered&To=%2B15558675310",
+            r#"{"code":21610,"message":"Attempt to send to unsubscribed recipient","status":400}"#,
         ],
     ),
     (

@@ -14,6 +14,7 @@
 
 mod configuration;
 pub mod description;
+pub mod doors;
 mod failures;
 mod features;
 mod inbound;
@@ -36,11 +37,12 @@ use claw_types::{Inbound, MediaKind};
 use futures::future::BoxFuture;
 use serde_json::Value;
 
+use self::doors::Door;
 pub use self::page::WRITTEN_BY_HAND;
 pub use self::requirement::{Outcome, Requirement};
 use self::room::Room;
 use self::secrets::Notes;
-pub use self::server::{Answer, Asked};
+pub use self::server::{Answer, Asked, FILES, Mood};
 pub use self::talk::Talk;
 use crate::{Entry, RawRequest};
 
@@ -87,6 +89,12 @@ pub trait Examinee: Sync {
     /// The texts in what was sent: in the body of a call or, where there is no platform, in a frame to the gateways.
     fn texts(&self, body: &[u8]) -> Vec<String>;
 
+    /// Where the platform is reached by something else than HTTP. Each is a port of the exam's server, which `fields` is told in the
+    /// query of the server's address, by the door's name.
+    fn doors(&self) -> &'static [Door] {
+        &[]
+    }
+
     /// The platform that the exam's server stands for; `None` where gateways serve people themselves.
     fn platform(&self) -> Option<&'static dyn Platform> {
         None
@@ -120,7 +128,7 @@ pub trait Platform: Sync {
 
     /// Where it is to fetch an attachment, for platforms that fetch by themselves and not from everywhere.
     fn media_url(&self, server: &str, kind: MediaKind) -> String {
-        format!("{server}{}{}", server::FILES, kind.as_str())
+        format!("{server}{FILES}{}", kind.as_str())
     }
 
     /// Why the secret is in the addresses that are called, where the platform's API leaves no choice.

@@ -21,10 +21,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::doors::{self, Stage};
 use super::{Examinee, Road, talk};
 
 /// Where the server has attachments; behind it comes their kind.
-pub(super) const FILES: &str = "/files-of-the-exam/";
+pub const FILES: &str = "/files-of-the-exam/";
 
 /// A request that the server got.
 #[derive(Debug, Clone)]
@@ -95,7 +96,8 @@ impl Answer {
 
 /// How the platform is today.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mood {
+pub enum Mood {
+    /// Answers as it should.
     Well,
     /// Refuses everything with this status.
     Refuses(u16),
@@ -108,6 +110,8 @@ pub(super) enum Mood {
 /// The server; it ends with this value.
 pub(super) struct Server {
     address: SocketAddr,
+    /// The ports where something else than HTTP is spoken.
+    doors: Vec<(&'static str, u16)>,
     shared: Arc<Shared>,
     /// Dropping it ends the tasks. They belong to one exam, not to the process.
     _tasks: JoinSet<()>,
@@ -115,19 +119,19 @@ pub(super) struct Server {
 
 pub(super) struct Shared {
     examinee: &'static dyn Examinee,
-    mood: watch::Sender<Mood>,
-    asked: Mutex<Vec<Asked>>,
-    count: watch::Sender<usize>,
+    pub(super) mood: watch::Sender<Mood>,
+    pub(super) asked: Mutex<Vec<Asked>>,
+    pub(super) count: watch::Sender<usize>,
     /// Polls so far.
-    polls: watch::Sender<usize>,
+    pub(super) polls: watch::Sender<usize>,
     /// Payloads that nobody polled yet.
-    waiting: Mutex<Vec<String>>,
+    pub(super) waiting: Mutex<Vec<String>>,
     /// What was told by WebSockets and taken so far.
     taken: watch::Sender<usize>,
 }
 
 /// A test that panics elsewhere must not hide what was found.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -146,11 +150,19 @@ impl Server {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, Arc::clone(&shared)));
-        Ok(Self { address, shared, _tasks: tasks })
+        let mut doors = Vec::new();
+        for door in examinee.doors() {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            doors.push((door.name, listener.local_addr()?.port()));
+            tasks.spawn(doors::open(listener, door, Stage::new(Arc::clone(&shared))));
+        }
+        Ok(Self { address, doors, shared, _tasks: tasks })
     }
 
     pub(super) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let doors: Vec<_> = self.doors.iter().map(|(name, port)| format!("{name}={port}")).collect();
+        let query = if doors.is_empty() { String::new() } else { format!("/?{}", doors.join("&")) };
+        format!("http://{}{query}", self.address)
     }
 
     /// Those that hang are not answered after all when it gets better.

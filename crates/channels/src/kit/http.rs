@@ -22,6 +22,7 @@ pub struct Http {
     polls: Client,
     places: Arc<Semaphore>,
     allow_private: bool,
+    limit: Duration,
 }
 
 impl Http {
@@ -43,7 +44,7 @@ impl Http {
             builder.build()
         };
         let (calls, polls) = (build(base().timeout(limit))?, build(base())?);
-        Ok(Self { calls, polls, places: Arc::new(Semaphore::new(AT_ONCE)), allow_private })
+        Ok(Self { calls, polls, places: Arc::new(Semaphore::new(AT_ONCE)), allow_private, limit })
     }
 
     /// Reaches public addresses only, and a server of the test by this name.
@@ -51,7 +52,7 @@ impl Http {
     pub fn guarded_except(name: &str, address: std::net::SocketAddr) -> Self {
         let client = || base().dns_resolver(PublicResolver).resolve(name, address).build().unwrap();
         let places = Arc::new(Semaphore::new(AT_ONCE));
-        Self { calls: client(), polls: client(), places, allow_private: false }
+        Self { calls: client(), polls: client(), places, allow_private: false, limit: TIMEOUT }
     }
 
     /// For ordinary calls, which end within 30 s.
@@ -62,6 +63,11 @@ impl Http {
     /// For long polls; the caller sets the time-out of each request.
     pub fn polls(&self) -> &Client {
         &self.polls
+    }
+
+    /// Within what time an answer is waited for, for those who call a platform by other means than these clients.
+    pub fn limit(&self) -> Duration {
+        self.limit
     }
 
     /// Places for attachments in memory; see [`super::upload`].

@@ -14,5 +14,6 @@ pub mod plan;
 pub mod signed_post;
 pub mod socket;
 pub mod split;
+pub mod tcp;
 pub mod transfer;
 pub mod upload;

@@ -1,0 +1,237 @@
+//! What a mailbox's channel is made of: its fields, and what they come to.
+
+use claw_types::MediaKind;
+use serde::Deserialize;
+
+use super::imap::Login;
+use super::incoming::Rules;
+use super::wire::{Protection, Server};
+use crate::kit::http::Http;
+use crate::{About, Albums, Caps, ChannelError, Dialect, Field, FieldKind, Reports, TextUnit};
+
+/// Mail has no limit of its own; this is one for people who read it, and for servers that look into it.
+pub(super) static CAPS: Caps = Caps {
+    max_text: 20_000,
+    max_caption: 20_000,
+    unit: TextUnit::Chars,
+    markdown: Dialect::Html,
+    media: KINDS,
+    albums: Some(&Albums { max: 10, groups: &[KINDS] }),
+    threads: true,
+    reply_to: true,
+    reports: Reports { replies: true, ..Reports::NONE },
+    ..Caps::TEXT_ONLY
+};
+const KINDS: &[MediaKind] =
+    &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File];
+
+/// IMAP over TLS, and IMAP whose TLS begins with a command (<https://www.rfc-editor.org/rfc/rfc8314#section-7>).
+const IMAPS: u16 = 993;
+const IMAP: u16 = 143;
+/// Submission over TLS, and submission whose TLS begins with a command (same, section 3.3).
+const SUBMISSIONS: u16 = 465;
+const SUBMISSION: u16 = 587;
+/// How connections are protected: `encryption`.
+const ENCRYPTIONS: &[&str] = &["tls", "none"];
+/// Folders of a channel; each is opened in turn.
+const MOST_FOLDERS: usize = 10;
+
+pub(super) const ABOUT: About = About {
+    display_name: "E-mail",
+    category: "chat",
+    description: "A mailbox: mail to it is read by IMAP, answers are sent by SMTP.",
+    setup: &[
+        "Make a mailbox for the agent alone: whatever comes to it is answered.",
+        "Where the provider wants a second factor, make an app password for it.",
+        "Put the provider's IMAP and SMTP servers in here, with the user name and the password.",
+        "Only mail that comes after that is answered. Nothing has to be reachable from outside.",
+    ],
+    docs_url: "https://www.rfc-editor.org/rfc/rfc8314",
+};
+
+pub(super) const FIELDS: &[Field] = &[
+    Field::new("imap_host", "IMAP server", FieldKind::Text, "the server with the mailbox.")
+        .required()
+        .receives(&["password_env"])
+        .like("imap.example.org"),
+    Field::new("imap_port", "IMAP port", FieldKind::Number, "993 if not set; 143 begins without TLS and goes on with it.")
+        .advanced()
+        .up_to(65_535)
+        .receives(&["password_env"])
+        .like("993"),
+    Field::new("smtp_host", "SMTP server", FieldKind::Text, "the server that takes mail to be sent.")
+        .required()
+        .receives(&["password_env"])
+        .like("smtp.example.org"),
+    Field::new(
+        "smtp_port",
+        "SMTP port",
+        FieldKind::Number,
+        "587 if not set, which begins without TLS and goes on with it, as every port does but 465, which has TLS from the beginning.",
+    )
+    .advanced()
+    .up_to(65_535)
+    .receives(&["password_env"])
+    .like("587"),
+    Field::new("username", "User name", FieldKind::Text, "the name to sign in with, for most providers the address.")
+        .required()
+        .like("claw@example.org"),
+    Field::new("password_env", "Password", FieldKind::Secret, "the password, or an app password.").required(),
+    Field::new(
+        "address",
+        "Address",
+        FieldKind::Text,
+        "the mailbox's address, where it is not the user name.",
+    )
+    .advanced()
+    .like("claw@example.org"),
+    Field::new("from_name", "Name", FieldKind::Text, "the name beside the address in mail that is sent.")
+        .advanced()
+        .like("Claw"),
+    Field::new(
+        "folders",
+        "Folders",
+        FieldKind::List,
+        "the folders that are read, at most 10; INBOX if not set. With one, mail is answered at once; with several, within a minute.",
+    )
+    .advanced()
+    .like("INBOX"),
+    Field::new(
+        "allowed_senders",
+        "Allowed senders",
+        FieldKind::List,
+        "whose mail is read: addresses, or domains with an @ in front; empty for everyone. A sender can be forged: see trusted_server.",
+    )
+    .like("ada@example.org, @example.com"),
+    Field::new(
+        "trusted_server",
+        "Trusted server",
+        FieldKind::Text,
+        "the name by which the receiving server signs its Authentication-Results; with it, only mail is read that this server \
+         says dmarc=pass of.",
+    )
+    .advanced()
+    .like("mx.example.org"),
+    Field::new(
+        "encryption",
+        "Encryption",
+        FieldKind::Choice(ENCRYPTIONS),
+        "whether connections are encrypted; none only where the operator allows private addresses, for servers in the own network: \
+         it shows the password to whoever listens; tls if not set",
+    )
+    .advanced()
+    .receives(&["password_env"]),
+];
+
+/// The fields.
+#[derive(Deserialize)]
+pub struct Config {
+    pub(super) imap_host: String,
+    imap_port: Option<u64>,
+    smtp_host: String,
+    smtp_port: Option<u64>,
+    pub(super) username: String,
+    password_env: String,
+    address: Option<String>,
+    from_name: Option<String>,
+    #[serde(default)]
+    folders: Vec<String>,
+    #[serde(default)]
+    allowed_senders: Vec<String>,
+    trusted_server: Option<String>,
+    encryption: Option<String>,
+}
+
+/// What they come to.
+pub(super) struct Mailbox {
+    pub(super) imap: Server,
+    pub(super) smtp: Server,
+    username: String,
+    password: String,
+    pub(super) name: String,
+    pub(super) folders: Vec<String>,
+    pub(super) rules: Rules,
+}
+
+impl Mailbox {
+    pub(super) fn new(config: Config, http: &Http) -> Result<Self, ChannelError> {
+        let is_open = config.encryption.as_deref() == Some("none");
+        if is_open && !http.allows_private() {
+            return Err(wrong(
+                "encryption can't be none here: the password would go over the internet for everybody to read (the operator can \
+                 set II_CLAW_ALLOW_PRIVATE_URLS=true)",
+            ));
+        }
+        if config.username.is_empty() || config.password_env.is_empty() {
+            return Err(wrong("username and password_env can't be empty"));
+        }
+        let own = config.address.unwrap_or_else(|| config.username.clone()).to_lowercase();
+        super::compose::recipient(&own).map_err(|_| {
+            wrong("the user name is no address, so address has to be set, like claw@example.org")
+        })?;
+        let protection = |begins_open: bool| match (is_open, begins_open) {
+            (true, _) => Protection::None,
+            (false, true) => Protection::StartTls,
+            (false, false) => Protection::Tls,
+        };
+        let (imap_port, smtp_port) =
+            (port("imap_port", config.imap_port, IMAPS)?, port("smtp_port", config.smtp_port, SUBMISSION)?);
+        let folders = if config.folders.is_empty() { vec!["INBOX".to_owned()] } else { config.folders };
+        if folders.len() > MOST_FOLDERS {
+            return Err(wrong("folders can list at most 10"));
+        }
+        Ok(Self {
+            imap: Server {
+                what: "the IMAP server",
+                host: host("imap_host", config.imap_host, http)?,
+                port: imap_port,
+                protection: protection(imap_port == IMAP),
+            },
+            smtp: Server {
+                what: "the SMTP server",
+                host: host("smtp_host", config.smtp_host, http)?,
+                port: smtp_port,
+                protection: protection(smtp_port != SUBMISSIONS),
+            },
+            username: config.username,
+            password: config.password_env,
+            name: config.from_name.unwrap_or_default(),
+            folders,
+            rules: Rules { own, allowed: config.allowed_senders, vouching: config.trusted_server },
+        })
+    }
+
+    pub(super) fn login(&self) -> Login<'_> {
+        Login { username: &self.username, password: &self.password }
+    }
+
+    /// The domain of the own address.
+    pub(super) fn domain(&self) -> &str {
+        self.rules.own.rsplit('@').next().unwrap_or_default()
+    }
+}
+
+fn wrong(sentence: &str) -> ChannelError {
+    ChannelError::Config(sentence.to_owned())
+}
+
+fn port(key: &str, given: Option<u64>, usual: u16) -> Result<u16, ChannelError> {
+    let port = given.map_or(Ok(usual), u16::try_from);
+    port.ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| wrong(&format!("{key} is no port: it is from 1 to 65535")))
+}
+
+/// Its form is looked at here, where it leads when it is called.
+fn host(key: &str, host: String, http: &Http) -> Result<String, ChannelError> {
+    let is_name = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-:".contains(c));
+    let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    let checked = http.check(&format!("https://{bracketed}/"));
+    match checked {
+        Ok(_) if is_name => Ok(host),
+        Err(why @ crate::kit::guard::UrlError::Private) => Err(wrong(&format!("{key} {why}"))),
+        _ => Err(wrong(&format!(
+            "{key} is no name of a server, like mail.example.org, without scheme and port"
+        ))),
+    }
+}

@@ -1,0 +1,189 @@
+//! A server with one folder, which speaks as much IMAP as a client needs that only reads.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use crate::exam::doors::Stage;
+use crate::exam::{Asked, Mood};
+
+/// A folder.
+#[derive(Clone, Default)]
+pub(crate) struct Mails(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    mails: Mutex<Vec<(u32, Vec<u8>)>>,
+    validity: Mutex<u32>,
+    arrived: Notify,
+}
+
+impl Mails {
+    /// A mail arrives.
+    pub(crate) fn arrive(&self, mail: Vec<u8>) {
+        let mut mails = self.mails();
+        let uid = mails.last().map_or(1, |(uid, _)| uid + 1);
+        mails.push((uid, mail));
+        self.0.arrived.notify_one();
+    }
+
+    /// The folder is made anew: its mails get other ids.
+    #[cfg(test)]
+    pub(crate) fn renumber(&self) {
+        *self.0.validity.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    }
+
+    fn mails(&self) -> MutexGuard<'_, Vec<(u32, Vec<u8>)>> {
+        self.0.mails.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened(&self) -> String {
+        let mails = self.mails();
+        let next = mails.last().map_or(1, |(uid, _)| uid + 1);
+        let validity = 7 + *self.0.validity.lock().unwrap_or_else(PoisonError::into_inner);
+        format!(
+            "* {} EXISTS\r\n* FLAGS (\\Seen)\r\n* OK [UIDVALIDITY {validity}] valid\r\n* OK [UIDNEXT {next}] next\r\n",
+            mails.len()
+        )
+    }
+
+    /// Those of a range like `7:*` or of one id.
+    fn range(&self, range: &str) -> Vec<(usize, u32, Vec<u8>)> {
+        let (from, is_open) = range.strip_suffix(":*").map_or((range, false), |from| (from, true));
+        let from: u32 = from.parse().unwrap_or(u32::MAX);
+        let mails = self.mails();
+        let numbered = mails.iter().enumerate().map(|(index, (uid, mail))| (index + 1, *uid, mail.clone()));
+        let last = mails.len();
+        // As servers do: the last one is in every open range.
+        numbered
+            .filter(|(number, uid, _)| if is_open { *uid >= from || *number == last } else { *uid == from })
+            .collect()
+    }
+
+    /// The ids of those in which a header has what stands behind its name in quotes; of all, where nothing is quoted.
+    fn search(&self, what: &str) -> Vec<u32> {
+        let pieces: Vec<&str> = what.split('"').collect();
+        let wanted: Vec<_> = pieces
+            .chunks_exact(2)
+            .filter_map(|pair| Some((pair[0].split_whitespace().next_back()?, pair[1])))
+            .collect();
+        let has = |mail: &[u8], (name, value): &(&str, &str)| {
+            let start = format!("{name}:").to_ascii_lowercase();
+            String::from_utf8_lossy(mail)
+                .lines()
+                .any(|line| line.to_ascii_lowercase().starts_with(&start) && line.contains(value))
+        };
+        let mails = self.mails();
+        let found = mails
+            .iter()
+            .filter(|(_, mail)| wanted.is_empty() || wanted.iter().any(|wanted| has(mail, wanted)));
+        found.map(|(uid, _)| *uid).collect()
+    }
+}
+
+pub(super) async fn serve(stream: TcpStream, stage: Stage) {
+    match stage.mood() {
+        Mood::Cuts => {}
+        Mood::Silent => std::future::pending().await,
+        Mood::Well | Mood::Refuses(_) => drop(speak(stream, Mails::default(), Some(stage)).await),
+    }
+}
+
+/// Speaks with one client, until it goes.
+pub(crate) async fn speak(stream: TcpStream, mails: Mails, stage: Option<Stage>) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"* OK exam\r\n").await?;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        let (tag, command) = line.trim_end().split_once(' ').unwrap_or_default();
+        let small = command.to_ascii_uppercase();
+        let word = small.split(' ').next().unwrap_or_default();
+        let answer = match word {
+            "LOGIN" => sign_in(stage.as_ref()),
+            "CAPABILITY" => Ok("* CAPABILITY IMAP4rev1 IDLE\r\n".to_owned()),
+            "EXAMINE" => Ok(mails.opened()),
+            "UID" => Ok(uid(&mut stream, &mails, command).await?),
+            "IDLE" => {
+                idle(&mut stream, &mails, stage.as_ref()).await?;
+                Ok(String::new())
+            }
+            "LOGOUT" => {
+                return stream.write_all(format!("* BYE\r\n{tag} OK\r\n").as_bytes()).await;
+            }
+            _ => Err("BAD what?"),
+        };
+        let answer = match answer {
+            Ok(told) => format!("{told}{tag} OK done\r\n"),
+            Err(why) => format!("{tag} {why}\r\n"),
+        };
+        stream.write_all(answer.as_bytes()).await?;
+    }
+}
+
+fn sign_in(stage: Option<&Stage>) -> Result<String, &'static str> {
+    let Some(stage) = stage else { return Ok(String::new()) };
+    let target = "imap:LOGIN".to_owned();
+    stage.note(Asked { method: Method::GET, target, headers: HeaderMap::new(), body: Bytes::new() });
+    match stage.mood() {
+        Mood::Refuses(401) => Err("NO [AUTHENTICATIONFAILED] who are you?"),
+        _ => Ok(String::new()),
+    }
+}
+
+async fn uid(stream: &mut BufReader<TcpStream>, mails: &Mails, command: &str) -> std::io::Result<String> {
+    let words: Vec<&str> = command.splitn(4, ' ').collect();
+    let ["UID", verb, range, items] = words.as_slice() else {
+        let found: Vec<_> = mails.search("").iter().map(u32::to_string).collect();
+        return Ok(format!("* SEARCH {}\r\n", found.join(" ")));
+    };
+    if verb.eq_ignore_ascii_case("SEARCH") {
+        let found: Vec<_> = mails.search(command).iter().map(u32::to_string).collect();
+        return Ok(format!("* SEARCH {}\r\n", found.join(" ")));
+    }
+    for (number, uid, mail) in mails.range(range) {
+        if items.contains("BODY.PEEK[]") {
+            let head = format!("* {number} FETCH (UID {uid} BODY[]<0> {{{}}}\r\n", mail.len());
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(&mail).await?;
+            stream.write_all(b")\r\n").await?;
+        } else {
+            let line = format!("* {number} FETCH (UID {uid} RFC822.SIZE {})\r\n", mail.len());
+            stream.write_all(line.as_bytes()).await?;
+        }
+    }
+    Ok(String::new())
+}
+
+/// Until the client says DONE.
+async fn idle(
+    stream: &mut BufReader<TcpStream>,
+    mails: &Mails,
+    stage: Option<&Stage>,
+) -> std::io::Result<()> {
+    stream.write_all(b"+ waiting\r\n").await?;
+    if let Some(payload) = stage.and_then(Stage::payload) {
+        mails.arrive(super::lines(payload.as_bytes()).unwrap_or_default());
+    }
+    if let Some(stage) = stage {
+        stage.polled();
+    }
+    let mut line = String::new();
+    loop {
+        tokio::select! {
+            read = stream.read_line(&mut line) => {
+                read?;
+                return Ok(());
+            }
+            () = mails.0.arrived.notified() => {}
+        }
+        let count = mails.mails().len();
+        stream.write_all(format!("* {count} EXISTS\r\n").as_bytes()).await?;
+    }
+}
