@@ -31,6 +31,20 @@ pub trait Channel: Send + Sync + 'static {
         false
     }
 
+    /// Gets what [`Channel::decode`] needs to judge this request and does not have yet, such as the public keys of the platform.
+    /// Nothing in the request is believed yet, and nobody must be able to have the platform called by each request.
+    ///
+    /// # Errors
+    /// [`ChannelError::Retryable`] when the request can't be judged right now; the platform posts it again.
+    async fn prepare(&self, _request: &RawRequest) -> Result<(), ChannelError> {
+        Ok(())
+    }
+
+    /// What the platform is answered once all of a request is committed, where it reads the answer; else it is told what became of it.
+    fn acknowledgement(&self) -> Option<Value> {
+        None
+    }
+
     /// Verifies and parses a request that arrived at the channel's webhook address. No I/O: the caller commits what
     /// comes back before it answers the platform.
     ///

@@ -21,7 +21,7 @@ use crate::{body, path};
 ///
 /// # Errors
 /// 404 for a channel that is not there or switched off, 401 for a forged request, 400 for one that can't be read, 503
-/// when it was not committed: the platform posts it again then.
+/// when it was not committed, 502 when the keys by which it would be checked can't be had: the platform posts it again then.
 #[utoipa::path(
     post, path = "/webhooks/{channel_type}/{channel_id}", tag = "platforms", operation_id = "platform_webhook",
     params(
@@ -33,6 +33,7 @@ use crate::{body, path};
         (status = 200, description = "All of it is committed.", body = Object),
         (status = 401, description = "It is not signed by the platform."),
         (status = 404, description = "No channel takes webhooks here."),
+        (status = 502, description = "The platform's public keys can't be had, so it can't be checked."),
     )
 )]
 pub async fn handle(
@@ -46,9 +47,11 @@ pub async fn handle(
         .filter(|known| known.channel.enabled && known.channel.channel_type == channel_type)
         .ok_or_else(unknown)?;
     let request = raw(parts, body).await?;
-    let messages = known.adapter()?.decode(&request)?;
+    let adapter = known.adapter()?;
+    adapter.prepare(&request).await?;
+    let messages = adapter.decode(&request)?;
     let taken = intake::accept(&app, &known, messages).await?;
-    Ok(Json(answer(&taken)))
+    Ok(Json(adapter.acknowledgement().unwrap_or_else(|| answer(&taken))))
 }
 
 async fn address(parts: &mut Parts) -> Result<(String, ChannelId), Problem> {

@@ -232,6 +232,7 @@ async fn a_stored_secret_is_not_sent_to_another_server() {
         .collect();
     assert_eq!(
         receiving,
-        [("telegram", "api_url"), ("line", "api_url")].map(|(of, key)| (json!(of), json!(key)))
+        [("telegram", "api_url"), ("line", "api_url"), ("teams", "api_url"), ("google_chat", "api_url")]
+            .map(|(of, key)| (json!(of), json!(key)))
     );
 }

@@ -6,10 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::DateTime;
 use claw_channels::kit::http::Http;
-use claw_channels::{ALL, Channel, ChannelError, Deps, Entry, FieldKind, Live};
+use claw_channels::{ALL, Channel, ChannelError, Deps, Entry, Live};
 use claw_runtime::{Ids, ManualClock, SeededRandom};
 use claw_types::ChannelId;
-use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::Target;
@@ -17,10 +16,25 @@ use crate::Target;
 /// What these adapters understand beside the payloads of their exams, by a word of the target's name.
 const SEEDS: &[(&str, &[&str])] = &[
     (
+        "google_chat",
+        &[
+            r#"{"error":{"code":403,"message":"This Chat app is not a member of this space.","status":"PERMISSION_DENIED"}}"#,
+            r#"{"name":"spaces/AAAA/messages/BBBB.BBBB"}"#,
+            r#"{"type":"service_account","private_key_id":"1","private_key":"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n","client_email":"bot@p.iam.gserviceaccount.com"}"#,
+        ],
+    ),
+    (
         "line",
         &[
             r#"{"message":"The request body has 1 error(s)","details":[{"message":"May not be empty","property":"messages[0].text"}]}"#,
             r#"{"sentMessages":[{"id":"461230966842064897","quoteToken":"q"}]}"#,
+        ],
+    ),
+    (
+        "teams",
+        &[
+            r#"{"error":{"code":"BotNotInConversationRoster","message":"The bot is not part of the conversation roster."}}"#,
+            r#"{"id":"1:0c7d5d5e"}"#,
         ],
     ),
     (
@@ -81,7 +95,7 @@ fn target(entry: &'static Entry) -> Result<Target, ChannelError> {
     Ok(Target::new(&format!("adapter-{}", entry.name), move |data| channel.fuzz(data), &seeds))
 }
 
-/// A channel whose fields are the examples of the adapter's own catalogue.
+/// A channel whose fields are the examples of the adapter's exam.
 fn made(entry: &Entry) -> Result<Arc<dyn Channel>, ChannelError> {
     // The HTTP client wants one; another target may have been first.
     drop(rustls::crypto::ring::default_provider().install_default());
@@ -95,20 +109,7 @@ fn made(entry: &Entry) -> Result<Arc<dyn Channel>, ChannelError> {
         random,
         live: Arc::new(Nobody),
     };
-    let examples: Map<String, Value> = entry
-        .fields()
-        .iter()
-        .filter(|field| field.required)
-        .map(|field| (field.key.to_owned(), example(field.kind, field.placeholder.unwrap_or("an example"))))
-        .collect();
-    entry.make(&examples, &Map::new(), deps)
-}
-
-fn example(kind: FieldKind, text: &str) -> Value {
-    match kind {
-        FieldKind::List => json!([text]),
-        FieldKind::Number => text.parse::<u64>().map_or(Value::Null, Value::from),
-        FieldKind::Bool => json!(text == "true"),
-        _ => json!(text),
-    }
+    let example = entry.example("https://example.org");
+    let example = example.map_err(|error| ChannelError::Config(error.to_string()))?;
+    entry.make(&example.config, &example.secrets, deps)
 }

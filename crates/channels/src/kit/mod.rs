@@ -1,11 +1,13 @@
 //! What adapters share; each thing once.
 
+pub mod access_token;
 pub mod answer;
 pub mod fence;
 pub mod fetch;
 pub mod filename;
 pub mod guard;
 pub mod http;
+pub mod jwt;
 pub mod markdown;
 pub mod media_link;
 pub mod plan;
