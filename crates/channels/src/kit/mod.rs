@@ -2,6 +2,7 @@
 
 pub mod access_token;
 pub mod answer;
+pub mod attachments;
 pub mod fence;
 pub mod fetch;
 pub mod filename;

@@ -10,23 +10,27 @@ use serde_json::{Map, Value, json};
 
 use super::calls::PRESSED;
 use super::event::{Annotation, Attachment, Event, Message, Space, User};
+use crate::kit::attachments::one_each;
 
-/// What an event means; `None` where it means nothing to an agent.
-pub(super) fn understood(event: Event) -> Option<Inbound> {
-    match event.r#type.as_str() {
-        "CARD_CLICKED" => pressed(event),
-        "APP_COMMAND" => commanded(event),
+/// What an event means; nothing where it means nothing to an agent.
+pub(super) fn understood(event: Event) -> Vec<Inbound> {
+    let messages = match event.r#type.as_str() {
+        "CARD_CLICKED" => pressed(event).map(|message| vec![message]),
+        "APP_COMMAND" => commanded(event).map(|message| vec![message]),
         // An app that is mentioned where it is not yet, is added, and told of the message with that.
-        "MESSAGE" | "ADDED_TO_SPACE" => {
-            let Event { message, space, .. } = event;
-            let mut message = message?;
-            let space = space.or(message.space.take())?;
-            let sender = message.sender.take();
-            let base = base(&space, sender.as_ref(), Some(&message), message.create_time.as_deref());
-            Some(written(base, message))
-        }
+        "MESSAGE" | "ADDED_TO_SPACE" => said(event),
         _ => None,
-    }
+    };
+    messages.unwrap_or_default()
+}
+
+fn said(event: Event) -> Option<Vec<Inbound>> {
+    let Event { message, space, .. } = event;
+    let mut message = message?;
+    let space = space.or(message.space.take())?;
+    let sender = message.sender.take();
+    let base = base(&space, sender.as_ref(), Some(&message), message.create_time.as_deref());
+    Some(written(base, message))
 }
 
 /// Who did it where, and when.
@@ -99,7 +103,7 @@ fn sender(user: &User) -> Sender {
     }
 }
 
-fn written(base: Inbound, message: Message) -> Inbound {
+fn written(base: Inbound, message: Message) -> Vec<Inbound> {
     let annotations: Vec<Annotation> = each(message.annotations).collect();
     // Programs that are mentioned are this one: Chat tells an app of no other.
     let is_named = annotations
@@ -108,9 +112,9 @@ fn written(base: Inbound, message: Message) -> Inbound {
         .any(|mention| is_program(&mention.user));
     let command = annotations.iter().find_map(|one| one.slash_command.as_ref()?.command_name.clone());
     let is_command = message.slash_command.is_some() || command.is_some();
-    let mut attachments = each::<Attachment>(message.attachment);
-    let attachment = attachments.next();
-    let media = attachment.as_ref().and_then(media);
+    let attachments: Vec<Attachment> = each(message.attachment).collect();
+    let mut attached = attachments.iter().filter_map(media);
+    let media = attached.next();
     let mut metadata = base.metadata;
     if let Some(command) = command {
         metadata.insert("command".to_owned(), json!(command));
@@ -119,20 +123,22 @@ fn written(base: Inbound, message: Message) -> Inbound {
     let text = if is_command { message.text } else { message.argument_text.or(message.text) };
     let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     // What is on Drive is told by its name.
-    let named = || attachment.as_ref().filter(|_| media.is_none()).and_then(|file| file.content_name.clone());
-    Inbound {
+    let on_drive =
+        || attachments.iter().find(|file| file.attachment_data_ref.is_none())?.content_name.clone();
+    let first = Inbound {
         answers: message
             .quoted_message_metadata
             .map(|quoted| Answered { message_id: quoted.name, is_own: None }),
         content_type: media.as_ref().map_or("text", |media| media.kind.as_str()).to_owned(),
-        text: text.or_else(named),
+        text: text.or_else(on_drive),
         mentioned: Some(base.mentioned == Some(true) || is_named || is_command),
         dedup_key: Some(message.name.clone()),
         platform_message_id: Some(message.name),
         media,
         metadata,
         ..base
-    }
+    };
+    one_each(first, attached)
 }
 
 fn media(attachment: &Attachment) -> Option<MediaRef> {

@@ -210,8 +210,9 @@ impl Channel for GoogleChat {
             ));
         }
         let event = event::read(&request.body).map_err(ChannelError::BadRequest)?;
-        let message = incoming::understood(event);
-        Ok(message.filter(|message| self.listens_in(&message.recipient)).into_iter().collect())
+        let mut messages = incoming::understood(event);
+        messages.retain(|message| self.listens_in(&message.recipient));
+        Ok(messages)
     }
 
     fn fuzz(&self, data: &[u8]) {

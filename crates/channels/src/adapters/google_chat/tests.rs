@@ -142,6 +142,16 @@ async fn odd_parts_of_an_event_do_not_hide_the_rest() {
     }
 }
 
+#[tokio::test]
+async fn each_attachment_is_told() {
+    let chat = at(Some(&keys().await), PROJECT, &[]).unwrap();
+    let mut event: Value = serde_json::from_str(body("image")).unwrap();
+    let picture = event["message"]["attachment"][0].clone();
+    event["message"]["attachment"].as_array_mut().unwrap().push(picture);
+    let messages = read(&chat, &sign(RFC_7515.kid, &event.to_string(), NOW)).await.unwrap();
+    assert!(messages.iter().all(|message| message.media.is_some()) && messages.len() == 2, "{messages:?}");
+}
+
 /// The calls that a message becomes.
 fn calls_of(extra: &Value) -> Vec<Result<calls::Call, ChannelError>> {
     let mut message = json!({"recipient": "spaces/A"});

@@ -54,8 +54,6 @@ pub(super) struct Conversation {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ChannelData {
-    /// What happened to a message.
-    pub(super) event_type: Option<String>,
     pub(super) tenant: Option<Named>,
     pub(super) team: Option<Named>,
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::activity::{Account, Activity, Attachment, Mention};
 use super::calls::PRESSED;
+use crate::kit::attachments::one_each;
 
 /// A file in a chat with one person (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/bots-filesv4>).
 const FILE: &str = "application/vnd.microsoft.teams.file.download.info";
@@ -36,33 +37,36 @@ impl Bot {
     }
 }
 
-/// What an activity means; `None` where it means nothing to an agent.
-pub(super) fn understood(activity: Activity, bot: &Bot) -> Option<Inbound> {
-    let base = base(&activity, bot)?;
+/// What an activity means; nothing where it means nothing to an agent.
+pub(super) fn understood(activity: Activity, bot: &Bot) -> Vec<Inbound> {
+    let Some(base) = base(&activity, bot) else { return Vec::new() };
+    if activity.r#type == "message" {
+        let dedup_key = activity.id.as_ref().map(|id| format!("{}/{id}", base.recipient));
+        let (message, others) = message(base, activity, bot);
+        return one_each(Inbound { dedup_key, ..message }, others);
+    }
+    done(base, activity, bot).into_iter().collect()
+}
+
+/// What was done to a message.
+fn done(base: Inbound, activity: Activity, bot: &Bot) -> Option<Inbound> {
     let key = |id: &str| format!("{}/{id}", base.recipient);
     let id = activity.id.clone();
-    let event = activity.channel_data.as_ref().and_then(|data| data.event_type.as_deref());
-    match (activity.r#type.as_str(), event) {
-        ("message", _) => {
-            let dedup_key = id.as_deref().map(key);
-            let mut message = message(base, activity, bot);
-            message.dedup_key = dedup_key;
-            Some(message)
-        }
-        // Also one that was deleted and is there again.
-        ("messageUpdate", _) => {
+    match activity.r#type.as_str() {
+        // Also of one that was deleted and is there again.
+        "messageUpdate" => {
             let of = key(id.as_deref()?);
             let version = activity.timestamp.clone().unwrap_or_default();
-            let mut message = message(base, activity, bot);
+            let (mut message, _) = message(base, activity, bot);
             message.dedup_key = Some(format!("edit:{of}:{version}"));
             message.deed = Deed::Edited(of);
             Some(message)
         }
-        ("messageDelete", _) => {
+        "messageDelete" => {
             let of = key(id.as_deref()?);
             Some(Inbound { dedup_key: Some(format!("delete:{of}")), deed: Deed::Deleted(of), ..base })
         }
-        ("messageReaction", _) => reacted(base, &activity),
+        "messageReaction" => reacted(base, &activity),
         _ => None,
     }
 }
@@ -121,25 +125,28 @@ fn sender(account: &Account) -> Sender {
     }
 }
 
-fn message(base: Inbound, activity: Activity, bot: &Bot) -> Inbound {
+/// The message with its first attachment, and the others.
+fn message(base: Inbound, activity: Activity, bot: &Bot) -> (Inbound, Vec<MediaRef>) {
     if let Some(pressed) = activity.value.as_ref().and_then(|value| value.get(PRESSED)?.as_object()) {
-        return button(base, pressed, activity.reply_to_id);
+        return (button(base, pressed, activity.reply_to_id), Vec::new());
     }
     let mentions =
         each::<Mention>(activity.entities).filter(|entity| entity.r#type == "mention").collect::<Vec<_>>();
     let attachments: Vec<Attachment> = each(activity.attachments).collect();
     let answers = attachments.iter().find_map(|attachment| quoted(attachment, bot));
-    let media = attachments.into_iter().find_map(media);
+    let mut attached = attachments.into_iter().filter_map(media);
+    let media = attached.next();
     let is_meant = mentions.iter().any(|mention| bot.is(&mention.mentioned.id))
         || answers.as_ref().is_some_and(|answered| answered.is_own == Some(true));
-    Inbound {
+    let message = Inbound {
         content_type: media.as_ref().map_or("text", |media| media.kind.as_str()).to_owned(),
         text: activity.text.and_then(|text| without_own_name(text, &mentions, bot)),
         mentioned: Some(base.mentioned == Some(true) || is_meant),
         answers,
         media,
         ..base
-    }
+    };
+    (message, attached.collect())
 }
 
 /// The text as a person reads it, without the bot's own name.
@@ -156,7 +163,8 @@ fn without_own_name(text: String, mentions: &[Mention], bot: &Bot) -> Option<Str
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// A picture in the text, which the connector keeps, or a file, which stays with the person who sent it.
+/// A picture in the text, which the connector keeps, or a file, which stays with the person who sent it: its address opens it for
+/// some minutes, and is the only way to it for a bot.
 fn media(attachment: Attachment) -> Option<MediaRef> {
     let Attachment { content_type, content_url, content, name } = attachment;
     if content_type == FILE {

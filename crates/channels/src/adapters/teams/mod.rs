@@ -201,7 +201,7 @@ impl Channel for Teams {
                 "the activity is of another organisation than the channel's tenant_id".to_owned(),
             ));
         }
-        Ok(incoming::understood(activity, &self.bot).into_iter().collect())
+        Ok(incoming::understood(activity, &self.bot))
     }
 
     fn fuzz(&self, data: &[u8]) {

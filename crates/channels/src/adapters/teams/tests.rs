@@ -176,6 +176,18 @@ async fn odd_parts_of_an_activity_do_not_hide_the_rest() {
     }
 }
 
+#[tokio::test]
+async fn each_attachment_is_told() {
+    let set = Set::new(None, CHANNEL).await;
+    let two = |activity: &mut Value| {
+        let picture = activity["attachments"][0].clone();
+        activity["attachments"].as_array_mut().unwrap().push(picture);
+    };
+    let messages = set.read(&activity("image", two)).await.unwrap();
+    assert!(messages.iter().all(|message| message.media.is_some()) && messages.len() == 2, "{messages:?}");
+    assert_ne!(messages[0].dedup_key, messages[1].dedup_key);
+}
+
 #[test]
 fn a_thread_is_addressed_by_its_first_message() {
     let path = |extra: Value| calls_of(&extra).remove(0).unwrap().path.join("/");
