@@ -13,7 +13,8 @@ pub(super) fn read(body: &[u8]) -> Result<Event, String> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Event {
     pub(super) r#type: String,
-    pub(super) event_time: Option<String>,
+    #[serde(rename = "eventTime")]
+    pub(super) time: Option<String>,
     pub(super) user: Option<User>,
     pub(super) space: Option<Space>,
     pub(super) message: Option<Message>,
@@ -40,12 +41,14 @@ pub(super) struct User {
 pub(super) struct Space {
     pub(super) name: String,
     pub(super) display_name: Option<String>,
-    /// `DM` or `ROOM`; of an older form than `space_type`.
+    /// `DM` or `ROOM`; of an older form than `kind`.
     pub(super) r#type: Option<String>,
     /// `DIRECT_MESSAGE`, `GROUP_CHAT` or `SPACE`.
-    pub(super) space_type: Option<String>,
+    #[serde(rename = "spaceType")]
+    pub(super) kind: Option<String>,
     /// Whether messages are in threads.
-    pub(super) space_threading_state: Option<String>,
+    #[serde(rename = "spaceThreadingState")]
+    pub(super) threading: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -129,7 +132,8 @@ pub(super) struct Attachment {
     #[serde(default)]
     pub(super) content_type: String,
     /// What Chat keeps; what is on Drive is not handed out to apps.
-    pub(super) attachment_data_ref: Option<DataRef>,
+    #[serde(rename = "attachmentDataRef")]
+    pub(super) data: Option<DataRef>,
 }
 
 #[derive(Deserialize)]

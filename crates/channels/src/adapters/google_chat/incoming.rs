@@ -63,7 +63,7 @@ fn base(space: &Space, user: Option<&User>, message: Option<&Message>, time: Opt
 }
 
 fn is_direct(space: &Space) -> bool {
-    match &space.space_type {
+    match &space.kind {
         Some(kind) => kind == "DIRECT_MESSAGE",
         None => space.r#type.as_deref() == Some("DM"),
     }
@@ -77,7 +77,7 @@ fn is_program(user: &User) -> bool {
 /// somebody answers counts.
 fn thread(space: &Space, message: &Message) -> Option<String> {
     let name = message.thread.as_ref()?.name.as_deref()?;
-    let is_threaded = match space.space_threading_state.as_deref() {
+    let is_threaded = match space.threading.as_deref() {
         Some(state) => matches!(state, "THREADED_MESSAGES" | "GROUPED_MESSAGES"),
         None => !is_direct(space),
     };
@@ -123,8 +123,7 @@ fn written(base: Inbound, message: Message) -> Vec<Inbound> {
     let text = if is_command { message.text } else { message.argument_text.or(message.text) };
     let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     // What is on Drive is told by its name.
-    let on_drive =
-        || attachments.iter().find(|file| file.attachment_data_ref.is_none())?.content_name.clone();
+    let on_drive = || attachments.iter().find(|file| file.data.is_none())?.content_name.clone();
     let first = Inbound {
         answers: message
             .quoted_message_metadata
@@ -142,7 +141,7 @@ fn written(base: Inbound, message: Message) -> Vec<Inbound> {
 }
 
 fn media(attachment: &Attachment) -> Option<MediaRef> {
-    let handle = attachment.attachment_data_ref.as_ref()?.resource_name.clone()?;
+    let handle = attachment.data.as_ref()?.resource_name.clone()?;
     let kind = match attachment.content_type.split('/').next()? {
         "image" => MediaKind::Image,
         "audio" => MediaKind::Audio,
@@ -156,11 +155,11 @@ fn media(attachment: &Attachment) -> Option<MediaRef> {
 /// A button that was pressed: only one below a message of the app can be.
 fn pressed(event: Event) -> Option<Inbound> {
     let data = parameter(&event)?;
-    let Event { message, space, user, event_time, .. } = event;
+    let Event { message, space, user, time, .. } = event;
     let mut message = message?;
     let space = space.or(message.space.take())?;
     let user = user?;
-    let time = event_time.unwrap_or_default();
+    let time = time.unwrap_or_default();
     let base = base(&space, Some(&user), Some(&message), Some(&time));
     let mut metadata = base.metadata;
     metadata.insert("callback_data".to_owned(), json!(data));
@@ -212,7 +211,7 @@ fn commanded(event: Event) -> Option<Inbound> {
         _ => return None,
     };
     let (space, user) = (event.space?, event.user?);
-    let time = event.event_time.unwrap_or_default();
+    let time = event.time.unwrap_or_default();
     let base = base(&space, Some(&user), event.message.as_ref(), Some(&time));
     let key = format!("command:{}:{}:{id}:{time}", space.name, user.name);
     let mut metadata = base.metadata;

@@ -46,7 +46,8 @@ pub(super) struct Account {
 pub(super) struct Conversation {
     pub(super) id: String,
     /// `personal`, `groupChat` or `channel`.
-    pub(super) conversation_type: Option<String>,
+    #[serde(rename = "conversationType")]
+    pub(super) kind: Option<String>,
     pub(super) tenant_id: Option<String>,
     pub(super) name: Option<String>,
 }

@@ -78,7 +78,7 @@ fn base(activity: &Activity, bot: &Bot) -> Option<Inbound> {
         Some((chat, thread)) => (chat, Some(thread)),
         None => (conversation.id.as_str(), None),
     };
-    let is_group = conversation.conversation_type.as_deref() != Some("personal");
+    let is_group = conversation.kind.as_deref() != Some("personal");
     let from = activity.from.as_ref();
     let timestamp = activity.timestamp.as_deref().and_then(|time| DateTime::parse_from_rfc3339(time).ok());
     let mut metadata = session(chat, thread);
@@ -140,7 +140,7 @@ fn message(base: Inbound, activity: Activity, bot: &Bot) -> (Inbound, Vec<MediaR
         || answers.as_ref().is_some_and(|answered| answered.is_own == Some(true));
     let message = Inbound {
         content_type: media.as_ref().map_or("text", |media| media.kind.as_str()).to_owned(),
-        text: activity.text.and_then(|text| without_own_name(text, &mentions, bot)),
+        text: activity.text.as_deref().and_then(|text| without_own_name(text, &mentions, bot)),
         mentioned: Some(base.mentioned == Some(true) || is_meant),
         answers,
         media,
@@ -150,7 +150,7 @@ fn message(base: Inbound, activity: Activity, bot: &Bot) -> (Inbound, Vec<MediaR
 }
 
 /// The text as a person reads it, without the bot's own name.
-fn without_own_name(text: String, mentions: &[Mention], bot: &Bot) -> Option<String> {
+fn without_own_name(text: &str, mentions: &[Mention], bot: &Bot) -> Option<String> {
     let mut text = text.replace('\u{a0}', " ");
     for mention in mentions {
         let Some(written) = mention.text.as_deref().filter(|written| !written.is_empty()) else { continue };
