@@ -166,6 +166,10 @@ pub enum Dialect {
     Discord,
     /// The signs of <https://faq.whatsapp.com/539178204879377>.
     WhatsApp,
+    /// The Markdown of <https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/format-your-bot-messages>.
+    Teams,
+    /// The signs of <https://developers.google.com/workspace/chat/format-messages>.
+    GoogleChat,
 }
 
 impl Dialect {
@@ -176,7 +180,7 @@ impl Dialect {
 
     /// Whether the platform reads formatting in every text, so that one without any has to be escaped.
     pub fn always_read(self) -> bool {
-        matches!(self, Self::Slack | Self::Discord | Self::WhatsApp)
+        matches!(self, Self::Slack | Self::Discord | Self::WhatsApp | Self::GoogleChat)
     }
 }
 

@@ -224,7 +224,7 @@ mod tests {
     use crate::adapters::webhook::testing::{Recorder, deps};
     use crate::fields::{FieldError, Fields};
     use crate::registry::{ALL, catalogue};
-    use crate::{Entry, FieldKind};
+    use crate::{Entry, Field, FieldKind};
 
     /// Asks a type which keys it reads, and gives it none.
     struct Keys<'a>(&'a mut &'static [&'static str]);
@@ -260,19 +260,17 @@ mod tests {
 
     /// Something of the kind that a field asks for.
     fn sample(entry: &Entry) -> Map<String, Value> {
-        let value = |kind, placeholder: Option<&str>| match kind {
+        let example = (entry.examinee)().fields("https://example.org");
+        let value = |field: &Field| match field.kind {
+            _ if !example[field.key].is_null() => example[field.key].clone(),
             FieldKind::Number => json!("5"),
             FieldKind::Bool => json!("true"),
             FieldKind::Choice(choices) | FieldKind::Items(choices) => json!(choices[0]),
             FieldKind::Text | FieldKind::Secret | FieldKind::Url | FieldKind::List | FieldKind::Ids => {
-                json!(placeholder.unwrap_or("something"))
+                json!(field.placeholder.unwrap_or("something"))
             }
         };
-        entry
-            .fields()
-            .iter()
-            .map(|field| (field.key.to_owned(), value(field.kind, field.placeholder)))
-            .collect()
+        entry.fields().iter().map(|field| (field.key.to_owned(), value(field))).collect()
     }
 
     #[test]

@@ -31,6 +31,15 @@ pub trait Channel: Send + Sync + 'static {
         false
     }
 
+    /// Gets what [`Channel::decode`] needs to judge this request and does not have yet, such as the public keys of the platform.
+    /// Nothing in the request is believed yet, and nobody must be able to have the platform called by each request.
+    ///
+    /// # Errors
+    /// [`ChannelError::Retryable`] when the request can't be judged right now; the platform posts it again.
+    async fn prepare(&self, _request: &RawRequest) -> Result<(), ChannelError> {
+        Ok(())
+    }
+
     /// Verifies and parses a request that arrived at the channel's webhook address. No I/O: the caller commits what
     /// comes back before it answers the platform.
     ///
@@ -230,6 +239,11 @@ impl Reply {
     /// A plain text; an empty one says that there is nothing to show to anybody.
     pub fn text(body: impl Into<Bytes>) -> Self {
         Self { content_type: "text/plain; charset=utf-8", body: body.into() }
+    }
+
+    /// An empty JSON object.
+    pub fn empty_object() -> Self {
+        Self { content_type: "application/json", body: Bytes::from_static(b"{}") }
     }
 }
 

@@ -280,6 +280,11 @@ fn coerce(field: &Field, value: Value) -> Result<Option<Value>, FieldError> {
     }
     let wrong = |expected| FieldError::Type { key: field.key.to_owned(), expected, given: type_of(&value) };
     let coerced = match (field.kind, &value) {
+        // A secret that is a file, such as the key of a service account: as that file is written, or as what is in it.
+        (FieldKind::Secret, Value::Object(_)) => Value::String(value.to_string()),
+        (FieldKind::Secret, Value::String(text)) if text.trim_start().starts_with('{') => {
+            document(text).ok_or_else(|| wrong("a whole JSON document"))?
+        }
         (FieldKind::Text | FieldKind::Secret | FieldKind::Url, Value::String(text)) => {
             if text.contains(char::is_control) {
                 return Err(wrong("text without control characters"));
@@ -332,6 +337,12 @@ fn coerce(field: &Field, value: Value) -> Result<Option<Value>, FieldError> {
         return Err(FieldError::Name { key: field.key, name: name.to_owned() });
     }
     Ok(Some(coerced))
+}
+
+/// A JSON document in one line.
+fn document(text: &str) -> Option<Value> {
+    let document: Map<String, Value> = serde_json::from_str(text).ok()?;
+    Some(Value::String(Value::Object(document).to_string()))
 }
 
 /// Whether every item of a list is one of these.
@@ -398,6 +409,18 @@ mod tests {
     fn merge(on: Fields, given: Value) -> Result<Fields, FieldError> {
         let Value::Object(given) = given else { panic!("an object") };
         on.merge("test", FIELDS, given)
+    }
+
+    #[test]
+    fn a_secret_may_be_a_file_of_json_in_any_of_its_forms() {
+        let file = "{\n  \"id\": \"7\",\n  \"key\": \"a\\nb\"\n}\n";
+        let token = |value: Value| merge(Fields::default(), json!({"token": value}));
+        let fields = token(json!(file)).unwrap();
+        assert_eq!(fields.secrets["token"], r#"{"id":"7","key":"a\nb"}"#);
+        assert_eq!(token(json!({"id": "7", "key": "a\nb"})).unwrap(), fields);
+        assert_eq!(token(fields.secrets["token"].clone()).unwrap(), fields);
+        assert!(matches!(token(json!("{\n cut")), Err(FieldError::Type { .. })));
+        assert!(matches!(token(json!("two\nlines")), Err(FieldError::Type { .. })));
     }
 
     #[test]

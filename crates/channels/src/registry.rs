@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::adapters::{discord, email, instagram, line, messenger, slack, sms, telegram, webchat, webhook, whatsapp};
+use crate::adapters::{discord, email, google_chat, instagram, line, messenger, slack, sms, teams, telegram, webchat, webhook, whatsapp};
 use crate::common::COMMON;
 use crate::exam::Examinee;
 use crate::fields::Fields;
-use crate::{About, Adapter, Caps, Channel, ChannelError, Deps, Field, FieldKind, Hub, TypeInfo};
+use crate::{About, Adapter, Caps, Channel, ChannelError, Deps, Field, FieldError, FieldKind, Hub, TypeInfo};
 
 /// Every adapter.
 pub static ALL: &[Entry] = &[
@@ -23,6 +23,8 @@ pub static ALL: &[Entry] = &[
     entry::<instagram::Instagram>(),
     entry::<sms::Sms>(),
     entry::<email::Email>(),
+    entry::<teams::Teams>(),
+    entry::<google_chat::GoogleChat>(),
 ];
 
 /// The type whose channels a gateway can show on its front page.
@@ -118,6 +120,15 @@ impl Entry {
         (self.examinee)().payloads().iter().map(|payload| payload.sent)
     }
 
+    /// Example fields of a channel, whose platform is at `server`: those of its exam.
+    ///
+    /// # Errors
+    /// When a field of them is not as its adapter takes it.
+    pub fn example(&self, server: &str) -> Result<Fields, FieldError> {
+        let Value::Object(example) = (self.examinee)().fields(server) else { return Ok(Fields::default()) };
+        Fields::default().merge(self.name, &self.fields(), example)
+    }
+
     /// The addresses among the fields, which the gateway will call.
     pub fn urls<'a>(&self, fields: &'a Fields) -> Vec<(&'static str, &'a str)> {
         let urls = self.own_fields.iter().filter(|f| f.kind == FieldKind::Url);
@@ -130,7 +141,7 @@ mod tests {
     use super::*;
 
     /// Names that are ordinary words, too: these count in quotes only, as code would compare them.
-    const WORDS: [&str; 2] = ["email", "line"];
+    const WORDS: [&str; 3] = ["email", "line", "teams"];
 
     /// The rest of the system must not know one platform from another. "webhook" is on every page, quoted or not.
     #[test]

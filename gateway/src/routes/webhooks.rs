@@ -26,7 +26,7 @@ use crate::{body, path};
 ///
 /// # Errors
 /// 404 for a channel that is not there or switched off, 401 for a forged request, 400 for one that can't be read, 503
-/// when it was not committed: the platform posts it again then.
+/// when it was not committed, 502 when the keys by which it would be checked can't be had: the platform posts it again then.
 #[utoipa::path(
     post, path = "/webhooks/{channel_type}/{channel_id}", tag = "platforms", operation_id = "platform_webhook",
     params(
@@ -38,6 +38,7 @@ use crate::{body, path};
         (status = 200, description = "All of it is committed, or the platform's question is answered.", body = Object),
         (status = 401, description = "It is not signed by the platform."),
         (status = 404, description = "No channel takes webhooks here."),
+        (status = 502, description = "The platform's public keys can't be had, so it can't be checked."),
     )
 )]
 pub async fn handle(State(app): State<Shared>, request: axum::extract::Request) -> Result<Response, Problem> {
@@ -48,6 +49,7 @@ pub async fn handle(State(app): State<Shared>, request: axum::extract::Request) 
     if let Some(reply) = adapter.handshake(&request)? {
         return Ok(said(reply));
     }
+    adapter.prepare(&request).await?;
     let messages = adapter.decode(&request)?;
     let taken = intake::accept(&app, &known, messages).await?;
     Ok(adapter.taken().map_or_else(|| Json(answer(&taken)).into_response(), said))

@@ -28,4 +28,5 @@ mod send;
 mod settings;
 mod tenants;
 mod wake;
+mod web_tokens;
 mod webhooks;

@@ -6,10 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::DateTime;
 use claw_channels::kit::http::Http;
-use claw_channels::{ALL, Channel, ChannelError, Deps, Entry, FieldKind, Live};
+use claw_channels::{ALL, Channel, ChannelError, Deps, Entry, Live};
 use claw_runtime::{Ids, ManualClock, SeededRandom};
 use claw_types::ChannelId;
-use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::Target;
@@ -45,6 +44,14 @@ const SEEDS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "google_chat",
+        &[
+            r#"{"error":{"code":403,"message":"This Chat app is not a member of this space.","status":"PERMISSION_DENIED"}}"#,
+            r#"{"name":"spaces/AAAA/messages/BBBB.BBBB"}"#,
+            r#"{"type":"service_account","private_key_id":"1","private_key":"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n","client_email":"bot@p.iam.gserviceaccount.com"}"#,
+        ],
+    ),
+    (
         "line",
         &[
             r#"{"message":"The request body has 1 error(s)","details":[{"message":"May not be empty","property":"messages[0].text"}]}"#,
@@ -74,6 +81,13 @@ const SEEDS: &[(&str, &[&str])] = &[
             "MessageSid=SM1&From=%2B15558675310&To=%2B15017122661&Body=hello&NumMedia=1&MediaContentType0=image%2Fpng&MediaUrl0=https%3A%2F%2Fapi.twilio.com%2F2010-04-01%2FAccounts%2FAC1%2FMessages%2FMM1%2FMedia%2FME1",
             "MessageSid=SM1&MessageStatus=delivered&To=%2B15558675310",
             r#"{"code":21610,"message":"Attempt to send to unsubscribed recipient","status":400}"#,
+        ],
+    ),
+    (
+        "teams",
+        &[
+            r#"{"error":{"code":"BotNotInConversationRoster","message":"The bot is not part of the conversation roster."}}"#,
+            r#"{"id":"1:0c7d5d5e"}"#,
         ],
     ),
     (
@@ -142,7 +156,7 @@ fn target(entry: &'static Entry) -> Result<Target, ChannelError> {
     Ok(Target::new(&format!("adapter-{}", entry.name), move |data| channel.fuzz(data), &seeds))
 }
 
-/// A channel whose fields are the examples of the adapter's own catalogue.
+/// A channel whose fields are the examples of the adapter's exam.
 fn made(entry: &Entry) -> Result<Arc<dyn Channel>, ChannelError> {
     // The HTTP client wants one; another target may have been first.
     drop(rustls::crypto::ring::default_provider().install_default());
@@ -156,20 +170,7 @@ fn made(entry: &Entry) -> Result<Arc<dyn Channel>, ChannelError> {
         random,
         live: Arc::new(Nobody),
     };
-    let examples: Map<String, Value> = entry
-        .fields()
-        .iter()
-        .filter(|field| field.required)
-        .map(|field| (field.key.to_owned(), example(field.kind, field.placeholder.unwrap_or("an example"))))
-        .collect();
-    entry.make(&examples, &Map::new(), deps)
-}
-
-fn example(kind: FieldKind, text: &str) -> Value {
-    match kind {
-        FieldKind::List => json!([text]),
-        FieldKind::Number => text.parse::<u64>().map_or(Value::Null, Value::from),
-        FieldKind::Bool => json!(text == "true"),
-        _ => json!(text),
-    }
+    let example = entry.example("https://example.org");
+    let example = example.map_err(|error| ChannelError::Config(error.to_string()))?;
+    entry.make(&example.config, &example.secrets, deps)
 }

@@ -1,6 +1,7 @@
 //! The gateway's readers of bodies, headers and queries, the worker's of streams, and the small ones behind them.
 
 use chrono::DateTime;
+use claw_channels::kit::jwt::{Expected, PublicKeys};
 use claw_channels::kit::{answer, filename, guard};
 use claw_gateway::fuzzing;
 use claw_schedule::{Limits, Schedule};
@@ -88,6 +89,14 @@ pub(crate) fn targets() -> Vec<Target> {
             file_name,
             &["attachment; filename=\"a.txt\"; filename*=UTF-8''%e2%82%ac.txt", "https://x.org/a/b%20c.pdf"],
         ),
+        Target::new(
+            "web-token",
+            web_token,
+            &[
+                "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.eyJpc3MiOiJpIn0.AAAA",
+                r#"{"keys":[{"kty":"RSA","kid":"k","n":"sXch","e":"AQAB"}]}"#,
+            ],
+        ),
         Target::new("retry-after", retry_after, &["120", "Fri, 31 Dec 1999 23:59:59 GMT", "0.5"]),
         Target::new("names", names, &["ada", "telegram_a1b2c3d4", "https://user:pw@[::ffff:10.0.0.1]:80/x"]),
     ]
@@ -102,6 +111,18 @@ fn schedule(data: &[u8]) {
         if let Some(next) = schedule.next_after(after, DateTime::UNIX_EPOCH) {
             assert!(next > after, "{next} is not after {after}");
         }
+    }
+}
+
+/// A token, and the keys by which it would be judged.
+fn web_token(data: &[u8]) {
+    let keys = PublicKeys::read(data).unwrap_or_default();
+    let token = String::from_utf8_lossy(data);
+    let known =
+        PublicKeys::read(br#"{"keys":[{"kty":"RSA","kid":"k","n":"sXch","e":"AQAB"}]}"#).unwrap_or_default();
+    let expected = Expected { issuers: &["i"], audience: "a" };
+    for keys in [keys, known] {
+        assert!(keys.verify(&token, expected, 1_700_000_000).is_err(), "nobody signed this");
     }
 }
 

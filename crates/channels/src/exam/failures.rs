@@ -24,8 +24,11 @@ macro_rules! platform {
     };
 }
 
-/// What a text to a platform of this mood came to.
+/// What a text to a platform of this mood came to. A text before that went well, so what is got once, such as an access token, is
+/// there.
 async fn refused(room: &Room<'_>, mood: Mood, channel: &dyn Channel) -> Result<ChannelError, String> {
+    room.platform_is(Mood::Well);
+    room.send_text(channel).await.map_err(|error| room.said(&error))?;
     room.platform_is(mood);
     match room.send_text(channel).await {
         Err(error) => Ok(error),

@@ -50,19 +50,25 @@ fn webhook(room: &Room<'_>) -> Result<Option<(&'static str, super::Sign)>, Strin
 
 const NO_WEBHOOK: &str = "nothing is posted to it: the webhook's address refuses whatever comes";
 
-pub(super) fn forged_is_refused(room: &Room<'_>) -> Found {
+pub(super) async fn forged_is_refused(room: &Room<'_>) -> Found {
     let Some((secret, sign)) = webhook(room)? else { return Ok(Outcome::cant(NO_WEBHOOK)) };
     let channel = room.channel()?;
     for payload in room.examinee.payloads() {
         let genuine = sign(secret, payload.sent, NOW);
-        let understood = channel.decode(&genuine).map_err(|error| room.said(&error))?;
+        let understood = room.decode(&*channel, &genuine).await.map_err(|error| room.said(&error))?;
         let without = |headers| RawRequest { headers, ..genuine.clone() };
         let altered = RawRequest { body: format!("{} ", payload.sent).into(), ..genuine.clone() };
+        let unsigned_body = room.examinee.unsigned_body();
+        if let Some(why) = unsigned_body
+            && room.decode(&*channel, &altered).await.is_err()
+        {
+            return Err(format!("a body that was changed is refused, so \"{why}\" is not so"));
+        }
         let mut forged = vec![
-            ("a body that was changed".to_owned(), altered),
             ("another secret".to_owned(), sign("not-the-secret-of-this-channel", payload.sent, NOW)),
             ("no headers".to_owned(), without(HeaderMap::new())),
         ];
+        forged.extend(unsigned_body.is_none().then(|| ("a body that was changed".to_owned(), altered)));
         for name in genuine.headers.keys().filter(|name| **name != header::CONTENT_TYPE) {
             let mut headers = genuine.headers.clone();
             headers.remove(name);
@@ -71,7 +77,7 @@ pub(super) fn forged_is_refused(room: &Room<'_>) -> Found {
             forged.push((format!("another {name}"), without(headers)));
         }
         for (what, request) in forged {
-            match channel.decode(&request) {
+            match room.decode(&*channel, &request).await {
                 Err(error @ ChannelError::BadSignature(_)) => drop(room.said(&error)),
                 // A header that the signature does not need.
                 Ok(messages)
@@ -80,10 +86,10 @@ pub(super) fn forged_is_refused(room: &Room<'_>) -> Found {
             }
         }
     }
-    Ok(Outcome::Met)
+    Ok(room.examinee.unsigned_body().map_or(Outcome::Met, Outcome::cant))
 }
 
-pub(super) fn replayed_counts_once(room: &Room<'_>) -> Found {
+pub(super) async fn replayed_counts_once(room: &Room<'_>) -> Found {
     let Some((secret, sign)) = webhook(room)? else { return Ok(Outcome::cant(NO_WEBHOOK)) };
     let channel = room.channel()?;
     let key = |message: &Inbound| message.dedup_key.clone().or_else(|| message.platform_message_id.clone());
@@ -95,11 +101,11 @@ pub(super) fn replayed_counts_once(room: &Room<'_>) -> Found {
         .collect();
     let mut first = Vec::new();
     for (_, request) in &requests {
-        first.push(channel.decode(request).map_err(|error| room.said(&error))?);
+        first.push(room.decode(&*channel, request).await.map_err(|error| room.said(&error))?);
     }
     room.advance(LATER);
     for ((name, request), first) in requests.iter().zip(first) {
-        match channel.decode(request) {
+        match room.decode(&*channel, request).await {
             Err(ChannelError::BadSignature(_)) => {}
             Ok(again)
                 if again.iter().all(|message| key(message).is_some())
@@ -124,8 +130,10 @@ pub(super) async fn own_is_marked(room: &Room<'_>) -> Found {
 
 pub(super) async fn mention_is_told(room: &Room<'_>) -> Found {
     for (case, expected) in [(room.examinee.addressed(), true), (room.examinee.unaddressed(), false)] {
-        if let Case::PlatformCant(why) = case {
-            return no_groups(room, why).await;
+        match case {
+            Case::PlatformCant(why) if expected => return no_groups(room, why).await,
+            Case::PlatformCant(why) => return all_addressed(room, why).await,
+            Case::Payload(_) => {}
         }
         let messages = read(room, room.payload(case)?).await?;
         let right = |message: &Inbound| message.is_group && message.mentioned == Some(expected);
@@ -140,6 +148,20 @@ async fn no_groups(room: &Room<'_>, why: &str) -> Found {
     for payload in room.examinee.payloads() {
         if read(room, payload).await?.iter().any(|message| message.is_group) {
             return Err(format!("payload {:?} is a group's, so \"{why}\" is not so", payload.name));
+        }
+    }
+    Ok(Outcome::cant(why))
+}
+
+/// Of groups it is told only what addresses the bot, or of no groups at all.
+async fn all_addressed(room: &Room<'_>, why: &str) -> Found {
+    for payload in room.examinee.payloads() {
+        let messages = read(room, payload).await?;
+        if messages.iter().any(|message| message.is_group && message.mentioned != Some(true)) {
+            return Err(format!(
+                "payload {:?} does not address the bot, so \"{why}\" is not so",
+                payload.name
+            ));
         }
     }
     Ok(Outcome::cant(why))

@@ -62,6 +62,11 @@ pub trait Examinee: Sync {
     /// How people's messages come in.
     fn road(&self) -> Road;
 
+    /// Why the platform's proof that a request is its own does not cover the body, where that is so.
+    fn unsigned_body(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What the platform sent, and how the adapter reads it.
     fn payloads(&self) -> &'static [Payload];
 
@@ -145,7 +150,7 @@ pub type Sign = fn(secret: &str, body: &str, time: i64) -> RawRequest;
 pub enum Road {
     /// The platform posts them to the channel's webhook address.
     Webhook {
-        /// What it signs with: the value of a secret field of [`Examinee::fields`].
+        /// What it signs with: the value of a secret field of [`Examinee::fields`], or the name of a key that only the platform has.
         secret: &'static str,
         /// How it signs.
         sign: Sign,
@@ -251,8 +256,8 @@ fn judge<'a>(room: &'a Room<'_>, requirement: Requirement) -> BoxFuture<'a, Foun
         R::Configuration => Box::pin(async { configuration::round_trips(room) }),
         R::Documentation => Box::pin(async { configuration::is_documented(room) }),
         R::Payloads => Box::pin(inbound::payloads_decode(room)),
-        R::Forged => Box::pin(async { inbound::forged_is_refused(room) }),
-        R::Replayed => Box::pin(async { inbound::replayed_counts_once(room) }),
+        R::Forged => Box::pin(inbound::forged_is_refused(room)),
+        R::Replayed => Box::pin(inbound::replayed_counts_once(room)),
         R::OwnMessages => Box::pin(inbound::own_is_marked(room)),
         R::Mention => Box::pin(inbound::mention_is_told(room)),
         R::SessionKey => Box::pin(inbound::session_is_stable(room)),

@@ -18,7 +18,7 @@ use super::{Case, Examinee, NOW, Payload, Platform, Road};
 use crate::fields::Fields;
 use crate::kit::http::Http;
 use crate::kit::plan::plan;
-use crate::{Channel, ChannelError, Deps, Entry, Live, Part, Receipt, Sink, SinkError};
+use crate::{Channel, ChannelError, Deps, Entry, Live, Part, RawRequest, Receipt, Sink, SinkError};
 
 /// How long the client waits that is to find a platform silent.
 const LITTLE_PATIENCE: Duration = Duration::from_millis(500);
@@ -175,12 +175,22 @@ impl<'a> Room<'a> {
         self.live.take()
     }
 
+    /// What becomes of a request, as a gateway has it judged.
+    pub(super) async fn decode(
+        &self,
+        channel: &dyn Channel,
+        request: &RawRequest,
+    ) -> Result<Vec<Inbound>, ChannelError> {
+        channel.prepare(request).await?;
+        channel.decode(request)
+    }
+
     /// What the adapter reads of a payload that came by its road.
     pub(super) async fn read(&self, payload: &Payload) -> Result<Vec<Inbound>, String> {
         match self.examinee.road() {
             Road::Webhook { secret, sign } => {
                 let request = sign(secret, payload.sent, NOW);
-                self.channel()?.decode(&request).map_err(|error| self.said(&error))
+                self.decode(&*self.channel()?, &request).await.map_err(|error| self.said(&error))
             }
             Road::Gateway { read } => read(payload.sent),
             Road::Poll { .. } => self.polled(payload.sent).await,

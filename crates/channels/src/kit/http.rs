@@ -8,7 +8,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 use tokio::sync::Semaphore;
 
+use super::access_token::AccessTokens;
 use super::guard::{self, PublicResolver, UrlError};
+use super::jwt::KeySets;
 use super::upload::AT_ONCE;
 use crate::ChannelError;
 
@@ -21,6 +23,8 @@ pub struct Http {
     calls: Client,
     polls: Client,
     places: Arc<Semaphore>,
+    keys: Arc<KeySets>,
+    tokens: Arc<AccessTokens>,
     allow_private: bool,
     limit: Duration,
 }
@@ -44,7 +48,9 @@ impl Http {
             builder.build()
         };
         let (calls, polls) = (build(base().timeout(limit))?, build(base())?);
-        Ok(Self { calls, polls, places: Arc::new(Semaphore::new(AT_ONCE)), allow_private, limit })
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let (keys, tokens) = (Arc::default(), Arc::default());
+        Ok(Self { calls, polls, places, keys, tokens, allow_private, limit })
     }
 
     /// Reaches public addresses only, and a server of the test by this name.
@@ -52,7 +58,8 @@ impl Http {
     pub fn guarded_except(name: &str, address: std::net::SocketAddr) -> Self {
         let client = || base().dns_resolver(PublicResolver).resolve(name, address).build().unwrap();
         let places = Arc::new(Semaphore::new(AT_ONCE));
-        Self { calls: client(), polls: client(), places, allow_private: false, limit: TIMEOUT }
+        let (keys, tokens) = (Arc::default(), Arc::default());
+        Self { calls: client(), polls: client(), places, keys, tokens, allow_private: false, limit: TIMEOUT }
     }
 
     /// For ordinary calls, which end within 30 s.
@@ -73,6 +80,16 @@ impl Http {
     /// Places for attachments in memory; see [`super::upload`].
     pub(super) fn places(&self) -> &Arc<Semaphore> {
         &self.places
+    }
+
+    /// The public keys of platforms, as far as they are known.
+    pub fn keys(&self) -> &KeySets {
+        &self.keys
+    }
+
+    /// The access tokens that platforms gave to channels.
+    pub(super) fn tokens(&self) -> &AccessTokens {
+        &self.tokens
     }
 
     /// Whether private addresses may be called.

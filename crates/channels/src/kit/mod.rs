@@ -1,6 +1,8 @@
 //! What adapters share; each thing once.
 
+pub mod access_token;
 pub mod answer;
+pub mod attachments;
 pub mod fence;
 pub mod fetch;
 pub mod filename;
@@ -8,6 +10,7 @@ pub mod graph;
 pub mod guard;
 pub mod http;
 pub mod label;
+pub mod jwt;
 pub mod markdown;
 pub mod media_link;
 pub mod plan;

@@ -10,7 +10,7 @@
 mod deed;
 mod exam;
 mod incoming;
-mod media;
+pub(crate) mod media;
 mod outgoing;
 #[cfg(test)]
 pub(crate) mod testing;

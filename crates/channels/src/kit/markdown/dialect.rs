@@ -5,9 +5,14 @@
 //! Discord (<https://support.discord.com/hc/en-us/articles/210298617>, "Markdown Text 101"): `**bold**`, `_italic_`,
 //! `~~strike~~`, headings of three levels, lists, `[words](address)`, and a backslash makes text of a sign. `WhatsApp`
 //! (<https://faq.whatsapp.com/539178204879377>, "How to format your messages"): `*bold*`, `_italic_`, `~strike~`, lists and
-//! quotes; addresses are pressed as they stand.
+//! quotes; addresses are pressed as they stand. Teams
+//! (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/format-your-bot-messages>, `textFormat` `markdown`):
+//! `**bold**`, `_italic_`, `~~strike~~`, lists, quotes, code and `[words](address)`; no headings in texts and no tables; a line
+//! ends with two spaces or is joined with the next one (<https://github.com/microsoft/botframework-sdk/issues/5575>). Google Chat
+//! (<https://developers.google.com/workspace/chat/format-messages>): `*bold*`, `_italic_`, `~strike~`, code, lists and
+//! `<address|words>`, but also `<users/all>`, which calls everybody and so is never written from a text.
 //!
-//! Slack and `WhatsApp` have no escape for their signs, and neither page says what ends a word. A sign within a word is left
+//! Slack, Google Chat and `WhatsApp` have no escape for their signs, and neither page says what ends a word. A sign within a word is left
 //! as it is; any other that is text gets a zero width space behind it, which nobody sees, so that no word follows it directly.
 //! That their programs take this as meant is an assumption, to be tried against the platform with its adapter.
 
@@ -20,8 +25,8 @@ pub(super) const UNSEEN: char = '\u{200B}';
 /// What is written around a mark's words.
 pub(super) fn sign(dialect: Dialect, mark: Mark) -> &'static str {
     match (dialect, mark) {
-        (Dialect::Discord, Mark::Bold) => "**",
-        (Dialect::Discord, Mark::Strike) => "~~",
+        (Dialect::Discord | Dialect::Teams, Mark::Bold) => "**",
+        (Dialect::Discord | Dialect::Teams, Mark::Strike) => "~~",
         (_, Mark::Bold) => "*",
         (_, Mark::Italic) => "_",
         (_, Mark::Strike) => "~",
@@ -31,8 +36,40 @@ pub(super) fn sign(dialect: Dialect, mark: Mark) -> &'static str {
 /// What an item of a list without numbers begins with.
 pub(super) fn bullet(dialect: Dialect) -> &'static str {
     match dialect {
-        Dialect::Discord | Dialect::WhatsApp => "- ",
+        Dialect::Discord | Dialect::WhatsApp | Dialect::Teams | Dialect::GoogleChat => "- ",
         _ => "• ",
+    }
+}
+
+/// What ends a line within a paragraph.
+pub(super) fn line_break(dialect: Dialect) -> &'static str {
+    if dialect == Dialect::Teams { "  \n" } else { "\n" }
+}
+
+/// Whether a backslash makes text of a sign.
+pub(super) fn has_escapes(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Discord | Dialect::Teams)
+}
+
+/// Whether a link is written as `<address|words>`; else it is `[words](address)`.
+pub(super) fn has_angled_links(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Slack | Dialect::GoogleChat)
+}
+
+/// Whether it depends on its words whether a link becomes one.
+pub(super) fn has_doubtful_links(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Discord | Dialect::Teams | Dialect::GoogleChat)
+}
+
+/// How much of an open link stands before its words, where these keep it from being one.
+pub(super) fn undone_link(dialect: Dialect, link: &str) -> Option<usize> {
+    match dialect {
+        Dialect::Slack => None,
+        Dialect::GoogleChat => {
+            let words = link.find('|')? + 1;
+            link[words..].contains(['<', '>', '|']).then_some(words)
+        }
+        _ => link.contains("://").then_some(1),
     }
 }
 
@@ -45,7 +82,7 @@ pub(super) fn is_pressable(dialect: Dialect, address: &str) -> bool {
     let schemes: &[&str] = match dialect {
         Dialect::Html => &["https://", "http://", "tg://", "mailto:", "tel:"],
         Dialect::Slack => &["https://", "http://", "mailto:", "tel:"],
-        Dialect::Discord => &["https://", "http://"],
+        Dialect::Discord | Dialect::Teams | Dialect::GoogleChat => &["https://", "http://"],
         Dialect::Plain | Dialect::Markdown | Dialect::WhatsApp => &[],
     };
     schemes.iter().any(begins)
@@ -112,9 +149,9 @@ fn first_word<'t>(dialect: Dialect, text: &'t str, body: &mut String) -> &'t str
     let starts = |signs: &[char]| rest.starts_with(signs);
     match dialect {
         Dialect::Slack if starts(&['>']) => body.push(UNSEEN),
-        Dialect::WhatsApp if starts(&['>', '-', '*']) => body.push(UNSEEN),
-        Dialect::Discord if starts(&['>', '-', '+', '#']) => body.push('\\'),
-        Dialect::Discord => {
+        Dialect::WhatsApp | Dialect::GoogleChat if starts(&['>', '-', '*']) => body.push(UNSEEN),
+        Dialect::Discord | Dialect::Teams if starts(&['>', '-', '+', '#']) => body.push('\\'),
+        Dialect::Discord | Dialect::Teams => {
             let behind = rest.trim_start_matches(|c: char| c.is_ascii_digit());
             if behind.len() < rest.len() && behind.starts_with(['.', ')']) {
                 body.push_str(&rest[..rest.len() - behind.len()]);
@@ -127,7 +164,7 @@ fn first_word<'t>(dialect: Dialect, text: &'t str, body: &mut String) -> &'t str
         _ => return rest,
     }
     // A sign in front of which the backslash stands is not to get another one.
-    if dialect == Dialect::Discord {
+    if has_escapes(dialect) {
         body.push_str(&rest[..1]);
         return &rest[1..];
     }
@@ -142,11 +179,19 @@ fn character(dialect: Dialect, c: char, before: Option<char>, next: Option<char>
             }
             body.push(c);
         }
+        Dialect::Teams => {
+            if matches!(c, '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '[' | ']' | '&') {
+                body.push('\\');
+            }
+            body.push(c);
+        }
         Dialect::Slack => entity(c, body),
+        // Not the beginning of an address or of a mention.
+        Dialect::GoogleChat if c == '<' => body.extend([c, UNSEEN]),
         _ => body.push(c),
     }
     let within = |side: Option<char>| side.is_some_and(char::is_alphanumeric);
-    let sign = matches!(c, '*' | '_' | '~' | '`') && dialect != Dialect::Discord;
+    let sign = matches!(c, '*' | '_' | '~' | '`') && !has_escapes(dialect);
     if sign && !(within(before) && within(next)) {
         body.push(UNSEEN);
     }

@@ -129,7 +129,7 @@ pub(crate) fn verbatim(text: &str, dialect: Dialect) -> Rendered {
     match dialect {
         Dialect::Html => escape(text, &mut body),
         Dialect::Plain | Dialect::Markdown => body.push_str(text),
-        Dialect::Slack | Dialect::Discord | Dialect::WhatsApp => {
+        Dialect::Slack | Dialect::Discord | Dialect::WhatsApp | Dialect::Teams | Dialect::GoogleChat => {
             let mut out = Out::new(dialect);
             out.text(text);
             body = out.body;

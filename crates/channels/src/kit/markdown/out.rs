@@ -5,7 +5,7 @@
 //! as many short lines would make hundreds of megabytes. Where marks are signs between words they begin and end within one
 //! line, and a pair that its platform could not tell from the text in it is left out.
 
-use super::escape;
+use super::{dialect, escape};
 use crate::caps::Dialect;
 
 /// Formatting of a stretch of text.
@@ -120,7 +120,7 @@ impl Out {
         }
         self.end_signs();
         self.settle();
-        self.raw("\n");
+        self.raw(dialect::line_break(self.dialect));
         self.shown.push('\n');
         self.line_start = true;
     }

@@ -11,7 +11,7 @@ const HEADINGS: usize = 3;
 impl Out {
     /// Whether marks are signs between words.
     pub(super) fn has_signs(&self) -> bool {
-        matches!(self.dialect, Dialect::Slack | Dialect::Discord | Dialect::WhatsApp)
+        !matches!(self.dialect, Dialect::Plain | Dialect::Html | Dialect::Markdown)
     }
 
     /// Text as the platform takes it; [`Out::write`] notes what is shown.
@@ -98,7 +98,7 @@ impl Out {
         self.part();
         self.begins = false;
         self.link = Some(self.body.len());
-        if self.dialect == Dialect::Slack {
+        if dialect::has_angled_links(self.dialect) {
             self.body.push('<');
             dialect::target(self.dialect, href, &mut self.body);
             self.body.push('|');
@@ -107,21 +107,22 @@ impl Out {
         }
     }
 
-    /// Ends a link. Discord takes one whose words look like an address for a trick and does not show it as a link: there,
-    /// the address stands behind the words.
+    /// Ends a link. Discord takes one whose words look like an address for a trick and does not show it as a link, and in one of
+    /// Google Chat's the words can't hold the signs of a link: there, the address stands behind the words.
     pub(super) fn close_link(&mut self, href: &str) {
         if self.html() {
             return self.raw("</a>");
         }
         let Some(from) = self.link.take() else { return };
-        if self.dialect == Dialect::Slack {
-            self.body.push('>');
-        } else if self.body[from..].contains("://") {
-            self.body.remove(from);
+        if let Some(signs) = dialect::undone_link(self.dialect, &self.body[from..]) {
+            self.body.replace_range(from..from + signs, "");
             if self.body[from..].trim() != href {
                 self.text(&format!(" ({href})"));
             }
             return;
+        }
+        if dialect::has_angled_links(self.dialect) {
+            self.body.push('>');
         } else {
             self.body.push_str("](");
             dialect::target(self.dialect, href, &mut self.body);
@@ -170,7 +171,7 @@ impl Out {
         let sign = dialect::sign(self.dialect, mark);
         let words = &self.body[at + sign.len()..];
         let unseen = |c: char| c.is_whitespace() || c == UNSEEN;
-        let mixed = self.dialect != Dialect::Discord && words.contains(sign);
+        let mixed = !dialect::has_escapes(self.dialect) && words.contains(sign);
         if words.is_empty() || words.starts_with(unseen) || words.ends_with(unseen) || mixed {
             self.body.replace_range(at..at + sign.len(), "");
         } else {

@@ -278,7 +278,7 @@ proptest! {
         limit in 40_usize..200,
     ) {
         let text: String = parts.iter().flat_map(|(a, word, b)| [a.as_str(), word.as_str(), b.as_str(), " "]).collect();
-        for markdown in [Dialect::Html, Dialect::Plain, Dialect::Markdown, Dialect::Slack, Dialect::Discord, Dialect::WhatsApp] {
+        for markdown in [Dialect::Html, Dialect::Plain, Dialect::Markdown, Dialect::Slack, Dialect::Discord, Dialect::WhatsApp, Dialect::Teams, Dialect::GoogleChat] {
             let caps = Caps { max_text: limit, markdown, ..RICH };
             let plan = plan(&message(&text, &[]), &caps).unwrap();
             let mut shown = String::new();
@@ -306,7 +306,7 @@ proptest! {
         text in "([*_~`<>&#|\\[\\]\\\\\n -]|[a-z\u{1F600}]|```|\n\n){0,300}", limit in 64_usize..200,
     ) {
         for unit in [TextUnit::Utf16, TextUnit::Bytes, TextUnit::Chars] {
-            for markdown in [Dialect::Slack, Dialect::Discord, Dialect::WhatsApp] {
+            for markdown in [Dialect::Slack, Dialect::Discord, Dialect::WhatsApp, Dialect::Teams, Dialect::GoogleChat] {
                 for format in [Format::Markdown, Format::Plain] {
                     let caps = Caps { max_text: limit, unit, markdown, ..RICH };
                     let plan = plan(&Outbound { format, ..message(&text, &[]) }, &caps).unwrap();

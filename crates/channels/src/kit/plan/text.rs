@@ -47,7 +47,12 @@ impl Text {
         let plain = match dialect {
             Dialect::Plain => return Some(Self::verbatim(&rendered.body, dialect)),
             // No character takes more bytes.
-            Dialect::Html | Dialect::Slack | Dialect::Discord | Dialect::WhatsApp => {
+            Dialect::Html
+            | Dialect::Slack
+            | Dialect::Discord
+            | Dialect::WhatsApp
+            | Dialect::Teams
+            | Dialect::GoogleChat => {
                 markdown::render(source, Dialect::Plain, 4 * limit).map(|plain| plain.body)
             }
             Dialect::Markdown => Some(source.to_owned()),

@@ -4,7 +4,6 @@ use pulldown_cmark::{CowStr, Event, Tag, TagEnd};
 
 use super::super::{Writer, dialect};
 use super::Room;
-use crate::caps::Dialect;
 
 /// Within an event that is text, the byte; 0 in any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,7 +106,7 @@ impl<'e> Position<'e> {
             Open::Other(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
                 links += 1;
                 links == 1
-                    && room.dialect != Dialect::Discord
+                    && !dialect::has_doubtful_links(room.dialect)
                     && dialect::is_pressable(room.dialect, dest_url)
                     && dest_url.len() <= room.limit / 4
             }

@@ -4,6 +4,9 @@ use super::*;
 
 const SIGNED: [Dialect; 3] = [Dialect::Slack, Dialect::Discord, Dialect::WhatsApp];
 
+const ALL_SIGNED: [Dialect; 5] =
+    [Dialect::Slack, Dialect::Discord, Dialect::WhatsApp, Dialect::Teams, Dialect::GoogleChat];
+
 fn body(source: &str, dialect: Dialect) -> String {
     whole(source, dialect).body
 }
@@ -18,7 +21,7 @@ fn unescaped(body: &str, dialect: Dialect) -> String {
     let body = body.replace(dialect::UNSEEN, "");
     match dialect {
         Dialect::Slack => body.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"),
-        Dialect::Discord => {
+        Dialect::Discord | Dialect::Teams => {
             let mut text = String::new();
             let mut rest = body.chars();
             while let Some(c) = rest.next() {
@@ -87,9 +90,36 @@ fn what_looks_like_markup_is_text() {
 }
 
 #[test]
+fn what_teams_and_google_chat_read() {
+    let both = |source: &str| {
+        [Dialect::Teams, Dialect::GoogleChat]
+            .map(|dialect| body(source, dialect).replace(dialect::UNSEEN, ""))
+    };
+    assert_eq!(
+        both("**bold** _it_ ~~gone~~ `a<b` [a & b](https://x.org/?a=1&b=2)"),
+        [
+            "**bold** _it_ ~~gone~~ `a<b` [a \\& b](https://x.org/?a=1&b=2)",
+            "*bold* _it_ ~gone~ `a<b` <https://x.org/?a=1&b=2|a & b>",
+        ]
+    );
+    assert_eq!(
+        both("# Title\n\n- a\n- b\n\n3. x\n\n> q\n\n```rust\nx & y\n```\nend"),
+        [
+            "**Title**\n\n- a\n- b\n\n3. x\n\n> q\n\n```\nx & y\n```\n\nend",
+            "*Title*\n\n- a\n- b\n\n3. x\n\n> q\n\n```\nx & y\n```\n\nend",
+        ]
+    );
+    assert_eq!(both("a\nb"), ["a  \nb", "a\nb"], "a line that ends stays one");
+    assert_eq!(body("<b> & </b>", Dialect::Teams), "\\<b\\> \\& \\</b\\>");
+    // A mention of everybody is never made of a text.
+    assert_eq!(body("\\<users/all>", Dialect::GoogleChat), format!("<{}users/all>", dialect::UNSEEN));
+    assert_eq!(both("[a | b](https://x.org)")[1], "a | b (https://x.org)", "words that would end the link");
+}
+
+#[test]
 fn no_text_of_signs_comes_out_much_larger_than_it_is() {
     for source in hostile() {
-        for dialect in SIGNED {
+        for dialect in ALL_SIGNED {
             let length = whole(&source, dialect).body.len();
             assert!(length <= 64 * source.len(), "{} become {length}", source.len());
         }
@@ -106,7 +136,7 @@ fn an_address_begins_no_code() {
 proptest! {
     #[test]
     fn text_comes_back_as_it_was(text in "[a-z0-9]([*_~`<>&|#.()\\[\\]!+-]|\\\\|[a-z0-9é]| [a-z0-9>#*-]){0,60}") {
-        for dialect in SIGNED {
+        for dialect in ALL_SIGNED {
             let rendered = whole(&literal(&text), dialect);
             prop_assert_eq!(&rendered.shown, &text);
             prop_assert_eq!(unescaped(&rendered.body, dialect), text.as_str());
@@ -116,7 +146,7 @@ proptest! {
 
     #[test]
     fn what_opens_is_closed(source in "([*_~`>#|\\[\\]()!<>&\"\\\\ \n:=.+-]|[a-z0-9é]|```|https://x|  ){0,120}") {
-        for dialect in SIGNED {
+        for dialect in ALL_SIGNED {
             let rendered = whole(&source, dialect);
             prop_assert_eq!(rendered.shown.trim().is_empty(), source.trim().is_empty());
             prop_assert_eq!(rendered.body.matches("```").count() % 2, 0, "{}", rendered.body);
@@ -135,7 +165,7 @@ proptest! {
         ("(\\*\\*|_|~~|`|> |- |# |1\\. |\n|\n\n|\\| |\\[|<|!|```\n)?", "w[0-9]{1,3}", "(\\*\\*|_|~~|`| |\n|\n\n| \\||\\]\\(https://u\\)|>|\n```\n)?"), 0..30,
     )) {
         let source: String = parts.iter().flat_map(|(a, word, b)| [a.as_str(), word.as_str(), b.as_str(), " "]).collect();
-        for dialect in SIGNED {
+        for dialect in ALL_SIGNED {
             let Rendered { body, shown } = whole(&source, dialect);
             for output in [body, shown] {
                 let mut rest = output.as_str();

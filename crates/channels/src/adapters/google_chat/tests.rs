@@ -1,0 +1,310 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chrono::DateTime;
+use claw_runtime::ManualClock;
+use claw_types::{MessageId, Outbound};
+use futures::StreamExt as _;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method};
+use uuid::Uuid;
+
+use super::exam::{Exam, PROJECT, account, sign};
+use super::*;
+use crate::adapters::webhook::testing::{NOW, Recorder, deps, serve};
+use crate::exam::Examinee as _;
+use crate::kit::jwt::vectors::{RFC_7515, RFC_7520, Vector};
+use crate::kit::jwt::{PublicKeys, SigningKey};
+use crate::kit::plan::plan;
+
+crate::exam::conformance!(GoogleChat);
+
+const ADDRESS: &str = "https://claw.example/webhooks/google_chat/01a20614";
+
+fn at(url: Option<&str>, audience: &str, spaces: &[&str]) -> Result<GoogleChat, ChannelError> {
+    let config = json!({
+        "service_account_env": account().to_string(), "audience": audience, "space_ids": spaces, "api_url": url,
+    });
+    let clock = Arc::new(ManualClock::new(DateTime::from_timestamp(NOW, 0).unwrap()));
+    let deps = Deps { clock, ..deps(Arc::new(Recorder::default())) };
+    GoogleChat::new(serde_json::from_value(config).unwrap(), deps)
+}
+
+/// A server that has the keys of Google Chat, and others for Google's sign-in.
+async fn keys() -> String {
+    let of = |vector: Vector| {
+        axum::routing::get(move || async move { axum::Json(json!({"keys": [vector.jwk("unused")]})) })
+    };
+    let router = axum::Router::new()
+        .route("/service_accounts/v1/jwk/chat@system.gserviceaccount.com", of(RFC_7515))
+        .route("/oauth2/v3/certs", of(RFC_7520));
+    serve(router).await
+}
+
+async fn read(chat: &GoogleChat, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
+    chat.prepare(request).await?;
+    chat.decode(request)
+}
+
+fn body(name: &str) -> &'static str {
+    Exam.payloads().iter().find(|payload| payload.name == name).unwrap().sent
+}
+
+fn posted(name: &str) -> RawRequest {
+    sign(RFC_7515.kid, body(name), NOW)
+}
+
+fn claiming(claims: &Value, by: Vector) -> RawRequest {
+    let token = SigningKey::from_pem(by.pem).unwrap().token(by.kid, claims).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
+    RawRequest { headers, ..posted("text") }
+}
+
+fn is_forged(read: &Result<Vec<Inbound>, ChannelError>) -> bool {
+    matches!(read, Err(ChannelError::BadSignature(_)))
+}
+
+#[tokio::test]
+async fn a_projects_number_is_signed_for_by_google_chat() {
+    let chat = at(Some(&keys().await), PROJECT, &[]).unwrap();
+    assert_eq!(read(&chat, &posted("text")).await.unwrap().len(), 1);
+    let good = json!({"iss": CHAT, "aud": PROJECT, "exp": NOW + 60});
+    assert!(read(&chat, &claiming(&good, RFC_7515)).await.is_ok());
+    for (key, value) in [
+        ("iss", json!("https://accounts.google.com")),
+        ("aud", json!("210987654321")),
+        ("exp", json!(NOW - 301)),
+    ] {
+        let mut claims = good.clone();
+        claims[key] = value;
+        assert!(is_forged(&read(&chat, &claiming(&claims, RFC_7515)).await), "{claims}");
+    }
+    // Google's sign-in signs for everybody who has an account there.
+    assert!(is_forged(&read(&chat, &claiming(&good, RFC_7520)).await));
+    let none = RawRequest { headers: HeaderMap::new(), ..posted("text") };
+    assert!(is_forged(&read(&chat, &none).await));
+}
+
+#[tokio::test]
+async fn an_address_is_signed_for_by_googles_sign_in_for_google_chats_account() {
+    let chat = at(Some(&keys().await), ADDRESS, &[]).unwrap();
+    let good = json!({
+        "iss": "https://accounts.google.com", "aud": ADDRESS, "exp": NOW + 60, "email": CHAT, "email_verified": true,
+    });
+    assert_eq!(read(&chat, &claiming(&good, RFC_7520)).await.unwrap().len(), 1);
+    let others = [
+        ("email", json!("eve@example.iam.gserviceaccount.com")),
+        ("email", Value::Null),
+        ("email_verified", json!(false)),
+        ("email_verified", json!("true")),
+        ("aud", json!("https://claw.example/webhooks/google_chat/another")),
+        ("iss", json!(CHAT)),
+    ];
+    for (key, value) in others {
+        let mut claims = good.clone();
+        claims[key] = value;
+        assert!(is_forged(&read(&chat, &claiming(&claims, RFC_7520)).await), "{claims}");
+    }
+}
+
+/// What is in the answer would become a message of the app's.
+#[test]
+fn the_answer_to_an_event_is_no_message() {
+    assert_eq!(at(None, PROJECT, &[]).unwrap().taken(), Some(Reply::empty_object()));
+}
+
+#[tokio::test]
+async fn it_listens_in_its_spaces_only() {
+    let url = keys().await;
+    for (spaces, expected) in [
+        (&[][..], 1),
+        (&["spaces/AAAAdirect"], 1),
+        (&["AAAAdirect"], 1),
+        (&["spaces/AAAAroom"], 0),
+        (&["spaces/AAAAdirec"], 0),
+    ] {
+        let chat = at(Some(&url), PROJECT, spaces).unwrap();
+        assert_eq!(read(&chat, &posted("text")).await.unwrap().len(), expected, "{spaces:?}");
+    }
+}
+
+#[tokio::test]
+async fn odd_parts_of_an_event_do_not_hide_the_rest() {
+    let chat = at(Some(&keys().await), PROJECT, &[]).unwrap();
+    let mut event: Value = serde_json::from_str(body("text")).unwrap();
+    event["message"]["annotations"] = json!([7, {"userMention": {}}]);
+    event["message"]["attachment"] = json!([null]);
+    let request = sign(RFC_7515.kid, &event.to_string(), NOW);
+    assert_eq!(read(&chat, &request).await.unwrap()[0].text.as_deref(), Some("Good morning 👋"));
+    for body in ["", "[]", "{}", r#"{"type": 7}"#] {
+        let request = sign(RFC_7515.kid, body, NOW);
+        assert!(matches!(read(&chat, &request).await, Err(ChannelError::BadRequest(_))), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn each_attachment_is_told() {
+    let chat = at(Some(&keys().await), PROJECT, &[]).unwrap();
+    let mut event: Value = serde_json::from_str(body("image")).unwrap();
+    let picture = event["message"]["attachment"][0].clone();
+    event["message"]["attachment"].as_array_mut().unwrap().push(picture);
+    let messages = read(&chat, &sign(RFC_7515.kid, &event.to_string(), NOW)).await.unwrap();
+    assert!(messages.iter().all(|message| message.media.is_some()) && messages.len() == 2, "{messages:?}");
+}
+
+/// The calls that a message becomes.
+fn calls_of(extra: &Value) -> Vec<Result<calls::Call, ChannelError>> {
+    let mut message = json!({"recipient": "spaces/A"});
+    message.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    let message: Outbound = serde_json::from_value(message).unwrap();
+    message.validate().unwrap();
+    let call = |(index, piece)| {
+        calls::of_part(&Part {
+            message_id: MessageId(Uuid::from_u128(9)),
+            seq: 1,
+            index,
+            recipient: &message.recipient,
+            thread_id: message.thread_id.as_deref(),
+            piece,
+            accepted_at: DateTime::UNIX_EPOCH,
+            replaces: None,
+        })
+    };
+    plan(&message, &CAPS).unwrap().parts.iter().enumerate().map(call).collect()
+}
+
+fn call_of(extra: &Value) -> calls::Call {
+    calls_of(extra).remove(0).unwrap()
+}
+
+#[test]
+fn each_part_has_one_request_id() {
+    let long = "word ".repeat(2000);
+    let ids: Vec<_> =
+        calls_of(&json!({"text": long})).into_iter().map(|call| call.unwrap().query[0].clone()).collect();
+    let id = Uuid::from_u128(9);
+    assert_eq!(ids[..2], [("requestId", id.to_string()), ("requestId", format!("{id}:1"))]);
+}
+
+#[test]
+fn an_answer_goes_into_its_thread_or_one_of_the_callers_own() {
+    let threaded = call_of(&json!({"text": "hi", "thread_id": "T"}));
+    assert_eq!(threaded.body.unwrap()["thread"], json!({"name": "spaces/A/threads/T"}));
+    assert_eq!(threaded.query[1], ("messageReplyOption", "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD".to_owned()));
+    let own = call_of(&json!({"text": "hi", "thread_id": "key:daily report"}));
+    assert_eq!(own.body.unwrap()["thread"], json!({"threadKey": "daily report"}));
+    assert_eq!(call_of(&json!({"text": "hi"})).query.len(), 1);
+}
+
+#[test]
+fn an_edit_says_what_becomes_another() {
+    let edit = |extra: Value| {
+        let mut message = json!({"act": {"type": "edit", "message_id": "spaces/A/messages/B.B"}});
+        message.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        call_of(&message)
+    };
+    let text = edit(json!({"text": "now"}));
+    assert_eq!((text.method, text.resource.as_str()), (Method::PATCH, "spaces/A/messages/B.B"));
+    assert_eq!(text.query, [("updateMask", "text,cardsV2".to_owned())]);
+    assert_eq!(
+        text.body,
+        Some(json!({"text": "now", "cardsV2": []})),
+        "an edit without buttons takes them away"
+    );
+    let buttons = edit(json!({"buttons": [[{"text": "a", "data": "b"}]]}));
+    assert_eq!(buttons.query, [("updateMask", "cardsV2".to_owned())]);
+}
+
+#[test]
+fn what_is_no_name_is_refused_with_a_sentence() {
+    let refused = |extra: Value| match calls_of(&extra).remove(0) {
+        Err(ChannelError::Permanent(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(refused(json!({"text": "hi", "recipient": "AAAA"})).contains("spaces/AAAA"));
+    assert!(refused(json!({"text": "hi", "recipient": "spaces/A/../../v1"})).contains("spaces/AAAA"));
+    let edit = json!({"text": "hi", "act": {"type": "edit", "message_id": "7"}});
+    assert!(refused(edit).contains("platform_message_id"));
+    let plain = json!({"media": [{"kind": "image", "url": "http://example.org/a.png"}]});
+    assert!(refused(plain).contains("https://"));
+}
+
+#[test]
+fn a_text_calls_nobody() {
+    let text = |extra: Value| call_of(&extra).body.unwrap()["text"].as_str().unwrap().to_owned();
+    for text in
+        [text(json!({"text": "<users/all> hi"})), text(json!({"text": "<users/all> hi", "format": "plain"}))]
+    {
+        assert!(!text.contains("<users/all>"), "{text}");
+        assert_eq!(text.replace('\u{200B}', ""), "<users/all> hi");
+    }
+    assert_eq!(text(json!({"text": "**a** [b](https://x.org)"})), "*a* <https://x.org|b>");
+}
+
+/// What Google checks before it hands out a token: the account's signature, the scope, the audience and the time.
+#[tokio::test]
+async fn an_access_token_is_given_for_a_signed_assertion() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let token = async move |form: String| {
+        let pairs: std::collections::HashMap<_, _> =
+            url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+        assert_eq!(pairs["grant_type"], "urn:ietf:params:oauth:grant-type:jwt-bearer");
+        let keys =
+            PublicKeys::read(json!({"keys": [RFC_7520.jwk("unused")]}).to_string().as_bytes()).unwrap();
+        let issuer = "bot@exam-project.iam.gserviceaccount.com";
+        let expected = Expected { issuers: &[issuer], audience: "https://oauth2.googleapis.com/token" };
+        let assertion = keys.verify(&pairs["assertion"], expected, NOW).unwrap();
+        assert_eq!(assertion.text("scope"), Some("https://www.googleapis.com/auth/chat.bot"));
+        assert_eq!((&assertion.claims["iat"], &assertion.claims["exp"]), (&json!(NOW), &json!(NOW + 3600)));
+        counted.fetch_add(1, Ordering::SeqCst);
+        axum::Json(json!({"access_token": "t", "expires_in": 3600}))
+    };
+    let media = async |headers: HeaderMap| headers[AUTHORIZATION].to_str().unwrap().to_owned();
+    let router = axum::Router::new()
+        .route("/token", axum::routing::post(token))
+        .route("/v1/media/{resource}", axum::routing::get(media));
+    let chat = at(Some(&serve(router).await), PROJECT, &[]).unwrap();
+    for _ in 0..2 {
+        let media =
+            MediaRef { kind: MediaKind::Image, handle: "ClxzcGFj".to_owned(), filename: None, mime: None };
+        let stream = chat.open_media(&media).await.unwrap_or_else(|error| panic!("{error}"));
+        let bytes = stream.bytes.map(Result::unwrap).collect::<Vec<_>>().await.concat();
+        assert_eq!(bytes, b"Bearer t");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn what_is_no_key_file_is_told_without_a_word_of_it() {
+    let made = |account: &str| {
+        let config = json!({"service_account_env": account, "audience": PROJECT});
+        let made =
+            GoogleChat::new(serde_json::from_value(config).unwrap(), deps(Arc::new(Recorder::default())));
+        made.err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    let broken = account().to_string().replace("BEGIN PRIVATE KEY", "BEGIN OTHER KEY");
+    for (account, expected) in [
+        ("AIzaSecret", "is not the content"),
+        ("{}", "is not the content"),
+        (&broken, "private_key in service_account_env"),
+    ] {
+        let told = made(account);
+        assert!(told.contains("service_account_env") && told.contains(expected), "{told}");
+        assert!(!told.contains("AIzaSecret") && !told.contains("MII"), "{told}");
+    }
+    assert_eq!(made(&account().to_string()), "");
+    assert!(at(None, "my project", &[]).is_err_and(|error| error.to_string().contains("audience")));
+}
+
+#[test]
+fn one_account_is_in_one_channel() {
+    let credential = |key: &str| {
+        let mut file = account();
+        file["private_key_id"] = json!(key);
+        let config = json!({"service_account_env": file.to_string(), "audience": PROJECT});
+        GoogleChat::credential(&serde_json::from_value(config).unwrap()).unwrap()
+    };
+    assert_eq!(credential("1"), credential("2"), "a renewed key is of the same account");
+    assert!(!credential("1").contains("exam"));
+}

@@ -1,0 +1,249 @@
+//! What people wrote and did, out of activities
+//! (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/conversations/conversation-messages>).
+//!
+//! Activities that are no message, such as people who join a team, are nothing to an agent and are left out. Messages are numbered
+//! by conversation, so their keys name that, too.
+
+use chrono::{DateTime, Utc};
+use claw_types::limits::is_emoji;
+use claw_types::{Answered, Deed, Inbound, MediaKind, MediaRef, Reaction, Sender};
+use serde_json::{Map, Value, json};
+
+use super::activity::{Account, Activity, Attachment, Mention};
+use super::calls::PRESSED;
+use crate::kit::attachments::one_each;
+
+/// A file in a chat with one person (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/bots-filesv4>).
+const FILE: &str = "application/vnd.microsoft.teams.file.download.info";
+/// What marks a message that another one quotes, in the HTML of it.
+const QUOTE: &str = "itemtype=\"http://schema.skype.com/Reply\"";
+/// What separates a channel from the message that a thread of it begins with.
+const THREAD: &str = ";messageid=";
+
+/// The bot itself.
+pub(super) struct Bot {
+    pub(super) app_id: String,
+    /// As conversations name it.
+    account: String,
+}
+
+impl Bot {
+    pub(super) fn of_app(app_id: String) -> Self {
+        Self { account: format!("28:{app_id}"), app_id }
+    }
+
+    fn is(&self, account: &str) -> bool {
+        self.account.eq_ignore_ascii_case(account)
+    }
+}
+
+/// What an activity means; nothing where it means nothing to an agent.
+pub(super) fn understood(activity: Activity, bot: &Bot) -> Vec<Inbound> {
+    let Some(base) = base(&activity, bot) else { return Vec::new() };
+    if activity.r#type == "message" {
+        let dedup_key = activity.id.as_ref().map(|id| format!("{}/{id}", base.recipient));
+        let (message, others) = message(base, activity, bot);
+        return one_each(Inbound { dedup_key, ..message }, others);
+    }
+    done(base, activity, bot).into_iter().collect()
+}
+
+/// What was done to a message.
+fn done(base: Inbound, activity: Activity, bot: &Bot) -> Option<Inbound> {
+    let key = |id: &str| format!("{}/{id}", base.recipient);
+    let id = activity.id.clone();
+    match activity.r#type.as_str() {
+        // Also of one that was deleted and is there again.
+        "messageUpdate" => {
+            let of = key(id.as_deref()?);
+            let version = activity.timestamp.clone().unwrap_or_default();
+            let (mut message, _) = message(base, activity, bot);
+            message.dedup_key = Some(format!("edit:{of}:{version}"));
+            message.deed = Deed::Edited(of);
+            Some(message)
+        }
+        "messageDelete" => {
+            let of = key(id.as_deref()?);
+            Some(Inbound { dedup_key: Some(format!("delete:{of}")), deed: Deed::Deleted(of), ..base })
+        }
+        "messageReaction" => reacted(base, &activity),
+        _ => None,
+    }
+}
+
+/// Who did it where, and when.
+fn base(activity: &Activity, bot: &Bot) -> Option<Inbound> {
+    let conversation = activity.conversation.as_ref()?;
+    let (chat, thread) = match conversation.id.split_once(THREAD) {
+        Some((chat, thread)) => (chat, Some(thread)),
+        None => (conversation.id.as_str(), None),
+    };
+    let is_group = conversation.kind.as_deref() != Some("personal");
+    let from = activity.from.as_ref();
+    let timestamp = activity.timestamp.as_deref().and_then(|time| DateTime::parse_from_rfc3339(time).ok());
+    let mut metadata = session(chat, thread);
+    let team = activity.channel_data.as_ref().and_then(|data| data.team.as_ref()?.name.as_deref());
+    let optional = [
+        ("chat_title", conversation.name.as_deref().or(team)),
+        ("aad_object_id", from.and_then(|from| from.aad_object_id.as_deref())),
+        ("tenant_id", activity.tenant()),
+    ];
+    metadata.extend(optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))));
+    Some(Inbound {
+        platform_message_id: activity.id.clone(),
+        sender: from.map(sender),
+        content_type: "text".to_owned(),
+        is_group,
+        mentioned: Some(!is_group),
+        sender_is_bot: from
+            .is_some_and(|from| from.role.as_deref() == Some("bot") || from.id.starts_with("28:")),
+        is_own: from.is_some_and(|from| bot.is(&from.id)),
+        recipient: chat.to_owned(),
+        thread_id: thread.map(str::to_owned),
+        timestamp: timestamp.map(|time| time.with_timezone(&Utc)),
+        metadata,
+        ..Inbound::default()
+    })
+}
+
+/// Session keys: a thread's number may be that of a message elsewhere, so it goes with the chat's.
+fn session(chat: &str, thread: Option<&str>) -> Map<String, Value> {
+    let mut metadata = Map::from_iter([("chat_id".to_owned(), json!(chat))]);
+    if let Some(thread) = thread {
+        metadata.insert("thread_id".to_owned(), json!(format!("{chat}:{thread}")));
+        metadata.insert("message_thread_id".to_owned(), json!(thread));
+    }
+    metadata
+}
+
+fn sender(account: &Account) -> Sender {
+    let name = account.name.clone().filter(|name| !name.trim().is_empty());
+    Sender {
+        display_name: name.unwrap_or_else(|| account.id.clone()),
+        platform_id: account.id.clone(),
+        internal_user: None,
+    }
+}
+
+/// The message with its first attachment, and the others.
+fn message(base: Inbound, activity: Activity, bot: &Bot) -> (Inbound, Vec<MediaRef>) {
+    if let Some(pressed) = activity.value.as_ref().and_then(|value| value.get(PRESSED)?.as_object()) {
+        return (button(base, pressed, activity.reply_to_id), Vec::new());
+    }
+    let mentions =
+        each::<Mention>(activity.entities).filter(|entity| entity.r#type == "mention").collect::<Vec<_>>();
+    let attachments: Vec<Attachment> = each(activity.attachments).collect();
+    let answers = attachments.iter().find_map(|attachment| quoted(attachment, bot));
+    let mut attached = attachments.into_iter().filter_map(media);
+    let media = attached.next();
+    let is_meant = mentions.iter().any(|mention| bot.is(&mention.mentioned.id))
+        || answers.as_ref().is_some_and(|answered| answered.is_own == Some(true));
+    let message = Inbound {
+        content_type: media.as_ref().map_or("text", |media| media.kind.as_str()).to_owned(),
+        text: activity.text.as_deref().and_then(|text| without_own_name(text, &mentions, bot)),
+        mentioned: Some(base.mentioned == Some(true) || is_meant),
+        answers,
+        media,
+        ..base
+    };
+    (message, attached.collect())
+}
+
+/// The text as a person reads it, without the bot's own name.
+fn without_own_name(text: &str, mentions: &[Mention], bot: &Bot) -> Option<String> {
+    let mut text = text.replace('\u{a0}', " ");
+    for mention in mentions {
+        let Some(written) = mention.text.as_deref().filter(|written| !written.is_empty()) else { continue };
+        let name = mention.mentioned.name.as_deref().unwrap_or_default();
+        let read = if bot.is(&mention.mentioned.id) { String::new() } else { format!("@{name}") };
+        // A name that has itself in it is not replaced for ever.
+        text = text.replace(written, &read);
+    }
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// A picture in the text, which the connector keeps, or a file, which stays with the person who sent it: its address opens it for
+/// some minutes, and is the only way to it for a bot.
+fn media(attachment: Attachment) -> Option<MediaRef> {
+    let Attachment { content_type, content_url, content, name } = attachment;
+    if content_type == FILE {
+        let handle = content.as_ref()?.get("downloadUrl")?.as_str()?.to_owned();
+        return Some(MediaRef { kind: MediaKind::File, handle, filename: name, mime: None });
+    }
+    let kind = match content_type.split('/').next()? {
+        "image" => MediaKind::Image,
+        "audio" => MediaKind::Audio,
+        "video" => MediaKind::Video,
+        _ => return None,
+    };
+    // The type is often image/*, which says nothing.
+    let mime = Some(content_type).filter(|mime| !mime.contains('*'));
+    Some(MediaRef { kind, handle: content_url?, filename: name, mime })
+}
+
+/// The message that another one quotes, which only the HTML of a message tells.
+fn quoted(attachment: &Attachment, bot: &Bot) -> Option<Answered> {
+    if attachment.content_type != "text/html" {
+        return None;
+    }
+    let html = attachment.content.as_ref()?.as_str()?;
+    let (_, quote) = html.split_once(QUOTE)?;
+    let message_id = item(quote)?;
+    let author = quote.split_once("itemprop=\"mri\"").and_then(|(_, author)| item(author));
+    Some(Answered { message_id: message_id.to_owned(), is_own: author.map(|author| bot.is(author)) })
+}
+
+/// The next `itemid`.
+fn item(html: &str) -> Option<&str> {
+    let (_, rest) = html.split_once("itemid=\"")?;
+    rest.split_once('"').map(|(id, _)| id).filter(|id| !id.is_empty())
+}
+
+/// A button that was pressed: only one below a message of the bot can be.
+fn button(base: Inbound, pressed: &Map<String, Value>, below: Option<String>) -> Inbound {
+    let text = |key: &str| pressed.get(key).and_then(Value::as_str).map(str::to_owned);
+    let data = text("data").unwrap_or_default();
+    let mut metadata = base.metadata;
+    metadata.insert("callback_data".to_owned(), json!(data));
+    let optional = [("button_text", text("text")), ("message_id", below)];
+    metadata.extend(optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))));
+    Inbound { content_type: "button".to_owned(), text: Some(data), mentioned: Some(true), metadata, ..base }
+}
+
+fn reacted(base: Inbound, activity: &Activity) -> Option<Inbound> {
+    let names = |given: &Option<Vec<Value>>| {
+        let given = given.iter().flatten().filter_map(|reaction| reaction.get("type")?.as_str());
+        given.map(emoji).filter(|emoji| is_emoji(emoji)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let reaction = Reaction {
+        to: activity.reply_to_id.clone()?,
+        added: names(&activity.reactions_added),
+        removed: names(&activity.reactions_removed),
+        ..Reaction::default()
+    };
+    if reaction.is_empty() {
+        return None;
+    }
+    let key = activity.id.as_ref().map(|id| format!("reaction:{}/{id}", base.recipient));
+    // Teams tells of reactions to the bot's messages only.
+    Some(Inbound { dedup_key: key, deed: Deed::Reacted(reaction), mentioned: Some(true), ..base })
+}
+
+/// The six reactions that have names (<https://learn.microsoft.com/en-us/graph/api/resources/chatmessagereaction>); others come
+/// as what they are.
+fn emoji(name: &str) -> &str {
+    match name {
+        "like" => "👍",
+        "heart" => "❤️",
+        "laugh" => "😆",
+        "surprised" => "😮",
+        "sad" => "😢",
+        "angry" => "😡",
+        other => other,
+    }
+}
+
+fn each<T: serde::de::DeserializeOwned>(values: Option<Vec<Value>>) -> impl Iterator<Item = T> {
+    values.into_iter().flatten().filter_map(|value| serde_json::from_value(value).ok())
+}
