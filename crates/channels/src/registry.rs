@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::adapters::{line, telegram, webchat, webhook};
+use crate::adapters::{line, matrix, telegram, webchat, webhook};
 use crate::common::COMMON;
 use crate::exam::Examinee;
 use crate::fields::Fields;
@@ -16,6 +16,7 @@ pub static ALL: &[Entry] = &[
     entry::<webchat::Webchat>(),
     entry::<webhook::Webhook>(),
     entry::<line::Line>(),
+    entry::<matrix::Matrix>(),
 ];
 
 /// The type whose channels a gateway can show on its front page.

@@ -1,6 +1,7 @@
 //! One adapter, one file (or folder).
 
 pub mod line;
+pub mod matrix;
 pub mod telegram;
 pub mod webchat;
 pub mod webhook;
