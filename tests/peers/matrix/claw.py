@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -94,6 +95,13 @@ class Claw:
 
     def send(self, recipient: str, fails: int | None = None, **more) -> dict:
         return self.call("POST", "users/ada/channels/matrix_1/send", {"recipient": recipient} | more, fails)
+
+    def act(self, method: str, recipient: str, message: str, what: str = "", **more) -> dict:
+        """Changes a message, takes it back or reacts to it; `message` is the platform's id."""
+        path = f"users/ada/channels/matrix_1/messages/{urllib.parse.quote(message, safe='')}{what}"
+        if method == "DELETE":
+            return self.call(method, f"{path}?recipient={urllib.parse.quote(recipient)}")
+        return self.call(method, path, {"recipient": recipient} | more)
 
     def hears(self, patience: float = 40) -> dict:
         """The next message that the backend is told."""

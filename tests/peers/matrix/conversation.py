@@ -49,15 +49,19 @@ class Conversation:
 
     def configures(self) -> None:
         """A wrong token, another's and an address that is none are told in the homeserver's words; a right one works."""
-        path = "users/ada/channels/matrix_1/configure"
-        told = self.claw.call("POST", path, self.fields(access_token_env="wrong"), fails=400)
-        assert "M_UNKNOWN_TOKEN" in str(told), told
-        told = self.claw.call("POST", path, self.fields(user_id=self.ada.id), fails=400)
-        assert self.bot in str(told), told
-        told = self.claw.call("POST", path, self.fields(homeserver_url=self.claw.agent_url), fails=400)
-        assert "homeserver_url" in str(told), told
-        self.claw.call("POST", path, self.fields())
-        told = self.claw.call("POST", path.replace("matrix_1", "matrix_2"), self.fields(), fails=409)
+        path = "users/ada/channels/matrix_1"
+        for wrong, words in (
+            ({"access_token_env": "wrong"}, "M_UNKNOWN_TOKEN"),
+            ({"user_id": self.ada.id}, self.bot),
+            ({"homeserver_url": self.claw.agent_url}, "homeserver_url"),
+        ):
+            self.claw.call("POST", f"{path}/configure", self.fields(**wrong) | {"probe": False})
+            told = self.claw.call("POST", f"{path}/test")
+            assert told["status"] == "error" and words in told["error"], told
+        self.claw.call("POST", f"{path}/configure", self.fields())
+        told = self.claw.call("POST", f"{path}/test")
+        assert (told["status"], told["account"]) == ("ok", self.bot), told
+        told = self.claw.call("POST", "users/ada/channels/matrix_2/configure", self.fields(), fails=409)
         assert "matrix_1" in str(told), told
 
     def direct_chat(self) -> None:
@@ -167,18 +171,18 @@ class Conversation:
         """The agent edits, deletes and reacts."""
         asked = self.ada.say(self.dm, "do something")
         self.claw.hears()
-        self.claw.send(self.dm, act={"type": "react", "message_id": asked, "emoji": "👀"})
+        self.claw.act("PUT", self.dm, asked, "/reaction", emoji="👀")
         reaction = self.ada.sees("a reaction", lambda event: event["type"] == "m.reaction"
                                  and event["content"].get("m.relates_to", {}).get("key") == "👀")
-        self.claw.send(self.dm, act={"type": "react", "message_id": asked, "emoji": None})
+        self.claw.act("PUT", self.dm, asked, "/reaction", emoji=None)
         self.ada.sees("that it is gone", lambda event: event["type"] == "m.room.redaction"
                       and event.get("redacts", event["content"].get("redacts")) == reaction["event_id"])
         answer = self.claw.send(self.dm, message="first")["platform_message_id"]
-        edited = self.claw.send(self.dm, message="second", act={"type": "edit", "message_id": answer})
+        edited = self.claw.act("PATCH", self.dm, answer, message="second")
         assert edited["platform_message_id"] == answer, edited
         edit = self.ada.sees("an edit", lambda event: event["content"].get("m.new_content", {}).get("body") == "second")
         assert edit["content"]["m.relates_to"] == {"rel_type": "m.replace", "event_id": answer}, edit
-        self.claw.send(self.dm, act={"type": "delete", "message_ids": [answer]})
+        self.claw.act("DELETE", self.dm, answer)
         self.ada.sees("that it is gone", lambda event: event["type"] == "m.room.redaction"
                       and event.get("redacts", event["content"].get("redacts")) == answer)
 

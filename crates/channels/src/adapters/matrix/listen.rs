@@ -55,7 +55,7 @@ impl Matrix {
             read: BTreeMap::new(),
             unreadable: BTreeMap::new(),
         };
-        let (mut since, mut failed) = (None, 0);
+        let (mut since, mut failed): (Option<String>, u32) = (None, 0);
         loop {
             let next = match &since {
                 None => listening.begin().await,

@@ -16,7 +16,10 @@ pub(super) struct Exam;
 
 impl Examinee for Exam {
     fn fields(&self, server: &str) -> Value {
-        json!({"bot_token_env": TOKEN, "poll_interval_secs": "1", "api_url": server})
+        json!({
+            "bot_token_env": TOKEN, "poll_interval_secs": "1", "mode": "polling",
+            "public_url": "https://claw.example.org", "api_url": server,
+        })
     }
 
     fn page(&self) -> &'static str {
