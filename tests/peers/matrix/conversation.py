@@ -55,7 +55,7 @@ class Conversation:
             ({"user_id": self.ada.id}, self.bot),
             ({"homeserver_url": self.claw.agent_url}, "homeserver_url"),
         ):
-            self.claw.call("POST", f"{path}/configure", self.fields(**wrong) | {"probe": False})
+            self.claw.call("POST", f"{path}/configure", self.fields(**wrong))
             told = self.claw.call("POST", f"{path}/test")
             assert told["status"] == "error" and words in told["error"], told
         self.claw.call("POST", f"{path}/configure", self.fields())
@@ -92,7 +92,7 @@ class Conversation:
         thread = {"rel_type": "m.thread", "event_id": root, "is_falling_back": True, "m.in_reply_to": {"event_id": root}}
         self.ada.say(self.group, "@helper tell me here", **{"m.relates_to": thread})
         heard = self.claw.hears()
-        assert heard["reply_to"]["thread_id"] == root and heard["metadata"]["thread_id"] == root, heard
+        assert heard["reply_to"]["thread_id"] == root and heard["metadata"]["thread_id"] == f"{self.group}:{root}", heard
         self.claw.send(self.group, message="At noon.", thread_id=root)
         said = self.ada.sees_text(self.group, "At noon.")
         assert said["content"]["m.relates_to"]["event_id"] == root, said

@@ -89,6 +89,8 @@ impl Platform for Exam {
             json!({"user_id": ACCOUNT, "device_id": "EXAMDEVICE", "is_guest": false})
         } else if path.ends_with("/upload") {
             json!({"content_uri": "mxc://example.org/Uploaded"})
+        } else if path.ends_with("/event/$text:example.org") {
+            json!({"type": "m.room.message", "event_id": "$text:example.org", "sender": "@ada:example.org", "content": {"body": "hello"}})
         } else if path.contains("/event/") {
             json!({"type": "m.room.message", "event_id": "$before", "sender": ACCOUNT, "content": {"body": "Which one?"}})
         } else if path.contains("/relations/") {

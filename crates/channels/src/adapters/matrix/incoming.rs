@@ -5,7 +5,7 @@
 
 use chrono::DateTime;
 use claw_types::limits::is_emoji;
-use claw_types::{Answered, Deed, Inbound, MediaKind, MediaRef, Reaction, Receipts, Sender, Named};
+use claw_types::{Answered, Deed, Inbound, MediaKind, MediaRef, Named, Reaction, Receipts, Sender, bodies};
 use serde_json::{Map, Value, json};
 
 use super::mention::Own;
@@ -67,10 +67,12 @@ fn sender(id: &str, room: &Room) -> Sender {
     Sender { platform_id: id.to_owned(), display_name, internal_user: None }
 }
 
-/// Session keys. A thread is named by its first message, whose id no other room has.
+/// Session keys. A thread is named by its first message; the room's id goes with it, as in the session of what is sent there.
 fn session(room_id: &str, thread: Option<&str>) -> Map<String, Value> {
     let mut metadata = Map::from_iter([("chat_id".to_owned(), json!(room_id))]);
-    metadata.extend(thread.map(|thread| ("thread_id".to_owned(), json!(thread))));
+    if thread.is_some() {
+        metadata.insert("thread_id".to_owned(), json!(bodies::conversation(room_id, thread)));
+    }
     metadata
 }
 
@@ -83,9 +85,7 @@ fn message(event: &Event, room_id: &str, room: &mut Room, account: &str) -> Opti
     if event.text("msgtype") == Some("m.key.verification.request") {
         return None;
     }
-    if event.sender == account {
-        room.add_own(&event.id);
-    }
+    room.add(&event.id, &event.sender, event.sender == account);
     let mut inbound = done(event, room_id, room, account);
     read_content(event, &event.content, relation.answered.is_some(), &mut inbound);
     if let Some(thread) = relation.of_kind("m.thread") {
@@ -93,7 +93,7 @@ fn message(event: &Event, room_id: &str, room: &mut Room, account: &str) -> Opti
         inbound.thread_id = Some(thread.to_owned());
     }
     inbound.answers = relation.answered.map(|message_id| {
-        let is_own = room.is_own(&message_id).then_some(true);
+        let is_own = room.author_of(&message_id).map(|author| author == account);
         Answered { message_id, is_own }
     });
     let is_answer = inbound.answers.as_ref().is_some_and(|answered| answered.is_own == Some(true));
@@ -101,7 +101,8 @@ fn message(event: &Event, room_id: &str, room: &mut Room, account: &str) -> Opti
     Some(inbound)
 }
 
-/// The message as it reads now (<https://spec.matrix.org/latest/client-server-api/#event-replacements>).
+/// The message as it reads now (<https://spec.matrix.org/latest/client-server-api/#event-replacements>). Whether its author changed
+/// it, is the caller's to look at: homeservers hand out what others want it to be, too.
 fn edited(event: &Event, room_id: &str, room: &Room, account: &str, original: &str) -> Option<Inbound> {
     let new = event.content.get("m.new_content").filter(|new| new.is_object())?;
     let mut inbound = done(event, room_id, room, account);
@@ -203,7 +204,8 @@ fn read_content(event: &Event, content: &Value, is_reply: bool, inbound: &mut In
         inbound.media_duration_seconds = length.and_then(|length| u32::try_from(length.div_ceil(1000)).ok());
         return;
     }
-    inbound.text = Some(if is_reply { without_quote(body) } else { body }).map(str::to_owned);
+    let said = if is_reply { without_quote(body) } else { body };
+    inbound.text = (!said.is_empty()).then(|| said.to_owned());
     inbound.content_type = match msgtype {
         "m.location" => "location",
         "m.text" | "m.notice" | "m.emote" => "text",

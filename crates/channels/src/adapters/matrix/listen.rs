@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use claw_runtime::Backoff;
-use claw_types::Inbound;
+use claw_types::{Deed, Inbound};
 use futures::StreamExt as _;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -136,7 +136,7 @@ impl Listening<'_> {
             let later: HashSet<&str> = events.iter().map(|event| event.id.as_str()).collect();
             self.catch_up(id, since, joined.timeline.prev_batch.as_deref(), &later).await?;
         }
-        let mut messages = self.understood(id, &events[beginning.unwrap_or(0)..]).await;
+        let mut messages = self.understood(id, &events[beginning.unwrap_or(0)..]).await?;
         for (upto, person) in rooms::readers(&joined.ephemeral) {
             let read = if person == self.matrix.account { Vec::new() } else { self.rooms.of(id).read_up_to(&upto) };
             if !read.is_empty() {
@@ -172,7 +172,7 @@ impl Listening<'_> {
             let end = events.iter().position(|event| later.contains(event.id.as_str()));
             events.truncate(end.unwrap_or(events.len()));
             let beginning = self.beginning_of(&events).unwrap_or(0);
-            let messages = self.understood(id, &events[beginning..]).await;
+            let messages = self.understood(id, &events[beginning..]).await?;
             self.commit(messages).await?;
             match page.end {
                 Some(next) if end.is_none() && next != from => from = next,
@@ -184,7 +184,7 @@ impl Listening<'_> {
     }
 
     /// The messages and deeds in events, in order; what they tell of the room is noted.
-    async fn understood(&mut self, id: &str, events: &[Event]) -> Vec<Inbound> {
+    async fn understood(&mut self, id: &str, events: &[Event]) -> Result<Vec<Inbound>, ChannelError> {
         let mut messages = Vec::new();
         for event in events {
             let room = self.rooms.of(id);
@@ -207,9 +207,25 @@ impl Listening<'_> {
                 self.read.insert(id.to_owned(), event.id.clone());
                 self.ask_whose_is_answered(id, &mut message).await;
             }
-            messages.push(message);
+            match &message.deed {
+                Deed::Edited(original) if !self.wrote(id, original, &event.sender).await? => {}
+                _ => messages.push(message),
+            }
         }
-        messages
+        Ok(messages)
+    }
+
+    /// Whether a person wrote a message: nobody else can change it.
+    async fn wrote(&mut self, id: &str, message: &str, person: &str) -> Result<bool, ChannelError> {
+        if let Some(author) = self.rooms.of(id).author_of(message) {
+            return Ok(author == person);
+        }
+        match self.matrix.api.event(id, message).await {
+            Ok(event) => Ok(event["sender"].as_str() == Some(person)),
+            // Not to be found: then it is nobody's message here, either.
+            Err(ChannelError::Permanent(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// An answer to a message of ours from before receiving began addresses the bot, too.
@@ -281,6 +297,7 @@ async fn enter(matrix: &Matrix, wanted: &mut BTreeMap<String, (Option<String>, u
         *tries += 1;
         match matrix.api.join(room, via.as_deref()).await {
             Ok(()) => *tries = TRIES,
+            Err(ChannelError::RateLimited(_)) => *tries -= 1,
             Err(error) => {
                 warn!(channel = %matrix.deps.channel_id, room, "a room can't be entered: {error}");
                 if matches!(error, ChannelError::Permanent(_)) {

@@ -33,8 +33,8 @@ use crate::exam::Examinee;
 use crate::kit::markdown;
 use crate::kit::upload::Uploads;
 use crate::{
-    About, Adapter, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, MediaStream, Part, Probe,
-    Receipt, Reports, Sink, TextUnit,
+    About, Adapter, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits, MediaStream, Part, Probe,
+    Rate, Receipt, Reports, Sink, TextUnit,
 };
 
 /// How long a poll is held open when there is nothing to tell.
@@ -42,8 +42,7 @@ const HOLD: Duration = Duration::from_secs(30);
 /// How often the sign that an answer is being written is shown anew.
 const TYPING_EVERY: Duration = Duration::from_secs(8);
 
-/// Bytes, because events are limited by them; see [`calls::MAX_TEXT`]. Markdown is cut as it was written and becomes HTML then. No
-/// limits: each homeserver has its own, and tells how long to wait (<https://spec.matrix.org/latest/client-server-api/#rate-limiting>).
+/// Bytes, because events are limited by them; see [`calls::MAX_TEXT`]. Markdown is cut as it was written and becomes HTML then.
 static CAPS: Caps = Caps {
     max_text: calls::MAX_TEXT,
     max_caption: calls::MAX_TEXT,
@@ -60,8 +59,18 @@ static CAPS: Caps = Caps {
     typing_every: Some(TYPING_EVERY),
     reports: Reports { receipts: true, ..Reports::DEEDS },
     placeholders: true,
+    limits: Some(&LIMITS),
     ..Caps::TEXT_ONLY
 };
+
+/// Each homeserver has limits of its own, and tells how long to wait (<https://spec.matrix.org/latest/client-server-api/#rate-limiting>).
+/// Synapse allows an account ten messages at once and one in five seconds after that, if nobody changed it
+/// (<https://element-hq.github.io/synapse/latest/usage/configuration/config_documentation.html#rc_message>). So that an answer that
+/// grows does not use all of that up in a moment, a chat's pace is slower; of people who write to the bot nobody waits longer for it than
+/// the homeserver would have them wait.
+static LIMITS: Limits = Limits { bot: PACE, chat: CHAT_PACE, group: CHAT_PACE };
+const PACE: Rate = Rate { every: Duration::from_millis(200), burst: 10 };
+const CHAT_PACE: Rate = Rate { every: Duration::from_secs(2), burst: 5 };
 
 /// The fields.
 #[derive(Deserialize)]

@@ -14,7 +14,7 @@ use super::sync::{Batch, Event, Joined, TOLD};
 
 /// Names of a room's people that are kept; all are forgotten when there are more, and told anew by and by.
 const NAMES: usize = 500;
-/// Messages of ours in a room that are known as ours, and reactions that are known by what they were.
+/// Messages in a room whose authors are known, and reactions that are known by what they were.
 const KEPT: usize = 200;
 
 /// All rooms by their ids.
@@ -30,6 +30,8 @@ pub(super) struct Room {
     /// Whether its people were told that what is encrypted can't be read.
     pub(super) is_told: bool,
     names: HashMap<String, String>,
+    /// Who wrote the last messages, by their ids.
+    authors: VecDeque<(String, String)>,
     /// The ids of our messages, and whether somebody was seen to read each.
     ours: VecDeque<(String, bool)>,
     reactions: VecDeque<KnownReaction>,
@@ -98,17 +100,17 @@ impl Room {
         self.names.get(person).map(String::as_str)
     }
 
-    /// Remembers a message of ours.
-    pub(super) fn add_own(&mut self, id: &str) {
-        if self.ours.len() >= KEPT {
-            self.ours.pop_front();
+    /// Remembers a message.
+    pub(super) fn add(&mut self, id: &str, author: &str, is_own: bool) {
+        if is_own {
+            keep(&mut self.ours, (id.to_owned(), false));
         }
-        self.ours.push_back((id.to_owned(), false));
+        keep(&mut self.authors, (id.to_owned(), author.to_owned()));
     }
 
-    /// Whether a message is ours; `false` also of those that are not known any more.
-    pub(super) fn is_own(&self, id: &str) -> bool {
-        self.ours.iter().any(|(own, _)| own == id)
+    /// Who wrote a message; `None` of those that are not known any more.
+    pub(super) fn author_of(&self, id: &str) -> Option<&str> {
+        self.authors.iter().rfind(|(known, _)| known == id).map(|(_, author)| author.as_str())
     }
 
     /// Our messages up to this one that nobody was seen to have read before
@@ -125,10 +127,7 @@ impl Room {
 
     /// Remembers a reaction, which can be told from a message only now: a redaction names no more than an id.
     pub(super) fn add_reaction(&mut self, reaction: KnownReaction) {
-        if self.reactions.len() >= KEPT {
-            self.reactions.pop_front();
-        }
-        self.reactions.push_back(reaction);
+        keep(&mut self.reactions, reaction);
     }
 
     /// The reaction of this id, which is over.
@@ -136,6 +135,14 @@ impl Room {
         let at = self.reactions.iter().position(|reaction| reaction.id == id)?;
         self.reactions.remove(at)
     }
+}
+
+/// Puts one more in, and lets the oldest go.
+fn keep<T>(into: &mut VecDeque<T>, one: T) {
+    if into.len() >= KEPT {
+        into.pop_front();
+    }
+    into.push_back(one);
 }
 
 /// Who read up to which message, out of receipts (<https://spec.matrix.org/latest/client-server-api/#mreceipt>).

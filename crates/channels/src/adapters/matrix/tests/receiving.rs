@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use claw_types::{Deed, Inbound, Named, Receipts};
-use tokio::sync::Notify;
 
 use super::*;
 use crate::SinkError;
@@ -14,8 +13,6 @@ struct Kept {
     messages: Mutex<Vec<Inbound>>,
     saved: Mutex<Vec<String>>,
     away: bool,
-    /// Rung when a place is saved.
-    rung: Notify,
 }
 
 #[async_trait]
@@ -34,7 +31,6 @@ impl Sink for Kept {
 
     async fn save_cursor(&self, cursor: String) -> Result<(), SinkError> {
         self.saved.lock().unwrap().push(cursor);
-        self.rung.notify_one();
         Ok(())
     }
 
@@ -52,31 +48,19 @@ impl Kept {
     }
 }
 
-/// Receives until there is nothing more to tell: the poll behind the last answer came.
+/// Receives what is planned: one look and some polls, until the poll comes that has nothing to tell.
 async fn receive(server: &Server, bot: &Matrix, sink: &Kept) {
+    let planned = server.answers.lock().unwrap().iter().filter(|(path, ..)| path == "/sync").count();
     let stop = CancellationToken::new();
     let told = async {
-        until(|| {
-            let polled = server.asked.lock().unwrap().iter().filter(|asked| asked.query.contains("since=")).count();
-            let planned = server.answers.lock().unwrap().iter().filter(|(path, ..)| path == "/sync").count();
-            let answered = sink.saved.lock().unwrap().len();
-            planned == 0 && polled > answered.saturating_sub(usize::from(sink.cursor.is_none()))
-        })
-        .await;
-        stop.cancel();
-    };
-    let (ended, ()) = futures::join!(bot.listen(sink, stop.clone()), told);
-    ended.unwrap();
-}
-
-/// Until it holds; looked at whenever other tasks had their turn.
-async fn until(holds: impl Fn() -> bool) {
-    let looking = async {
-        while !holds() {
+        while server.asked.lock().unwrap().iter().filter(|asked| asked.query.contains("since=")).count() < planned {
             tokio::task::yield_now().await;
         }
+        stop.cancel();
     };
-    tokio::time::timeout(Duration::from_secs(20), looking).await.expect("it never held");
+    let both = futures::future::join(bot.listen(sink, stop.clone()), told);
+    let (ended, ()) = tokio::time::timeout(Duration::from_secs(20), both).await.expect("it polls no more");
+    ended.unwrap();
 }
 
 fn event(id: &str, content: Value) -> Value {
@@ -326,4 +310,25 @@ async fn how_many_are_in_a_room_says_what_it_is() {
     receive(&server, &server.bot(), &sink).await;
     let told: Vec<_> = sink.messages.lock().unwrap().iter().map(|message| (message.is_group, message.mentioned)).collect();
     assert_eq!(told, [(false, Some(true)), (true, Some(false))]);
+}
+
+/// Homeservers hand out what others want a message to be, too.
+#[tokio::test]
+async fn nobody_changes_what_another_wrote() {
+    let server = Server::start().await;
+    server.will("/sync", look());
+    let edit = |id: &str, of: &str| {
+        event(id, json!({"msgtype": "m.text", "body": "* changed", "m.new_content": {"msgtype": "m.text", "body": of},
+            "m.relates_to": {"rel_type": "m.replace", "event_id": of}}))
+    };
+    let mut others = said("$bobs", "yes");
+    others["sender"] = json!("@bob:example.org");
+    let events = vec![said("$adas", "yes"), others, edit("$e1", "$adas"), edit("$e2", "$bobs"), edit("$e3", "$old"), edit("$e4", "$older"), edit("$e5", "$gone")];
+    server.will("/sync", sync("s8", GROUP, events));
+    server.will("/event/$older", json!({"sender": "@bob:example.org"}));
+    server.will("/event/$old", json!({"sender": "@ada:example.org"}));
+    server.will_refuse("/event/$gone", 404, json!({"errcode": "M_NOT_FOUND"}));
+    let sink = Kept::at("s7");
+    receive(&server, &server.bot(), &sink).await;
+    assert_eq!(sink.texts(), ["yes", "yes", "$adas", "$old"]);
 }
