@@ -155,7 +155,10 @@ impl Api {
     /// (<https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3joinroomidoralias>).
     pub(super) async fn join(&self, room: &str, via: Option<&str>) -> Result<(), ChannelError> {
         let url = self.address(&["client", "v3", "join", room])?;
-        let via: Vec<_> = via.into_iter().flat_map(|via| [("server_name", via.to_owned()), ("via", via.to_owned())]).collect();
+        let via: Vec<_> = via
+            .into_iter()
+            .flat_map(|via| [("server_name", via.to_owned()), ("via", via.to_owned())])
+            .collect();
         let url = if via.is_empty() { url } else { with_query(url, &via) };
         self.act(self.deps.http.calls().post(url).json(&json!({}))).await
     }
@@ -167,7 +170,12 @@ impl Api {
     }
 
     /// Uploads an attachment; its `mxc:` address.
-    pub(super) async fn upload(&self, name: &str, content_type: &str, bytes: &Bytes) -> Result<String, ChannelError> {
+    pub(super) async fn upload(
+        &self,
+        name: &str,
+        content_type: &str,
+        bytes: &Bytes,
+    ) -> Result<String, ChannelError> {
         let url = with_query(self.address(&["media", "v3", "upload"])?, &[("filename", name.to_owned())]);
         let upload = Upload::default();
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -212,7 +220,9 @@ impl Api {
     async fn elsewhere(&self, url: &str) -> Result<MediaStream, ChannelError> {
         let limits = fetch::Limits { max_bytes: usize::MAX, allowed: None, timeout: LONGEST };
         let opened = timeout(STALL, fetch::open(&self.deps.http, url, limits)).await;
-        let opened = opened.map_err(|_| ChannelError::Retryable("the attachment's server did not answer in time".to_owned()))?;
+        let opened = opened.map_err(|_| {
+            ChannelError::Retryable("the attachment's server did not answer in time".to_owned())
+        })?;
         let opened = opened.map_err(|error| {
             let why = format!("the address to which the homeserver sends us for the attachment {error}");
             if error.is_passing() { ChannelError::Retryable(why) } else { ChannelError::Permanent(why) }
@@ -243,7 +253,11 @@ impl Api {
         self.answer::<serde::de::IgnoredAny>(request, MAX_ANSWER).await.map(drop)
     }
 
-    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder, limit: usize) -> Result<T, ChannelError> {
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        limit: usize,
+    ) -> Result<T, ChannelError> {
         let response = self.sent(request).await?;
         let (status, wait) = (response.status(), self.wait(&response));
         let bytes = match read(response, limit).await {
@@ -276,7 +290,9 @@ fn text(response: &Response, name: &str) -> Option<String> {
 /// Server and id out of an `mxc:` address (<https://spec.matrix.org/latest/client-server-api/#matrix-content-mxc-uris>).
 fn media_id(mxc: &str) -> Result<(&str, &str), ChannelError> {
     let parts = mxc.strip_prefix("mxc://").and_then(|rest| rest.split_once('/'));
-    parts.ok_or_else(|| ChannelError::Permanent("the attachment has no address that the homeserver knows".to_owned()))
+    parts.ok_or_else(|| {
+        ChannelError::Permanent("the attachment has no address that the homeserver knows".to_owned())
+    })
 }
 
 /// What an answer means.
@@ -334,14 +350,19 @@ mod tests {
 
     #[test]
     fn failures_map_to_what_can_be_done() {
-        let of = |status: u16, answer: &str| refused(StatusCode::from_u16(status).unwrap(), answer.as_bytes(), None);
-        let limited = r#"{"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests", "retry_after_ms": 6100}"#;
+        let of = |status: u16, answer: &str| {
+            refused(StatusCode::from_u16(status).unwrap(), answer.as_bytes(), None)
+        };
+        let limited =
+            r#"{"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests", "retry_after_ms": 6100}"#;
         assert_eq!(of(429, limited), ChannelError::RateLimited(Duration::from_secs(7)));
         assert_eq!(of(429, "?"), ChannelError::RateLimited(PAUSE));
         let header = refused(StatusCode::TOO_MANY_REQUESTS, b"{}", Some(Duration::from_secs(9)));
         assert_eq!(header, ChannelError::RateLimited(Duration::from_secs(9)));
         let gone = r#"{"errcode": "M_UNKNOWN_TOKEN", "error": "Token is not active", "soft_logout": true}"#;
-        assert!(matches!(of(401, gone), ChannelError::BadCredentials(why) if why.contains("Token is not active")));
+        assert!(
+            matches!(of(401, gone), ChannelError::BadCredentials(why) if why.contains("Token is not active"))
+        );
         assert!(matches!(of(403, r#"{"errcode": "M_USER_DEACTIVATED"}"#), ChannelError::BadCredentials(_)));
         let forbidden = r#"{"errcode": "M_FORBIDDEN", "error": "User @bot:x not in room !a:x"}"#;
         let said = "the homeserver answered 403 M_FORBIDDEN: User @bot:x not in room !a:x";

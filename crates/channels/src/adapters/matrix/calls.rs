@@ -50,7 +50,8 @@ pub(super) fn of_part(part: &Part<'_>, stored: Option<&Stored>) -> Result<Call, 
     let content = match &part.piece.content {
         Content::Text(text) => said(text),
         Content::Media { media, caption } => {
-            let stored = stored.ok_or_else(|| ChannelError::Retryable("the attachment was not uploaded".to_owned()))?;
+            let stored = stored
+                .ok_or_else(|| ChannelError::Retryable("the attachment was not uploaded".to_owned()))?;
             attached(media.kind, stored, caption.as_ref())
         }
         Content::Location(place) => located(place),
@@ -98,7 +99,9 @@ pub(super) fn event_id<'i>(key: &str, id: &'i str) -> Result<&'i str, ChannelErr
     if id.starts_with('$') && id.len() > 1 {
         return Ok(id);
     }
-    Err(ChannelError::Permanent(format!("{key} {id:?} is not an event's id: take it from platform_message_id")))
+    Err(ChannelError::Permanent(format!(
+        "{key} {id:?} is not an event's id: take it from platform_message_id"
+    )))
 }
 
 /// A room's id, as a message that comes in gives it.
@@ -141,7 +144,10 @@ fn said(text: &Text) -> Map<String, Value> {
 fn worded(text: &Text) -> Map<String, Value> {
     let (body, html) = if text.formatted {
         let plain = markdown::render(&text.body, Dialect::Plain, MAX_PLAIN);
-        (plain.map_or_else(|| text.body.clone(), |plain| plain.body), markdown::document(&text.body, MAX_CONTENT))
+        (
+            plain.map_or_else(|| text.body.clone(), |plain| plain.body),
+            markdown::document(&text.body, MAX_CONTENT),
+        )
     } else {
         (text.body.clone(), None)
     };
@@ -205,7 +211,8 @@ fn fitting_edit(text: &Text, original: &str) -> Value {
     ["body", "formatted_body"].iter().filter_map(|key| content.get_mut(*key).map(star)).for_each(drop);
     content.insert("m.mentions".to_owned(), json!({}));
     content.insert("m.relates_to".to_owned(), json!({"rel_type": "m.replace", "event_id": original}));
-    let together = |content: &Map<String, Value>, new: &Map<String, Value>| length(content) + length(new) + 32;
+    let together =
+        |content: &Map<String, Value>, new: &Map<String, Value>| length(content) + length(new) + 32;
     if together(&content, &new) > MAX_CONTENT {
         without_html(&mut content);
     }

@@ -179,9 +179,34 @@ pub(super) fn described(method: &Method, path: &str, query: &str, body: &Value) 
 fn template(method: &Method, path: &str) -> String {
     /// Parts of paths that are no ids.
     const WORDS: [&str; 28] = [
-        "_matrix", "client", "media", "v1", "v3", "account", "whoami", "sync", "rooms", "messages", "event",
-        "relations", "m.annotation", "m.reaction", "download", "upload", "join", "receipt", "m.read", "redact",
-        "send", "m.room.message", "typing", "user", "account_data", "state", "profile", "filter",
+        "_matrix",
+        "client",
+        "media",
+        "v1",
+        "v3",
+        "account",
+        "whoami",
+        "sync",
+        "rooms",
+        "messages",
+        "event",
+        "relations",
+        "m.annotation",
+        "m.reaction",
+        "download",
+        "upload",
+        "join",
+        "receipt",
+        "m.read",
+        "redact",
+        "send",
+        "m.room.message",
+        "typing",
+        "user",
+        "account_data",
+        "state",
+        "profile",
+        "filter",
     ];
     let segments = path.split('/').skip(1);
     let named = segments.map(|segment| if WORDS.contains(&segment) { segment } else { "{}" });

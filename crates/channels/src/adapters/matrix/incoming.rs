@@ -129,8 +129,11 @@ fn reaction(event: &Event, room_id: &str, room: &mut Room, account: &str) -> Opt
     }
     let known = KnownReaction { id: event.id.clone(), to: to.to_owned(), emoji: emoji.to_owned() };
     let mut inbound = done(event, room_id, room, account);
-    inbound.deed =
-        Deed::Reacted(Reaction { to: known.to.clone(), added: vec![known.emoji.clone()], ..Reaction::default() });
+    inbound.deed = Deed::Reacted(Reaction {
+        to: known.to.clone(),
+        added: vec![known.emoji.clone()],
+        ..Reaction::default()
+    });
     inbound.content_type = "reaction".to_owned();
     room.add_reaction(known);
     Some(inbound)
@@ -213,9 +216,7 @@ fn read_content(event: &Event, content: &Value, is_reply: bool, inbound: &mut In
     }
     .to_owned();
     if let Some((latitude, longitude)) = text("geo_uri").and_then(place).filter(|_| msgtype == "m.location") {
-        inbound
-            .metadata
-            .insert("location".to_owned(), json!({"latitude": latitude, "longitude": longitude}));
+        inbound.metadata.insert("location".to_owned(), json!({"latitude": latitude, "longitude": longitude}));
     }
 }
 

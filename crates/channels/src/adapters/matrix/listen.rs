@@ -5,30 +5,22 @@
 //! taken for news. What was written while nobody listened is more than one answer has; the rest is asked for, room by room and in
 //! order, and committed before what came after it.
 //!
-//! Must hold: nothing that was written since the saved place is left out, and nothing is shown as read before it is committed; a room
-//! that can't be entered or told something does not keep the messages of others waiting for more than [`ASIDE_LIMIT`].
+//! Must hold: nothing that was written since the saved place is left out, up to 20,000 events of a room, and nothing is shown as read before it is committed; a room
+//! that can't be entered or told something does not keep the messages of others waiting for more than [`super::aside::LIMIT`].
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use claw_runtime::Backoff;
 use claw_types::{Deed, Inbound};
-use futures::StreamExt as _;
-use serde_json::Value;
-use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use super::rooms::{self, Room, Rooms};
-use super::sync::{self, Event, Joined, Sync, TIMELINE, TOLD};
-use super::{HOLD, Matrix, calls, incoming};
+use super::aside::Aside;
+use super::rooms::{self, Rooms};
+use super::sync::{self, Event, Joined, Sync, TIMELINE};
+use super::{HOLD, Matrix, incoming};
 use crate::{ChannelError, Sink, SinkError};
 
-/// For what is done beside receiving after each poll: entering rooms, receipts, notices.
-const ASIDE_LIMIT: Duration = Duration::from_secs(10);
-/// Calls of that at the same time.
-const AT_ONCE: usize = 8;
-/// How often a room is tried to enter before it is left until receiving begins anew.
-const TRIES: u32 = 5;
 /// Pages of a room's history that are read at a time, of a hundred events each: a homeserver whose history has no end must not keep
 /// all other rooms waiting for ever.
 const PAGES: usize = 200;
@@ -38,23 +30,13 @@ struct Listening<'a> {
     matrix: &'a Matrix,
     sink: &'a dyn Sink,
     rooms: Rooms,
-    /// Rooms to enter: by which server, and how often that was tried.
-    wanted: BTreeMap<String, (Option<String>, u32)>,
-    /// After the commit: the last message of each room, and the rooms whose people are told that the bot can't read.
-    read: BTreeMap<String, String>,
-    unreadable: BTreeMap<String, String>,
+    aside: Aside,
 }
 
 impl Matrix {
     pub(super) async fn listen_for_ever(&self, sink: &dyn Sink) -> Result<(), ChannelError> {
-        let mut listening = Listening {
-            matrix: self,
-            sink,
-            rooms: Rooms::default(),
-            wanted: BTreeMap::new(),
-            read: BTreeMap::new(),
-            unreadable: BTreeMap::new(),
-        };
+        let mut listening =
+            Listening { matrix: self, sink, rooms: Rooms::default(), aside: Aside::default() };
         let (mut since, mut failed): (Option<String>, u32) = (None, 0);
         loop {
             let next = match &since {
@@ -68,7 +50,9 @@ impl Matrix {
                     }
                     (failed, since) = (0, Some(next));
                 }
-                Err(error @ (ChannelError::BadCredentials(_) | ChannelError::Config(_))) => return Err(error),
+                Err(error @ (ChannelError::BadCredentials(_) | ChannelError::Config(_))) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     failed += 1;
                     sink.trouble(Some(&error.to_string())).await;
@@ -113,7 +97,7 @@ impl Listening<'_> {
         let sync = self.matrix.api.sync(Some(since), &filter, HOLD).await?;
         let mut messages = Vec::new();
         for (id, joined) in &sync.rooms.join {
-            self.wanted.remove(id);
+            self.aside.wanted.remove(id);
             if self.matrix.allows(id) {
                 messages.extend(self.of_room(id, joined, since).await?);
             }
@@ -122,12 +106,17 @@ impl Listening<'_> {
         self.save(&sync.next_batch).await?;
         sync.rooms.leave.keys().for_each(|id| self.rooms.forget(id));
         self.want_invited(&sync);
-        self.aside().await;
+        self.aside.done(self.matrix, &mut self.rooms).await;
         Ok(sync.next_batch)
     }
 
     /// What is new in a room. What does not fit the answer is committed on the way.
-    async fn of_room(&mut self, id: &str, joined: &Joined, since: &str) -> Result<Vec<Inbound>, ChannelError> {
+    async fn of_room(
+        &mut self,
+        id: &str,
+        joined: &Joined,
+        since: &str,
+    ) -> Result<Vec<Inbound>, ChannelError> {
         let is_new = !self.rooms.has(id);
         self.rooms.of(id).note(joined);
         let events = Event::all(&joined.timeline.events);
@@ -138,7 +127,8 @@ impl Listening<'_> {
         }
         let mut messages = self.understood(id, &events[beginning.unwrap_or(0)..]).await?;
         for (upto, person) in rooms::readers(&joined.ephemeral) {
-            let read = if person == self.matrix.account { Vec::new() } else { self.rooms.of(id).read_up_to(&upto) };
+            let read =
+                if person == self.matrix.account { Vec::new() } else { self.rooms.of(id).read_up_to(&upto) };
             if !read.is_empty() {
                 messages.push(incoming::read(id, self.rooms.of(id), &person, &upto, read));
             }
@@ -192,7 +182,7 @@ impl Listening<'_> {
             if event.sender != self.matrix.account {
                 match event.r#type.as_str() {
                     "m.room.encrypted" if !room.is_told => {
-                        self.unreadable.insert(id.to_owned(), event.id.clone());
+                        self.aside.unreadable.insert(id.to_owned(), event.id.clone());
                     }
                     "m.room.tombstone" => self.want_successor(event),
                     _ => {}
@@ -204,7 +194,7 @@ impl Listening<'_> {
                 continue;
             };
             if !message.is_own {
-                self.read.insert(id.to_owned(), event.id.clone());
+                self.aside.read.insert(id.to_owned(), event.id.clone());
                 self.ask_whose_is_answered(id, &mut message).await;
             }
             match &message.deed {
@@ -241,7 +231,9 @@ impl Listening<'_> {
                 message.mentioned = Some(is_own);
             }
             // Not to be found, or not now: what else it says has to do.
-            Err(error) => debug!(channel = %self.matrix.deps.channel_id, "whose message is answered is not known: {error}"),
+            Err(error) => {
+                debug!(channel = %self.matrix.deps.channel_id, "whose message is answered is not known: {error}")
+            }
         }
     }
 
@@ -260,76 +252,18 @@ impl Listening<'_> {
 
     fn want_invited(&mut self, sync: &Sync) {
         for id in sync.rooms.invite.keys().filter(|id| self.matrix.enters(id)) {
-            self.wanted.entry(id.clone()).or_insert((None, 0));
+            self.aside.wanted.entry(id.clone()).or_insert((None, 0));
         }
     }
 
     /// A room that was replaced by another one, as its people's servers agreed
     /// (<https://spec.matrix.org/latest/client-server-api/#room-upgrades>).
     fn want_successor(&mut self, tombstone: &Event) {
-        let Some(next) = tombstone.text("replacement_room").filter(|next| self.matrix.enters(next)) else { return };
+        let Some(next) = tombstone.text("replacement_room").filter(|next| self.matrix.enters(next)) else {
+            return;
+        };
         let server = tombstone.sender.split_once(':').map(|(_, server)| server.to_owned());
-        self.wanted.entry(next.to_owned()).or_insert((server, 0));
-    }
-
-    /// What is done beside receiving, within a time: what is not done by then is done after the next poll, or it is a receipt.
-    async fn aside(&mut self) {
-        let read = std::mem::take(&mut self.read);
-        let (matrix, rooms) = (self.matrix, &mut self.rooms);
-        let (wanted, unreadable) = (&mut self.wanted, &mut self.unreadable);
-        let all = async {
-            enter(matrix, wanted).await;
-            tell(matrix, rooms, unreadable).await;
-            let receipts = futures::stream::iter(read).for_each_concurrent(AT_ONCE, |(room, event)| async move {
-                if let Err(error) = matrix.api.read(&room, &event).await {
-                    debug!(channel = %matrix.deps.channel_id, room, "a message stays unread: {error}");
-                }
-            });
-            receipts.await;
-        };
-        drop(timeout(ASIDE_LIMIT, all).await);
-    }
-}
-
-/// Enters the rooms that are wanted.
-async fn enter(matrix: &Matrix, wanted: &mut BTreeMap<String, (Option<String>, u32)>) {
-    let tried = futures::stream::iter(wanted.iter_mut()).for_each_concurrent(AT_ONCE, |(room, (via, tries))| async move {
-        *tries += 1;
-        match matrix.api.join(room, via.as_deref()).await {
-            Ok(()) => *tries = TRIES,
-            Err(ChannelError::RateLimited(_)) => *tries -= 1,
-            Err(error) => {
-                warn!(channel = %matrix.deps.channel_id, room, "a room can't be entered: {error}");
-                if matches!(error, ChannelError::Permanent(_)) {
-                    *tries = TRIES;
-                }
-            }
-        }
-    });
-    tried.await;
-    wanted.retain(|_, (_, tries)| *tries < TRIES);
-}
-
-/// Tells the people of encrypted rooms, once each, that the bot can't read what they write. That they were told is kept with the
-/// homeserver, so that no other worker tells them again.
-async fn tell(matrix: &Matrix, rooms: &mut Rooms, unreadable: &mut BTreeMap<String, String>) {
-    while let Some((room, event)) = unreadable.pop_first() {
-        let known: &mut Room = rooms.of(&room);
-        if known.is_told {
-            continue;
-        }
-        let told = async {
-            // Named by the message, so that it is said once even if the note on it is lost.
-            matrix.api.put(&room, "m.room.message", &format!("encrypted.{event}"), &calls::cant_read()).await?;
-            matrix.api.note(&matrix.account, &room, TOLD).await
-        };
-        match told.await {
-            Ok(()) => known.is_told = true,
-            // With the next message there.
-            Err(error) => {
-                warn!(channel = %matrix.deps.channel_id, room, "nobody is told that the room can't be read: {error}");
-            }
-        }
+        self.aside.wanted.entry(next.to_owned()).or_insert((server, 0));
     }
 }
 
@@ -338,33 +272,5 @@ fn lost(error: SinkError) -> ChannelError {
     match error {
         SinkError::NotCommitted(why) => ChannelError::Retryable(why),
         SinkError::LostOwnership => ChannelError::Config(error.to_string()),
-    }
-}
-
-/// For [`crate::Channel::fuzz`].
-pub(super) fn fuzz(data: &[u8], account: &str) {
-    let mut all = Rooms::default();
-    let mut see = |id: &str, events: &[Value]| {
-        for event in Event::all(events) {
-            let room = all.of(id);
-            room.note_state(&event);
-            drop(incoming::inbound(&event, id, room, account));
-        }
-    };
-    if let Ok(page) = serde_json::from_slice::<sync::Page>(data) {
-        see("!page:example.org", &page.chunk);
-    }
-    let Ok(sync) = serde_json::from_slice::<Sync>(data) else { return };
-    for (id, joined) in &sync.rooms.join {
-        see(id, &joined.timeline.events);
-        all_of(&mut Rooms::default(), id, joined);
-    }
-}
-
-fn all_of(rooms: &mut Rooms, id: &str, joined: &Joined) {
-    rooms.of(id).note(joined);
-    for (upto, person) in rooms::readers(&joined.ephemeral) {
-        let read = rooms.of(id).read_up_to(&upto);
-        drop(incoming::read(id, rooms.of(id), &person, &upto, read));
     }
 }

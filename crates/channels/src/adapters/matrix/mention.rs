@@ -46,9 +46,10 @@ impl<'a> Own<'a> {
     fn is_linked_in(self, html: &str) -> bool {
         let html = percent_decode_str(html).decode_utf8_lossy();
         let bare = self.id.trim_start_matches('@');
-        [format!("https://matrix.to/#/{}", self.id), format!("matrix:u/{bare}")]
-            .iter()
-            .any(|link| html.match_indices(link.as_str()).any(|(at, _)| html[at + link.len()..].starts_with(['"', '\'', '?'])))
+        [format!("https://matrix.to/#/{}", self.id), format!("matrix:u/{bare}")].iter().any(|link| {
+            html.match_indices(link.as_str())
+                .any(|(at, _)| html[at + link.len()..].starts_with(['"', '\'', '?']))
+        })
     }
 }
 
@@ -78,7 +79,8 @@ pub(super) fn named_in(text: &str) -> Vec<&str> {
     /// More would be a list, and not a message to them.
     const MOST: usize = 20;
     let words = text.split(|c: char| c.is_whitespace() || "()[]<>\"'`,;*".contains(c));
-    let mut named: Vec<_> = words.map(|word| word.trim_end_matches(['.', ':', '!', '?'])).filter(|word| is_id(word)).collect();
+    let mut named: Vec<_> =
+        words.map(|word| word.trim_end_matches(['.', ':', '!', '?'])).filter(|word| is_id(word)).collect();
     named.sort_unstable();
     named.dedup();
     named.truncate(MOST);
@@ -126,7 +128,11 @@ mod tests {
         for body in ["a helperbot", "helpers", "nobody", "@helper2:example.org"] {
             assert!(!addressed(json!({"body": body})), "{body}");
         }
-        for link in ["https://matrix.to/#/@helper:example.org", "https://matrix.to/#/%40helper%3Aexample.org", "matrix:u/helper:example.org"] {
+        for link in [
+            "https://matrix.to/#/@helper:example.org",
+            "https://matrix.to/#/%40helper%3Aexample.org",
+            "matrix:u/helper:example.org",
+        ] {
             let html = format!("<a href=\"{link}\">x</a> hi");
             assert!(addressed(json!({"body": "x hi", "formatted_body": html})), "{link}");
         }

@@ -9,8 +9,10 @@
 //! it; the token goes to the homeserver and nowhere else.
 
 mod api;
+mod aside;
 mod calls;
 mod exam;
+mod fuzzing;
 mod incoming;
 mod listen;
 mod mention;
@@ -30,11 +32,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::api::Api;
 use crate::exam::Examinee;
-use crate::kit::markdown;
 use crate::kit::upload::Uploads;
 use crate::{
-    About, Adapter, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits, MediaStream, Part, Probe,
-    Rate, Receipt, Reports, Sink, TextUnit,
+    About, Adapter, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits, MediaStream, Part,
+    Probe, Rate, Receipt, Reports, Sink, TextUnit,
 };
 
 /// How long a poll is held open when there is nothing to tell.
@@ -150,7 +151,8 @@ impl Adapter for Matrix {
     type Config = Config;
 
     fn new(config: Config, deps: Deps) -> Result<Self, ChannelError> {
-        let Config { homeserver_url, user_id, access_token_env: token, allowed_rooms, auto_accept_invites } = config;
+        let Config { homeserver_url, user_id, access_token_env: token, allowed_rooms, auto_accept_invites } =
+            config;
         if !mention::is_id(&user_id) {
             return Err(ChannelError::Config(format!(
                 "user_id {user_id:?} is not an account's id: it looks like @helper:example.org"
@@ -158,7 +160,8 @@ impl Adapter for Matrix {
         }
         if token.contains(char::is_whitespace) || !token.is_ascii() || token.is_empty() {
             return Err(ChannelError::Config(
-                "access_token_env is not an access token: it has neither spaces nor letters beyond ASCII".to_owned(),
+                "access_token_env is not an access token: it has neither spaces nor letters beyond ASCII"
+                    .to_owned(),
             ));
         }
         if let Some(other) = allowed_rooms.iter().find(|room| calls::room_id(room).is_err()) {
@@ -205,12 +208,7 @@ impl Channel for Matrix {
     }
 
     fn fuzz(&self, data: &[u8]) {
-        api::fuzz(data);
-        listen::fuzz(data, &self.account);
-        if let Ok(text) = std::str::from_utf8(data) {
-            drop(markdown::document(text, calls::MAX_CONTENT));
-            drop(mention::named_in(text).len());
-        }
+        fuzzing::read(data, &self.account);
     }
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {

@@ -21,9 +21,11 @@ impl Matrix {
         match &part.piece.content {
             Content::Media { media, .. } => {
                 // Their place is theirs until the homeserver has them.
-                let held = self.uploads.fetch(std::slice::from_ref(media), part.accepted_at, MAX_BYTES).await?;
+                let held =
+                    self.uploads.fetch(std::slice::from_ref(media), part.accepted_at, MAX_BYTES).await?;
                 let fetched = held.files.first();
-                let fetched = fetched.ok_or_else(|| ChannelError::Retryable("the attachment was not fetched".to_owned()))?;
+                let fetched = fetched
+                    .ok_or_else(|| ChannelError::Retryable("the attachment was not fetched".to_owned()))?;
                 let stored = self.store(media, fetched).await?;
                 self.put(part, room, Some(&stored)).await
             }
@@ -43,7 +45,12 @@ impl Matrix {
     }
 
     /// Puts a part's event into the room. What something is done to keeps its id.
-    async fn put(&self, part: &Part<'_>, room: &str, stored: Option<&Stored>) -> Result<Receipt, ChannelError> {
+    async fn put(
+        &self,
+        part: &Part<'_>,
+        room: &str,
+        stored: Option<&Stored>,
+    ) -> Result<Receipt, ChannelError> {
         let call = calls::of_part(part, stored)?;
         let sent = self.api.put(room, call.kind, &call.transaction, &call.content).await;
         let target = part.piece.content.target();
@@ -59,7 +66,8 @@ impl Matrix {
         let told = essence(&fetched.content_type).to_ascii_lowercase();
         let found = infer::get(&fetched.bytes);
         let is_told = told.contains('/') && told != UNKNOWN;
-        let content_type = if is_told { told } else { found.map_or(UNKNOWN, |found| found.mime_type()).to_owned() };
+        let content_type =
+            if is_told { told } else { found.map_or(UNKNOWN, |found| found.mime_type()).to_owned() };
         let given = media.filename.as_deref().and_then(filename::clean);
         let mut name =
             given.or_else(|| fetched.filename.clone()).unwrap_or_else(|| media.kind.as_str().to_owned());

@@ -94,7 +94,13 @@ async fn answer(State(server): State<Server>, request: Request) -> Response {
     let path = parts.uri.path().strip_prefix("/_matrix/").unwrap().to_owned();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let is_poll = query.contains("since=");
-    server.asked.lock().unwrap().push(Asked { method: parts.method, path: path.clone(), query, headers: parts.headers, body });
+    server.asked.lock().unwrap().push(Asked {
+        method: parts.method,
+        path: path.clone(),
+        query,
+        headers: parts.headers,
+        body,
+    });
     let planned = {
         let mut answers = server.answers.lock().unwrap();
         let at = answers.iter().position(|(part, ..)| path.contains(part.as_str()));
@@ -119,14 +125,17 @@ fn fields_that_make_no_sense_are_refused_with_a_sentence() {
         assert!(why.contains("@helper:example.org"), "{id}: {why}");
     }
     assert!(refused(json!({"access_token_env": "two words"})).contains("access token"));
-    assert!(refused(json!({"allowed_rooms": ["!a:b.org", "#research:example.org"]})).contains("!abc:example.org"));
+    assert!(
+        refused(json!({"allowed_rooms": ["!a:b.org", "#research:example.org"]})).contains("!abc:example.org")
+    );
     assert!(refused(json!({"homeserver_url": "matrix.example.org"})).contains("homeserver_url"));
 }
 
 #[test]
 fn one_account_is_in_one_channel() {
     let credential = |token: &str| {
-        let config = json!({"homeserver_url": "https://x.org", "user_id": ACCOUNT, "access_token_env": token});
+        let config =
+            json!({"homeserver_url": "https://x.org", "user_id": ACCOUNT, "access_token_env": token});
         Matrix::credential(&serde_json::from_value(config).unwrap())
     };
     assert_eq!(credential("a"), credential("b"), "whatever session the token is of");
@@ -137,7 +146,10 @@ async fn a_token_of_another_account_is_told() {
     let server = Server::start().await;
     server.will("whoami", json!({"user_id": "@other:example.org", "device_id": "D"}));
     let told = server.bot().probe().await;
-    assert!(matches!(&told, Err(ChannelError::Config(why)) if why.contains("@other:example.org")), "{told:?}");
+    assert!(
+        matches!(&told, Err(ChannelError::Config(why)) if why.contains("@other:example.org")),
+        "{told:?}"
+    );
     server.will("whoami", json!({"user_id": ACCOUNT, "device_id": "D"}));
     let probe = server.bot().probe().await.unwrap();
     assert_eq!((probe.account.as_deref(), &probe.details["device_id"]), (Some(ACCOUNT), &json!("D")));
@@ -149,9 +161,15 @@ async fn what_is_no_homeserver_is_told() {
     let server = Server::start().await;
     server.will_refuse("whoami", 404, json!("not found"));
     let told = server.bot().probe().await;
-    assert!(matches!(&told, Err(ChannelError::Permanent(why)) if why.contains("check homeserver_url")), "{told:?}");
+    assert!(
+        matches!(&told, Err(ChannelError::Permanent(why)) if why.contains("check homeserver_url")),
+        "{told:?}"
+    );
     let home = Matrix::new(
-        serde_json::from_value(json!({"homeserver_url": "http://127.0.0.1:1", "user_id": ACCOUNT, "access_token_env": TOKEN})).unwrap(),
+        serde_json::from_value(
+            json!({"homeserver_url": "http://127.0.0.1:1", "user_id": ACCOUNT, "access_token_env": TOKEN}),
+        )
+        .unwrap(),
         Deps { http: crate::kit::http::Http::new(false).unwrap(), ..deps(Arc::new(Recorder::default())) },
     );
     assert!(matches!(home, Err(ChannelError::Config(why)) if why.contains("private")));
@@ -168,21 +186,35 @@ async fn every_call_tells_for_how_long_to_wait() {
     let wait = ChannelError::RateLimited(Duration::from_secs(2));
     assert_eq!(bot.typing(GROUP, None).await, Err(wait.clone()));
     assert_eq!(bot.probe().await.map(drop), Err(wait.clone()));
-    let media = MediaRef { kind: MediaKind::Image, handle: "mxc://x.org/a".to_owned(), filename: None, mime: None };
+    let media =
+        MediaRef { kind: MediaKind::Image, handle: "mxc://x.org/a".to_owned(), filename: None, mime: None };
     assert_eq!(bot.open_media(&media).await.map(drop), Err(wait));
 }
 
 #[tokio::test]
 async fn attachments_are_opened_with_the_token_or_as_older_homeservers_have_it() {
     let server = Server::start().await;
-    let media = |handle: &str| MediaRef { kind: MediaKind::Image, handle: handle.to_owned(), filename: None, mime: None };
-    server.will_refuse("client/v1/media", 404, json!({"errcode": "M_UNRECOGNIZED", "error": "Unrecognized request"}));
+    let media = |handle: &str| MediaRef {
+        kind: MediaKind::Image,
+        handle: handle.to_owned(),
+        filename: None,
+        mime: None,
+    };
+    server.will_refuse(
+        "client/v1/media",
+        404,
+        json!({"errcode": "M_UNRECOGNIZED", "error": "Unrecognized request"}),
+    );
     server.will("media/v3/download", json!({"a": "file"}));
     assert!(server.bot().open_media(&media("mxc://example.org/AbC")).await.is_ok());
-    let paths: Vec<_> = std::mem::take(&mut *server.asked.lock().unwrap()).into_iter().map(|asked| asked.path).collect();
+    let paths: Vec<_> =
+        std::mem::take(&mut *server.asked.lock().unwrap()).into_iter().map(|asked| asked.path).collect();
     assert_eq!(paths, ["client/v1/media/download/example.org/AbC", "media/v3/download/example.org/AbC"]);
     for odd in ["https://example.org/a", "mxc://example.org/..", "mxc:///a"] {
-        assert!(matches!(server.bot().open_media(&media(odd)).await, Err(ChannelError::Permanent(_))), "{odd}");
+        assert!(
+            matches!(server.bot().open_media(&media(odd)).await, Err(ChannelError::Permanent(_))),
+            "{odd}"
+        );
     }
     assert!(server.asked().is_empty());
 }

@@ -52,12 +52,17 @@ impl Hook {
     ///
     /// # Errors
     /// [`ChannelError::Config`] when Telegram would not post there.
-    pub(super) fn new(public_url: Option<&str>, token: &str, channel: ChannelId) -> Result<Self, ChannelError> {
+    pub(super) fn new(
+        public_url: Option<&str>,
+        token: &str,
+        channel: ChannelId,
+    ) -> Result<Self, ChannelError> {
         let wrong = |why: &str| ChannelError::Config(format!("public_url {why}"));
         let given = public_url.ok_or_else(|| {
             wrong("is missing: by webhook, Telegram has to be told at which https address it reaches the gateways")
         })?;
-        let mut address = Url::parse(given).map_err(|_| wrong("is not an address like https://claw.example.org"))?;
+        let mut address =
+            Url::parse(given).map_err(|_| wrong("is not an address like https://claw.example.org"))?;
         if address.scheme() != "https" {
             return Err(wrong("must start with https://: Telegram posts nowhere else"));
         }
@@ -74,7 +79,8 @@ impl Hook {
     /// Whether a request carries the secret, and only Telegram can have sent it.
     pub(super) fn check(&self, request: &RawRequest) -> Result<(), ChannelError> {
         let given = request.headers.get(SECRET);
-        let given = given.ok_or_else(|| ChannelError::BadSignature(format!("the request has no {SECRET}")))?;
+        let given =
+            given.ok_or_else(|| ChannelError::BadSignature(format!("the request has no {SECRET}")))?;
         if signature::same(given.as_bytes(), self.secret.as_bytes()) {
             return Ok(());
         }
@@ -137,7 +143,11 @@ impl Telegram {
                     (failed, is_set) = (0, true);
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
-                Err(error @ (ChannelError::BadCredentials(_) | ChannelError::Config(_) | ChannelError::Permanent(_))) => {
+                Err(
+                    error @ (ChannelError::BadCredentials(_)
+                    | ChannelError::Config(_)
+                    | ChannelError::Permanent(_)),
+                ) => {
                     return Err(error);
                 }
                 Err(error) => {
@@ -164,7 +174,8 @@ impl Telegram {
     /// Takes a webhook of this channel's away, which it had before it polled: one that is left there ends every poll.
     pub(super) async fn end_hook(&self) -> Result<(), ChannelError> {
         let info = self.api.webhook_info().await?;
-        let is_ours = Url::parse(&info.url).is_ok_and(|url| url.path().ends_with(&path(self.deps.channel_id)));
+        let is_ours =
+            Url::parse(&info.url).is_ok_and(|url| url.path().ends_with(&path(self.deps.channel_id)));
         if !is_ours {
             return Err(ChannelError::Retryable(
                 "the bot has a webhook set by another program: take it away there, or give this channel another bot".to_owned(),

@@ -57,10 +57,7 @@ impl Page {
     fn event(&mut self, event: Event<'_>) {
         self.formatted |= !matches!(
             event,
-            Event::Text(_)
-                | Event::SoftBreak
-                | Event::Start(Tag::Paragraph)
-                | Event::End(TagEnd::Paragraph)
+            Event::Text(_) | Event::SoftBreak | Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph)
         );
         match event {
             Event::Start(tag) => self.start(tag),
@@ -160,7 +157,8 @@ impl Page {
 
     /// A link, or a picture, which becomes one: nothing is loaded from a stranger's server. There are none within others.
     fn start_link(&mut self, href: &str) {
-        let begins = |scheme: &&str| href.get(..scheme.len()).is_some_and(|it| it.eq_ignore_ascii_case(scheme));
+        let begins =
+            |scheme: &&str| href.get(..scheme.len()).is_some_and(|it| it.eq_ignore_ascii_case(scheme));
         let pressable = self.links.is_empty() && SCHEMES.iter().any(begins);
         if pressable {
             self.html.push_str("<a href=\"");
@@ -194,10 +192,7 @@ impl Page {
 }
 
 fn is_block(tag: &TagEnd) -> bool {
-    !matches!(
-        tag,
-        TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image
-    )
+    !matches!(tag, TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image)
 }
 
 #[cfg(test)]

@@ -53,7 +53,9 @@ async fn receive(server: &Server, bot: &Matrix, sink: &Kept) {
     let planned = server.answers.lock().unwrap().iter().filter(|(path, ..)| path == "/sync").count();
     let stop = CancellationToken::new();
     let told = async {
-        while server.asked.lock().unwrap().iter().filter(|asked| asked.query.contains("since=")).count() < planned {
+        while server.asked.lock().unwrap().iter().filter(|asked| asked.query.contains("since=")).count()
+            < planned
+        {
             tokio::task::yield_now().await;
         }
         stop.cancel();
@@ -93,7 +95,9 @@ fn sync(place: &str, room: &str, events: Vec<Value>) -> Value {
 }
 
 fn query(asked: &Asked, key: &str) -> Option<String> {
-    url::form_urlencoded::parse(asked.query.as_bytes()).find(|(name, _)| name == key).map(|(_, value)| value.into_owned())
+    url::form_urlencoded::parse(asked.query.as_bytes())
+        .find(|(name, _)| name == key)
+        .map(|(_, value)| value.into_owned())
 }
 
 #[tokio::test]
@@ -140,7 +144,10 @@ async fn what_was_not_committed_keeps_its_place_and_stays_unread() {
     let ended = server.bot().listen(&sink, CancellationToken::new()).await;
     assert!(matches!(ended, Err(ChannelError::Config(_))), "{ended:?}");
     assert!(sink.saved.lock().unwrap().is_empty());
-    assert!(server.asked().iter().all(|asked| asked.path.ends_with("/sync")), "nobody is told that it was read");
+    assert!(
+        server.asked().iter().all(|asked| asked.path.ends_with("/sync")),
+        "nobody is told that it was read"
+    );
 }
 
 #[tokio::test]
@@ -151,14 +158,21 @@ async fn what_does_not_fit_an_answer_is_asked_for_and_comes_in_order() {
     limited["rooms"]["join"][GROUP]["timeline"]["limited"] = json!(true);
     limited["rooms"]["join"][GROUP]["timeline"]["prev_batch"] = json!("t8");
     server.will("/sync", limited);
-    server.will("/messages", json!({"chunk": [said("$1", "one"), said("$2", "two")], "start": "s7", "end": "t3"}));
-    server.will("/messages", json!({"chunk": [said("$3", "three"), said("$4", "four")], "start": "t3", "end": "t5"}));
+    server.will(
+        "/messages",
+        json!({"chunk": [said("$1", "one"), said("$2", "two")], "start": "s7", "end": "t3"}),
+    );
+    server.will(
+        "/messages",
+        json!({"chunk": [said("$3", "three"), said("$4", "four")], "start": "t3", "end": "t5"}),
+    );
     let sink = Kept::at("s7");
     receive(&server, &server.bot(), &sink).await;
     assert_eq!(sink.texts(), ["one", "two", "three", "four", "five"]);
     let asked = server.asked();
     let pages: Vec<_> = asked.iter().filter(|asked| asked.path.ends_with("/messages")).collect();
-    let places: Vec<_> = pages.iter().map(|page| (query(page, "from").unwrap(), query(page, "to").unwrap())).collect();
+    let places: Vec<_> =
+        pages.iter().map(|page| (query(page, "from").unwrap(), query(page, "to").unwrap())).collect();
     assert_eq!(places, [("s7".to_owned(), "t8".to_owned()), ("t3".to_owned(), "t8".to_owned())]);
 }
 
@@ -182,7 +196,8 @@ async fn an_invitation_is_accepted_and_what_was_written_since_is_read() {
     receive(&server, &server.bot(), &sink).await;
     assert_eq!(sink.texts(), ["hello, new bot", "are you there?"]);
     let asked = server.asked();
-    let entered: Vec<_> = asked.iter().filter(|asked| asked.path.contains("/join/")).map(|asked| asked.path.as_str()).collect();
+    let entered: Vec<_> =
+        asked.iter().filter(|asked| asked.path.contains("/join/")).map(|asked| asked.path.as_str()).collect();
     assert_eq!(entered, ["client/v3/join/!new:example.org"]);
     assert!(!asked.iter().any(|asked| asked.path.ends_with("/messages")), "nothing from before is asked for");
 }
@@ -207,7 +222,8 @@ async fn rooms_that_are_not_wanted_are_not_entered_and_not_read() {
 async fn a_room_that_was_replaced_is_followed() {
     let server = Server::start().await;
     server.will("/sync", look());
-    let mut tombstone = of_kind("m.room.tombstone", "$t", json!({"body": "moved", "replacement_room": "!next:example.org"}));
+    let mut tombstone =
+        of_kind("m.room.tombstone", "$t", json!({"body": "moved", "replacement_room": "!next:example.org"}));
     tombstone["state_key"] = json!("");
     server.will("/sync", sync("s8", GROUP, vec![tombstone]));
     let sink = Kept::at("s7");
@@ -221,7 +237,9 @@ async fn a_room_that_was_replaced_is_followed() {
 #[tokio::test]
 async fn the_people_of_an_encrypted_room_are_told_once() {
     let server = Server::start().await;
-    let secret = |id: &str| of_kind("m.room.encrypted", id, json!({"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x"}));
+    let secret = |id: &str| {
+        of_kind("m.room.encrypted", id, json!({"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x"}))
+    };
     server.will("/sync", look());
     server.will("/sync", sync("s8", DIRECT, vec![secret("$1"), secret("$2")]));
     server.will("/sync", sync("s9", DIRECT, vec![secret("$3")]));
@@ -236,7 +254,8 @@ async fn the_people_of_an_encrypted_room_are_told_once() {
     let noted = asked.iter().find(|asked| asked.path.ends_with(sync::TOLD)).unwrap();
     // Another worker sees the note, and tells nobody.
     let mut look = look();
-    look["rooms"]["join"][DIRECT]["account_data"] = json!({"events": [{"type": sync::TOLD, "content": noted.json()}]});
+    look["rooms"]["join"][DIRECT]["account_data"] =
+        json!({"events": [{"type": sync::TOLD, "content": noted.json()}]});
     server.will("/sync", look);
     server.will("/sync", sync("s10", DIRECT, vec![secret("$4")]));
     receive(&server, &server.bot(), &Kept::at("s9")).await;
@@ -265,7 +284,11 @@ async fn what_is_committed_is_shown_as_read_and_who_reads_ours_is_told() {
     let read = Deed::Received(Receipts { messages: vec![Named::Platform("$own".to_owned())], read: true });
     assert_eq!(deeds, [&Deed::Wrote, &Deed::Wrote, &Deed::Wrote, &read], "each message once, and only ours");
     let asked = server.asked();
-    let receipts: Vec<_> = asked.iter().filter(|asked| asked.path.contains("/receipt/")).map(|asked| asked.path.as_str()).collect();
+    let receipts: Vec<_> = asked
+        .iter()
+        .filter(|asked| asked.path.contains("/receipt/"))
+        .map(|asked| asked.path.as_str())
+        .collect();
     assert_eq!(receipts, [format!("client/v3/rooms/{DIRECT}/receipt/m.read/$2")], "one for all before it");
 }
 
@@ -273,7 +296,11 @@ async fn what_is_committed_is_shown_as_read_and_who_reads_ours_is_told() {
 async fn a_reaction_that_is_taken_back_is_told_from_a_message() {
     let server = Server::start().await;
     server.will("/sync", look());
-    let thumb = of_kind("m.reaction", "$r", json!({"m.relates_to": {"rel_type": "m.annotation", "event_id": "$a", "key": "👍"}}));
+    let thumb = of_kind(
+        "m.reaction",
+        "$r",
+        json!({"m.relates_to": {"rel_type": "m.annotation", "event_id": "$a", "key": "👍"}}),
+    );
     // As rooms before version 11 have it, and those since.
     let mut old = of_kind("m.room.redaction", "$x", json!({}));
     old["redacts"] = json!("$r");
@@ -291,7 +318,13 @@ async fn a_reaction_that_is_taken_back_is_told_from_a_message() {
 async fn an_event_that_can_not_be_read_does_not_hide_the_others() {
     let server = Server::start().await;
     server.will("/sync", look());
-    let odd = vec![json!(7), json!({"type": 3}), event("$e", json!({})), event("$f", json!("x")), said("$1", "hello")];
+    let odd = vec![
+        json!(7),
+        json!({"type": 3}),
+        event("$e", json!({})),
+        event("$f", json!("x")),
+        said("$1", "hello"),
+    ];
     server.will("/sync", sync("s8", DIRECT, odd));
     let sink = Kept::at("s7");
     receive(&server, &server.bot(), &sink).await;
@@ -308,7 +341,8 @@ async fn how_many_are_in_a_room_says_what_it_is() {
     server.will("/sync", grown);
     let sink = Kept::at("s7");
     receive(&server, &server.bot(), &sink).await;
-    let told: Vec<_> = sink.messages.lock().unwrap().iter().map(|message| (message.is_group, message.mentioned)).collect();
+    let told: Vec<_> =
+        sink.messages.lock().unwrap().iter().map(|message| (message.is_group, message.mentioned)).collect();
     assert_eq!(told, [(false, Some(true)), (true, Some(false))]);
 }
 
@@ -318,12 +352,23 @@ async fn nobody_changes_what_another_wrote() {
     let server = Server::start().await;
     server.will("/sync", look());
     let edit = |id: &str, of: &str| {
-        event(id, json!({"msgtype": "m.text", "body": "* changed", "m.new_content": {"msgtype": "m.text", "body": of},
-            "m.relates_to": {"rel_type": "m.replace", "event_id": of}}))
+        event(
+            id,
+            json!({"msgtype": "m.text", "body": "* changed", "m.new_content": {"msgtype": "m.text", "body": of},
+            "m.relates_to": {"rel_type": "m.replace", "event_id": of}}),
+        )
     };
     let mut others = said("$bobs", "yes");
     others["sender"] = json!("@bob:example.org");
-    let events = vec![said("$adas", "yes"), others, edit("$e1", "$adas"), edit("$e2", "$bobs"), edit("$e3", "$old"), edit("$e4", "$older"), edit("$e5", "$gone")];
+    let events = vec![
+        said("$adas", "yes"),
+        others,
+        edit("$e1", "$adas"),
+        edit("$e2", "$bobs"),
+        edit("$e3", "$old"),
+        edit("$e4", "$older"),
+        edit("$e5", "$gone"),
+    ];
     server.will("/sync", sync("s8", GROUP, events));
     server.will("/event/$older", json!({"sender": "@bob:example.org"}));
     server.will("/event/$old", json!({"sender": "@ada:example.org"}));

@@ -61,7 +61,10 @@ async fn updates_are_posted_to_the_channels_address_and_nothing_is_dropped() {
     assert_eq!(told["drop_pending_updates"], false);
     assert!(told["allowed_updates"].as_array().unwrap().contains(&json!("message_reaction")));
     let secret = told["secret_token"].as_str().unwrap();
-    assert!((1..=256).contains(&secret.len()) && secret.bytes().all(|b| b.is_ascii_alphanumeric()), "{secret}");
+    assert!(
+        (1..=256).contains(&secret.len()) && secret.bytes().all(|b| b.is_ascii_alphanumeric()),
+        "{secret}"
+    );
     assert!(!TOKEN.contains(secret) && !told["url"].as_str().unwrap().contains(secret));
 }
 
@@ -116,11 +119,17 @@ async fn a_channel_that_polls_again_takes_its_webhook_away_and_nobody_elses() {
     assert_eq!(asked[1], ("deleteWebhook".to_owned(), json!({"drop_pending_updates": false})));
     server.will(json!({"url": "https://other.example.org/bot", "has_custom_certificate": false, "pending_update_count": 0}));
     let left = bot.end_hook().await;
-    assert!(matches!(&left, Err(ChannelError::Retryable(why)) if why.contains("another program")), "{left:?}");
+    assert!(
+        matches!(&left, Err(ChannelError::Retryable(why)) if why.contains("another program")),
+        "{left:?}"
+    );
     assert_eq!(server.asked().len(), 1, "it is looked at and left alone");
     // The poll tells that there is one.
     server.will_refuse(409, active);
     let refused = bot.poll_once(&Kept::default(), 0).await;
-    assert!(matches!(&refused, Err(ChannelError::Retryable(why)) if why.contains("webhook is active")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(ChannelError::Retryable(why)) if why.contains("webhook is active")),
+        "{refused:?}"
+    );
     server.asked();
 }
