@@ -140,16 +140,16 @@ fn said(text: &Text) -> Map<String, Value> {
     content
 }
 
-/// The words of a message, with whom they name.
+/// The words of a message, with whom they name. Control characters, which nobody sees and of which each takes six bytes of an event, are
+/// left out.
 fn worded(text: &Text) -> Map<String, Value> {
+    let source: String = text.body.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
     let (body, html) = if text.formatted {
-        let plain = markdown::render(&text.body, Dialect::Plain, MAX_PLAIN);
-        (
-            plain.map_or_else(|| text.body.clone(), |plain| plain.body),
-            markdown::document(&text.body, MAX_CONTENT),
-        )
+        let plain = markdown::render(&source, Dialect::Plain, MAX_PLAIN);
+        let html = markdown::document(&source, MAX_CONTENT);
+        (plain.map_or(source, |plain| plain.body), html)
     } else {
-        (text.body.clone(), None)
+        (source, None)
     };
     let named = mention::named_in(&body);
     let mentions = if named.is_empty() { json!({}) } else { json!({"user_ids": named}) };

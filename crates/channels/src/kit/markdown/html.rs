@@ -57,7 +57,12 @@ impl Page {
     fn event(&mut self, event: Event<'_>) {
         self.formatted |= !matches!(
             event,
-            Event::Text(_) | Event::SoftBreak | Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph)
+            Event::Text(_)
+                | Event::Html(_)
+                | Event::InlineHtml(_)
+                | Event::SoftBreak
+                | Event::Start(Tag::Paragraph | Tag::HtmlBlock)
+                | Event::End(TagEnd::Paragraph | TagEnd::HtmlBlock)
         );
         match event {
             Event::Start(tag) => self.start(tag),
@@ -67,7 +72,10 @@ impl Page {
                 self.text(&code);
                 self.html.push_str("</code>");
             }
-            Event::InlineHtml(html) if is_line_break(&html) => self.html.push_str("<br>"),
+            Event::InlineHtml(html) if is_line_break(&html) => {
+                self.formatted = true;
+                self.html.push_str("<br>");
+            }
             Event::Text(text)
             | Event::Html(text)
             | Event::InlineHtml(text)
@@ -222,7 +230,8 @@ mod tests {
             ("[a](javascript:x)", "a (javascript:x)"),
             ("![a](https://x.org/p.png)", "<a href=\"https://x.org/p.png\">a</a>"),
             ("[](https://x.org)", "<a href=\"https://x.org\">https://x.org</a>"),
-            ("<b>a</b>", "&lt;b&gt;a&lt;/b&gt;"),
+            ("<b>a</b> *b*", "&lt;b&gt;a&lt;/b&gt; <em>b</em>"),
+            ("a<br/>b", "a<br>b"),
             ("1\\. a", "1. a"),
         ] {
             assert_eq!(html(source), expected, "{source}");
@@ -231,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_text_without_formatting_is_left_alone() {
-        for source in ["hello", "two\nlines", "two\n\nparagraphs & more", " a ", ""] {
+        for source in ["hello", "two\nlines", "two\n\nparagraphs & more", "a <b> c", " a ", ""] {
             assert_eq!(document(source, 10_000), None, "{source:?}");
         }
         assert_eq!(document("**bold**", 5), None, "longer than allowed");
