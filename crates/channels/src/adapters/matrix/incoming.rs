@@ -87,7 +87,8 @@ fn message(event: &Event, room_id: &str, room: &mut Room, account: &str) -> Opti
     }
     room.add(&event.id, &event.sender, event.sender == account);
     let mut inbound = done(event, room_id, room, account);
-    read_content(event, &event.content, relation.answered.is_some(), &mut inbound);
+    let is_reply = relation.answered.is_some();
+    read_content(event, &event.content, is_reply, &mut inbound);
     if let Some(thread) = relation.of_kind("m.thread") {
         inbound.metadata.extend(session(room_id, Some(thread)));
         inbound.thread_id = Some(thread.to_owned());
@@ -97,7 +98,7 @@ fn message(event: &Event, room_id: &str, room: &mut Room, account: &str) -> Opti
         Answered { message_id, is_own }
     });
     let is_answer = inbound.answers.as_ref().is_some_and(|answered| answered.is_own == Some(true));
-    inbound.mentioned = Some(is_answer || addressed(event, &event.content, room, account));
+    inbound.mentioned = Some(is_answer || addressed(event, &event.content, is_reply, room, account));
     Some(inbound)
 }
 
@@ -108,16 +109,23 @@ fn edited(event: &Event, room_id: &str, room: &Room, account: &str, original: &s
     let mut inbound = done(event, room_id, room, account);
     // An edit is no answer, and older programs quote in an edit of an answer what they quoted in the answer.
     read_content(event, new, true, &mut inbound);
-    inbound.mentioned = Some(addressed(event, new, room, account));
+    inbound.mentioned = Some(addressed(event, new, true, room, account));
     inbound.platform_message_id = Some(original.to_owned());
     inbound.dedup_key = Some(format!("edit:{}", event.id));
     inbound.deed = Deed::Edited(original.to_owned());
     Some(inbound)
 }
 
-fn addressed(event: &Event, content: &Value, room: &Room, account: &str) -> bool {
+fn addressed(event: &Event, content: &Value, is_reply: bool, room: &Room, account: &str) -> bool {
+    if !room.is_group() {
+        return true;
+    }
+    let text = |key: &str| content.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (body, html) = (text("body"), text("formatted_body"));
+    let body = if is_reply { without_quote(body) } else { body };
+    let html = html.split_once("</mx-reply>").map_or(html, |(_, answer)| answer);
     let own = Own { id: account, name: room.name_of(account).filter(|name| *name != account) };
-    !room.is_group() || event.sender != account && own.is_addressed_by(content)
+    event.sender != account && own.is_addressed_by(content, body, html)
 }
 
 /// A reaction (<https://spec.matrix.org/latest/client-server-api/#event-annotations-and-reactions>).

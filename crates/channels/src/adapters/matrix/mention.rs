@@ -17,16 +17,15 @@ pub(super) struct Own<'a> {
 }
 
 impl<'a> Own<'a> {
-    /// Whether a message's content addresses the bot.
-    pub(super) fn is_addressed_by(self, content: &Value) -> bool {
+    /// Whether a message's content addresses the bot. `body` and `html` are its two forms without what it quotes: who answers somebody that
+    /// named the bot does not name it.
+    pub(super) fn is_addressed_by(self, content: &Value, body: &str, html: &str) -> bool {
         let told = content.get("m.mentions").filter(|told| told.is_object());
         let listed = told.and_then(|told| told["user_ids"].as_array());
         if listed.is_some_and(|ids| ids.iter().any(|id| id == self.id)) {
             return true;
         }
-        let text = |key: &str| content.get(key).and_then(Value::as_str).unwrap_or_default();
-        let body = text("body");
-        if self.is_linked_in(text("formatted_body")) || has_word(body, self.id) {
+        if self.is_linked_in(html) || has_word(body, self.id) {
             return true;
         }
         let is_named = |name: &str| match told {
@@ -105,7 +104,9 @@ mod tests {
     use super::*;
 
     fn addressed(content: Value) -> bool {
-        Own { id: "@helper:example.org", name: Some("Helper Bot") }.is_addressed_by(&content)
+        let text = |key: &str| content.get(key).and_then(Value::as_str).unwrap_or_default();
+        let own = Own { id: "@helper:example.org", name: Some("Helper Bot") };
+        own.is_addressed_by(&content, text("body"), text("formatted_body"))
     }
 
     #[test]

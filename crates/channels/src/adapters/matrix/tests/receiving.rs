@@ -377,3 +377,25 @@ async fn nobody_changes_what_another_wrote() {
     receive(&server, &server.bot(), &sink).await;
     assert_eq!(sink.texts(), ["yes", "yes", "$adas", "$old"]);
 }
+
+#[tokio::test]
+async fn who_answers_somebody_that_named_the_bot_does_not_name_it() {
+    let server = Server::start().await;
+    server.will("/sync", look());
+    let quote = format!("> <@bob:example.org> ask {ACCOUNT}\n\ngood idea");
+    let html = format!(
+        "<mx-reply><blockquote><a href=\"https://matrix.to/#/{ACCOUNT}\">bot</a></blockquote></mx-reply>good idea"
+    );
+    let relation = json!({"m.in_reply_to": {"event_id": "$bobs"}});
+    let answer = event(
+        "$1",
+        json!({"msgtype": "m.text", "body": quote, "formatted_body": html, "m.relates_to": relation}),
+    );
+    server.will("/sync", sync("s8", GROUP, vec![answer]));
+    server.will("/event/$bobs", json!({"sender": "@bob:example.org"}));
+    let sink = Kept::at("s7");
+    receive(&server, &server.bot(), &sink).await;
+    let messages = sink.messages.lock().unwrap();
+    assert_eq!((messages[0].text.as_deref(), messages[0].mentioned), (Some("good idea"), Some(false)));
+    assert_eq!(messages[0].answers.as_ref().unwrap().is_own, Some(false));
+}
