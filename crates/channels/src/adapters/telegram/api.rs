@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::calls::Call;
+use super::commands::Command;
 use super::files;
 use super::hook;
 use crate::kit::answer::{ReadError, excerpt, read, waiting};
@@ -136,6 +137,14 @@ impl Api {
 
     pub(super) async fn delete_webhook(&self, body: &Value) -> Result<(), ChannelError> {
         self.call::<IgnoredAny>("deleteWebhook", body).await.map(drop)
+    }
+
+    pub(super) async fn commands(&self) -> Result<Vec<Command>, ChannelError> {
+        self.call("getMyCommands", &json!({})).await
+    }
+
+    pub(super) async fn set_commands(&self, body: &Value) -> Result<(), ChannelError> {
+        self.call::<IgnoredAny>("setMyCommands", body).await.map(drop)
     }
 
     /// Opens a file by its id (<https://core.telegram.org/bots/api#getfile>: up to 20 MB).

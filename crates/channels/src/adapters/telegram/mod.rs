@@ -11,6 +11,7 @@
 mod api;
 mod callback;
 mod calls;
+mod commands;
 mod exam;
 mod files;
 mod hook;
@@ -32,6 +33,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use self::api::{Api, RawUpdate};
+use self::commands::Command;
 use self::hook::Hook;
 use self::own::Own;
 use crate::exam::Examinee;
@@ -93,6 +95,8 @@ pub struct Config {
     poll_interval_secs: Option<u64>,
     mode: Option<String>,
     public_url: Option<String>,
+    #[serde(default)]
+    commands: Vec<String>,
     api_url: Option<String>,
 }
 
@@ -105,6 +109,8 @@ pub struct Telegram {
     poll: Duration,
     /// Where updates are posted to; `None` where they are polled.
     hook: Option<Hook>,
+    /// What people are offered.
+    commands: Vec<Command>,
     uploads: Uploads,
     deps: Deps,
 }
@@ -157,6 +163,14 @@ impl Adapter for Telegram {
         .advanced()
         .like("https://claw.example.org"),
         Field::new(
+            "commands",
+            "Commands",
+            FieldKind::List,
+            "commands that people are offered, each as name: what it does; if not set, the bot's commands are left as they are",
+        )
+        .advanced()
+        .like("ask: Ask the assistant"),
+        Field::new(
             "api_url",
             "Bot API server",
             FieldKind::Url,
@@ -181,6 +195,7 @@ impl Adapter for Telegram {
         } else {
             None
         };
+        let commands = commands::read(&config.commands)?;
         let base = config.api_url.as_deref().unwrap_or(CLOUD).trim_end_matches('/').to_owned();
         Ok(Self {
             api: Api::new(base, token, deps.http.clone()),
@@ -188,6 +203,7 @@ impl Adapter for Telegram {
             name: OnceCell::new(),
             poll: Duration::from_secs(config.poll_interval_secs.unwrap_or(30).clamp(1, 50)),
             hook,
+            commands,
             uploads: Uploads::new(&deps),
             deps,
         })
@@ -272,6 +288,7 @@ impl Channel for Telegram {
     async fn listen(&self, sink: &dyn Sink, stop: CancellationToken) -> Result<(), ChannelError> {
         // A long poll that is cut off confirms nothing: its updates come again.
         let receiving = async {
+            self.offer_commands().await;
             match &self.hook {
                 Some(hook) => self.be_told(hook, sink).await,
                 None => self.poll_for_ever(sink).await,

@@ -26,6 +26,7 @@ use crate::kit::http::Http;
 use crate::kit::plan::{Content, Piece, plan};
 
 mod hooks;
+mod menu;
 mod own_name;
 mod uploads;
 
