@@ -142,7 +142,7 @@ fn reaction(event: &Event, room_id: &str, room: &mut Room, account: &str) -> Opt
         added: vec![known.emoji.clone()],
         ..Reaction::default()
     });
-    inbound.content_type = "reaction".to_owned();
+    "reaction".clone_into(&mut inbound.content_type);
     room.add_reaction(known);
     Some(inbound)
 }
@@ -154,10 +154,10 @@ fn redaction(event: &Event, room_id: &str, room: &mut Room, account: &str) -> Op
     let reaction = room.take_reaction(gone);
     let mut inbound = done(event, room_id, room, account);
     if let Some(KnownReaction { to, emoji, .. }) = reaction {
-        inbound.content_type = "reaction".to_owned();
+        "reaction".clone_into(&mut inbound.content_type);
         inbound.deed = Deed::Reacted(Reaction { to, removed: vec![emoji], ..Reaction::default() });
     } else {
-        inbound.content_type = "text".to_owned();
+        "text".clone_into(&mut inbound.content_type);
         inbound.platform_message_id = Some(gone.to_owned());
         inbound.deed = Deed::Deleted(gone.to_owned());
     }
@@ -195,7 +195,8 @@ fn read_content(event: &Event, content: &Value, is_reply: bool, inbound: &mut In
     // What programs write as a rule, so that none of them answers another (m.notice).
     inbound.sender_is_bot = msgtype == "m.notice";
     if let Some(kind) = media_kind(msgtype, content) {
-        inbound.content_type = if is_sticker { "sticker" } else { kind.as_str() }.to_owned();
+        let shown_as = if is_sticker { "sticker" } else { kind.as_str() };
+        shown_as.clone_into(&mut inbound.content_type);
         // A name of its own beside the body makes the body a caption
         // (<https://spec.matrix.org/latest/client-server-api/#media-captions>).
         let name = text("filename").filter(|name| !name.is_empty());
@@ -217,12 +218,12 @@ fn read_content(event: &Event, content: &Value, is_reply: bool, inbound: &mut In
     }
     let said = if is_reply { without_quote(body) } else { body };
     inbound.text = (!said.is_empty()).then(|| said.to_owned());
-    inbound.content_type = match msgtype {
+    let shown_as = match msgtype {
         "m.location" => "location",
         "m.text" | "m.notice" | "m.emote" => "text",
         _ => "other",
-    }
-    .to_owned();
+    };
+    shown_as.clone_into(&mut inbound.content_type);
     if let Some((latitude, longitude)) = text("geo_uri").and_then(place).filter(|_| msgtype == "m.location") {
         inbound.metadata.insert("location".to_owned(), json!({"latitude": latitude, "longitude": longitude}));
     }

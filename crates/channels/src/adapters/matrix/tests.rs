@@ -82,10 +82,15 @@ impl Server {
     }
 }
 
+fn with(mut json: Value, extra: Value) -> Value {
+    let Value::Object(extra) = extra else { panic!("an object") };
+    json.as_object_mut().unwrap().extend(extra);
+    json
+}
+
 fn configured(url: &str, extra: Value) -> Result<Matrix, ChannelError> {
-    let mut config = json!({"homeserver_url": url, "user_id": ACCOUNT, "access_token_env": TOKEN});
-    config.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-    Matrix::new(serde_json::from_value(config).unwrap(), deps(Arc::new(Recorder::default())))
+    let config = json!({"homeserver_url": url, "user_id": ACCOUNT, "access_token_env": TOKEN});
+    Matrix::new(serde_json::from_value(with(config, extra)).unwrap(), deps(Arc::new(Recorder::default())))
 }
 
 async fn answer(State(server): State<Server>, request: Request) -> Response {

@@ -66,7 +66,10 @@ async fn receive(server: &Server, bot: &Matrix, sink: &Kept) {
 }
 
 fn event(id: &str, content: Value) -> Value {
-    json!({"type": "m.room.message", "event_id": id, "sender": "@ada:example.org", "origin_server_ts": 1_700_000_000_000_u64, "content": content})
+    let mut event = json!({"type": "m.room.message", "event_id": id, "sender": "@ada:example.org",
+        "origin_server_ts": 1_700_000_000_000_u64});
+    event["content"] = content;
+    event
 }
 
 fn said(id: &str, body: &str) -> Value {
@@ -91,7 +94,9 @@ fn look() -> Value {
 }
 
 fn sync(place: &str, room: &str, events: Vec<Value>) -> Value {
-    json!({"next_batch": place, "rooms": {"join": {room: {"timeline": {"events": events}}}}})
+    let mut answer = json!({"next_batch": place, "rooms": {"join": {room: {"timeline": {}}}}});
+    answer["rooms"]["join"][room]["timeline"]["events"] = Value::Array(events);
+    answer
 }
 
 fn query(asked: &Asked, key: &str) -> Option<String> {

@@ -11,8 +11,7 @@ use super::*;
 use crate::kit::plan::{Content, Piece, plan};
 
 fn message(extra: Value) -> Outbound {
-    let mut json = json!({"recipient": GROUP});
-    json.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    let json = with(json!({"recipient": GROUP}), extra);
     let message: Outbound = serde_json::from_value(json).unwrap();
     message.validate().unwrap();
     message
@@ -85,11 +84,7 @@ fn a_text_goes_in_both_forms_where_it_has_two() {
 
 #[test]
 fn answers_and_threads_are_relations() {
-    let relation = |extra: Value| {
-        let mut message = json!({"text": "a"});
-        message.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-        content(message)["m.relates_to"].clone()
-    };
+    let relation = |extra: Value| content(with(json!({"text": "a"}), extra))["m.relates_to"].clone();
     assert_eq!(relation(json!({"reply_to": "$q"})), json!({"m.in_reply_to": {"event_id": "$q"}}));
     assert_eq!(
         relation(json!({"thread_id": "$root"})),
@@ -302,8 +297,8 @@ async fn an_attachment_is_uploaded_and_named() {
     assert!(matches!(&large[0], Err(ChannelError::Permanent(why)) if why.contains("too large")), "{large:?}");
 }
 
-#[tokio::test]
-async fn a_part_that_a_room_does_not_have_is_never_planned() {
+#[test]
+fn a_part_that_a_room_does_not_have_is_never_planned() {
     let planned =
         plan(&message(json!({"poll": {"question": "q?", "options": ["a", "b"]}, "text": "t"})), &CAPS)
             .unwrap();
