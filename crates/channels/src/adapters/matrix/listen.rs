@@ -125,7 +125,7 @@ impl Listening<'_> {
             let later: HashSet<&str> = events.iter().map(|event| event.id.as_str()).collect();
             self.catch_up(id, since, joined.timeline.prev_batch.as_deref(), &later).await?;
         }
-        let mut messages = self.understood(id, &events[beginning.unwrap_or(0)..]).await?;
+        let mut messages = self.understood(id, &events, beginning.unwrap_or(0)).await?;
         for (upto, person) in rooms::readers(&joined.ephemeral) {
             let read =
                 if person == self.matrix.account { Vec::new() } else { self.rooms.of(id).read_up_to(&upto) };
@@ -162,7 +162,7 @@ impl Listening<'_> {
             let end = events.iter().position(|event| later.contains(event.id.as_str()));
             events.truncate(end.unwrap_or(events.len()));
             let beginning = self.beginning_of(&events).unwrap_or(0);
-            let messages = self.understood(id, &events[beginning..]).await?;
+            let messages = self.understood(id, &events, beginning).await?;
             self.commit(messages).await?;
             match page.end {
                 Some(next) if end.is_none() && next != from => from = next,
@@ -173,8 +173,16 @@ impl Listening<'_> {
         Ok(())
     }
 
-    /// The messages and deeds in events, in order; what they tell of the room is noted.
-    async fn understood(&mut self, id: &str, events: &[Event]) -> Result<Vec<Inbound>, ChannelError> {
+    /// The messages and deeds in events from one on, in order. What any of them tells of the room is noted: whose name is in the timeline
+    /// is not told beside it.
+    async fn understood(
+        &mut self,
+        id: &str,
+        events: &[Event],
+        beginning: usize,
+    ) -> Result<Vec<Inbound>, ChannelError> {
+        let (before, events) = events.split_at(beginning);
+        before.iter().for_each(|event| self.rooms.of(id).note_state(event));
         let mut messages = Vec::new();
         for event in events {
             let room = self.rooms.of(id);

@@ -186,7 +186,10 @@ async fn an_invitation_is_accepted_and_what_was_written_since_is_read() {
     let server = Server::start().await;
     server.will("/sync", look());
     server.will("/sync", json!({"next_batch": "s8", "rooms": {"invite": {"!new:example.org": {"invite_state": {"events": []}}}}}));
+    let mut ada = of_kind("m.room.member", "$ada", json!({"membership": "join", "displayname": "Ada L"}));
+    ada["state_key"] = json!("@ada:example.org");
     let events = vec![
+        ada,
         said("$old", "before anybody thought of the bot"),
         membership("$invite", "@ada:example.org", "invite"),
         said("$hello", "hello, new bot"),
@@ -200,6 +203,8 @@ async fn an_invitation_is_accepted_and_what_was_written_since_is_read() {
     let sink = Kept::at("s7");
     receive(&server, &server.bot(), &sink).await;
     assert_eq!(sink.texts(), ["hello, new bot", "are you there?"]);
+    let sender = sink.messages.lock().unwrap()[0].sender.clone().unwrap();
+    assert_eq!(sender.display_name, "Ada L", "who is in the timeline is not told beside it");
     let asked = server.asked();
     let entered: Vec<_> =
         asked.iter().filter(|asked| asked.path.contains("/join/")).map(|asked| asked.path.as_str()).collect();
