@@ -149,6 +149,20 @@ schedule-oracle: ## Compute by Python when schedules run: the tables that claw-s
 		--requirement crates/schedule/tests/oracle/requirements.txt
 	target/schedule-oracle/bin/python crates/schedule/tests/oracle/generate.py
 
+# Servers that others wrote, each installed below target/ by its own rule.
+.PHONY: peers
+peers: setup matrix-peer ## Talk over real servers of platforms: Synapse
+
+.PHONY: matrix-peer
+matrix-peer:
+	$(CARGO) build --locked -p ii-claw
+	@if [[ " $${PEERS_SKIP:-} " == *" matrix "* ]]; then \
+		printf '\n*** SKIPPED: nobody talked over Matrix (PEERS_SKIP) ***\n\n' >&2; exit 0; \
+	fi; \
+	python3 -m venv target/matrix-peer; \
+	target/matrix-peer/bin/pip install --quiet --disable-pip-version-check --requirement tests/peers/matrix/requirements.txt; \
+	II_CLAW_BIN=$(TARGET)/debug/ii-claw target/matrix-peer/bin/python tests/peers/matrix/conversation.py
+
 .PHONY: fuzz-api
 fuzz-api: setup-test ## Fuzz the API by its own document: at least 5,000 requests
 	$(CARGO) build --locked -p ii-claw

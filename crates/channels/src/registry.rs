@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::adapters::{discord, email, google_chat, instagram, line, messenger, slack, sms, teams, telegram, webchat, webhook, whatsapp};
+use crate::adapters::{discord, email, google_chat, instagram, line, matrix, messenger, slack, sms, teams, telegram, webchat, webhook, whatsapp};
 use crate::common::COMMON;
 use crate::exam::Examinee;
 use crate::fields::Fields;
@@ -25,6 +25,7 @@ pub static ALL: &[Entry] = &[
     entry::<email::Email>(),
     entry::<teams::Teams>(),
     entry::<google_chat::GoogleChat>(),
+    entry::<matrix::Matrix>(),
 ];
 
 /// The type whose channels a gateway can show on its front page.

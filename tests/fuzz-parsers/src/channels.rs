@@ -91,6 +91,16 @@ const SEEDS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "matrix",
+        &[
+            r#"{"next_batch":"s2","rooms":{"join":{"!r:x.org":{"summary":{"m.joined_member_count":3},"timeline":{"limited":true,"prev_batch":"t1","events":[]},"ephemeral":{"events":[{"type":"m.receipt","content":{"$e":{"m.read":{"@ada:x.org":{"ts":1}}}}}]}}},"invite":{"!i:x.org":{}}}}"#,
+            r#"{"chunk":[{"type":"m.room.message","event_id":"$e","sender":"@ada:x.org","origin_server_ts":1,"content":{"msgtype":"m.emote","body":"> <@bob:x.org> a\n\nwaves at @helper:example.org"}}],"end":"t2"}"#,
+            r#"{"errcode":"M_LIMIT_EXCEEDED","error":"Too Many Requests","retry_after_ms":2000}"#,
+            "# a\n\n> - 1. **b** [c](https://x.org) `d`\n\n| e |\n| - |\n| @ada:x.org |",
+            "mxc://x.org/AbC",
+        ],
+    ),
+    (
         "telegram",
         &[
             r#"{"update_id":1,"message":{"message_id":5,"from":{"id":9,"is_bot":false,"first_name":"Ada"},"chat":{"id":9,"type":"private","first_name":"Ada"},"date":1700000000,"text":"hello"}}"#,

@@ -12,6 +12,7 @@ pub mod sms;
 pub mod google_chat;
 pub mod line;
 pub mod teams;
+pub mod matrix;
 pub mod telegram;
 pub mod webchat;
 pub mod webhook;

@@ -12,15 +12,19 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::calls::Call;
+use super::commands::Command;
 use super::files;
+use super::hook;
 use crate::kit::answer::{ReadError, excerpt, read, waiting};
 use crate::kit::http::{Http, classify};
 use crate::kit::transfer::{self, LONGEST, STALL, Upload, download};
 use crate::{ChannelError, MediaStream};
 
 /// What is asked for; without a word, Telegram tells of no reactions (<https://core.telegram.org/bots/api#getupdates>).
-const UPDATES: [&str; 5] =
+pub(super) const UPDATES: [&str; 5] =
     ["message", "edited_message", "callback_query", "message_reaction", "message_reaction_count"];
+/// How a poll is told that the bot has a webhook (409).
+pub(super) const HAS_WEBHOOK: &str = "webhook is active";
 /// Beyond what the server holds a long poll.
 const POLL_MARGIN: Duration = Duration::from_secs(10);
 /// Bytes of an answer: who chose `api_url` may have chosen a server that never stops.
@@ -121,6 +125,26 @@ impl Api {
 
     pub(super) async fn me(&self) -> Result<Bot, ChannelError> {
         self.call("getMe", &json!({})).await
+    }
+
+    pub(super) async fn webhook_info(&self) -> Result<hook::Info, ChannelError> {
+        self.call("getWebhookInfo", &json!({})).await
+    }
+
+    pub(super) async fn set_webhook(&self, body: &Value) -> Result<(), ChannelError> {
+        self.call::<IgnoredAny>("setWebhook", body).await.map(drop)
+    }
+
+    pub(super) async fn delete_webhook(&self, body: &Value) -> Result<(), ChannelError> {
+        self.call::<IgnoredAny>("deleteWebhook", body).await.map(drop)
+    }
+
+    pub(super) async fn commands(&self) -> Result<Vec<Command>, ChannelError> {
+        self.call("getMyCommands", &json!({})).await
+    }
+
+    pub(super) async fn set_commands(&self, body: &Value) -> Result<(), ChannelError> {
+        self.call::<IgnoredAny>("setMyCommands", body).await.map(drop)
     }
 
     /// Opens a file by its id (<https://core.telegram.org/bots/api#getfile>: up to 20 MB).
@@ -224,6 +248,7 @@ fn meaning(status: StatusCode, description: &str, parameters: Option<Parameters>
         429 => ChannelError::RateLimited(waiting(parameters.and_then(|p| p.retry_after).unwrap_or(1))),
         // A token that does not exist is a path that does not exist.
         401 | 404 => ChannelError::BadCredentials(text),
+        409 if description.contains(HAS_WEBHOOK) => ChannelError::Retryable(text),
         409 => ChannelError::Retryable(
             "another program polls with the same token: stop it, or give one of them another bot".to_owned(),
         ),

@@ -16,7 +16,10 @@ pub(super) struct Exam;
 
 impl Examinee for Exam {
     fn fields(&self, server: &str) -> Value {
-        json!({"bot_token_env": TOKEN, "poll_interval_secs": "1", "api_url": server})
+        json!({
+            "bot_token_env": TOKEN, "poll_interval_secs": "1", "mode": "polling",
+            "public_url": "https://claw.example.org", "commands": "ask: Ask the assistant", "api_url": server,
+        })
     }
 
     fn page(&self) -> &'static str {
@@ -74,12 +77,14 @@ impl Platform for Exam {
         let message = json!({"message_id": 77});
         let result = match method(asked) {
             "getMe" => json!({"id": 123_456, "is_bot": true, "first_name": "Exam", "username": "exam_bot"}),
+            "getMyCommands" => json!([]),
             "sendMediaGroup" => json!([message, {"message_id": 78}]),
             "sendChatAction"
             | "deleteMessage"
             | "deleteMessages"
             | "setMessageReaction"
-            | "answerCallbackQuery" => json!(true),
+            | "answerCallbackQuery"
+            | "setMyCommands" => json!(true),
             _ => message,
         };
         Answer::json(200, &json!({"ok": true, "result": result}))

@@ -1,4 +1,4 @@
-//! Telegram bots, by long poll on the shared client (<https://core.telegram.org/bots/api#getupdates>).
+//! Telegram bots, by long poll on the shared client (<https://core.telegram.org/bots/api#getupdates>) or by webhook ([`hook`]).
 //!
 //! Types are teloxide's; the calls are our own, because a bot object for each channel would bring a client, an error
 //! type and a retry policy of its own. An update is confirmed (by asking for the next offset) only after it was
@@ -11,8 +11,10 @@
 mod api;
 mod callback;
 mod calls;
+mod commands;
 mod exam;
 mod files;
+mod hook;
 mod own;
 mod poll;
 mod reaction;
@@ -24,19 +26,21 @@ mod update;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use claw_types::{MediaKind, MediaRef};
+use claw_types::{Inbound, MediaKind, MediaRef};
 use serde::Deserialize;
 use serde_json::{Map, json};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use self::api::{Api, RawUpdate};
+use self::commands::Command;
+use self::hook::Hook;
 use self::own::Own;
 use crate::exam::Examinee;
 use crate::kit::upload::Uploads;
 use crate::{
     About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
-    MediaStream, Part, Probe, Rate, Receipt, Reports, Sink, TextUnit,
+    MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reports, Sink, TextUnit,
 };
 
 /// Limits: <https://core.telegram.org/bots/api#sendmessage>: "1-4096 characters after entities parsing", in UTF-16
@@ -78,6 +82,10 @@ static LIMITS: Limits = Limits {
     group: Rate { every: Duration::from_secs(4), burst: 5 },
 };
 
+/// How updates come: `mode`.
+const MODES: &[&str] = &["polling", WEBHOOK];
+const WEBHOOK: &str = "webhook";
+
 /// The platform's own server.
 const CLOUD: &str = "https://api.telegram.org";
 
@@ -86,6 +94,10 @@ const CLOUD: &str = "https://api.telegram.org";
 pub struct Config {
     bot_token_env: String,
     poll_interval_secs: Option<u64>,
+    mode: Option<String>,
+    public_url: Option<String>,
+    #[serde(default)]
+    commands: Vec<String>,
     api_url: Option<String>,
 }
 
@@ -96,6 +108,10 @@ pub struct Telegram {
     /// Its @name, without the @, once it was needed.
     name: OnceCell<String>,
     poll: Duration,
+    /// Where updates are posted to; `None` where they are polled.
+    hook: Option<Hook>,
+    /// What people are offered.
+    commands: Vec<Command>,
     uploads: Uploads,
     deps: Deps,
 }
@@ -133,6 +149,29 @@ impl Adapter for Telegram {
         .advanced()
         .like("30"),
         Field::new(
+            "mode",
+            "Receive by",
+            FieldKind::Choice(MODES),
+            "how updates come: the gateway asks for them (polling), or Telegram posts them (webhook); polling if not set",
+        )
+        .advanced(),
+        Field::new(
+            "public_url",
+            "Gateway's address",
+            FieldKind::Text,
+            "for webhook: the https address at which Telegram reaches the gateways, with port 443, 80, 88 or 8443",
+        )
+        .advanced()
+        .like("https://claw.example.org"),
+        Field::new(
+            "commands",
+            "Commands",
+            FieldKind::List,
+            "commands that people are offered, each as name: what it does; if not set, the bot's commands are left as they are",
+        )
+        .advanced()
+        .like("ask: Ask the assistant"),
+        Field::new(
             "api_url",
             "Bot API server",
             FieldKind::Url,
@@ -152,12 +191,20 @@ impl Adapter for Telegram {
                     .to_owned(),
             ));
         };
+        let hook = if config.mode.as_deref() == Some(WEBHOOK) {
+            Some(Hook::new(config.public_url.as_deref(), &token, deps.channel_id)?)
+        } else {
+            None
+        };
+        let commands = commands::read(&config.commands)?;
         let base = config.api_url.as_deref().unwrap_or(CLOUD).trim_end_matches('/').to_owned();
         Ok(Self {
             api: Api::new(base, token, deps.http.clone()),
             id,
             name: OnceCell::new(),
             poll: Duration::from_secs(config.poll_interval_secs.unwrap_or(30).clamp(1, 50)),
+            hook,
+            commands,
             uploads: Uploads::new(&deps),
             deps,
         })
@@ -203,6 +250,14 @@ impl Channel for Telegram {
         recipient.starts_with(['-', '@'])
     }
 
+    fn decode(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
+        let Some(hook) = &self.hook else {
+            return Err(ChannelError::BadRequest("this channel polls: its mode is not webhook".to_owned()));
+        };
+        hook.check(request)?;
+        hook::read(request, self.id)
+    }
+
     fn fuzz(&self, data: &[u8]) {
         api::fuzz(data);
         let Ok(json) = serde_json::from_slice(data) else { return };
@@ -233,8 +288,15 @@ impl Channel for Telegram {
 
     async fn listen(&self, sink: &dyn Sink, stop: CancellationToken) -> Result<(), ChannelError> {
         // A long poll that is cut off confirms nothing: its updates come again.
+        let receiving = async {
+            self.offer_commands().await;
+            match &self.hook {
+                Some(hook) => self.be_told(hook, sink).await,
+                None => self.poll_for_ever(sink).await,
+            }
+        };
         tokio::select! {
-            result = self.poll_for_ever(sink) => result,
+            result = receiving => result,
             () = stop.cancelled() => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ use claw_types::Inbound;
 use futures::StreamExt as _;
 use tracing::{debug, warn};
 
-use super::api::RawUpdate;
+use super::api::{HAS_WEBHOOK, RawUpdate};
 use super::own::Own;
 use super::{Telegram, callback, calls, update};
 use crate::{ChannelError, Sink, SinkError};
@@ -34,6 +34,14 @@ impl Telegram {
                     return Err(error);
                 }
                 Err(error) => {
+                    let error = if has_webhook(&error) {
+                        match self.end_hook().await {
+                            Ok(()) => continue,
+                            Err(error) => error,
+                        }
+                    } else {
+                        error
+                    };
                     failed += 1;
                     sink.trouble(Some(&error.to_string())).await;
                     tokio::time::sleep(self.pause(&error, failed)).await;
@@ -42,7 +50,7 @@ impl Telegram {
         }
     }
 
-    fn pause(&self, error: &ChannelError, failed: u32) -> Duration {
+    pub(super) fn pause(&self, error: &ChannelError, failed: u32) -> Duration {
         match error {
             ChannelError::RateLimited(wait) => *wait,
             _ => Backoff::RECONNECT.wait(failed, &*self.deps.random).unwrap_or(Duration::from_secs(5)),
@@ -79,7 +87,7 @@ impl Telegram {
         if name.is_some() || !messages.iter().any(|message| message.mentioned.is_none()) {
             return messages;
         }
-        match self.name.get_or_try_init(|| self.own_name()).await {
+        match self.known_name().await {
             Ok(name) => understood(Some(name)).collect(),
             Err(error) => {
                 // Better too much than too little: what names some bot is taken for addressed.
@@ -87,6 +95,11 @@ impl Telegram {
                 messages
             }
         }
+    }
+
+    /// The bot's name, asked for once.
+    pub(super) async fn known_name(&self) -> Result<&str, ChannelError> {
+        self.name.get_or_try_init(|| self.own_name()).await.map(String::as_str)
     }
 
     async fn own_name(&self) -> Result<String, ChannelError> {
@@ -104,6 +117,11 @@ impl Telegram {
         });
         drop(tokio::time::timeout(ANSWER_LIMIT, answers).await);
     }
+}
+
+/// Whether a poll ended because updates are posted somewhere.
+fn has_webhook(error: &ChannelError) -> bool {
+    matches!(error, ChannelError::Retryable(why) if why.contains(HAS_WEBHOOK))
 }
 
 /// What was not committed is not confirmed; the poll is repeated.

@@ -25,6 +25,8 @@ use crate::kit::fetch::Fetched;
 use crate::kit::http::Http;
 use crate::kit::plan::{Content, Piece, plan};
 
+mod hooks;
+mod menu;
 mod own_name;
 mod uploads;
 

@@ -8,6 +8,7 @@
 //! of the source; no word of the source is lost.
 
 mod dialect;
+mod html;
 mod inline;
 mod out;
 mod parts;
@@ -19,6 +20,7 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, TextMergeStream};
 
+pub(crate) use self::html::document;
 use self::inline::Link;
 use self::out::{Mark, Out};
 pub(crate) use self::parts::{Part, Room, parts};

@@ -1,0 +1,105 @@
+//! Sending a part: what it needs is fetched and uploaded, its event put into the room, what is taken back found and redacted.
+
+use claw_types::Media;
+
+use super::Matrix;
+use super::calls::{self, Stored};
+use super::sync::Event;
+use crate::kit::fetch::{Fetched, essence};
+use crate::kit::filename;
+use crate::kit::plan::Content;
+use crate::{ChannelError, Part, Receipt};
+
+/// Bytes of an attachment. Homeservers have limits of their own (Synapse 50 MB, if nobody changed it), and say so.
+const MAX_BYTES: usize = 50_000_000;
+/// What says nothing of its content.
+const UNKNOWN: &str = "application/octet-stream";
+
+impl Matrix {
+    pub(super) async fn send_part(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
+        let room = calls::room_id(part.recipient)?;
+        match &part.piece.content {
+            Content::Media { media, .. } => {
+                // Their place is theirs until the homeserver has them.
+                let held =
+                    self.uploads.fetch(std::slice::from_ref(media), part.accepted_at, MAX_BYTES).await?;
+                let fetched = held.files.first();
+                let fetched = fetched
+                    .ok_or_else(|| ChannelError::Retryable("the attachment was not fetched".to_owned()))?;
+                let stored = self.store(media, fetched).await?;
+                self.put(part, room, Some(&stored)).await
+            }
+            Content::Delete { message_id } => {
+                let id = calls::event_id("message_id", message_id)?;
+                let done = self.api.redact(room, id, &calls::act_id(part, &id.into())).await;
+                done.or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })?;
+                Ok(Receipt { platform_message_id: id.to_owned() })
+            }
+            Content::React { message_id, emoji: None } => {
+                let id = calls::event_id("message_id", message_id)?;
+                self.take_reactions(part, room, id).await?;
+                Ok(Receipt { platform_message_id: id.to_owned() })
+            }
+            _ => self.put(part, room, None).await,
+        }
+    }
+
+    /// Puts a part's event into the room. What something is done to keeps its id.
+    async fn put(
+        &self,
+        part: &Part<'_>,
+        room: &str,
+        stored: Option<&Stored>,
+    ) -> Result<Receipt, ChannelError> {
+        let call = calls::of_part(part, stored)?;
+        let sent = self.api.put(room, call.kind, &call.transaction, &call.content).await;
+        let target = part.piece.content.target();
+        let platform_message_id = match (target, sent) {
+            (Some(target), Ok(_)) => target.to_owned(),
+            (Some(target), Err(error)) if is_there(&error) => target.to_owned(),
+            (_, sent) => sent?,
+        };
+        Ok(Receipt { platform_message_id })
+    }
+
+    async fn store(&self, media: &Media, fetched: &Fetched) -> Result<Stored, ChannelError> {
+        let told = essence(&fetched.content_type).to_ascii_lowercase();
+        let found = infer::get(&fetched.bytes);
+        let is_told = told.contains('/') && told != UNKNOWN;
+        let content_type =
+            if is_told { told } else { found.map_or(UNKNOWN, |found| found.mime_type()).to_owned() };
+        let given = media.filename.as_deref().and_then(filename::clean);
+        let mut name =
+            given.or_else(|| fetched.filename.clone()).unwrap_or_else(|| media.kind.as_str().to_owned());
+        if let Some(found) = found
+            && !name.contains('.')
+        {
+            name = format!("{name}.{}", found.extension());
+        }
+        let mxc = self.api.upload(&name, &content_type, &fetched.bytes).await?;
+        Ok(Stored { mxc, name, content_type, size: fetched.bytes.len() })
+    }
+
+    /// Takes our reactions off a message: they are events, which the homeserver finds by the message.
+    async fn take_reactions(&self, part: &Part<'_>, room: &str, id: &str) -> Result<(), ChannelError> {
+        let page = self.api.reactions(room, id).await?;
+        for reaction in Event::all(&page.chunk) {
+            if reaction.sender == self.account && !reaction.id.is_empty() {
+                let transaction = calls::act_id(part, &reaction.id.as_str().into());
+                self.api.redact(room, &reaction.id, &transaction).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether what was to be taken back is not there.
+fn is_gone(error: &ChannelError) -> bool {
+    matches!(error, ChannelError::Permanent(why) if why.contains("M_NOT_FOUND"))
+}
+
+/// Whether what was to be put there is there: our reaction with the same emoji
+/// (<https://spec.matrix.org/latest/client-server-api/#avoiding-duplicate-annotations>).
+fn is_there(error: &ChannelError) -> bool {
+    matches!(error, ChannelError::Permanent(why) if why.contains("M_DUPLICATE_ANNOTATION"))
+}
