@@ -38,7 +38,7 @@ setup: ## Install what is missing to run: PostgreSQL and nats-server
 	@scripts/setup.sh run
 
 .PHONY: setup-test
-setup-test: ## Install what is missing to test, too: nginx, PgBouncer, Python, Node and their packages
+setup-test: ## Install what is missing to test, too: nginx, PgBouncer, Prometheus, Python, Node and their packages
 	@scripts/setup.sh test
 
 .PHONY: run
@@ -127,6 +127,11 @@ sim: ## Simulate placement and pipeline from many seeds, e.g. make sim SIM_ARGS=
 .PHONY: chaos
 chaos: setup release ## Break processes and networks under load for hours, e.g. make chaos CHAOS_ARGS="--help"
 	II_CLAW_BIN=$(TARGET)/release/ii-claw $(CARGO) run --release --locked -p claw-chaos -- $(CHAOS_ARGS)
+
+.PHONY: monitoring
+monitoring: ## Write the dashboards, rules and their tests anew from the metrics' names
+	II_CLAW_MONITORING_UPDATE=1 $(CARGO) test -p claw-monitoring --locked --test committed the_committed_files
+	deploy/prometheus/check.sh
 
 .PHONY: cost
 cost: setup-test ## Measure what messages and membership cost the database, by themselves

@@ -114,5 +114,7 @@ said=$("$BIN/crossplane" parse --strict deploy/nginx.conf)
 [[ $said == '{"status":"ok",'* ]] || die "deploy/nginx.conf: $said"
 say "crossplane: deploy/nginx.conf parses, strictly"
 
-"$BIN/shellcheck" deploy/*.sh
+deploy/prometheus/check.sh
+
+"$BIN/shellcheck" deploy/*.sh deploy/prometheus/*.sh
 say "shellcheck: deploy/*.sh is clean"

@@ -2,7 +2,7 @@
 # Installs what is missing on this machine, and nothing else.
 #
 #   scripts/setup.sh run    what `make run` needs: PostgreSQL, nats-server
-#   scripts/setup.sh test   and what `make test` needs: nginx, PgBouncer, Python, Node and their packages
+#   scripts/setup.sh test   and what `make test` needs: nginx, PgBouncer, Prometheus, Python, Node and their packages
 #
 # It is quick when everything is there. Packages come from apt; elsewhere it says
 # what to install. No system-wide server is left running that was not there before.
@@ -53,6 +53,10 @@ have_nats() {
 have_nginx() { have nginx || [ -x /usr/sbin/nginx ]; }
 
 have_pgbouncer() { [ -x /usr/sbin/pgbouncer ]; }
+
+# The server, and the programs that check rules and the alertmanager's configuration.
+have_prometheus() { have prometheus && have promtool; }
+have_alertmanager() { have amtool; }
 
 have_python() { have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null; }
 
@@ -134,6 +138,8 @@ install_missing() {
     if [ "$1" = test ]; then
         have_nginx || missing+=(nginx-light)
         have_pgbouncer || missing+=(pgbouncer)
+        have_prometheus || missing+=(prometheus)
+        have_alertmanager || missing+=(prometheus-alertmanager)
         have_python || missing+=(python3 python3-venv)
         have node || missing+=(nodejs npm)
         have curl || missing+=(curl)
@@ -149,6 +155,8 @@ install_missing() {
         nats-server) install_nats ;;
         nginx-light) without_starting nginx-light nginx ;;
         pgbouncer) without_starting pgbouncer pgbouncer ;;
+        prometheus) without_starting prometheus prometheus ;;
+        prometheus-alertmanager) without_starting prometheus-alertmanager prometheus-alertmanager ;;
         *) others+=("$package") ;;
         esac
     done
@@ -163,6 +171,8 @@ install it from PostgreSQL's own packages, or set II_CLAW_POSTGRES_BIN to the di
     [ "$1" = test ] || return 0
     have_pgbouncer || die "pgbouncer is needed at /usr/sbin/pgbouncer: install it, any version since 1.18"
     have_nginx || die "nginx is needed: install it, any version since 1.19.5"
+    have_prometheus || die "prometheus and promtool are needed: install Prometheus, any version since 2.42"
+    have_alertmanager || die "amtool is needed: install Prometheus' alertmanager, any version since 0.25"
     have_python || die "python3 with its venv module is needed"
     have npm || die "npm is needed beside node"
     local node

@@ -8,6 +8,7 @@
 //! - `intake` has messages committed and tells their owner, before anyone is answered.
 //! - `wake` makes events of what no person wrote.
 //! - `membership` has it in the cluster's list, `service` is what it answers to other roles.
+//! - `measure` counts calls and what stays open.
 //! - `erasing` removes what is kept of a user who is to be forgotten.
 //! - `perform` does what a scheduled job is to do.
 //! - `events` streams what happens.
@@ -32,6 +33,7 @@ mod hub;
 mod idempotency;
 mod intake;
 mod listener;
+mod measure;
 mod media_ahead;
 mod media_expiry;
 mod membership;
@@ -53,6 +55,7 @@ use claw_config::{ConfigError, GatewaySettings, RpcSettings};
 use claw_rpc::{ServeError, TlsError};
 use claw_runtime::Lifecycle;
 use claw_store::Member;
+use claw_telemetry::metrics::Role;
 use claw_types::ChannelId;
 use tokio::net::TcpListener;
 use tracing::info;
@@ -127,6 +130,8 @@ impl Gateway {
     ) -> Result<SocketAddr, Error> {
         claw_telemetry::metrics::begin();
         let app = app::App::connect(&settings, home, lifecycle).await?;
+        claw_launch::observe(Role::Gateway, &app.store, &app.bus, &app.clock, lifecycle);
+        lifecycle.spawn("open streams", measure::streams(Arc::clone(&app)));
         let (listener, address) = bind("II_CLAW_LISTEN", settings.listen).await?;
         join(&app, &settings.rpc, lifecycle).await?;
         lifecycle.spawn("media expiry", media_expiry::run(Arc::clone(&app), settings.media.days));

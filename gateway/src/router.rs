@@ -13,12 +13,13 @@ use utoipa_axum::routes;
 
 use crate::app::Shared;
 use crate::hub::GatewayHub;
+use crate::measure::Routes;
 use crate::openapi::{self, needs};
 use crate::routes::{
     audit, backends, channels, cluster, cron, dead_letters, destinations, document, events, health, hooks,
     keys, media, messages, metrics, problems, settings, users, webhooks,
 };
-use crate::{answers, auth, body};
+use crate::{answers, auth, body, measure};
 
 /// Paths that need a key, and the scope that it needs. A path under `/api` belongs here and nowhere else; tests walk
 /// this list.
@@ -146,5 +147,6 @@ pub fn router(app: &Shared) -> serde_json::Result<Router> {
         .method_not_allowed_fallback(answers::no_such_method)
         .layer(DefaultBodyLimit::max(body::LIMIT))
         .layer(CatchPanicLayer::custom(answers::panicked))
-        .layer(middleware::from_fn(answers::finish)))
+        .layer(middleware::from_fn(answers::finish))
+        .layer(middleware::from_fn_with_state(Arc::new(Routes::default()), measure::count)))
 }

@@ -27,7 +27,8 @@ impl Sockets {
         Socket(self.clone())
     }
 
-    fn count(&self) -> usize {
+    /// How many there are.
+    pub fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use claw_config::SchedulerSettings;
 use claw_launch::join;
 use claw_runtime::Lifecycle;
+use claw_telemetry::metrics::Role;
 use tokio::sync::mpsc;
 
 use crate::duties::Maker;
 use crate::duties::timers::Timers;
 use crate::elector::{Elector, Leadership, lead};
+use crate::measure;
 use crate::service::Service;
 
 pub use claw_launch::JoinError as Error;
@@ -25,7 +27,7 @@ const CONNECTIONS: u32 = 6;
 pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result<SocketAddr, Error> {
     let connections = settings.store.database_connections.min(CONNECTIONS);
     let joined =
-        join("scheduler", 1.0, connections, &settings.store, &settings.keys, &settings.rpc, lifecycle)
+        join(Role::Scheduler, 1.0, connections, &settings.store, &settings.keys, &settings.rpc, lifecycle)
             .await?;
     let leadership = Arc::new(Leadership::default());
     let (step_down, asked) = mpsc::channel(1);
@@ -54,6 +56,8 @@ pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result
         stand_by_until: None,
     };
     lifecycle.spawn("elector", elector.run());
+    let counting = measure::run(joined.store.clone(), Arc::clone(&leadership), lifecycle.clone());
+    lifecycle.spawn("cluster metrics", counting);
     timers.start();
     lifecycle.spawn("duties", lead(joined.store, leadership, settings.retention, lifecycle.clone()));
     claw_rpc::serve_scheduler(lifecycle, joined.listener, &joined.credentials, Arc::new(service))?;

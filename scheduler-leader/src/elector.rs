@@ -14,11 +14,12 @@ use std::time::Duration;
 use claw_config::RetentionSettings;
 use claw_runtime::{Backoff, Lifecycle, Random};
 use claw_store::{Error, Lease, Member, Store, chain};
+use claw_telemetry::metrics::{Counter, Histogram};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
-use crate::duties;
+use crate::{duties, measure};
 
 /// What is led.
 pub(crate) const DUTY: &str = "scheduler";
@@ -45,6 +46,7 @@ struct State {
 
 impl Leadership {
     fn set(&self, state: State) {
+        measure::leading(state.term);
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
@@ -135,9 +137,11 @@ impl Elector {
             }
             let asked = Instant::now();
             in_time(lease.heartbeat()).await?;
+            Histogram::LeaseRenew.observe(&[], asked.elapsed().as_secs_f64());
             let stands_by = self.stand_by_until.is_some_and(|until| Instant::now() < until);
             if term.is_none() && !stands_by && in_time(lease.try_duty(DUTY)).await? {
                 let elected = in_time(self.store.leader_elect(DUTY, lease)).await?;
+                Counter::Elections.add(&[]);
                 info!(term = elected, "elected: leading term {elected}");
                 term = Some(elected);
             }

@@ -9,6 +9,7 @@
 mod app;
 mod duties;
 mod elector;
+mod measure;
 mod service;
 
 pub use app::{Error, start};

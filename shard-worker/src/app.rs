@@ -13,6 +13,7 @@ use claw_config::WorkerSettings;
 use claw_launch::{JoinError, join};
 use claw_runtime::{Backoff, Lifecycle};
 use claw_store::Vault;
+use claw_telemetry::metrics::Role;
 use claw_types::ChannelId;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
@@ -57,7 +58,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
     let (webhook, secret) = settings.backend.webhook().map_err(JoinError::from)?;
     let connections = settings.store.database_connections;
     let joined = join(
-        "worker",
+        Role::Worker,
         settings.weight,
         connections,
         &settings.store,
@@ -107,6 +108,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
     lifecycle.spawn("changes", tasks::changes::listen(Arc::clone(&core)));
     lifecycle.spawn("destinations", tasks::destinations::run(Arc::clone(&core)));
     lifecycle.spawn("typing", typing::run(Arc::clone(&core)));
+    lifecycle.spawn("worker metrics", tasks::measure::run(Arc::clone(&core)));
     lifecycle.spawn("changed rows", tasks::changes::look(Arc::clone(&core)));
     claw_rpc::serve_worker(lifecycle, joined.listener, &joined.credentials, Arc::new(Service(core)))
         .map_err(JoinError::from)?;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use bytes::Bytes;
+use claw_telemetry::metrics::Counter;
 use claw_types::{ChannelId, MessageId, ShardId, Work};
 use futures::StreamExt as _;
 use tokio::sync::watch;
@@ -93,6 +94,11 @@ impl Bus {
             .event_callback(move |event| {
                 if matches!(event, Event::Disconnected | Event::SlowConsumer(_)) {
                     lost.send_modify(|n| *n += 1);
+                }
+                match event {
+                    Event::Disconnected => Counter::NatsDisconnects.add(&[]),
+                    Event::SlowConsumer(_) => Counter::NatsSlowConsumer.add(&[]),
+                    _ => {}
                 }
                 async move {
                     match event {
@@ -192,18 +198,27 @@ impl Bus {
     /// Waits for [`BURST_LIMIT`] at most: an accepted message is not held up by telling of it.
     async fn publish(&self, subject: String, payload: Bytes) {
         if !self.connected() {
+            Counter::NatsDropped.add(&["away"]);
             return;
         }
         // One of them waits to see whether it is only a burst; while the queue stays full, the others do not.
         let patience = if self.full.load(Ordering::Relaxed) { Duration::ZERO } else { BURST_LIMIT };
         // The sweep makes good for what is dropped.
         match tokio::time::timeout(patience, self.client.publish(subject, payload)).await {
-            Ok(Ok(())) => self.full.store(false, Ordering::Relaxed),
-            Ok(Err(error)) => warn!(%error, "NATS did not take a message: {error}"),
-            Err(_) if !self.full.swap(true, Ordering::Relaxed) => {
-                warn!("NATS does not keep up: messages to it are dropped, and found by sweeps");
+            Ok(Ok(())) => {
+                Counter::NatsPublished.add(&[]);
+                self.full.store(false, Ordering::Relaxed);
             }
-            Err(_) => {}
+            Ok(Err(error)) => {
+                Counter::NatsDropped.add(&["away"]);
+                warn!(%error, "NATS did not take a message: {error}");
+            }
+            Err(_) => {
+                Counter::NatsDropped.add(&["full"]);
+                if !self.full.swap(true, Ordering::Relaxed) {
+                    warn!("NATS does not keep up: messages to it are dropped, and found by sweeps");
+                }
+            }
         }
     }
 

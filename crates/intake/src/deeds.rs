@@ -233,6 +233,6 @@ fn feedback(kind: &'static str, about: MessageId, by: &Inbound) -> Feedback {
 
 /// Counts what is ignored because nothing is known of the message that it is about.
 fn unknown(what: &str) {
-    Counter::MessagesIgnored.add(("reason", "unknown_message"));
+    Counter::MessagesIgnored.add(&["unknown_message"]);
     debug!("ignored: {what}");
 }

@@ -67,7 +67,7 @@ impl Intake {
 
 /// Counts a message that is ignored.
 fn ignored(reason: Reason) {
-    Counter::MessagesIgnored.add(("reason", reason.as_str()));
+    Counter::MessagesIgnored.add(&[reason.as_str()]);
     debug!(reason = reason.as_str(), "a message is ignored: {}", reason.as_str());
 }
 

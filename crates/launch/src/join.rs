@@ -9,6 +9,7 @@ use claw_config::{ConfigError, KeySettings, Keys, RpcSettings, StoreSettings};
 use claw_rpc::{Credentials, ServeError, TlsError};
 use claw_runtime::{Clock, Ids, Lifecycle, OsRandom, Random, SyncedClock};
 use claw_store::{Member, Store};
+use claw_telemetry::metrics::Role;
 use claw_types::ShardCount;
 use tokio::net::TcpListener;
 
@@ -77,7 +78,7 @@ pub struct Joined {
 /// # Errors
 /// Naming the setting concerned.
 pub async fn join(
-    role: &'static str,
+    role: Role,
     weight: f64,
     connections: u32,
     store: &StoreSettings,
@@ -98,11 +99,13 @@ pub async fn join(
     crate::keep_time(&synced, &database, lifecycle).await?;
     let cluster = database.cluster_id().await?;
     let bus = Arc::new(Bus::connect(store.nats()?, &name, ids.next(), cluster).await?);
+    crate::observe(role, &database, &bus, &clock, lifecycle);
     let failed = |source| JoinError::Listen { address: rpc.rpc_listen, source };
     let listener = TcpListener::bind(rpc.rpc_listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let rpc_address = rpc.advertised(address);
-    let member = Member { name, role, rpc_address, version: env!("CARGO_PKG_VERSION"), weight };
+    let member =
+        Member { name, role: role.as_str(), rpc_address, version: env!("CARGO_PKG_VERSION"), weight };
     Ok(Joined {
         keys,
         clock,

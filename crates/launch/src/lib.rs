@@ -4,6 +4,7 @@
 mod explain;
 mod join;
 mod memory;
+mod observe;
 mod open_files;
 mod time;
 
@@ -17,6 +18,7 @@ use claw_runtime::Lifecycle;
 use claw_telemetry::LogFormat;
 
 pub use join::{JoinError, Joined, join};
+pub use observe::observe;
 pub use open_files::raise_open_files;
 pub use time::keep_time;
 

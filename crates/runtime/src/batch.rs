@@ -12,6 +12,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use claw_telemetry::metrics::Histogram;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -57,7 +58,8 @@ where
     R: Send + 'static,
     E: FlushError + Send + Sync + 'static,
 {
-    /// Starts the task that flushes; it ends when every handle is gone or `lifecycle` is forced to end.
+    /// Starts the task that flushes; it ends when every handle is gone or `lifecycle` is forced to end. `name` is among the
+    /// metrics' values of the label `batch`.
     ///
     /// `flush` returns one result for each item, in order. When it fails for a batch of several and
     /// [one may be to blame](FlushError), each item is flushed alone, so that one bad item fails only itself.
@@ -96,6 +98,7 @@ where
                 }
                 let began = Instant::now();
                 flush_all(&flush, entries.drain(..)).await;
+                measure(name, received, began.elapsed());
                 // After a full batch there is enough to do.
                 if !longest.is_zero() && (MANY..limit).contains(&received) {
                     tokio::select! {
@@ -117,6 +120,12 @@ where
         self.queue.send((item, reply)).await.map_err(|_| BatchError::Stopped)?;
         answer.await.map_err(|_| BatchError::Stopped)?
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "batches have at most some thousand items")]
+fn measure(name: &'static str, size: usize, took: Duration) {
+    Histogram::BatchSize.observe(&[name], size as f64);
+    Histogram::BatchDuration.observe(&[name], took.as_secs_f64());
 }
 
 async fn flush_all<T, R, E, F, Fut>(flush: &F, entries: impl Iterator<Item = Entry<T, R, E>>)

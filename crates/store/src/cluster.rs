@@ -140,6 +140,52 @@ impl Store {
     }
 }
 
+/// What only one process need count for the whole cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Census {
+    /// Shards.
+    pub shards: i64,
+    /// Those of them without an owner that was heard of within the last 10 s.
+    pub unattended: i64,
+    /// Live members by role.
+    pub members: Vec<(String, i64)>,
+    /// For how long the first of the due timers has not been fired; zero when none is due.
+    pub overdue: Duration,
+}
+
+impl Store {
+    /// Counts what there is: some hundred rows, and the first timer of each kind.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn census(&self) -> Result<Census> {
+        let row = sqlx::query(
+            "select (select count(*) from shards) as shards,
+                 (select (extract(epoch from now() - min(t.due_at)) * 1000)::bigint
+                  from unnest(array['wake', 'cron', 'heartbeat']) k (kind) cross join lateral (
+                      select due_at from timers
+                      where kind = k.kind and due_at <= now() order by due_at, id limit 1) t) as overdue_ms",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let members = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select role, count(*) as live from members
+             where heartbeat_at > now() - interval '{STALE}' group by role"
+        )))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(Census {
+            shards: row.try_get("shards")?,
+            unattended: self.shards_unattended().await?,
+            members: members
+                .iter()
+                .map(|row| Ok((row.try_get("role")?, row.try_get("live")?)))
+                .collect::<Result<_>>()?,
+            overdue: millis(row.try_get("overdue_ms")?),
+        })
+    }
+}
+
 fn member(row: &PgRow) -> Result<MemberStatus> {
     let shards: i64 = row.try_get("shards")?;
     Ok(MemberStatus {

@@ -78,6 +78,39 @@ pub struct Claimed {
     pub shard: ShardId,
     /// The claim.
     pub epoch: Epoch,
+    /// Whom it was taken from.
+    pub former: Former,
+}
+
+/// Whom a shard was claimed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Former {
+    /// Nobody: it had been given back, or was never claimed.
+    Nobody,
+    /// A former process of the claimant's name.
+    Ourselves,
+    /// An owner that had not been heard of for [`TAKEN_OVER_AFTER`].
+    Silent,
+}
+
+impl Former {
+    /// By the name of the owner so far.
+    pub fn of(owner: Option<&str>, claimant: &str) -> Self {
+        match owner {
+            None => Self::Nobody,
+            Some(owner) if owner == claimant => Self::Ourselves,
+            Some(_) => Self::Silent,
+        }
+    }
+
+    /// The reason of the takeover, as metrics call it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nobody => "free",
+            Self::Ourselves => "restart",
+            Self::Silent => "silent_owner",
+        }
+    }
 }
 
 /// The open lease connection.
@@ -222,15 +255,16 @@ impl Lease {
         let pass_over = if self.some_are_stuck { "skip locked" } else { "" };
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "with free as materialized (
-                 select s.shard from shards s
+                 select s.shard, s.owner from shards s
                  where s.shard = any ($2)
                    and (s.owner is null or s.owner = $3
                         or not exists (select 1 from members m where m.name = s.owner
                                        and m.heartbeat_at > now() - make_interval(secs => $5)))
                  order by s.shard for update of s {pass_over}),
-             locked as materialized (select shard, pg_try_advisory_lock($1, shard) as ok from free)
+             locked as materialized (select shard, owner, pg_try_advisory_lock($1, shard) as ok from free)
              update shards s set epoch = s.epoch + 1, owner = $3, rpc_address = $4, claimed_at = now()
-             from locked where s.shard = locked.shard and locked.ok returning s.shard, s.epoch"
+             from locked where s.shard = locked.shard and locked.ok
+             returning s.shard, s.epoch, locked.owner as former"
         )))
         .bind(SHARD)
         .bind(wanted)
@@ -243,7 +277,8 @@ impl Lease {
             .map(|row| {
                 let shard: i32 = row.try_get("shard")?;
                 let epoch = Epoch(row.try_get("epoch")?);
-                Ok(Claimed { shard: ShardId(u16::try_from(shard).unwrap_or(u16::MAX)), epoch })
+                let former = Former::of(row.try_get("former")?, &self.member.name);
+                Ok(Claimed { shard: ShardId(u16::try_from(shard).unwrap_or(u16::MAX)), epoch, former })
             })
             .collect()
     }

@@ -51,7 +51,7 @@ pub use backends::{BackendPlace, LoadedBackend, OwnBackend, SaveBackend};
 pub use backlog::{Look, Whose};
 pub use channels::{Channel, ChannelName, ChannelStatus, Loaded, Observation, SaveChannel, Sighting};
 pub use checkup::{Checkup, InTrouble};
-pub use cluster::{ClusterFacts, Lag, MemberStatus, ShardClaim};
+pub use cluster::{Census, ClusterFacts, Lag, MemberStatus, ShardClaim};
 pub use completion::Completed;
 pub use cron::{
     Aftermath, DueJob, DuePage, DueRetry, EndedJob, EndedRun, Fired, Firing, Followed, JobAfter, NewRun,
@@ -71,13 +71,13 @@ pub use intake::{AgentEvent, Chat};
 pub use jobs::{Job, JobFilter, SaveJob};
 pub use keys::{ApiKey, NewApiKey, Scope};
 pub use leaders::Leader;
-pub use lease::{Claimed, Lease, Member, Peer};
+pub use lease::{Claimed, Former, Lease, Member, Peer};
 pub use message_log::{AttemptRow, MessageDetail, MessageFilter, MessagePlace, MessageRow};
 pub use messages::{Accepted, HistoryRow, MessageStatus, MessageWriter, NewMessage, Settlement};
 pub use pairing::{Pairing, PairingBook, PairingState, Person};
 pub use partitions::{Partition, Span};
 pub use placeholders::{Note, Placeholder, Taken};
-pub use pool::Store;
+pub use pool::{PoolUsage, Store};
 pub use receipts::Seen;
 pub use reshard::Resharded;
 pub use runs::{Begun, Run, RunStatus};

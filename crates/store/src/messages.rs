@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use claw_runtime::{Batcher, Lifecycle};
+use claw_telemetry::metrics::Counter;
 use claw_types::{ChannelId, Direction, MessageId, MessageState, ShardId, UserId, Work};
 use serde_json::value::RawValue;
 use sqlx::Row as _;
@@ -164,6 +165,17 @@ impl MessageWriter {
     /// # Errors
     /// When it was not committed; [`Error::KeyReused`] when its key came with another body before.
     pub async fn accept(&self, message: NewMessage) -> Result<Accepted> {
+        let accepted = self.accept_once(message).await;
+        Counter::Accepts.add(&[match &accepted {
+            Ok(Accepted::New(_)) => "new",
+            Ok(Accepted::Duplicate(_)) => "duplicate",
+            Err(Error::KeyReused | Error::Conflict) => "refused",
+            Err(_) => "failed",
+        }]);
+        accepted
+    }
+
+    async fn accept_once(&self, message: NewMessage) -> Result<Accepted> {
         let message = Arc::new(message);
         // A key that another transaction was just writing shows only to the next statement.
         for _ in 0..3 {

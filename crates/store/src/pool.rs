@@ -18,6 +18,7 @@ use claw_types::Pooler;
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
+pub use road::PoolUsage;
 pub(crate) use road::{Road, Txn};
 
 use crate::{Error, Result};
@@ -106,7 +107,7 @@ impl Store {
         let tenants = pool(connections.div_ceil(2)).connect_lazy_with(options.clone());
         let all = options.options([EVERY_TENANT, PLAN_ONCE]);
         let pool = pool(connections).min_connections(1).connect_with(all).await?;
-        Ok(Self { pool: Road::direct(pool), tenants: Road::direct(tenants) })
+        Ok(Self { pool: Road::direct("own", pool), tenants: Road::direct("tenants", tenants) })
     }
 
     async fn connect_pooled(options: PgConnectOptions, connections: u32) -> Result<Self> {
@@ -115,16 +116,21 @@ impl Store {
             settings.push(("role", APP_ROLE));
         }
         let tenants = at_most(connections.div_ceil(2)).connect_lazy_with(options.clone());
-        let tenants = Road::pooled(tenants, &settings);
+        let tenants = Road::pooled("tenants", tenants, &settings);
         settings.extend([EVERY_TENANT, PLAN_ONCE]);
         let pool = at_most(connections).min_connections(1).connect_with(options).await?;
-        Ok(Self { pool: Road::pooled(pool, &settings), tenants })
+        Ok(Self { pool: Road::pooled("own", pool, &settings), tenants })
     }
 
     /// A handle whose own statements go by one connection that nobody else uses, for who has one after the other all the
     /// time: what the server remembers of a connection stays warm, and nobody waits behind others' statements.
     pub(crate) fn alone(&self) -> Self {
         Self { pool: self.pool.alone(), tenants: self.tenants.clone() }
+    }
+
+    /// How much of the two pools is in use.
+    pub fn pools(&self) -> [PoolUsage; 2] {
+        [self.pool.usage(), self.tenants.usage()]
     }
 
     /// Answers when the database does.

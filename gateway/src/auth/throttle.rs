@@ -87,7 +87,7 @@ impl Throttle {
 
     /// A call without a good one `of` what was asked for came from here: what to answer when there were too many.
     pub fn exceeded(&self, app: &Shared, address: Option<IpAddr>, of: &'static str) -> Option<Problem> {
-        Counter::AuthFailures.add(("of", of));
+        Counter::AuthFailures.add(&[of]);
         let network = network(address?);
         if self.failures.len() > ADDRESSES {
             self.failures.retain_recent();
@@ -99,7 +99,7 @@ impl Throttle {
                 if self.throttled.entry(network).or_insert(()).is_fresh() {
                     note(app, network);
                 }
-                Counter::AuthThrottled.add(("of", of));
+                Counter::AuthThrottled.add(&[of]);
                 Some(Problem::too_many_failures(wait.as_secs() + 1))
             }
         }

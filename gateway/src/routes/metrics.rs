@@ -3,11 +3,8 @@
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use claw_telemetry::metrics;
 
-/// The format's name (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
-const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// What this gateway has counted since it started, for Prometheus. Behind a load balancer each call shows one gateway's:
-/// scrape each by its own address.
+/// scrape each by its own address, best at the internal port, where every role has the same path without a key.
 ///
 /// # Errors
 /// None of its own.
@@ -16,5 +13,5 @@ const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
     responses((status = 200, description = "The counters.", body = String, content_type = "text/plain"))
 )]
 pub async fn handle() -> ([(HeaderName, &'static str); 1], String) {
-    ([(CONTENT_TYPE, FORMAT)], metrics::scrape())
+    ([(CONTENT_TYPE, metrics::FORMAT)], metrics::scrape())
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use claw_runtime::{Backoff, Random};
 use claw_store::{DueRetry, EndedRun, Result, Retry, RunOf, RunStatus};
+use claw_telemetry::metrics::Counter;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -32,6 +33,7 @@ pub(super) async fn follow_all(timers: &Timers, stop: &CancellationToken) -> Res
     {
         let ended = timers.store.runs_time_out(DUTY, term, BATCH).await?;
         if ended > 0 {
+            Counter::CronTimeouts.add_many(&[], ended);
             info!(ended, "{ended} runs have timed out");
         }
         if ended < BATCH.unsigned_abs() {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use claw_bus::Bus;
 use claw_runtime::{Lifecycle, Random};
 use claw_store::{Result, Store, chain};
+use claw_telemetry::metrics::Counter;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -123,6 +124,7 @@ impl Ticks {
 async fn fire(store: &Store, bus: &Bus, term: i64) -> Result<usize> {
     let fired = store.timers_fire(DUTY, term, BATCH).await?;
     if !fired.is_empty() {
+        Counter::TimersFired.add_many(&[], u64::try_from(fired.len()).unwrap_or(u64::MAX));
         info!(fired = fired.len(), "fired {} timers", fired.len());
     }
     for work in &fired {

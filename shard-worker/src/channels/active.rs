@@ -7,15 +7,18 @@
 use std::sync::Arc;
 
 use claw_channels::{Caps, Channel, ChannelError, Draft, Part, Probe, Receipt};
+use tokio::time::Instant;
 
 use super::limiter::{Limiter, Priority};
 use super::manners::Manners;
+use super::measure::Measured;
 
 /// A channel at work, and how fast it may call its platform.
 pub(crate) struct Active {
     channel: Arc<dyn Channel>,
     limiter: Limiter,
     manners: Manners,
+    measured: Arc<Measured>,
 }
 
 /// The right to one call, now.
@@ -24,9 +27,9 @@ pub(crate) struct Turn(());
 
 impl Active {
     /// Has called for nothing yet.
-    pub(crate) fn new(channel: Arc<dyn Channel>, manners: Manners) -> Self {
+    pub(crate) fn new(channel: Arc<dyn Channel>, measured: Arc<Measured>, manners: Manners) -> Self {
         let limiter = Limiter::new(channel.caps().limits);
-        Self { channel, limiter, manners }
+        Self { channel, limiter, manners, measured }
     }
 
     /// What its people see while they wait.
@@ -50,8 +53,9 @@ impl Active {
     /// # Errors
     /// As [`Channel::send`].
     pub(crate) async fn send(&self, _turn: Turn, part: &Part<'_>) -> Result<Receipt, ChannelError> {
+        let began = Instant::now();
         let sent = self.channel.send(part).await;
-        self.heed(part.recipient, sent.as_ref().err());
+        self.heed(began, part.recipient, sent.as_ref().err());
         sent
     }
 
@@ -60,8 +64,9 @@ impl Active {
     /// # Errors
     /// As [`Channel::draft`].
     pub(crate) async fn draft(&self, _turn: Turn, draft: &Draft<'_>) -> Result<(), ChannelError> {
+        let began = Instant::now();
         let shown = self.channel.draft(draft).await;
-        self.heed(draft.recipient, shown.as_ref().err());
+        self.heed(began, draft.recipient, shown.as_ref().err());
         shown
     }
 
@@ -79,11 +84,12 @@ impl Active {
         if self.caps().typing && !self.limiter.may_type(recipient) {
             return Ok(false);
         }
+        let began = Instant::now();
         let shown = match question {
             Some(question) => self.channel.answering(recipient, thread_id, question).await,
             None => self.channel.typing(recipient, thread_id).await,
         };
-        self.heed(recipient, shown.as_ref().err());
+        self.heed(began, recipient, shown.as_ref().err());
         shown.map(|()| true)
     }
 
@@ -95,7 +101,9 @@ impl Active {
         self.channel.probe().await
     }
 
-    fn heed(&self, recipient: &str, error: Option<&ChannelError>) {
+    /// What a call that began at this time came to.
+    fn heed(&self, began: Instant, recipient: &str, error: Option<&ChannelError>) {
+        self.measured.called(began, error);
         match error {
             Some(ChannelError::RateLimited(wait)) => self.limiter.silence(*wait),
             Some(ChannelError::ChatLimited { wait, told }) => {

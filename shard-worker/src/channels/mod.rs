@@ -3,6 +3,7 @@
 pub(crate) mod active;
 pub(crate) mod limiter;
 pub(crate) mod manners;
+pub(crate) mod measure;
 pub(crate) mod observe;
 mod sink;
 pub(crate) mod supervisor;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::active::Active;
+use self::measure::Measured;
 
 /// What runs, by channel.
 #[derive(Default)]
@@ -42,6 +44,7 @@ struct Running {
     refused: bool,
     /// Why it stopped receiving last, until it works again.
     trouble: Option<String>,
+    measured: Arc<Measured>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -92,6 +95,13 @@ impl Channels {
     fn refused(&self, id: ChannelId, refused: bool) {
         if let Some(running) = self.running().get_mut(&id) {
             running.refused = refused;
+        }
+    }
+
+    /// Counts that it stopped receiving, and is started again.
+    fn reconnects(&self, id: ChannelId) {
+        if let Some(running) = self.running().get(&id) {
+            running.measured.reconnects();
         }
     }
 

@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use super::active::Active;
 use super::manners::Manners;
+use super::measure::Measured;
 use super::sink::{AsLoaded, ShardSink};
 use super::{Event, Health, Running, observe};
 use crate::core::Core;
@@ -108,7 +109,7 @@ async fn apply(core: &Arc<Core>, shard: &Arc<Shard>, row: Loaded) -> claw_store:
         // Sealed with another key: its user and the operator are told, instead of trying for ever.
         Err(claw_store::Error::Secrets(error)) => {
             stop(shard, id).await;
-            fail(core, shard, id, revision, &error.to_string());
+            fail(core, shard, (id, revision), Measured::unknown(), &error.to_string());
             return Ok(());
         }
         other => other?,
@@ -128,13 +129,19 @@ async fn apply(core: &Arc<Core>, shard: &Arc<Shard>, row: Loaded) -> claw_store:
     Ok(())
 }
 
-fn fail(core: &Arc<Core>, shard: &Arc<Shard>, id: ChannelId, revision: i64, error: &str) {
+fn fail(
+    core: &Arc<Core>,
+    shard: &Arc<Shard>,
+    (id, revision): (ChannelId, i64),
+    measured: Arc<Measured>,
+    error: &str,
+) {
     warn!(channel = %id, "channel {id} can't start: {error}");
     observe::soon(core, shard, id, Observation::Failed { revision, error: error.to_owned() });
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.close();
     let health = Health::Failed(error.to_owned());
-    let running = Running { revision, health, refused: false, trouble: None, stop, tasks };
+    let running = Running { revision, health, refused: false, trouble: None, measured, stop, tasks };
     shard.channels.running().insert(id, running);
 }
 
@@ -154,9 +161,10 @@ fn start(
         ))),
     };
     let (id, revision) = (channel.id, channel.revision);
+    let measured = Measured::of(&channel.channel_type);
     let made = match made {
         Ok(made) => made,
-        Err(error) => return fail(core, shard, id, revision, &error.to_string()),
+        Err(error) => return fail(core, shard, (id, revision), measured, &error.to_string()),
     };
     info!(channel = %id, shard = %shard.id, "channel {id} starts");
     let (stop, tasks) = (shard.stopping().child_token(), TaskTracker::new());
@@ -164,8 +172,9 @@ fn start(
     let sink = ShardSink::new(Arc::clone(core), Arc::clone(shard), channel, cursor);
     let listener = listen(sink, Arc::clone(&made), stop.clone());
     // Before the listener runs: it may have something to say about itself.
-    let health = Health::Running(Arc::new(Active::new(made, manners)));
-    let running = Running { revision, health, refused: false, trouble: None, stop, tasks: tasks.clone() };
+    let health = Health::Running(Arc::new(Active::new(made, Arc::clone(&measured), manners)));
+    let running =
+        Running { revision, health, refused: false, trouble: None, measured, stop, tasks: tasks.clone() };
     shard.channels.running().insert(id, running);
     shard.spawn(tasks.track_future(listener));
     tasks.close();
@@ -211,6 +220,7 @@ async fn listen(sink: ShardSink, made: Arc<dyn claw_channels::Channel>, stop: Ca
             listening.await
         };
         let Err(error) = ended else { return };
+        shard.channels.reconnects(id);
         warn!(channel = %id, "channel {id} stopped receiving: {error}");
         shard.channels.troubled(id, Some(error.to_string()));
         observe::soon(core, shard, id, Observation::Failed { revision, error: error.to_string() });

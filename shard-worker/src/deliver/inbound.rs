@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::answer::{self, Answer};
 use super::backend::{Destination, Pass, Refused, Room};
 use super::turns::Cause;
-use super::{Attempt, stream};
+use super::{Attempt, measure, stream};
 use crate::channels::observe;
 use crate::core::Core;
 use crate::erased::Erased;
@@ -40,8 +40,9 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
         Err(without) => return without,
     };
     core.typing.begin(shard, work);
-    let asked = Instant::now();
-    let answered = match to.post(pass, work, body, core.clock.now().timestamp()).await {
+    let (asked, now) = (Instant::now(), core.clock.now());
+    measure::handed_over(work, now.timestamp_millis());
+    let answered = match to.post(pass, work, body, now.timestamp()).await {
         Ok(reply) if stream::is_one(&reply.response) => {
             return Box::pin(stream::attempt(core, shard, work, reply, room, asked)).await;
         }

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use claw_runtime::Backoff;
 use claw_store::{MessageStatus, Settlement, chain};
+use claw_telemetry::metrics::Counter;
 use claw_types::{Direction, MessageState, Work};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::Attempt;
 use super::burst::{self, Delivery};
+use super::measure;
 use crate::pipeline::Pipeline;
 use crate::shard::Shard;
 use crate::shard::queue::{LaneKey, Next};
@@ -113,6 +115,7 @@ async fn attempt(
         None => pipeline.acts.attempt(pipeline, shard, &mut delivery.work).await,
         why => Attempt::Over { state: MessageState::Failed, error: why },
     };
+    measure::attempt(&delivery.work, &attempted);
     match attempted {
         Attempt::NotOurs => false,
         Attempt::Over { state, error } => {
@@ -143,6 +146,7 @@ async fn over(
     if !settle(pipeline, shard, settlement(shard, delivery, state, Duration::ZERO, error)).await {
         return false;
     }
+    measure::finished(&delivery.work, state, pipeline.clock.now().timestamp_millis());
     pipeline.outcomes.tell(delivery.work.id, &status);
     let room = {
         let mut queue = shard.queue();
@@ -221,6 +225,7 @@ async fn settle(pipeline: &Pipeline, shard: &Shard, settlement: Settlement) -> b
         match pipeline.log.settle(settlement.clone()).await {
             Ok(true) => return true,
             Ok(false) => {
+                Counter::FencedWrites.add(&[]);
                 warn!(shard = %shard.id, epoch = shard.epoch.0, "shard {} has a newer claim: stepping down", shard.id);
                 shard.abort();
                 return false;

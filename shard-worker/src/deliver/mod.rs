@@ -7,6 +7,7 @@ mod burst;
 pub(crate) mod events;
 pub(crate) mod inbound;
 pub(crate) mod lane;
+pub(crate) mod measure;
 pub(crate) mod outbound;
 pub(crate) mod placeholder;
 pub(crate) mod stream;

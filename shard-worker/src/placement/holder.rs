@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use claw_store::{Error, chain};
+use claw_telemetry::metrics::{Counter, Gauge, Histogram};
 use claw_types::placement::{HEARTBEAT_EVERY, LEASE_GOOD_FOR};
 use claw_types::{ShardCount, ShardId};
 use tokio::sync::{Notify, mpsc, watch};
@@ -105,11 +106,22 @@ impl<'a> Holder<'a> {
         self.not_lapsed()?;
         let asked = Instant::now();
         let peers = in_time(self.limit(), self.lease.heartbeat()).await?;
+        Histogram::LeaseRenew.observe(&[], asked.elapsed().as_secs_f64());
         // Whoever asked the deadline meanwhile has stopped for good, so it can't be extended afterwards.
         self.not_lapsed()?;
         self.pipeline.lease.renew(asked, LEASE_GOOD_FOR);
         self.planner.update(peers);
-        self.follow_plan().await
+        let followed = self.follow_plan().await;
+        self.show();
+        followed
+    }
+
+    fn show(&self) {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).into();
+        let wanted = if self.leaving.is_some() { 0 } else { self.planner.ours() };
+        Gauge::ShardsOwned.set(&[], number(self.held.len() + self.releasing.len()));
+        Gauge::ShardsWanted.set(&[], number(wanted));
+        Gauge::LeaseHeld.set(&[], if self.pipeline.lease.holds() { 1.0 } else { 0.0 });
     }
 
     /// Until when a call on the lease connection may take. One after the other they must not outlast the lease: what runs for our
@@ -167,6 +179,7 @@ impl<'a> Holder<'a> {
             }
         }
         for claim in &claimed {
+            Counter::ShardClaims.add(&[claim.former.as_str()]);
             self.begin(&Arc::new(Shard::new(claim.shard, claim.epoch)));
         }
         if !claimed.is_empty() {
@@ -206,6 +219,7 @@ impl<'a> Holder<'a> {
     async fn give_back(&mut self, shards: Vec<ShardId>) -> Result<(), Error> {
         in_time(self.limit(), self.lease.release(&shards)).await?;
         for shard in &shards {
+            Counter::ShardReleases.add(&[]);
             self.releasing.remove(shard);
         }
         info!(
@@ -222,6 +236,7 @@ impl<'a> Holder<'a> {
     /// The lease is lost: nothing may run for our shards any more.
     pub(super) async fn drop_everything(&mut self) {
         self.pipeline.lease.revoke();
+        Counter::LeaseLosses.add(&[]);
         let (held, releasing) = (std::mem::take(&mut self.held), std::mem::take(&mut self.releasing));
         for shard in held.values().chain(releasing.values()) {
             self.pipeline.disown(shard.id);
@@ -230,6 +245,7 @@ impl<'a> Holder<'a> {
         for shard in held.values().chain(releasing.values()) {
             shard.stop(Duration::ZERO).await;
         }
+        self.show();
     }
 
     /// The worker stops: hand everything over, then go. The heartbeat goes on meanwhile.
@@ -239,6 +255,7 @@ impl<'a> Holder<'a> {
             self.drop_everything().await;
         }
         self.pipeline.lease.revoke();
+        self.show();
         if let Err(error) = in_time(self.limit(), self.lease.close()).await {
             warn!("closing the lease failed: {}", chain(&error));
         }

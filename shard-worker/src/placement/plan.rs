@@ -50,6 +50,14 @@ impl Planner {
         self.members = members;
     }
 
+    /// How many shards are ours by the present members.
+    pub(crate) fn ours(&self) -> usize {
+        self.shards
+            .all()
+            .filter(|shard| self.owner(*shard).is_some_and(|owner| owner.name == self.me))
+            .count()
+    }
+
     fn owner(&self, shard: ShardId) -> Option<&Peer> {
         self.owners.get(usize::from(shard.0)).copied().flatten().and_then(|at| self.members.get(at))
     }
@@ -103,6 +111,8 @@ mod tests {
     fn the_first_worker_claims_everything_at_once() {
         let plan = planner(vec![peer("one", false)]).plan(std::iter::empty(), &BTreeSet::new(), false, 16);
         assert_eq!(plan, Plan { release: vec![], claim: all().collect() });
+        assert_eq!(planner(vec![peer("one", false)]).ours(), all().count());
+        assert_eq!(planner(vec![]).ours(), 0);
     }
 
     #[test]

@@ -29,6 +29,7 @@
 //! database past a place before it, or it lies past the floor. Whatever is dropped here is still in the database.
 
 mod burst;
+mod census;
 mod lane;
 mod recent;
 mod runner;
@@ -40,6 +41,7 @@ use std::time::Duration;
 use claw_types::{MessageId, UserId, Work};
 use tokio::time::Instant;
 
+pub use self::census::Census;
 use self::lane::Lane;
 pub use self::lane::{LaneKey, Next};
 use self::recent::Recent;

@@ -2,5 +2,6 @@
 
 pub(crate) mod changes;
 pub(crate) mod destinations;
+pub(crate) mod measure;
 pub(crate) mod published;
 pub mod sweep;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use claw_shard_worker::shard::queue::LaneKey;
-use claw_store::{Claimed, Error, Look, Peer, Result, Settlement};
+use claw_store::{Claimed, Error, Former, Look, Peer, Result, Settlement};
 use claw_types::placement::{LEASE_IDLE, LEASE_STALE, TAKEN_OVER_AFTER};
 use claw_types::{Epoch, MessageId, MessageState, ShardCount, ShardId, Work};
 
@@ -229,12 +229,13 @@ impl Database {
             let stays =
                 |owner: &String| owner != name && self.members.get(owner).is_some_and(|m| is_fresh(m, now));
             let free = no_locks || self.broken == Broken::NoPatience || !owner.as_ref().is_some_and(stays);
+            let former = Former::of(owner.as_deref(), name);
             let shard = self.shard(*id);
             if free && (no_locks || shard.lock.is_none_or(|holder| holder == session)) {
                 shard.lock = Some(session);
                 shard.owner = Some(name.to_owned());
                 shard.epoch.0 += 1;
-                claimed.push(Claimed { shard: *id, epoch: shard.epoch });
+                claimed.push(Claimed { shard: *id, epoch: shard.epoch, former });
             }
         }
         Ok(claimed)

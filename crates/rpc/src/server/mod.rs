@@ -1,13 +1,15 @@
 //! Serving a role's RPC, with the health endpoints of the role on the same port: gRPC arrives as HTTP/2, a probe as a
 //! plain `GET /healthz` or `/readyz`.
 //!
-//! With certificates set, gRPC needs TLS and a certificate of the cluster's authority. The two probes go on being
-//! answered without: whoever asks them has no certificate, and they tell nothing but whether the role works.
+//! With certificates set, gRPC needs TLS and a certificate of the cluster's authority. The two probes and `/metrics` go on
+//! being answered without: whoever asks them has no certificate, and they tell nothing but whether the role works, and
+//! numbers that name no user, no channel and no address.
 
 mod deadline;
 mod gateway;
 mod health;
 mod listener;
+mod measure;
 mod scheduler;
 mod worker;
 
@@ -18,10 +20,12 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use claw_runtime::Lifecycle;
+use claw_telemetry::metrics;
 use tokio::net::TcpListener;
 use tonic::Status;
 use tonic::service::Routes;
@@ -87,10 +91,12 @@ fn serve<H: Health + ?Sized>(
     let grpc = routes
         .into_axum_router()
         .layer(from_fn(deadline::obey))
-        .layer(from_fn_with_state(credentials.tls.is_some(), secured));
+        .layer(from_fn_with_state(credentials.tls.is_some(), secured))
+        .layer(from_fn(measure::count));
     let probes = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready::<H>))
+        .route("/metrics", get(counted))
         .with_state(health);
     let (soft, failed) = (lifecycle.soft(), lifecycle.clone());
     let listener = Listener::new(listener, credentials.tls.clone());
@@ -118,6 +124,11 @@ async fn secured(
         return Status::unauthenticated(why).into_http();
     }
     next.run(request).await
+}
+
+/// What the process has counted, for Prometheus.
+async fn counted() -> ([(HeaderName, &'static str); 1], String) {
+    ([(CONTENT_TYPE, metrics::FORMAT)], metrics::scrape())
 }
 
 async fn ready<H: Health + ?Sized>(State(health): State<Arc<H>>) -> impl IntoResponse {

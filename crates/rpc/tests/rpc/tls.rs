@@ -6,6 +6,7 @@ use std::time::Duration;
 use claw_config::TlsFiles;
 use claw_rpc::{Credentials, SERVER_NAME};
 use claw_runtime::Lifecycle;
+use claw_telemetry::metrics;
 use claw_testkit::eventually;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tempfile::TempDir;
@@ -123,11 +124,34 @@ async fn probes_are_answered_without_a_certificate() {
     let ours = Authority::new();
     let (lifecycle, server) = (Lifecycle::new(), ours.credentials(GOOD, &ours).await);
     let address = serve(&lifecycle, &server, Arc::default()).await;
-    let mut probe = tokio::net::TcpStream::connect(&address).await.unwrap();
-    probe.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await.unwrap();
+    let ready = get(&address, "/readyz").await;
+    assert!(ready.starts_with("HTTP/1.0 200") && ready.ends_with("ready\n"), "{ready}");
+}
+
+/// Prometheus has none either.
+#[tokio::test]
+async fn calls_are_counted_and_shown_without_a_certificate() {
+    metrics::begin();
+    let ours = Authority::new();
+    let (lifecycle, server) = (Lifecycle::new(), ours.credentials(GOOD, &ours).await);
+    let address = serve(&lifecycle, &server, Arc::default()).await;
+    peers(&server).step_down(&address).await.unwrap();
+    peers(&server).run_now(&address).await.unwrap_err();
+    let shown = get(&address, "/metrics").await;
+    assert!(shown.starts_with("HTTP/1.0 200"), "{shown}");
+    // Other tests of this process make calls, too.
+    for (method, code) in [("StepDown", "ok"), ("RunNow", "refused")] {
+        let series = format!("claw_rpc_requests_total{{method=\"Scheduler/{method}\",code=\"{code}\"}} ");
+        assert!(shown.contains(&series), "{series}: {shown}");
+    }
+}
+
+async fn get(address: &str, path: &str) -> String {
+    let mut probe = tokio::net::TcpStream::connect(address).await.unwrap();
+    probe.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = String::new();
     probe.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.0 200") && answer.ends_with("ready\n"), "{answer}");
+    answer
 }
 
 #[tokio::test]

@@ -13,14 +13,16 @@
 
 use std::time::Duration;
 
+use claw_telemetry::metrics::{Counter, Histogram};
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgConnection, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
     Postgres,
 };
-use sqlx::{AssertSqlSafe, Connection as _, Either, Execute, Executor, SqlStr};
-use tokio::time::timeout;
+use sqlx::{AssertSqlSafe, Connection as _, Either, Execute, Executor, SqlSafeStr as _, SqlStr, Transaction};
+use tokio::time::{Instant, timeout};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Step = Either<PgQueryResult, PgRow>;
@@ -32,35 +34,53 @@ const CALL_LIMIT: Duration = Duration::from_secs(12);
 #[derive(Debug, Clone)]
 pub(crate) struct Road {
     pool: PgPool,
+    /// Which one, as metrics call it: `own`, `tenants` or `alone`.
+    name: &'static str,
     /// What each transaction begins with, where sessions are not ours: `begin; set local ...`.
     opening: Option<String>,
 }
 
 impl Road {
     /// Sessions of our own, prepared when they were opened.
-    pub(crate) fn direct(pool: PgPool) -> Self {
-        Self { pool, opening: None }
+    pub(crate) fn direct(name: &'static str, pool: PgPool) -> Self {
+        Self { pool, name, opening: None }
     }
 
     /// Sessions that others have before and after: every transaction begins with these settings.
-    pub(crate) fn pooled(pool: PgPool, settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn pooled(name: &'static str, pool: PgPool, settings: &[(&str, &str)]) -> Self {
         let set = settings.iter().map(|(name, value)| format!("; set local {name} = '{value}'"));
-        Self { pool, opening: Some(format!("begin{}", set.collect::<String>())) }
+        Self { pool, name, opening: Some(format!("begin{}", set.collect::<String>())) }
     }
 
     /// The same way, by one connection of its own: it comes on top of the pool's, when it is first needed.
     pub(crate) fn alone(&self) -> Self {
         let one = self.pool.options().clone().min_connections(0).max_connections(1);
         let options = PgConnectOptions::clone(&self.pool.connect_options());
-        Self { pool: one.connect_lazy_with(options), opening: self.opening.clone() }
+        Self { pool: one.connect_lazy_with(options), name: "alone", opening: self.opening.clone() }
+    }
+
+    /// What is open, what of it nobody uses, and what may be open.
+    pub(crate) fn usage(&self) -> PoolUsage {
+        let (open, idle) = (self.pool.size(), u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX));
+        let max = self.pool.options().get_max_connections();
+        PoolUsage { pool: self.name, used: open.saturating_sub(idle), idle, max }
+    }
+
+    /// Waits for a connection.
+    async fn acquire(&self) -> sqlx::Result<PoolConnection<Postgres>> {
+        let began = Instant::now();
+        let acquired = self.pool.acquire().await;
+        Histogram::PoolAcquire.observe(&[self.name], began.elapsed().as_secs_f64());
+        if matches!(acquired, Err(sqlx::Error::PoolTimedOut)) {
+            Counter::PoolTimeouts.add(&[self.name]);
+        }
+        acquired
     }
 
     /// Begins a transaction.
     pub(crate) async fn begin(&self) -> sqlx::Result<Txn> {
-        let txn = match &self.opening {
-            None => self.pool.begin().await?,
-            Some(opening) => self.pool.begin_with(AssertSqlSafe(opening.clone())).await?,
-        };
+        let opening = self.opening.clone().map(|opening| AssertSqlSafe(opening).into_sql_str());
+        let txn = Transaction::begin(self.acquire().await?, opening).await?;
         Ok(Txn { txn, named: self.opening.is_none() })
     }
 
@@ -71,7 +91,7 @@ impl Road {
 
     /// Runs a statement on a connection by itself; what it answers is committed.
     async fn run<T>(&self, ask: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>) -> sqlx::Result<T> {
-        let mut conn = self.pool.acquire().await?;
+        let mut conn = self.acquire().await?;
         let asked = async {
             let Some(opening) = &self.opening else { return ask(&mut conn).await };
             let mut txn = conn.begin_with(AssertSqlSafe(opening.clone())).await?;
@@ -130,10 +150,23 @@ impl<'p> Executor<'p> for &'_ Road {
     }
 }
 
+/// How much of a pool is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUsage {
+    /// Which one, as metrics call it.
+    pub pool: &'static str,
+    /// Connections that somebody uses.
+    pub used: u32,
+    /// Connections that are open and wait for somebody.
+    pub idle: u32,
+    /// How many may be open.
+    pub max: u32,
+}
+
 /// A transaction. Dropped without [`Txn::commit`], it changes nothing.
 #[derive(Debug)]
 pub(crate) struct Txn {
-    txn: sqlx::Transaction<'static, Postgres>,
+    txn: Transaction<'static, Postgres>,
     /// Whether statements may be prepared under a name, to be used again.
     named: bool,
 }

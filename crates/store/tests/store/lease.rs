@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use claw_store::{Error, Lease};
+use claw_store::{Error, Former, Lease};
 use claw_testkit::eventually;
 use claw_types::{Epoch, ShardId};
 use sqlx::Executor as _;
@@ -24,7 +24,7 @@ async fn a_shard_is_claimed_once_and_each_claim_raises_the_epoch() {
     );
     one.release(&shards(0..1)).await.unwrap();
     let again = two.claim(&shards(0..1)).await.unwrap();
-    assert_eq!((again[0].shard, again[0].epoch), (ShardId(0), Epoch(2)));
+    assert_eq!((again[0].shard, again[0].epoch, again[0].former), (ShardId(0), Epoch(2), Former::Nobody));
     let owners = bench.store.shard_owners().await.unwrap();
     assert_eq!((owners[&ShardId(0)].name.as_str(), owners[&ShardId(1)].name.as_str()), ("two", "one"));
     assert_eq!(owners[&ShardId(0)].rpc_address, "two:1");
@@ -81,7 +81,8 @@ async fn a_frozen_holder_is_broken_and_a_live_one_is_not() {
         let claimed = live.claim(&shards(0..4)).await.unwrap();
         (!claimed.is_empty()).then_some(claimed)
     });
-    assert!(claimed.await.iter().all(|claim| claim.epoch == Epoch(2)));
+    let claimed = claimed.await;
+    assert!(claimed.iter().all(|claim| claim.epoch == Epoch(2) && claim.former == Former::Silent));
     assert!(frozen.heartbeat().await.is_err(), "it notices");
 }
 

@@ -1,4 +1,5 @@
 use claw_store::{Error, Lease, Member};
+use claw_types::ShardId;
 use sqlx::Executor as _;
 
 use crate::Bench;
@@ -58,4 +59,21 @@ async fn a_duty_can_be_given_up_without_leaving() {
     one.drop_duty("clock").await.unwrap();
     assert!(two.try_duty("clock").await.unwrap());
     one.heartbeat().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_living_and_the_unattended_are_counted() {
+    let bench = Bench::new().await;
+    bench.store.member_join(&gateway("g"), bench.ids.next()).await.unwrap();
+    let mut worker = Lease::open(bench.database.url(), Bench::member("w")).await.unwrap();
+    let mine = worker.claim(&[ShardId(0), ShardId(1)]).await.unwrap().len();
+    let census = bench.store.census().await.unwrap();
+    let mut members = census.members;
+    members.sort();
+    assert_eq!(members, [("gateway".to_owned(), 1), ("worker".to_owned(), 1)]);
+    assert_eq!(census.shards - census.unattended, i64::try_from(mine).unwrap());
+    let mut database = bench.database.connect().await;
+    database.execute("update members set heartbeat_at = now() - interval '11 seconds'").await.unwrap();
+    let census = bench.store.census().await.unwrap();
+    assert_eq!((census.members, census.unattended), (Vec::new(), census.shards));
 }

@@ -58,7 +58,9 @@ async fn a_wake_up_waits_for_the_heartbeat_and_keeps_its_id_and_its_bytes() {
     assert!(is_heartbeat(&ada, heartbeat::DEFAULT_SECS, woken.due_at.unwrap()));
     assert!(woken.work.is_none() && !woken.duplicate);
     assert!(bench.store.timers_fire(DUTY, term, 10).await.unwrap().is_empty(), "not yet");
+    assert_eq!(bench.store.census().await.unwrap().overdue, Duration::ZERO);
     make_due(&bench).await;
+    assert!(bench.store.census().await.unwrap().overdue >= Duration::from_secs(1));
     let fired = bench.store.timers_fire(DUTY, term, 10).await.unwrap();
     assert_eq!(fired.len(), 1);
     let pending = bench.store.messages_pending(&[(event.shard, 0)], 10).await.unwrap();

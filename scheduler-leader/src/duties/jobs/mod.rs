@@ -6,11 +6,12 @@
 pub(super) mod action;
 mod plan;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use claw_runtime::Random;
 use claw_schedule::{Limits, Schedule};
 use claw_store::cron::START;
 use claw_store::{DueJob, DuePage, Fired, Firing, Result, RunOf};
+use claw_telemetry::metrics::{Counter, Histogram};
 use claw_types::Action;
 use claw_types::job::Options;
 use serde_json::{Map, Value};
@@ -87,6 +88,9 @@ async fn write(timers: &Timers, term: i64, firings: &[Firing]) -> Result<Fired> 
         return Ok(Fired::default());
     }
     let fired = timers.store.jobs_fire(DUTY, term, firings).await?;
+    let tried = u64::try_from(firings.len()).unwrap_or(u64::MAX);
+    Counter::CronDuplicates.add_many(&[], tried.saturating_sub(fired.jobs));
+    Counter::CronRuns.add_many(&[], fired.runs);
     debug!(jobs = fired.jobs, runs = fired.runs, "fired {} jobs, {} runs began", fired.jobs, fired.runs);
     // After the commit. Were this process to die here, the owners' sweeps would find the messages.
     for work in &fired.messages {
@@ -100,6 +104,9 @@ async fn decide_all(timers: &Timers, jobs: Vec<DueJob>, now: DateTime<Utc>) -> R
     let runs = decided.iter().filter(|decided| decided.verdict.run.is_some());
     let actions = runs.map(|decided| (&decided.job.user_id, &decided.action));
     let found = Found::look_up(&timers.store, actions).await?;
+    for decided in &decided {
+        decided.measure(now);
+    }
     let overlapped = decided.iter().filter(|decided| decided.verdict.overlapped).count();
     if overlapped > 0 {
         info!(overlapped, "passed over the times of {overlapped} jobs, because their earlier runs go on");
@@ -140,6 +147,19 @@ fn decide(job: DueJob, now: DateTime<Utc>, random: &dyn Random) -> Decided {
 }
 
 impl Decided {
+    /// What is counted of it, once it was looked at: how late its run is, or why there is none.
+    fn measure(&self, now: DateTime<Utc>) {
+        let Verdict { run, next, overlapped, .. } = self.verdict;
+        if let Some(time) = run {
+            let lag = now - time - TimeDelta::milliseconds(self.job.jitter_ms.into());
+            Histogram::CronLag.observe(&[], lag.to_std().unwrap_or_default().as_secs_f64());
+        } else if overlapped {
+            Counter::CronPassed.add(&["overlapped"]);
+        } else if next != Some(self.job.next_due_at) {
+            Counter::CronPassed.add(&["missed"]);
+        }
+    }
+
     fn firing(self, timers: &Timers, found: &Found) -> Firing {
         let Self { job, options, verdict, paused, action } = self;
         let run = verdict.run.map(|time| {

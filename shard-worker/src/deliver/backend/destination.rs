@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use claw_telemetry::metrics::Histogram;
 use claw_types::{UserId, Work};
 use reqwest::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -89,7 +90,9 @@ impl Destination {
         now: i64,
     ) -> Result<Reply<'a>, Refused> {
         let target = self.target.as_ref().map_err(|why| Refused::unusable(why))?;
+        let began = Instant::now();
         let answered = target.post(&work.id.to_string(), body, now).await;
+        Histogram::BackendDuration.observe(&[outcome(&answered)], began.elapsed().as_secs_f64());
         let author = Author { tenant: &work.user_id, message: work.id };
         let mut verdict = Verdict { pass, author };
         match answered {
@@ -111,6 +114,16 @@ impl Destination {
         };
         verdict.tell(read.as_ref().map_or_else(|refused| refused.sign, |_| Sign::Answered));
         read
+    }
+}
+
+/// As metrics call it.
+fn outcome(answered: &Result<Response, Refused>) -> &'static str {
+    match answered.as_ref().map_err(|refused| refused.sign) {
+        Ok(_) => "taken",
+        Err(Sign::Answered) => "refused",
+        Err(Sign::Unreachable) => "unreachable",
+        Err(Sign::Silent) => "silent",
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use claw_runtime::Random;
+use claw_telemetry::metrics::Counter;
 use claw_types::UserId;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -70,7 +71,7 @@ impl Gate {
     }
 
     /// What is known, if it does not answer.
-    pub(super) fn away(&self) -> Option<Away> {
+    pub(in crate::deliver) fn away(&self) -> Option<Away> {
         let now = Instant::now();
         let (since, half_open) = self.breaker().open_since(now)?;
         let (tenant, origin) = (self.tenant.clone(), self.origin.clone());
@@ -83,6 +84,12 @@ impl Gate {
             None => format!("the backend {origin}"),
             Some(user) => format!("the destination {origin} of user {user}"),
         };
+        let whose = if user.is_some() { "user" } else { "operator" };
+        let to = match changed {
+            Changed::Opened => "open",
+            Changed::Closed => "closed",
+        };
+        Counter::BreakerChanges.add(&[whose, to]);
         match changed {
             Changed::Opened => warn!(user, %origin, "{which} does not answer: messages to it wait"),
             Changed::Closed => info!(user, %origin, "{which} answers again"),

@@ -82,6 +82,12 @@ impl Places {
         Room { _turn: self.turns.take(Some(user), Cause::Now).await, _own: own }
     }
 
+    /// How many receivers do not answer.
+    pub(crate) fn away(&self) -> usize {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().filter(|place| place.gate.away().is_some()).count()
+    }
+
     /// Forgets the receivers of users who were erased.
     pub(crate) fn forget(&self, erased: &Erased) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -28,6 +28,7 @@ fn work(seq: i64, conversation: &str) -> Work {
 }
 
 mod bursts;
+mod census;
 mod dead;
 mod tenants;
 

@@ -21,6 +21,7 @@ mod job_webhooks;
 mod jobs;
 mod keys;
 mod misfits;
+mod monitoring;
 mod nats_away;
 mod neighbours;
 mod operator;

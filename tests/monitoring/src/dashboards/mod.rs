@@ -1,0 +1,33 @@
+//! The dashboards, a file each. Each begins with what is asked first.
+
+mod channels;
+mod delivery;
+mod gateway;
+mod overview;
+mod scheduler;
+mod services;
+mod workers;
+
+use crate::File;
+pub use crate::grafana::Dashboard;
+
+/// All of them.
+pub fn all() -> Vec<Dashboard> {
+    vec![
+        overview::dashboard(),
+        gateway::dashboard(),
+        workers::dashboard(),
+        delivery::dashboard(),
+        scheduler::dashboard(),
+        channels::dashboard(),
+        services::dashboard(),
+    ]
+}
+
+pub(crate) fn files() -> Vec<File> {
+    let file = |dashboard: Dashboard| File {
+        path: format!("deploy/grafana/{}.json", dashboard.name),
+        content: format!("{:#}\n", dashboard.json()),
+    };
+    all().into_iter().map(file).collect()
+}
