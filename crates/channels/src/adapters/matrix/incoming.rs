@@ -31,7 +31,7 @@ pub(super) fn inbound(event: &Event, room_id: &str, room: &mut Room, account: &s
 pub(super) fn read(room_id: &str, room: &Room, person: &str, upto: &str, messages: Vec<String>) -> Inbound {
     let messages = messages.into_iter().map(Named::Platform).collect();
     Inbound {
-        deed: Deed::Received(Receipts { messages, read: true }),
+        deed: Deed::Received(Receipts { messages, read: true, failed: None }),
         dedup_key: Some(format!("read:{upto}:{person}")),
         sender: Some(sender(person, room)),
         content_type: "receipt".to_owned(),

@@ -69,7 +69,7 @@ impl Api {
 
     /// Sends a message; its id. A call without an answer may have sent it: Twilio has no key for calls.
     pub(super) async fn create(&self, fields: &[(&str, String)]) -> Result<String, ChannelError> {
-        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let request = self.deps.http.calls().post(self.address(&["Messages.json"])?);
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         let sent = self.signed(request).send().await.map_err(|error| classify(&error.without_url()))?;

@@ -73,7 +73,7 @@ impl Examinee for Exam {
     }
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
-        let fields = form_urlencoded::parse(body).into_owned();
+        let fields = url::form_urlencoded::parse(body).into_owned();
         fields.filter(|(name, _)| name == "Body").map(|(_, text)| text).collect()
     }
 
@@ -109,7 +109,7 @@ impl Platform for Exam {
         match asked.path().strip_prefix(&account) {
             Some(".json") => Ok(()),
             Some("/Messages.json") => {
-                let fields = form_urlencoded::parse(&asked.body).into_owned();
+                let fields = url::form_urlencoded::parse(&asked.body).into_owned();
                 let fields: Map<_, _> = fields.map(|(name, value)| (name, json!(value))).collect();
                 Description::new(API).fits("methods/CreateMessage", &Value::Object(fields))
             }
@@ -135,7 +135,7 @@ impl Platform for Exam {
 fn sign(secret: &str, body: &str, _: i64) -> RawRequest {
     let fields: Map<String, Value> = serde_json::from_str(body).unwrap_or_default();
     let pairs = fields.iter().filter_map(|(name, value)| Some((name, value.as_str()?)));
-    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     // The exam's channel.
     let address = format!("https://claw.example.org/webhooks/sms/{}", Uuid::from_u128(7));
     let signed = format!("{address}{}", Form::of(body.as_bytes()).signed());

@@ -6,7 +6,7 @@
 
 use claw_types::{Deed, Inbound, MediaKind, MediaRef, Named, Receipts, Sender};
 use serde_json::{Map, Value, json};
-use tracing::warn;
+use url::form_urlencoded;
 
 /// Attachments of a message that are looked for; Twilio takes ten.
 const MOST_MEDIA: usize = 10;
@@ -52,16 +52,9 @@ pub(super) fn read(form: &Form, own: Option<&str>) -> Result<Vec<Inbound>, Strin
 
 /// What became of a message of ours.
 fn became(form: &Form, id: &str, status: &str) -> Option<Inbound> {
-    if matches!(status, "failed" | "undelivered") {
-        let code = form.get("ErrorCode").unwrap_or("none");
-        warn!(
-            message = id,
-            code, "a text message did not arrive; https://www.twilio.com/docs/api/errors explains the code"
-        );
-        return None;
-    }
+    let failed = matches!(status, "failed" | "undelivered").then(|| undelivered(form.get("ErrorCode")));
     // `read` is told of messages that go to apps.
-    if !matches!(status, "delivered" | "read") {
+    if failed.is_none() && !matches!(status, "delivered" | "read") {
         return None;
     }
     let chat = form.get("To")?.to_owned();
@@ -69,6 +62,7 @@ fn became(form: &Form, id: &str, status: &str) -> Option<Inbound> {
         deed: Deed::Received(Receipts {
             messages: vec![Named::Platform(id.to_owned())],
             read: status == "read",
+            failed,
         }),
         dedup_key: Some(format!("{id}:{status}")),
         content_type: "text".to_owned(),
@@ -76,6 +70,14 @@ fn became(form: &Form, id: &str, status: &str) -> Option<Inbound> {
         recipient: chat,
         ..Inbound::default()
     })
+}
+
+/// Why a message did not arrive, for its sender (<https://www.twilio.com/docs/api/errors>).
+fn undelivered(code: Option<&str>) -> String {
+    match code {
+        Some(code) => format!("it did not arrive: Twilio's error {code}, https://www.twilio.com/docs/api/errors/{code}"),
+        None => "it did not arrive; Twilio does not say why".to_owned(),
+    }
 }
 
 fn message(form: &Form, id: &str, own: Option<&str>) -> Result<Vec<Inbound>, String> {

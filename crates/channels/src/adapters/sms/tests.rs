@@ -116,17 +116,21 @@ fn read(body: &str) -> Vec<Inbound> {
 }
 
 #[test]
-fn only_what_arrived_is_a_receipt() {
+fn only_what_arrived_or_never_will_is_a_receipt() {
     let deed = |status: &str| {
         let read = read(&format!("MessageSid=SM1&MessageStatus={status}&To=%2B1&ErrorCode=30003"));
         read.into_iter().next().map(|message| message.deed)
     };
-    for status in ["queued", "sending", "sent", "failed", "undelivered", "of+the+future"] {
+    for status in ["queued", "sending", "sent", "of+the+future"] {
         assert_eq!(deed(status), None, "{status}");
     }
     for (status, is_read) in [("delivered", false), ("read", true)] {
         let Some(Deed::Received(receipts)) = deed(status) else { panic!("{status}") };
-        assert_eq!(receipts.read, is_read);
+        assert_eq!((receipts.read, receipts.failed), (is_read, None));
+    }
+    for status in ["failed", "undelivered"] {
+        let Some(Deed::Received(receipts)) = deed(status) else { panic!("{status}") };
+        assert!(receipts.failed.unwrap().ends_with("https://www.twilio.com/docs/api/errors/30003"), "{status}");
     }
 }
 

@@ -30,7 +30,7 @@ async fn webhooks() -> mpsc::UnboundedReceiver<RawRequest> {
 
 /// Has the emulator do what happens outside of Twilio.
 async fn happens(peer: &str, what: &str, fields: &[(&str, &str)]) {
-    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let http = crate::kit::http::Http::new(true).unwrap();
     let request = http.calls().post(format!("{peer}/_twilio/simulate/{what}"));
     let request = request.basic_auth(ACCOUNT, Some("peer_auth_token"));
