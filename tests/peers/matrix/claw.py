@@ -96,9 +96,9 @@ class Claw:
     def send(self, recipient: str, fails: int | None = None, **more) -> dict:
         return self.call("POST", "users/ada/channels/matrix_1/send", {"recipient": recipient} | more, fails)
 
-    def act(self, method: str, recipient: str, message: str, what: str = "", **more) -> dict:
-        """Changes a message, takes it back or reacts to it; `message` is the platform's id."""
-        path = f"users/ada/channels/matrix_1/messages/{urllib.parse.quote(message, safe='')}{what}"
+    def act(self, method: str, recipient: str, target: str, what: str = "", **more) -> dict:
+        """Changes a message, takes it back or reacts to it; `target` is the platform's id of it."""
+        path = f"users/ada/channels/matrix_1/messages/{urllib.parse.quote(target, safe='')}{what}"
         if method == "DELETE":
             return self.call(method, f"{path}?recipient={urllib.parse.quote(recipient)}")
         return self.call(method, path, {"recipient": recipient} | more)

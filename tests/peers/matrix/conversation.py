@@ -244,7 +244,7 @@ class Conversation:
 
     def refusals(self) -> None:
         """What can't be sent is refused with a sentence, and a token that ended is told."""
-        assert "room's id" in str(self.claw.send(self.ada.id, message="x", fails=422))
+        assert "not a room" in str(self.claw.send(self.ada.id, message="x", fails=422))
         assert "M_FORBIDDEN" in str(self.claw.send(f"!nowhere:{homeserver.NAME}", message="x", fails=422))
         self.server.call("POST", "_matrix/client/v3/logout", self.token, {})
         self.claw.send(self.dm, message="x", fails=422)
