@@ -55,9 +55,8 @@ class Conversation:
             ({"user_id": self.ada.id}, self.bot),
             ({"homeserver_url": self.claw.agent_url}, "homeserver_url"),
         ):
-            self.claw.call("POST", f"{path}/configure", self.fields(**wrong))
-            told = self.claw.call("POST", f"{path}/test")
-            assert told["status"] == "error" and words in told["error"], told
+            told = self.claw.call("POST", f"{path}/configure", self.fields(**wrong), fails=400)
+            assert words in str(told), told
         self.claw.call("POST", f"{path}/configure", self.fields())
         told = self.claw.call("POST", f"{path}/test")
         assert (told["status"], told["account"]) == ("ok", self.bot), told

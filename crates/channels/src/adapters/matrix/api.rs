@@ -36,6 +36,9 @@ const MAX_QUOTE: usize = 300;
 /// Where a 429 does not say how long to wait.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// What is said of an answer that can't be read.
+const NO_HOMESERVER: &str = "the answer is none of a Matrix homeserver: check homeserver_url";
+
 /// One account's calls.
 pub(super) struct Api {
     homeserver: Url,
@@ -77,7 +80,12 @@ impl Api {
     }
 
     pub(super) async fn whoami(&self) -> Result<Whoami, ChannelError> {
-        self.answer(self.get(&["client", "v3", "account", "whoami"])?, MAX_ANSWER).await
+        let who = self.answer(self.get(&["client", "v3", "account", "whoami"])?, MAX_ANSWER).await;
+        who.map_err(|error| match error {
+            // Asked for the first time, an address that answers something else is the wrong one, and will be tomorrow.
+            ChannelError::Retryable(why) if why == NO_HOMESERVER => ChannelError::Permanent(why),
+            error => error,
+        })
     }
 
     /// What is new since then, held open for `hold` when nothing is; without a `since`, how things are.
@@ -305,9 +313,7 @@ fn understood<T: DeserializeOwned>(
         return Err(refused(status, answer, wait));
     }
     // Asked again with the same id, the homeserver says the same once more.
-    serde_json::from_slice(answer).map_err(|_| {
-        ChannelError::Retryable("the answer is none of a Matrix homeserver: check homeserver_url".to_owned())
-    })
+    serde_json::from_slice(answer).map_err(|_| ChannelError::Retryable(NO_HOMESERVER.to_owned()))
 }
 
 /// Errors: <https://spec.matrix.org/latest/client-server-api/#common-error-codes>.

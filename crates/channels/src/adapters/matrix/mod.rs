@@ -218,7 +218,7 @@ impl Channel for Matrix {
     async fn probe(&self) -> Result<Probe, ChannelError> {
         let who = self.api.whoami().await?;
         if who.user_id != self.account {
-            return Err(ChannelError::Config(format!(
+            return Err(ChannelError::BadCredentials(format!(
                 "the access token is of {}, not of {}: change user_id or access_token_env",
                 who.user_id, self.account
             )));

@@ -152,7 +152,7 @@ async fn a_token_of_another_account_is_told() {
     server.will("whoami", json!({"user_id": "@other:example.org", "device_id": "D"}));
     let told = server.bot().probe().await;
     assert!(
-        matches!(&told, Err(ChannelError::Config(why)) if why.contains("@other:example.org")),
+        matches!(&told, Err(ChannelError::BadCredentials(why)) if why.contains("@other:example.org")),
         "{told:?}"
     );
     server.will("whoami", json!({"user_id": ACCOUNT, "device_id": "D"}));
@@ -164,12 +164,14 @@ async fn a_token_of_another_account_is_told() {
 #[tokio::test]
 async fn what_is_no_homeserver_is_told() {
     let server = Server::start().await;
-    server.will_refuse("whoami", 404, json!("not found"));
-    let told = server.bot().probe().await;
-    assert!(
-        matches!(&told, Err(ChannelError::Permanent(why)) if why.contains("check homeserver_url")),
-        "{told:?}"
-    );
+    for (status, answer) in [(404, json!("not found")), (200, json!("welcome"))] {
+        server.will_refuse("whoami", status, answer);
+        let told = server.bot().probe().await;
+        assert!(
+            matches!(&told, Err(ChannelError::Permanent(why)) if why.contains("check homeserver_url")),
+            "{told:?}"
+        );
+    }
     let home = Matrix::new(
         serde_json::from_value(
             json!({"homeserver_url": "http://127.0.0.1:1", "user_id": ACCOUNT, "access_token_env": TOKEN}),
