@@ -121,12 +121,8 @@ impl Socket {
                 Some(Ok(Message::Binary(bytes))) => return Ok(Said::Binary(bytes)),
                 Some(Ok(Message::Close(frame))) => return Ok(closed(frame)),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                None | Some(Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Io(_))) => {
-                    return Ok(closed(None));
-                }
-                Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => {
-                    return Ok(closed(None));
-                }
+                None => return Ok(closed(None)),
+                Some(Err(error)) if is_gone(&error) => return Ok(closed(None)),
                 Some(Err(error)) => return Err(unreadable(&error)),
             }
         }
@@ -233,6 +229,18 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &str, now: i64) -> Cha
 fn closed(frame: Option<CloseFrame>) -> Said {
     let reason = frame.as_ref().map(|frame| excerpt(&frame.reason, MAX_QUOTE)).unwrap_or_default();
     Said::Closed { code: frame.map(|frame| frame.code.into()), reason }
+}
+
+/// Whether the other side hung up.
+fn is_gone(error: &Error) -> bool {
+    use ProtocolError::ResetWithoutClosingHandshake;
+    matches!(
+        error,
+        Error::ConnectionClosed
+            | Error::AlreadyClosed
+            | Error::Io(_)
+            | Error::Protocol(ResetWithoutClosingHandshake)
+    )
 }
 
 fn unreadable(error: &Error) -> ChannelError {
