@@ -88,10 +88,12 @@ pub(super) struct Message {
     #[serde(default)]
     pub(super) r#type: u64,
     pub(super) webhook_id: Option<String>,
-    pub(super) message_reference: Option<Reference>,
-    pub(super) referenced_message: Option<Box<Answered>>,
-    #[serde(default)]
-    pub(super) message_snapshots: Vec<Snapshot>,
+    #[serde(rename = "message_reference")]
+    pub(super) reference: Option<Reference>,
+    #[serde(rename = "referenced_message")]
+    pub(super) answered: Option<Box<Answered>>,
+    #[serde(rename = "message_snapshots", default)]
+    pub(super) snapshots: Vec<Snapshot>,
 }
 
 /// <https://docs.discord.com/developers/resources/user#user-object>

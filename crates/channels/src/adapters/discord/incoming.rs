@@ -60,7 +60,9 @@ pub(super) async fn take(
     if let Event::Wrote(message) | Event::Changed(message) = &event {
         addressed_by_role(bot, session, message, &mut taken.messages).await?;
         if bot.auto_thread && place.takes_threads {
-            taken.messages.iter_mut().for_each(|inbound| in_thread(inbound, &message.id));
+            for inbound in &mut taken.messages {
+                in_thread(inbound, &message.id);
+            }
         }
     }
     Ok(taken)
@@ -103,7 +105,9 @@ async fn addressed_by_role(
         return Ok(());
     }
     let addressed = bot.places.is_own(&bot.api, guild, &session.bot, &message.mention_roles).await?;
-    inbound.iter_mut().for_each(|inbound| inbound.mentioned = addressed);
+    for inbound in inbound {
+        inbound.mentioned = addressed;
+    }
     Ok(())
 }
 
@@ -185,8 +189,8 @@ fn addresses(message: &Message, own: &str) -> bool {
 }
 
 fn answered(message: &Message, own: &str) -> Option<Answered> {
-    let reference = message.message_reference.as_ref().filter(|reference| reference.r#type != FORWARDS)?;
-    let author = message.referenced_message.as_ref().and_then(|answered| answered.author.as_ref());
+    let reference = message.reference.as_ref().filter(|reference| reference.r#type != FORWARDS)?;
+    let author = message.answered.as_ref().and_then(|answered| answered.author.as_ref());
     Some(Answered { message_id: reference.message_id.clone()?, is_own: author.map(|user| user.id == own) })
 }
 
@@ -204,7 +208,7 @@ fn kind(message: &Message) -> &'static str {
 
 /// What was written; else words for what has none, so that a backend which reads only text is told something.
 fn text(message: &Message) -> Option<String> {
-    let forwarded = message.message_snapshots.iter().map(|snapshot| snapshot.message.content.clone());
+    let forwarded = message.snapshots.iter().map(|snapshot| snapshot.message.content.clone());
     let stickers = message.sticker_items.iter().map(|sticker| sticker.name.clone());
     let poll = message.poll.iter().flat_map(|poll| {
         let answers = poll.answers.iter().map(|answer| &answer.poll_media);

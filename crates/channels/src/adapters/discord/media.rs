@@ -58,7 +58,7 @@ fn file(media: &Media, fetched: &Fetched) -> File {
 
 /// What is attached to a message, or to the one that it carries on: its kind in words, where it is, how long it lasts.
 pub(super) fn of(message: &Message) -> impl Iterator<Item = (String, MediaRef, Option<u32>)> + '_ {
-    let forwarded = message.message_snapshots.iter().flat_map(|snapshot| &snapshot.message.attachments);
+    let forwarded = message.snapshots.iter().flat_map(|snapshot| &snapshot.message.attachments);
     message.attachments.iter().chain(forwarded).map(|attachment| {
         let kind = kind(attachment);
         let media = MediaRef {

@@ -138,12 +138,11 @@ async fn connection(
         Ok(interval) => interval,
         Err(next) => return Ok(next),
     };
-    let first = match &kept.session {
-        Some(session) => frame::resume(bot.api.token(), session),
-        None => {
-            bot.budget.begins();
-            frame::identify(bot.api.token(), bot.intents)
-        }
+    let first = if let Some(session) = &kept.session {
+        frame::resume(bot.api.token(), session)
+    } else {
+        bot.budget.begins();
+        frame::identify(bot.api.token(), bot.intents)
     };
     say(&mut socket, &first).await?;
     let beat = Instant::now() + interval.mul_f64(bot.deps.random.unit());
@@ -229,8 +228,7 @@ impl Line<'_> {
             match raw.frame() {
                 Frame::Ack => self.acked = true,
                 Frame::Beat => self.heartbeat(kept).await?,
-                Frame::Reconnect => return Ok(Next::Resume),
-                Frame::Invalid { resumable: true } => return Ok(Next::Resume),
+                Frame::Reconnect | Frame::Invalid { resumable: true } => return Ok(Next::Resume),
                 Frame::Invalid { resumable: false } => return Ok(Next::Renew),
                 Frame::Event(event) => self.event(event, kept, luck).await?,
                 Frame::Hello(_) | Frame::Other => {}

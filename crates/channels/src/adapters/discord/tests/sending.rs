@@ -14,8 +14,8 @@ async fn a_text_goes_out_with_a_nonce_and_pings_nobody() {
         server.will(200, json!({"id": "77"}));
     }
     let extra = json!({"text": "**hi** @everyone <@42>", "reply_to": "5"});
-    assert_eq!(send(&bot, extra.clone()).await, [sent("77")]);
-    assert_eq!(send(&bot, extra).await, [sent("77")]);
+    assert_eq!(send(&bot, extra.clone()).await, [Ok(sent("77"))]);
+    assert_eq!(send(&bot, extra).await, [Ok(sent("77"))]);
     let asked = server.asked();
     let (method, path, body) = &asked[0];
     assert_eq!((method.as_str(), path.as_str()), ("POST", "/api/v10/channels/700000000000000001/messages"));
@@ -35,7 +35,7 @@ async fn each_part_has_a_nonce_of_its_own() {
     for id in ["1", "2"] {
         server.will(200, json!({"id": id}));
     }
-    assert_eq!(send(&bot, json!({"text": "word ".repeat(500)})).await, [sent("1"), sent("2")]);
+    assert_eq!(send(&bot, json!({"text": "word ".repeat(500)})).await, [Ok(sent("1")), Ok(sent("2"))]);
     let asked = server.asked();
     assert_ne!(asked[0].2["nonce"], asked[1].2["nonce"]);
     assert!(asked.iter().all(|one| content(one).chars().count() <= 2000));
@@ -61,7 +61,7 @@ async fn an_answer_makes_its_thread() {
     server.will(200, json!({"id": "9", "content": "what is\nthis?"}));
     server.will(201, json!({"id": "9"}));
     server.will(200, json!({"id": "77"}));
-    assert_eq!(send(&bot, json!({"text": "a", "thread_id": "9"})).await, [sent("77")]);
+    assert_eq!(send(&bot, json!({"text": "a", "thread_id": "9"})).await, [Ok(sent("77"))]);
     let asked = server.asked();
     let paths: Vec<_> = asked.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
     assert_eq!(
@@ -83,7 +83,7 @@ async fn where_there_can_be_no_thread_the_answer_is_in_the_channel() {
     server.will(200, json!({"id": "9"}));
     server.will_refuse(403, 50013, "Missing Permissions");
     server.will(200, json!({"id": "77"}));
-    assert_eq!(send(&bot, json!({"text": "a", "thread_id": "9"})).await, [sent("77")]);
+    assert_eq!(send(&bot, json!({"text": "a", "thread_id": "9"})).await, [Ok(sent("77"))]);
     assert_eq!(server.paths().last().unwrap(), "POST /channels/700000000000000001/messages");
     // No thread and no message of that id: the sender is told.
     server.will_refuse(404, 10003, "Unknown Channel");
@@ -110,7 +110,7 @@ async fn buttons_have_ids_of_their_own_and_fit_into_rows() {
     server.will(200, json!({"id": "77"}));
     let same = |n: usize| (0..n).map(|_| json!({"text": "Yes", "data": "y"})).collect::<Vec<_>>();
     let site = json!([{"text": "x".repeat(64), "url": "https://example.org"}]);
-    assert_eq!(send(&bot, json!({"text": "a", "buttons": [same(6), site]})).await, [sent("77")]);
+    assert_eq!(send(&bot, json!({"text": "a", "buttons": [same(6), site]})).await, [Ok(sent("77"))]);
     let rows = server.asked()[0].2["components"].clone();
     let counts: Vec<_> =
         rows.as_array().unwrap().iter().map(|row| row["components"].as_array().unwrap().len()).collect();
@@ -131,7 +131,7 @@ async fn a_poll_is_one_or_is_refused_with_a_sentence() {
     let (server, bot) = Server::start(json!({})).await;
     server.will(200, json!({"id": "77"}));
     let poll = |options: Value| json!({"poll": {"question": "q?", "options": options, "multiple": true}});
-    assert_eq!(send(&bot, poll(json!(["a", "b"]))).await, [sent("77")]);
+    assert_eq!(send(&bot, poll(json!(["a", "b"]))).await, [Ok(sent("77"))]);
     let body = &server.asked()[0].2;
     assert_eq!(
         body["poll"],
@@ -147,18 +147,18 @@ async fn an_edit_takes_text_and_buttons_and_a_deletion_of_what_is_gone_is_done()
     let (server, bot) = Server::start(json!({})).await;
     server.will(200, json!({"id": "5"}));
     let edit = json!({"act": {"type": "edit", "message_id": "5"}, "text": "b"});
-    assert_eq!(send(&bot, edit).await, [sent("5")]);
+    assert_eq!(send(&bot, edit).await, [Ok(sent("5"))]);
     let asked = server.asked();
     assert_eq!(asked[0].0, "PATCH");
     assert_eq!(asked[0].2["components"], json!([]), "those that were there go");
     server.will_refuse(404, 10008, "Unknown Message");
     let delete = json!({"act": {"type": "delete", "message_ids": ["5"]}});
-    assert_eq!(send(&bot, delete).await, [sent("5")]);
+    assert_eq!(send(&bot, delete).await, [Ok(sent("5"))]);
     // Done in the channel before there was a thread.
     server.will_refuse(404, 10003, "Unknown Channel");
     server.will(204, Value::Null);
     let delete = json!({"act": {"type": "delete", "message_ids": ["5"]}, "thread_id": "9"});
-    assert_eq!(send(&bot, delete).await, [sent("5")]);
+    assert_eq!(send(&bot, delete).await, [Ok(sent("5"))]);
     assert_eq!(server.paths().last().unwrap(), "DELETE /channels/700000000000000001/messages/5");
 }
 
@@ -168,7 +168,7 @@ async fn reactions_are_put_in_either_form_and_taken_away() {
     let react = |emoji: Value| json!({"act": {"type": "react", "message_id": "5", "emoji": emoji}});
     server.will_refuse(400, 10014, "Unknown Emoji");
     server.will(204, Value::Null);
-    assert_eq!(send(&bot, react(json!("❤"))).await, [sent("5")]);
+    assert_eq!(send(&bot, react(json!("❤"))).await, [Ok(sent("5"))]);
     let paths = server.paths();
     assert!(paths[0].ends_with("/reactions/%E2%9D%A4/@me"), "{paths:?}");
     assert!(paths[1].ends_with("/reactions/%E2%9D%A4%EF%B8%8F/@me"), "{paths:?}");
@@ -179,7 +179,7 @@ async fn reactions_are_put_in_either_form_and_taken_away() {
         {"me": true, "count": 1, "emoji": {"id": "12", "name": "oh"}}]}),
     );
     server.will(204, Value::Null);
-    assert_eq!(send(&bot, react(Value::Null)).await, [sent("5")]);
+    assert_eq!(send(&bot, react(Value::Null)).await, [Ok(sent("5"))]);
     let paths = server.paths();
     assert!(paths[1].starts_with("DELETE ") && paths[1].ends_with("/reactions/oh:12/@me"), "{paths:?}");
 }
@@ -190,7 +190,7 @@ async fn a_call_into_an_empty_bucket_is_not_made() {
     let empty =
         [("x-ratelimit-bucket", "b"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset-after", "60")];
     server.will_with(200, json!({"id": "77"}), &empty);
-    assert_eq!(send(&bot, json!({"text": "a"})).await, [sent("77")]);
+    assert_eq!(send(&bot, json!({"text": "a"})).await, [Ok(sent("77"))]);
     let told = send(&bot, json!({"text": "b"})).await.remove(0);
     let limited = |wait: Duration| wait > Duration::from_secs(50) && wait <= Duration::from_secs(60);
     assert!(matches!(told, Err(ChannelError::ChatLimited { wait, told: true }) if limited(wait)), "{told:?}");
@@ -198,7 +198,7 @@ async fn a_call_into_an_empty_bucket_is_not_made() {
     server.will(200, json!({"id": "78"}));
     assert_eq!(
         send(&bot, json!({"text": "b", "recipient": "8"})).await,
-        [sent("78")],
+        [Ok(sent("78"))],
         "another chat's is its own"
     );
 }
@@ -219,18 +219,18 @@ async fn files_are_uploaded_together_and_what_is_too_large_is_a_link() {
     server.will(200, json!({"id": "77"}));
     assert_eq!(
         send(&bot, json!({"text": "look", "media": [media("small"), media("small")]})).await,
-        [sent("77")]
+        [Ok(sent("77"))]
     );
     let body = server.asked().remove(0).2;
     assert_eq!(body["attachments"], json!([{"id": 0, "filename": "a.png"}, {"id": 1, "filename": "a.png"}]));
     assert_eq!(body["content"], "look");
     server.will(200, json!({"id": "78"}));
-    assert_eq!(send(&bot, json!({"text": "look", "media": [media("large")]})).await, [sent("78")]);
+    assert_eq!(send(&bot, json!({"text": "look", "media": [media("large")]})).await, [Ok(sent("78"))]);
     assert_eq!(content(&server.asked()[0]), format!("look\n{files}/large"));
     // What Discord finds too large, too.
     server.will_refuse(413, 40005, "Request entity too large");
     server.will(200, json!({"id": "79"}));
-    assert_eq!(send(&bot, json!({"media": [media("small")]})).await, [sent("79")]);
+    assert_eq!(send(&bot, json!({"media": [media("small")]})).await, [Ok(sent("79"))]);
     assert_eq!(content(&server.asked()[1]), format!("{files}/small"));
 }
 
