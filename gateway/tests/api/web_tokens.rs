@@ -39,7 +39,7 @@ async fn channel(gateway: &TestGateway, url: &str) -> Value {
         "client_email": "bot@project.iam.gserviceaccount.com",
     });
     let fields = json!({"service_account_env": format!("{account:#}"), "audience": PROJECT, "api_url": url});
-    let body = json!({"channel_type": "google_chat", "fields": fields});
+    let body = json!({"channel_type": "google_chat", "fields": fields, "probe": false});
     gateway.call("POST", "/api/users/u/channels/chat/configure", body).await.expect(201)
 }
 
