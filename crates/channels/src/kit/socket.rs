@@ -1,15 +1,13 @@
 //! A WebSocket to a platform, for adapters to which events come that way.
 //!
-//! The connection is made as those of [`super::http`] are: the same roots of trust, the same guard against addresses of the
-//! operator's own network (checked here because the HTTP client's resolver is not asked), no redirect, no proxy. A worker holds
-//! thousands of them, so each has buffers of 4 KiB instead of the library's 128 (17 KiB for a connection instead of 145,
-//! measured), and a bound on what one message may take.
+//! The connection is made by [`super::tcp`], as those of [`super::http`] are: the same roots of trust, the same guard against
+//! addresses of the operator's own network, no redirect, no proxy. A worker holds thousands of them, so each has buffers of 4 KiB
+//! instead of the library's 128 (17 KiB for a connection instead of 145, measured), and a bound on what one message may take.
 //!
 //! Must hold: nothing of the address gets into an error, because platforms put tickets into its query; every wait for the other
 //! side but [`Socket::next`] ends by itself, and that one may be dropped at any time without losing a message.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,12 +15,8 @@ use futures::{SinkExt as _, StreamExt as _};
 use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 pub use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -33,6 +27,7 @@ use url::Url;
 
 use super::answer::{excerpt, retry_after, waiting};
 use super::guard::{self, UrlError};
+use super::tcp;
 use crate::{ChannelError, Deps};
 
 /// For the name, the connection, TLS and the upgrade together; the HTTP clients' for a connection.
@@ -43,15 +38,10 @@ const SEND_LIMIT: Duration = Duration::from_secs(10);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// Bytes that are read, and gathered for writing, at once.
 const BUFFER: usize = 4 * 1024;
+/// What the other side is called in errors.
+const PLATFORM: &str = "the platform";
 /// Characters of what the platform says that are quoted.
 const MAX_QUOTE: usize = 300;
-
-/// Reading the machine's roots of trust takes milliseconds and memory, so it is done once.
-static TLS: LazyLock<Result<TlsConnector, rustls::Error>> = LazyLock::new(|| {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(TlsConnector::from(Arc::new(builder.with_platform_verifier()?.with_no_client_auth())))
-});
 
 trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
@@ -83,18 +73,17 @@ impl Socket {
     /// As for a call by HTTP: [`ChannelError::Config`] for an address that may not be called, [`ChannelError::Retryable`] when
     /// there is no connection, and what the platform's status says when it refuses to talk. Nothing has happened then.
     pub async fn connect(deps: &Deps, url: &str, max_message: usize) -> Result<Self, ChannelError> {
-        let tls = TLS.as_ref().map_err(|error| ChannelError::Retryable(format!("no TLS: {error}")))?;
-        Self::connect_by(tls, deps, url, max_message).await
+        Self::connect_by(tcp::trust()?, deps, url, max_message).await
     }
 
     async fn connect_by(
-        tls: &TlsConnector,
+        trust: Arc<ClientConfig>,
         deps: &Deps,
         url: &str,
         max_message: usize,
     ) -> Result<Self, ChannelError> {
         let url = checked(url, deps.http.allows_private()).map_err(|why| not_allowed(&why))?;
-        let opened = timeout(CONNECT_LIMIT, open(tls, deps, &url, max_message)).await;
+        let opened = timeout(CONNECT_LIMIT, open(trust, deps, &url, max_message)).await;
         opened.unwrap_or_else(|_| Err(no_connection()))
     }
 
@@ -162,15 +151,20 @@ fn no_connection() -> ChannelError {
 }
 
 async fn open(
-    tls: &TlsConnector,
+    trust: Arc<ClientConfig>,
     deps: &Deps,
     url: &Url,
     max_message: usize,
 ) -> Result<Socket, ChannelError> {
-    let stream = dial(url, deps.http.allows_private()).await?;
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let port = url.port_or_known_default().unwrap_or_default();
+    let stream = tcp::connect(&deps.http, PLATFORM, host, port).await?;
     let secure = url.scheme() == "https";
-    let stream: Box<dyn Stream> =
-        if secure { Box::new(secured(tls, url, stream).await?) } else { Box::new(stream) };
+    let stream: Box<dyn Stream> = if secure {
+        Box::new(tcp::secure_by(trust, stream, PLATFORM, host).await?)
+    } else {
+        Box::new(stream)
+    };
     let scheme = if secure { "wss" } else { "ws" };
     let address = format!("{scheme}{}", url.as_str().trim_start_matches("https").trim_start_matches("http"));
     let mut request = address.into_client_request().map_err(|_| not_allowed(&UrlError::Invalid))?;
@@ -190,36 +184,6 @@ async fn open(
         }
         Err(_) => Err(no_connection()),
     }
-}
-
-/// Connects to one of the addresses that the name has and that may be called.
-async fn dial(url: &Url, allow_private: bool) -> Result<TcpStream, ChannelError> {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let port = url.port_or_known_default().unwrap_or_default();
-    let found = tokio::net::lookup_host((host, port)).await.map_err(|_| no_connection())?;
-    let allowed: Vec<SocketAddr> =
-        found.filter(|address| allow_private || guard::is_public(address.ip())).collect();
-    if allowed.is_empty() {
-        return Err(not_allowed(&UrlError::Private));
-    }
-    let stream = TcpStream::connect(allowed.as_slice()).await.map_err(|_| no_connection())?;
-    // What is sent is small and waited for.
-    stream.set_nodelay(true).map_err(|_| no_connection())?;
-    Ok(stream)
-}
-
-async fn secured(
-    tls: &TlsConnector,
-    url: &Url,
-    stream: TcpStream,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, ChannelError> {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let name = ServerName::try_from(host).map_err(|_| not_allowed(&UrlError::Invalid))?;
-    tls.connect(name, stream).await.map_err(|_| {
-        ChannelError::Retryable(
-            "can't connect to the platform: no TLS connection to it that can be trusted".to_owned(),
-        )
-    })
 }
 
 /// What it means that the platform does not open the connection.

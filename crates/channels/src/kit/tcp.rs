@@ -57,7 +57,7 @@ async fn addresses(http: &Http, host: &str, port: u16) -> Result<Vec<SocketAddr>
     if allowed.is_empty() { Err(UrlError::Private) } else { Ok(allowed) }
 }
 
-/// Speaks TLS from here on.
+/// Speaks TLS from here on, with who this machine trusts.
 ///
 /// # Errors
 /// [`ChannelError::Retryable`] when the server is not who it must be, or does not speak TLS: its certificate may be renewed.
@@ -65,9 +65,22 @@ pub async fn secure<S>(stream: S, what: &str, host: &str) -> Result<TlsStream<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    secure_by(trust()?, stream, what, host).await
+}
+
+/// The same with those who are trusted.
+pub(super) async fn secure_by<S>(
+    trust: Arc<ClientConfig>,
+    stream: S,
+    what: &str,
+    host: &str,
+) -> Result<TlsStream<S>, ChannelError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| ChannelError::Config(format!("{host} is no name of a server")))?;
-    let connected = timeout(CONNECT_LIMIT, TlsConnector::from(trust()?).connect(name, stream)).await;
+    let connected = timeout(CONNECT_LIMIT, TlsConnector::from(trust).connect(name, stream)).await;
     let why = match connected {
         Ok(Ok(stream)) => return Ok(stream),
         Ok(Err(error)) => error.to_string(),
@@ -77,7 +90,7 @@ where
 }
 
 /// Whom this machine trusts, read once for all channels.
-fn trust() -> Result<Arc<ClientConfig>, ChannelError> {
+pub(super) fn trust() -> Result<Arc<ClientConfig>, ChannelError> {
     static TRUST: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(known) = TRUST.get() {
         return Ok(Arc::clone(known));
