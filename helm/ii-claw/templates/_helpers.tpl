@@ -1,3 +1,5 @@
+{{/* Names, labels and what pods have in common. The environment is in _env.tpl, what is refused in _check.tpl. */}}
+
 {{- define "ii-claw.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
@@ -22,169 +24,28 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
 {{- define "ii-claw.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- with .Values.image -}}
+{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end -}}
 {{- end -}}
 
 {{- define "ii-claw.serviceAccountName" -}}
 {{- .Values.serviceAccount.name | default (ternary (include "ii-claw.fullname" .) "default" .Values.serviceAccount.create) -}}
 {{- end -}}
 
+{{/* The Secret with the settings, whoever makes it. */}}
 {{- define "ii-claw.secretName" -}}
 {{- .Values.existingSecret | default (include "ii-claw.fullname" .) -}}
 {{- end -}}
 
-{{/* Which value becomes which key of the Secret: all that are needed, then those that need not be. */}}
-{{- define "ii-claw.secretKeys" -}}
-databaseUrl: DATABASE_URL
-natsUrl: NATS_URL
-apiKey: II_CLAW_API_KEY
-masterKey: II_CLAW_MASTER_KEY
-aiWebhookUrl: AI_WEBHOOK_URL
-aiWebhookSecret: AI_WEBHOOK_SECRET
-{{- end -}}
-{{- define "ii-claw.optionalSecretKeys" -}}
-leaseDatabaseUrl: II_CLAW_LEASE_DATABASE_URL
-aiWebhookSecretPrevious: AI_WEBHOOK_SECRET_PREVIOUS
+{{/* Whether the chart itself makes that Secret. */}}
+{{- define "ii-claw.ownSecret" -}}
+{{- if not (or .Values.existingSecret .Values.externalSecret.enabled) }}true{{ end -}}
 {{- end -}}
 
-{{/* Which value of settings becomes which variable of every role: those that are numbers. */}}
-{{- define "ii-claw.numbers" -}}
-databaseConnections: II_CLAW_DATABASE_CONNECTIONS
-webhookTimeoutSecs: II_CLAW_WEBHOOK_TIMEOUT_SECS
-webhookRetryHours: AI_WEBHOOK_RETRY_HOURS
-streamSecs: II_CLAW_STREAM_SECS
-streams: II_CLAW_STREAMS
-typingSecs: II_CLAW_TYPING_SECS
-sendWaitMs: II_CLAW_SEND_WAIT_MS
-sendTtlSecs: II_CLAW_SEND_TTL_SECS
-minEverySecs: II_CLAW_MIN_EVERY_SECS
-eventsHours: II_CLAW_EVENTS_HOURS
-messageDays: II_CLAW_MESSAGE_DAYS
-runDays: II_CLAW_RUN_DAYS
-mediaMaxMib: II_CLAW_MEDIA_MAX_MIB
-mediaDays: II_CLAW_MEDIA_DAYS
-{{- end -}}
-
-{{/* Refuses values that no cluster could run on; says which and what to do. */}}
-{{- define "ii-claw.check" -}}
-{{- $keys := include "ii-claw.secretKeys" . | fromYaml -}}
-{{- $missing := list -}}
-{{- $given := list -}}
-{{- range $value, $key := $keys -}}
-  {{- if index $.Values.secrets $value -}}
-    {{- $given = append $given (printf "secrets.%s" $value) -}}
-  {{- else -}}
-    {{- $missing = append $missing (printf "secrets.%s" $value) -}}
-  {{- end -}}
-{{- end -}}
-{{- range $value, $_ := include "ii-claw.optionalSecretKeys" . | fromYaml -}}
-  {{- if index $.Values.secrets $value -}}
-    {{- $given = append $given (printf "secrets.%s" $value) -}}
-  {{- end -}}
-{{- end -}}
-{{- if and .Values.existingSecret $given -}}
-  {{- fail (printf "existingSecret is %q, so %s would not be used: set one or the other." .Values.existingSecret (join ", " $given)) -}}
-{{- end -}}
-{{- if and (not .Values.existingSecret) $missing -}}
-  {{- fail (printf "%s must be set; or set existingSecret to the name of a Secret with the keys %s. A master key is made with: openssl rand -base64 32" (join ", " $missing) (values $keys | sortAlpha | join ", ")) -}}
-{{- end -}}
-{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
-  {{- fail "ingress.enabled is true, so ingress.hosts must name at least one host, like [claw.example.com]." -}}
-{{- end -}}
-{{- $ours := include "ii-claw.env" (dict "root" . "role" "worker") | fromYamlArray -}}
-{{- range .Values.extraEnv -}}
-  {{- $name := .name -}}
-  {{- range $ours -}}
-    {{- if eq .name $name -}}
-      {{- fail (printf "extraEnv sets %s, which the chart sets itself: use secrets, existingSecret or settings." $name) -}}
-    {{- end -}}
-  {{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{/* One variable out of the Secret. */}}
-{{- define "ii-claw.secretEnv" -}}
-- name: {{ .key }}
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "ii-claw.secretName" .root }}
-      key: {{ .key }}
-      {{- if .optional }}
-      optional: true
-      {{- end }}
-{{ end -}}
-
-{{/* What every command needs: the database and how to log. */}}
-{{- define "ii-claw.databaseEnv" -}}
-{{ include "ii-claw.secretEnv" (dict "root" . "key" "DATABASE_URL") -}}
-{{- range $key := include "ii-claw.optionalSecretKeys" . | fromYaml -}}
-{{ include "ii-claw.secretEnv" (dict "root" $ "key" $key "optional" true) -}}
-{{- end -}}
-{{- with .Values.settings -}}
-{{- if not (kindIs "invalid" .shards) -}}
-- name: II_CLAW_SHARDS
-  value: {{ .shards | int64 | quote }}
-{{ end -}}
-{{- if .databasePooler -}}
-- name: II_CLAW_DATABASE_POOLER
-  value: {{ .databasePooler | quote }}
-{{ end -}}
-{{- if .log -}}
-- name: II_CLAW_LOG
-  value: {{ .log | quote }}
-{{ end -}}
-- name: II_CLAW_LOG_FORMAT
-  value: {{ .logFormat | quote }}
-{{- end }}
-{{- end -}}
-
-{{/* The environment of a role; called with root and role. */}}
-{{- define "ii-claw.env" -}}
-{{- $root := .root -}}
-{{ include "ii-claw.databaseEnv" $root }}
-{{ range $key := include "ii-claw.secretKeys" $root | fromYaml -}}
-{{- if ne $key "DATABASE_URL" -}}
-{{ include "ii-claw.secretEnv" (dict "root" $root "key" $key) -}}
-{{- end -}}
-{{- end -}}
-{{- with $root.Values.settings -}}
-{{- $settings := . -}}
-{{- range $value, $key := include "ii-claw.numbers" $root | fromYaml -}}
-{{- $number := index $settings $value -}}
-{{- if not (kindIs "invalid" $number) -}}
-- name: {{ $key }}
-  value: {{ $number | int64 | quote }}
-{{ end -}}
-{{- end -}}
-{{- range $key, $value := dict "II_CLAW_MEDIA" .media "II_CLAW_TRUSTED_PROXIES" .trustedProxies -}}
-{{- if $value -}}
-- name: {{ $key }}
-  value: {{ $value | quote }}
-{{ end -}}
-{{- end -}}
-{{- if .allowPrivateUrls -}}
-- name: II_CLAW_ALLOW_PRIVATE_URLS
-  value: "true"
-{{ end -}}
-- name: II_CLAW_PUBLIC_URL
-  value: {{ .publicUrl | default (include "ii-claw.serviceUrl" $root) | quote }}
-{{- end }}
-- name: POD_IP
-  valueFrom:
-    fieldRef:
-      fieldPath: status.podIP
-- name: II_CLAW_NAME
-  valueFrom:
-    fieldRef:
-      fieldPath: metadata.name
-- name: II_CLAW_RPC_ADVERTISE
-  value: "$(POD_IP):4201"
-{{- if $root.Values.rpcCertificate }}
-{{- range $key, $file := dict "II_CLAW_RPC_TLS_CERT" "tls.crt" "II_CLAW_RPC_TLS_KEY" "tls.key" "II_CLAW_RPC_TLS_CA" "ca.crt" }}
-- name: {{ $key }}
-  value: "/etc/ii-claw/rpc/{{ $file }}"
-{{- end }}
-{{- end }}
+{{/* The Secret with tls.crt, tls.key and ca.crt for calls between roles; empty: they call without TLS. */}}
+{{- define "ii-claw.rpcSecretName" -}}
+{{- .Values.rpcCertificate | default (ternary (printf "%s-rpc" (include "ii-claw.fullname" .)) "" .Values.certManager.enabled) -}}
 {{- end -}}
 
 {{/* Where pods reach the gateways. */}}
@@ -192,10 +53,47 @@ mediaDays: II_CLAW_MEDIA_DAYS
 http://{{ include "ii-claw.fullname" . }}-gateway.{{ .Release.Namespace }}.svc:{{ .Values.service.port }}
 {{- end -}}
 
-{{/* The "restricted" level of the pod security standards, and nothing to write to. */}}
+{{/* The "restricted" level of the pod security standards: the pod's part, called with the user that its image has, ... */}}
+{{- define "ii-claw.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* ... and the containers', which have nothing to write to. */}}
 {{- define "ii-claw.securityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
+{{- end -}}
+
+{{/* The beginning of every pod's spec that runs our image. */}}
+{{- define "ii-claw.podBasics" -}}
+automountServiceAccountToken: false
+# A Service called ii-claw would set variables that begin like our settings.
+enableServiceLinks: false
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- include "ii-claw.podSecurityContext" 10001 | nindent 2 }}
+{{- end -}}
+
+{{/* How autoscalers take pods away. A worker that leaves hands its shards over, a gateway closes its sockets: one at a time, and
+not at every breath. */}}
+{{- define "ii-claw.scaleDown" -}}
+scaleDown:
+  stabilizationWindowSeconds: {{ .scaleDownSeconds }}
+  policies:
+    - {type: Pods, value: 1, periodSeconds: 60}
+{{- end -}}
+
+{{/* "2 gateways" or "2 to 9 gateways"; called with the role and its values. */}}
+{{- define "ii-claw.howMany" -}}
+{{- $autoscaling := (last .).autoscaling -}}
+{{- if eq $autoscaling.kind "none" }}{{ (last .).replicas }}{{ else }}{{ $autoscaling.minReplicas }} to {{ $autoscaling.maxReplicas }}{{ end }} {{ first . }}s
 {{- end -}}
