@@ -195,6 +195,16 @@ deny: ## Check licences, sources, bans and known vulnerabilities of dependencies
 deploy-check: ## Check the Helm chart, the Dockerfile and the compose file
 	deploy/check.sh
 
+# An engine, and a base that is made of Debian's packages when none can be pulled. As root.
+.PHONY: image-test
+image-test: ## Build the image around target/release/ii-claw, and start it as its README says
+	python3 deploy/image_test.py $(TARGET)/release/ii-claw
+
+# It brings its own database, which it destroys.
+.PHONY: restore-drill
+restore-drill: setup release ## Destroy a cluster's database under load and restore it, from base backup and log, and from a dump
+	python3 deploy/drill/run.py $(TARGET)/release/ii-claw
+
 .PHONY: clean
 clean: ## Remove what was built; the data in .ii-claw stays
 	$(CARGO) clean
