@@ -167,6 +167,7 @@ def check_manifests(path: Path, settings: set[str]) -> int:
             check_container(where, container, settings | {"POD_IP"}, given)
     check_selectors(path, kinds)
     check_routes(path, kinds)
+    check_watched(path, kinds)
     check_scaling(path, kinds)
     check_secrets(path, kinds, text)
     return len(objects)
@@ -213,6 +214,14 @@ def check_selectors(path: Path, kinds: dict[str, list[dict]]) -> None:
                     expect(port["port"] in names, f"{where}: {container['name']} has no port {port['port']}")
     services = len(ROLES) + 1 + sum(component(pod) in TRIAL for pod in pods)
     expect(len(kinds.get("Service", [])) == services, f"{path.name}: {len(kinds.get('Service', []))} Services")
+
+
+def check_watched(path: Path, kinds: dict[str, list[dict]]) -> None:
+    """Where alerts or dashboards are rendered, all are."""
+    files = ROOT / "helm/ii-claw/files"
+    for kind, pattern in (("PrometheusRule", "rules/*.yaml"), ("ConfigMap", "dashboards/*.json")):
+        found, wanted = len(kinds.get(kind, [])), len(list(files.glob(pattern)))
+        expect(found in (0, wanted), f"{path.name}: {found} of kind {kind} from {wanted} files")
 
 
 def check_scaling(path: Path, kinds: dict[str, list[dict]]) -> None:
