@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from base64 import b64encode
+from ipaddress import ip_address
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,6 +157,7 @@ def single_node(containers: Containers, postgres: Postgres) -> None:
 
 def roles(containers: Containers, postgres: Postgres) -> None:
     """Each in a container with nothing to write to and no capability; nats-server is the image's own."""
+    backend = Backend(secret := secrets.token_hex(24), "0.0.0.0")
     nats = containers.start("nats", *RESTRICTED, "--entrypoint=nats-server", command=("--port", "4222"))
     address = podman("inspect", "--format", "{{.NetworkSettings.IPAddress}}", nats)
     env = {
@@ -163,15 +165,23 @@ def roles(containers: Containers, postgres: Postgres) -> None:
         "NATS_URL": f"nats://{address}:4222",
         "II_CLAW_API_KEY": secrets.token_hex(24),
         "II_CLAW_MASTER_KEY": b64encode(secrets.token_bytes(32)).decode(),
-        "AI_WEBHOOK_URL": f"http://{host_address()}:1/webhook",
-        "AI_WEBHOOK_SECRET": secrets.token_hex(24),
+        "AI_WEBHOOK_URL": f"http://{host_address()}:{backend.port}/webhook",
+        "AI_WEBHOOK_SECRET": secret,
     }
     options = [*RESTRICTED, *[f"--env={k}={v}" for k, v in env.items()]]
     podman("run", "--rm", *LIMITS, *options, IMAGE, "migrate")
-    started = [containers.start(role, *options, command=(role,)) for role in ("gateway", "worker", "scheduler")]
+    # Each says at which address it is, as the chart has it by the pod's.
+    addresses = {role: str(ip_address(host_address()) + at) for at, role in enumerate(("gateway", "worker", "scheduler"), 240)}
+    started = [
+        containers.start(role, *options, f"--ip={at}", f"--env=II_CLAW_RPC_ADVERTISE={at}:4201", command=(role,))
+        for role, at in addresses.items()
+    ]
     for name in started:
         containers.healthy(name)
         until(f"{name} is ready", lambda name=name: "0" == podman_status("exec", name, "healthcheck", "/readyz"))
+    # What `helm test` runs.
+    for command in ("doctor", "status"):
+        podman("run", "--rm", *LIMITS, *options, f"--env=II_CLAW_URL=http://{addresses['gateway']}:4200", IMAGE, command)
     for name in started:
         containers.stop(name)
     refused = subprocess.run(
@@ -180,7 +190,7 @@ def roles(containers: Containers, postgres: Postgres) -> None:
     )
     if refused.returncode == 0 or "AI_WEBHOOK_URL is not set" not in refused.stderr:
         raise Failed(f"a worker without its settings: {refused.returncode}, {refused.stderr}")
-    say("gateway, worker and scheduler are ready with a root that is read-only and without capabilities, and end with 0")
+    say("gateway, worker and scheduler are ready with a read-only root and no capabilities, doctor and status agree, all end with 0")
 
 
 def podman_status(*args: str) -> str:
