@@ -27,7 +27,9 @@ def check_roles(services: dict, settings: set[str]) -> None:
         expect(service["image"] == f"ii-claw:{version}", f"compose {name}: has the image {service['image']}")
         for variable in service["environment"].keys() - settings:
             expect(False, f"compose {name}: ii-claw has no setting {variable}")
-        expect(int(service.get("stop_grace_period", "0s")[:-1]) > DRAIN, f"compose {name}: is killed before it has drained")
+        expect(
+            int(service.get("stop_grace_period", "0s")[:-1]) > DRAIN, f"compose {name}: is killed before it has drained"
+        )
     for role in ROLES:
         service = services[role]
         expect(service["deploy"]["replicas"] == REPLICAS[role], f"compose {role}: is not there {REPLICAS[role]} times")
@@ -99,9 +101,13 @@ def check_collector() -> None:
     config = load("deploy/compose/otel-collector.yaml")
     for kind in ("receivers", "processors", "exporters"):
         used = {name for pipeline in config["service"]["pipelines"].values() for name in pipeline.get(kind, [])}
-        expect(used == config.get(kind, {}).keys(), f"otel-collector.yaml: {kind} used {sorted(used)}, not as configured")
+        expect(
+            used == config.get(kind, {}).keys(), f"otel-collector.yaml: {kind} used {sorted(used)}, not as configured"
+        )
     extensions = set(config["service"].get("extensions", []))
-    expect(extensions == config.get("extensions", {}).keys(), "otel-collector.yaml: extensions used and configured differ")
+    expect(
+        extensions == config.get("extensions", {}).keys(), "otel-collector.yaml: extensions used and configured differ"
+    )
 
 
 def main() -> None:

@@ -9,103 +9,15 @@ from pathlib import Path
 
 import yaml
 
-from check_common import DRAIN, NEEDED_BY, ROLES, ROOT, RPC, expect, finish, known_settings, workspace
+from check_common import ROLES, ROOT, expect, finish, known_settings, workspace
+from check_pods import check_container, check_deployment, check_restricted
 
-CERTIFICATE = ("II_CLAW_RPC_TLS_CERT", "II_CLAW_RPC_TLS_KEY", "II_CLAW_RPC_TLS_CA")
-# Servers for a trial, with their port.
-TRIAL = {"postgres": 5432, "nats": 4222}
+# The components that are servers for a trial.
+TRIAL = {"postgres", "nats"}
 
 # Settings without a value of their own: what the chart itself decides, and what extraEnv is for.
 CHART_DECIDES = {"II_CLAW_LISTEN", "II_CLAW_RPC_LISTEN"}
 IN_EXTRA_ENV = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "II_CLAW_WEIGHT"}
-
-
-def check_restricted(where: str, spec: dict) -> None:
-    """The "restricted" level of the pod security standards, and more: nothing to write to, no token, an end of memory."""
-    pod = spec.get("securityContext", {})
-    expect(pod.get("runAsNonRoot") is True and pod.get("runAsUser", 0) > 0, f"{where}: may run as root")
-    expect(pod.get("seccompProfile") == {"type": "RuntimeDefault"}, f"{where}: no seccomp profile")
-    expect(not pod.get("sysctls") and not pod.get("windowsOptions"), f"{where}: asks for more of the node")
-    for key in ("hostNetwork", "hostPID", "hostIPC"):
-        expect(not spec.get(key), f"{where}: has {key}")
-    for volume in spec.get("volumes", []):
-        expect(set(volume) - {"name"} <= {"emptyDir", "secret", "configMap"}, f"{where}: has the volume {volume}")
-    expect(spec.get("automountServiceAccountToken") is False, f"{where}: gets a token of Kubernetes")
-    expect(spec.get("enableServiceLinks") is False, f"{where}: other Services may set II_CLAW_ variables")
-    for container in [*spec.get("initContainers", []), *spec["containers"]]:
-        name = f"{where} {container['name']}"
-        security = container.get("securityContext", {})
-        expect(security.get("allowPrivilegeEscalation") is False, f"{name}: privileges can be escalated")
-        expect(security.get("readOnlyRootFilesystem") is True, f"{name}: the root file system is writable")
-        expect(security.get("capabilities") == {"drop": ["ALL"]}, f"{name}: keeps or adds capabilities")
-        expect(not security.get("privileged"), f"{name}: is privileged")
-        expect("runAsUser" not in security and "procMount" not in security, f"{name}: differs from its pod")
-        expect(not any(port.get("hostPort") for port in container.get("ports", [])), f"{name}: has a port of the node")
-
-
-def check_container(where: str, container: dict, settings: set[str], given: set[str]) -> None:
-    limits = container.get("resources", {})
-    expect(limits.get("requests") and limits.get("limits", {}).get("memory"), f"{where}: no resources")
-    names = [entry["name"] for entry in container["env"]]
-    for name in {name for name in names if names.count(name) > 1}:
-        expect(False, f"{where}: {name} is set twice")
-    for name in set(names) - settings - given:
-        expect(False, f"{where}: ii-claw has no setting {name}")
-    for entry in container["env"]:
-        for used in re.findall(r"\$\((\w+)\)", entry.get("value", "")):
-            before = names[: names.index(entry["name"])]
-            expect(used in before, f"{where}: {entry['name']} uses {used}, which is not set before it")
-
-
-def check_volumes(where: str, role: str, spec: dict) -> None:
-    """Only gateways write: attachments, to a /tmp of their own that has an end. Certificates are read, where their settings say."""
-    volumes = spec.get("volumes", [])
-    containers = [*spec.get("initContainers", []), *spec["containers"]]
-    mounts = [mount for each in containers for mount in each.get("volumeMounts", [])]
-    env = {entry["name"]: entry.get("value") for entry in spec["containers"][0]["env"]}
-    files = [env[key] for key in CERTIFICATE if key in env]
-    secrets = [volume["name"] for volume in volumes if "secret" in volume]
-    expect(len(files) in (0, 3) and len(secrets) == bool(files), f"{where}: certificates {files} from {secrets}")
-    if files:
-        (mount,) = [mount for mount in mounts if mount["name"] in secrets]
-        expect(mount.get("readOnly") is True, f"{where}: may write its certificates")
-        expect(all(file.startswith(mount["mountPath"] + "/") for file in files), f"{where}: no {files} in {mount}")
-        volumes = [volume for volume in volumes if volume["name"] not in secrets]
-        mounts = [each for each in mounts if each is not mount]
-    if role != "gateway":
-        expect(not volumes and not mounts, f"{where}: has volumes")
-        return
-    limit = volumes[0].get("emptyDir", {}).get("sizeLimit") if volumes else None
-    expect(limit, f"{where}: its /tmp has no end")
-    expect(volumes == [{"name": "tmp", "emptyDir": {"sizeLimit": limit}}], f"{where}: has the volumes {volumes}")
-    expect(mounts == [{"name": "tmp", "mountPath": "/tmp"}], f"{where}: mounts {mounts}")
-
-
-def check_deployment(where: str, deployment: dict, settings: set[str], given: set[str]) -> str:
-    spec = deployment["spec"]["template"]["spec"]
-    labels = deployment["spec"]["template"]["metadata"]["labels"]
-    role = labels["app.kubernetes.io/component"]
-    expect(role in ROLES, f"{where}: no role is called {role}")
-    expect(deployment["spec"]["selector"]["matchLabels"].items() <= labels.items(), f"{where}: selects other pods")
-    check_volumes(where, role, spec)
-    (container,) = spec["containers"]
-    for each in [container, *spec.get("initContainers", [])]:
-        check_container(f"{where} {each['name']}", each, settings | {"POD_IP"}, given)
-    expect(container["args"] == [role], f"{where}: runs {container['args']}")
-    env = {entry["name"]: entry for entry in container["env"]}
-    expect(NEEDED_BY[role] <= env.keys(), f"{where}: lacks {sorted(NEEDED_BY[role] - env.keys())}")
-    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    expect(ports == ROLES[role], f"{where}: listens on {ports}")
-    advertised = env.get("II_CLAW_RPC_ADVERTISE", {}).get("value")
-    expect(advertised == f"$(POD_IP):{RPC}", f"{where}: advertises {advertised}")
-    expect("II_CLAW_NAME" in env, f"{where}: has no name of its own")
-    for probe, path in (("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
-        get = container[probe]["httpGet"]
-        expect(get["path"] == path and get["port"] in ports, f"{where}: {probe} asks for {get}")
-    before = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", ["sleep", "0"])
-    grace = spec["terminationGracePeriodSeconds"]
-    expect(int(before[1]) + DRAIN < grace, f"{where}: is killed after {grace} s, before it has drained")
-    return role
 
 
 def documented_settings() -> dict[str, set[str]]:
@@ -160,7 +72,6 @@ def check_manifests(path: Path, settings: set[str]) -> int:
         check_deployment(f"{path.name} {entry['metadata']['name']}", entry, settings, given) for entry in deployments
     ]
     expect(sorted(roles) == sorted(ROLES), f"{path.name}: deploys {roles}")
-    pods = [entry["spec"]["template"] for entry in deployments]
     for entry in [*kinds.get("Job", []), *kinds.get("Pod", [])]:
         for container in pod_spec(entry)["containers"]:
             where = f"{path.name} {entry['metadata']['name']} {container['name']}"
@@ -235,7 +146,9 @@ def check_scaling(path: Path, kinds: dict[str, list[dict]]) -> None:
     expect(scaled <= names, f"{path.name}: {sorted(scaled - names)} are scaled and not there")
     for entry in kinds["Deployment"]:
         name = entry["metadata"]["name"]
-        expect(("replicas" in entry["spec"]) != (name in scaled), f"{path.name} {name}: two say how many, or nobody does")
+        expect(
+            ("replicas" in entry["spec"]) != (name in scaled), f"{path.name} {name}: two say how many, or nobody does"
+        )
 
 
 def check_routes(path: Path, kinds: dict[str, list[dict]]) -> None:
@@ -260,7 +173,9 @@ def check_secrets(path: Path, kinds: dict[str, list[dict]], text: str) -> None:
     secrets = kinds.get("Secret", [])
     for secret in secrets:
         for key, value in secret["stringData"].items():
-            shown = text.count(value) - sum(other.count(value) for each in secrets for other in each["stringData"].values())
+            shown = text.count(value) - sum(
+                other.count(value) for each in secrets for other in each["stringData"].values()
+            )
             expect(shown == 0, f"{path.name}: {key} shows outside the Secret")
     wanted = {
         (entry["valueFrom"]["secretKeyRef"]["name"], entry["valueFrom"]["secretKeyRef"]["key"])
@@ -274,7 +189,10 @@ def check_secrets(path: Path, kinds: dict[str, list[dict]], text: str) -> None:
     missing = {(name, key) for name, key in wanted - offered if name in made}
     expect(not missing, f"{path.name}: Secrets lack {sorted(missing)}")
     elsewhere = {name for name, _ in wanted} - made
-    expect(len(elsewhere) == (not made), f"{path.name}: pods want the Secrets {sorted(elsewhere)}, the chart makes {sorted(made)}")
+    expect(
+        len(elsewhere) == (not made),
+        f"{path.name}: pods want the Secrets {sorted(elsewhere)}, the chart makes {sorted(made)}",
+    )
 
 
 def check_values(schema: dict, values: object, path: str) -> None:
@@ -298,9 +216,14 @@ def check_versions() -> None:
     expect(f"FROM rust:{rust}-" in dockerfile, f"the Dockerfile does not build with Rust {rust}")
     user = re.search(r"^USER (\d+):", dockerfile, re.MULTILINE)
     helpers = (ROOT / "helm/ii-claw/templates/_helpers.tpl").read_text()
-    expect(user and f'"ii-claw.podSecurityContext" {user[1]} ' in helpers, "the chart runs as another user than the image's")
+    expect(
+        user and f'"ii-claw.podSecurityContext" {user[1]} ' in helpers,
+        "the chart runs as another user than the image's",
+    )
     # The build needs every member of the workspace and all that is compiled in.
-    context = [line[1:] for line in (ROOT / "deploy/Dockerfile.dockerignore").read_text().splitlines() if line[:1] == "!"]
+    context = [
+        line[1:] for line in (ROOT / "deploy/Dockerfile.dockerignore").read_text().splitlines() if line[:1] == "!"
+    ]
     for member in [*members["members"], "migrations", "Cargo.lock"]:
         inside = any(member == entry or member.startswith(f"{entry}/") for entry in context)
         expect(inside, f"Dockerfile.dockerignore leaves out {member}")
@@ -317,7 +240,9 @@ def main() -> None:
     chart = ROOT / "helm/ii-claw"
     schema = yaml.safe_load((chart / "values.schema.json").read_text())
     for name, below in schema["properties"].items():
-        schema["properties"][name] = schema["definitions"].get(below.get("$ref", "").removeprefix("#/definitions/"), below)
+        schema["properties"][name] = schema["definitions"].get(
+            below.get("$ref", "").removeprefix("#/definitions/"), below
+        )
     check_values(schema, yaml.safe_load((chart / "values.yaml").read_text()), "")
     check_versions()
     finish(f"{objects} objects in {len(manifests)} renderings fit one another and the {len(settings)} settings")

@@ -1,10 +1,10 @@
-"""Builds the image and starts it as README.md says: a single node with four settings, then the roles, restricted as the chart has them.
+"""Builds the image and starts it as README.md says: a single node with four settings, then the roles.
 
 Usage: image_test.py PROGRAM
 
-PROGRAM is a release build of ii-claw. It takes the place of the Dockerfile's first stage, which needs a compiler's image and a quarter
-of an hour; all other stages are built. Needs root, buildah, podman, runc and PostgreSQL; where Debian's image can't be pulled also
-mmdebstrap, which makes a stand-in of the same packages.
+PROGRAM is a release build of ii-claw. It takes the place of the Dockerfile's first stage, which needs a compiler's
+image and a quarter of an hour; all other stages are built. Needs root, buildah, podman, runc and PostgreSQL; where
+Debian's image can't be pulled also mmdebstrap, which makes a stand-in of the same packages.
 """
 
 import json
@@ -27,7 +27,8 @@ from traffic import Backend, People  # noqa: E402
 BASE = "docker.io/library/debian:bookworm-slim"
 IMAGE = "localhost/ii-claw:image-test"
 PODMAN = ["podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs"]
-# The machine that tests may not allow to raise limits, and has no systemd to ask for health by the clock: the test asks.
+# The machine that tests may not allow to raise limits, and has no systemd that asks for health by the clock: the
+# test asks.
 LIMITS = ["--ulimit", "nofile=8192:8192", "--ulimit", "nproc=4096:4096", "--health-interval=disable"]
 RESTRICTED = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
 
@@ -37,7 +38,7 @@ def say(sentence: str) -> None:
 
 
 def run(*command: str | Path, good: bool = True) -> str:
-    done = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
     if good and done.returncode != 0:
         raise Failed(f"{' '.join(map(str, command))}: {(done.stdout + done.stderr)[-3000:]}")
     return done.stdout.strip()
@@ -47,10 +48,12 @@ def podman(*args: str, good: bool = True) -> str:
     return run(*PODMAN, *args, good=good)
 
 
+def works(*args: str) -> bool:
+    return subprocess.run([*PODMAN, *args], capture_output=True).returncode == 0
+
+
 def build(program: Path, work: Path) -> None:
-    if not run("buildah", "images", "--quiet", BASE, good=False) and "ok" not in run(
-        "sh", "-c", f"timeout 60 buildah pull --quiet {BASE} >/dev/null 2>&1 && echo ok", good=False
-    ):
+    if not works("image", "exists", BASE) and not works("pull", "--quiet", BASE):
         say(f"{BASE} can't be pulled: making a stand-in with mmdebstrap")
         run("mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", "bookworm", work / "base.tar")
         podman("import", "--quiet", str(work / "base.tar"), BASE)
@@ -65,9 +68,18 @@ def build(program: Path, work: Path) -> None:
     }
     volumes = [f"--volume={there}:{here}:ro" for there, here in mounts.items()]
     run(
-        "buildah", "build", "--format=docker", "--runtime=runc", "--isolation=oci", "--network=host", *volumes,
-        f"--build-context=build={work / 'build'}", "--ignorefile=deploy/Dockerfile.dockerignore",
-        "--file=deploy/Dockerfile", f"--tag={IMAGE}", ".",
+        "buildah",
+        "build",
+        "--format=docker",
+        "--runtime=runc",
+        "--isolation=oci",
+        "--network=host",
+        *volumes,
+        f"--build-context=build={work / 'build'}",
+        "--ignorefile=deploy/Dockerfile.dockerignore",
+        "--file=deploy/Dockerfile",
+        f"--tag={IMAGE}",
+        ".",
     )
 
 
@@ -79,13 +91,17 @@ def check_image() -> None:
     document = json.loads(inside("cat", "/usr/share/doc/ii-claw/sbom.cdx.json"))
     found = [component.get("purl", "") for component in document["components"]]
     crates, packages = (sum(purl.startswith(f"pkg:{kind}/") for purl in found) for kind in ("cargo", "deb"))
-    if not any(purl.startswith("pkg:cargo/tokio@") for purl in found) or not any("/nats-server@" in purl for purl in found):
+    if not any(purl.startswith("pkg:cargo/tokio@") for purl in found) or not any(
+        "/nats-server@" in purl for purl in found
+    ):
         raise Failed("the list of what the image is made of lacks tokio or nats-server")
     say(f"{image['Size'] / 1e6:.0f} MB with this base, made of {packages} packages and {crates} crates")
 
 
 def inside(*command: str) -> str:
-    return podman("run", "--rm", *LIMITS, "--network=none", "--read-only", f"--entrypoint={command[0]}", IMAGE, *command[1:])
+    return podman(
+        "run", "--rm", *LIMITS, "--network=none", "--read-only", f"--entrypoint={command[0]}", IMAGE, *command[1:]
+    )
 
 
 class Containers:
@@ -105,7 +121,7 @@ class Containers:
         def holds() -> bool:
             if podman("inspect", "--format", "{{.State.Running}}", name) != "true":
                 raise Failed(f"{name} ended: {self.logs(name)}")
-            return subprocess.run([*PODMAN, "healthcheck", "run", name], capture_output=True).returncode == 0
+            return works("healthcheck", "run", name)
 
         until(f"{name} is healthy", holds)
 
@@ -171,30 +187,34 @@ def roles(containers: Containers, postgres: Postgres) -> None:
     options = [*RESTRICTED, *[f"--env={k}={v}" for k, v in env.items()]]
     podman("run", "--rm", *LIMITS, *options, IMAGE, "migrate")
     # Each says at which address it is, as the chart has it by the pod's.
-    addresses = {role: str(ip_address(host_address()) + at) for at, role in enumerate(("gateway", "worker", "scheduler"), 240)}
+    addresses = {
+        role: str(ip_address(host_address()) + at) for at, role in enumerate(("gateway", "worker", "scheduler"), 240)
+    }
     started = [
         containers.start(role, *options, f"--ip={at}", f"--env=II_CLAW_RPC_ADVERTISE={at}:4201", command=(role,))
         for role, at in addresses.items()
     ]
     for name in started:
         containers.healthy(name)
-        until(f"{name} is ready", lambda name=name: "0" == podman_status("exec", name, "healthcheck", "/readyz"))
+        until(f"{name} is ready", lambda name=name: works("exec", name, "healthcheck", "/readyz"))
     # What `helm test` runs.
     for command in ("doctor", "status"):
-        podman("run", "--rm", *LIMITS, *options, f"--env=II_CLAW_URL=http://{addresses['gateway']}:4200", IMAGE, command)
+        podman(
+            "run", "--rm", *LIMITS, *options, f"--env=II_CLAW_URL=http://{addresses['gateway']}:4200", IMAGE, command
+        )
     for name in started:
         containers.stop(name)
     refused = subprocess.run(
         [*PODMAN, "run", "--rm", *LIMITS, *RESTRICTED, f"--env=DATABASE_URL={env['DATABASE_URL']}", IMAGE, "worker"],
-        text=True, capture_output=True,
+        text=True,
+        capture_output=True,
     )
     if refused.returncode == 0 or "AI_WEBHOOK_URL is not set" not in refused.stderr:
         raise Failed(f"a worker without its settings: {refused.returncode}, {refused.stderr}")
-    say("gateway, worker and scheduler are ready with a read-only root and no capabilities, doctor and status agree, all end with 0")
-
-
-def podman_status(*args: str) -> str:
-    return str(subprocess.run([*PODMAN, *args], capture_output=True).returncode)
+    say(
+        "gateway, worker and scheduler are ready with a read-only root and no capabilities, doctor and status find"
+        " nothing wrong, and all end at SIGTERM with 0"
+    )
 
 
 def main() -> None:

@@ -128,7 +128,7 @@ class Drill:
         until("a person got a message", lambda: "after the restore" in self.backend.sent)
         if self.people.post("chat-new", "chat-new/1") != 200:
             raise Failed("a new message was not accepted")
-        until("the backend heard of a new message", lambda: ("chat-new" in self.backend.heard))
+        until("the backend heard of a new message", lambda: "chat-new" in self.backend.heard)
         return f"{stored} of {stored + lost} accepted are there, all of them delivered in order, {self.backend.again} a second time"
 
     def end(self) -> None:

@@ -50,6 +50,14 @@ def postgres_programs() -> Path:
     return found[-1]
 
 
+def nats_program() -> str:
+    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
+    found = shutil.which(os.environ.get("II_CLAW_NATS_BIN", "nats-server"), path=path)
+    if found is None:
+        raise Failed("no nats-server was found: install it, or set II_CLAW_NATS_BIN to the program")
+    return found
+
+
 class Postgres:
     """One server that archives its log, as production should; `destroy` loses its data, the archive is elsewhere."""
 
@@ -69,8 +77,13 @@ class Postgres:
 
     def run(self, program: str, *args: str, **more) -> str:
         done = subprocess.run(
-            [self.bin / program, *args], user=self.account, cwd=self.folder, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, **more,
+            [self.bin / program, *args],
+            user=self.account,
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            **more,
         )
         if done.returncode != 0:
             raise Failed(f"{program} {' '.join(args)}: {done.stdout}")
@@ -86,7 +99,9 @@ class Postgres:
             )
 
     def start(self) -> None:
-        self.run("pg_ctl", "start", "--wait", "--pgdata", str(self.data), "--log", str(self.log), stdin=subprocess.DEVNULL)
+        self.run(
+            "pg_ctl", "start", "--wait", "--pgdata", str(self.data), "--log", str(self.log), stdin=subprocess.DEVNULL
+        )
 
     def stop(self) -> None:
         if (self.data / "postmaster.pid").exists():
@@ -137,12 +152,11 @@ class Cluster:
 
     def __init__(self, program: Path, folder: Path, environment: dict[str, str]):
         self.program, self.folder = program, folder
-        nats = free_port()
-        self.nats = ["nats-server", "--addr", "127.0.0.1", "--port", str(nats)]
-        self.gateway = f"http://127.0.0.1:{(port := free_port())}"
+        self.nats_port, port = free_port(), free_port()
+        self.gateway = f"http://127.0.0.1:{port}"
         base = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         self.environment = base | {
-            "NATS_URL": f"nats://127.0.0.1:{nats}",
+            "NATS_URL": f"nats://127.0.0.1:{self.nats_port}",
             "II_CLAW_LISTEN": f"127.0.0.1:{port}",
             "II_CLAW_MEDIA": str(folder / "media"),
             **environment,
@@ -157,12 +171,9 @@ class Cluster:
         done = subprocess.run([self.program, "migrate"], env=self.environment, text=True, capture_output=True)
         if done.returncode != 0:
             raise Failed(f"ii-claw migrate: {done.stderr}")
-        path = os.pathsep.join([self.environment["PATH"], "/usr/sbin"])
-        nats = shutil.which(os.environ.get("II_CLAW_NATS_BIN", "nats-server"), path=path)
-        if nats is None:
-            raise Failed("no nats-server was found: install it, or set II_CLAW_NATS_BIN to the program")
-        self.spawn("nats", [nats, *self.nats[1:]])
-        until("nats-server listens", lambda: listens(int(self.nats[-1])))
+        nats = nats_program()
+        self.spawn("nats", [nats, "--addr", "127.0.0.1", "--port", str(self.nats_port)])
+        until("nats-server listens", lambda: listens(self.nats_port))
         ready = [f"{self.gateway}/readyz"]
         for name in ("gateway", "worker-a", "worker-b", "scheduler"):
             rpc = free_port()

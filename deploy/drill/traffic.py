@@ -87,7 +87,9 @@ class People:
 
     def call(self, method: str, path: str, body: dict | None = None) -> dict:
         request = urllib.request.Request(
-            self.gateway + path, method=method, data=None if body is None else json.dumps(body).encode(),
+            self.gateway + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"},
         )
         try:
@@ -114,7 +116,9 @@ class People:
     def post(self, chat: str, text: str) -> int:
         body = json.dumps({"sender": {"id": chat}, "text": text, "message_id": text}).encode()
         request = urllib.request.Request(
-            f"{self.gateway}/webhooks/webhook/{self.channel}", data=body, headers={"X-Webhook-Signature": sign(SECRET, body)}
+            f"{self.gateway}/webhooks/webhook/{self.channel}",
+            data=body,
+            headers={"X-Webhook-Signature": sign(SECRET, body)},
         )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
