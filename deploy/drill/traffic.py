@@ -50,16 +50,21 @@ class Backend:
         secret = SECRET if path == "/callback" else self.secret
         if not hmac.compare_digest(headers.get("X-Webhook-Signature", ""), sign(secret, body)):
             return 401
-        message = json.loads(body)
+        try:
+            message = json.loads(body)
+            text = message["text"]
+        except (ValueError, KeyError):
+            # Signed, and no message: the doctor asks so whether signatures are looked at.
+            return 400
         with self.lock:
             if path == "/callback":
-                self.sent.append(message["text"])
+                self.sent.append(text)
             elif self.away:
                 return 503
             else:
-                chat, number = message["text"].split("/")
+                chat, number = text.split("/")
                 seen = self.heard.setdefault(chat, [])
-                name = self.ids.setdefault(message["text"], headers["webhook-id"])
+                name = self.ids.setdefault(text, headers["webhook-id"])
                 if int(number) in seen:
                     self.again += 1
                     self.renamed += name != headers["webhook-id"]
