@@ -131,6 +131,7 @@ chaos: setup release ## Break processes and networks under load for hours, e.g. 
 .PHONY: monitoring
 monitoring: ## Write the dashboards, rules and their tests anew from the metrics' names
 	II_CLAW_MONITORING_UPDATE=1 $(CARGO) test -p claw-monitoring --locked --test committed the_committed_files
+	deploy/sync-chart.sh
 	deploy/prometheus/check.sh
 
 .PHONY: cost

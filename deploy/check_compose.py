@@ -68,20 +68,20 @@ def check_mounts(services: dict) -> None:
 
 
 def check_prometheus(services: dict) -> None:
-    config = load("deploy/compose/prometheus.yaml")
+    config = load("deploy/prometheus/prometheus.yml")
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    asked: set[str] = set()
     for found in jobs["ii-claw"]["dns_sd_configs"]:
-        (name,) = found["names"]
-        expect(name in ROLES and found["port"] == RPC, f"prometheus.yaml: asks {name}:{found['port']}")
-    asked = {found["names"][0] for found in jobs["ii-claw"]["dns_sd_configs"]}
-    expect(asked == ROLES.keys(), f"prometheus.yaml: asks only {sorted(asked)}")
+        expect(found["port"] == RPC, f"prometheus.yml: asks at {found['port']}")
+        asked.update(found["names"])
+    expect(asked == ROLES.keys(), f"prometheus.yml: asks {sorted(asked)}")
     for manager in config["alerting"]["alertmanagers"]:
         for target in manager["static_configs"][0]["targets"]:
-            expect(target.split(":")[0] in services, f"prometheus.yaml: no service is called {target}")
+            expect(target.split(":")[0] in services, f"prometheus.yml: no service is called {target}")
     mounted = [volume.split(":")[1] for volume in services["prometheus"]["volumes"]]
     for pattern in config["rule_files"]:
-        folder = pattern.rsplit("/", 1)[0]
-        expect(folder in mounted, f"prometheus.yaml: nothing is mounted at {folder}")
+        folder = f"/etc/prometheus/{pattern.rsplit('/', 1)[0]}"
+        expect(folder in mounted, f"prometheus.yml: nothing is mounted at {folder}")
 
 
 def check_grafana(services: dict) -> None:
