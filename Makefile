@@ -157,10 +157,10 @@ schedule-oracle: ## Compute by Python when schedules run: the tables that claw-s
 
 # Servers that others wrote, each installed below target/ by its own rule.
 .PHONY: peers
-peers: setup matrix-peer ## Talk over real servers of platforms: Synapse
+peers: peer-matrix peer-mail peer-slack peer-twilio ## Talk over servers of platforms that others wrote: all of the peers
 
-.PHONY: matrix-peer
-matrix-peer:
+.PHONY: peer-matrix
+peer-matrix: setup ## Have people and an agent talk over a real homeserver, Synapse
 	$(CARGO) build --locked -p ii-claw
 	@if [[ " $${PEERS_SKIP:-} " == *" matrix "* ]]; then \
 		printf '\n*** SKIPPED: nobody talked over Matrix (PEERS_SKIP) ***\n\n' >&2; exit 0; \
