@@ -335,7 +335,7 @@ fn refused(status: StatusCode, answer: &[u8], wait: Option<Duration>) -> Channel
         (401, _) | (_, "M_UNKNOWN_TOKEN" | "M_MISSING_TOKEN" | "M_USER_DEACTIVATED" | "M_USER_LOCKED") => {
             ChannelError::BadCredentials(said)
         }
-        (408, _) | (500.., _) => ChannelError::Retryable(said),
+        (408 | 500.., _) => ChannelError::Retryable(said),
         _ => ChannelError::Permanent(said),
     }
 }

@@ -157,7 +157,9 @@ impl Listening<'_> {
         let mut from = since.to_owned();
         for _ in 0..PAGES {
             let page = self.matrix.api.messages(id, &from, until, &filter).await?;
-            Event::all(&page.state).iter().for_each(|event| self.rooms.of(id).note_state(event));
+            for event in Event::all(&page.state) {
+                self.rooms.of(id).note_state(&event);
+            }
             let mut events = Event::all(&page.chunk);
             let end = events.iter().position(|event| later.contains(event.id.as_str()));
             events.truncate(end.unwrap_or(events.len()));
@@ -182,7 +184,9 @@ impl Listening<'_> {
         beginning: usize,
     ) -> Result<Vec<Inbound>, ChannelError> {
         let (before, events) = events.split_at(beginning);
-        before.iter().for_each(|event| self.rooms.of(id).note_state(event));
+        for event in before {
+            self.rooms.of(id).note_state(event);
+        }
         let mut messages = Vec::new();
         for event in events {
             let room = self.rooms.of(id);
@@ -240,7 +244,7 @@ impl Listening<'_> {
             }
             // Not to be found, or not now: what else it says has to do.
             Err(error) => {
-                debug!(channel = %self.matrix.deps.channel_id, "whose message is answered is not known: {error}")
+                debug!(channel = %self.matrix.deps.channel_id, "whose message is answered is not known: {error}");
             }
         }
     }

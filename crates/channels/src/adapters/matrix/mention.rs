@@ -104,9 +104,11 @@ mod tests {
     use super::*;
 
     fn addressed(content: Value) -> bool {
-        let text = |key: &str| content.get(key).and_then(Value::as_str).unwrap_or_default();
+        let Value::Object(content) = content else { panic!("an object") };
+        let text = |key: &str| content.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (body, html) = (text("body"), text("formatted_body"));
         let own = Own { id: "@helper:example.org", name: Some("Helper Bot") };
-        own.is_addressed_by(&content, text("body"), text("formatted_body"))
+        own.is_addressed_by(&Value::Object(content), &body, &html)
     }
 
     #[test]

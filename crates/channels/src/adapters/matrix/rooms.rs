@@ -66,7 +66,9 @@ impl Room {
     pub(super) fn note(&mut self, told: &Joined) {
         self.joined = told.summary.joined.unwrap_or(self.joined);
         self.invited = told.summary.invited.unwrap_or(self.invited);
-        Event::all(&told.state.events).iter().for_each(|event| self.note_state(event));
+        for event in Event::all(&told.state.events) {
+            self.note_state(&event);
+        }
         let Batch { events } = &told.account_data;
         self.is_told |= events.iter().any(|event| event["type"] == TOLD);
     }

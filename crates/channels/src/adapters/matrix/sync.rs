@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 /// Events of one room in one answer; of more, the rest is asked for ([`super::listen`]).
@@ -39,8 +38,8 @@ pub(super) struct Sync {
 #[serde(default)]
 pub(super) struct Rooms {
     pub(super) join: BTreeMap<String, Joined>,
-    pub(super) invite: BTreeMap<String, IgnoredAny>,
-    pub(super) leave: BTreeMap<String, IgnoredAny>,
+    pub(super) invite: BTreeMap<String, Value>,
+    pub(super) leave: BTreeMap<String, Value>,
 }
 
 /// What is new in a room that the account is in.

@@ -31,7 +31,9 @@ pub(crate) fn document(source: &str, at_most: usize) -> Option<String> {
         }
     }
     for span in used.unused(&parser) {
-        as_paragraph(&source[span]).into_iter().for_each(|event| page.event(event));
+        for event in as_paragraph(&source[span]) {
+            page.event(event);
+        }
     }
     let is_plain = !page.formatted && page.seen.trim() == source;
     (!is_plain && page.html.len() <= at_most).then(|| page.finished())
@@ -97,7 +99,7 @@ impl Page {
     }
 
     fn start(&mut self, tag: Tag<'_>) {
-        if is_block(&tag.to_end()) {
+        if is_block(tag.to_end()) {
             self.blocks += usize::from(self.depth == 0);
             self.depth += 1;
         }
@@ -129,7 +131,7 @@ impl Page {
     }
 
     fn end(&mut self, tag: TagEnd) {
-        if is_block(&tag) {
+        if is_block(tag) {
             self.depth = self.depth.saturating_sub(1);
         }
         match tag {
@@ -199,7 +201,7 @@ impl Page {
     }
 }
 
-fn is_block(tag: &TagEnd) -> bool {
+fn is_block(tag: TagEnd) -> bool {
     !matches!(tag, TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image)
 }
 
