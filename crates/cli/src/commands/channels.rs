@@ -240,10 +240,10 @@ mod tests {
 
     #[test]
     fn a_list_shows_what_each_channel_does() {
-        let one = json!({"instance_name_id": "bot", "channel_type": "webchat", "state": "failed", "owner": null,
+        let one = json!({"instance_name_id": "bot", "channel_type": "acme", "state": "failed", "owner": null,
             "last_inbound_at": null, "last_error": "401\u{1b}[2J"});
         let text = listed(&json!({"channels": [one]}));
-        assert!(text.contains("bot      webchat  failed  -      -             401\u{fffd}[2J"), "{text}");
+        assert!(text.contains("bot      acme  failed  -      -             401\u{fffd}[2J"), "{text}");
         assert_eq!(listed(&json!({"channels": []})), "no channels");
     }
 
