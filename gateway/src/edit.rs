@@ -116,7 +116,9 @@ async fn check(app: &App, id: ChannelId, draft: &Draft) -> Result<Arc<dyn claw_c
 /// to keep a user from saving; the channel tells of it when it runs.
 async fn ask(channel: &dyn claw_channels::Channel) -> Result<(), Problem> {
     match tokio::time::timeout(PROBE_LIMIT, channel.probe()).await {
-        Ok(Err(ChannelError::BadCredentials(said) | ChannelError::Permanent(said))) => {
+        Ok(Err(
+            ChannelError::BadCredentials(said) | ChannelError::Permanent(said) | ChannelError::Config(said),
+        )) => {
             Err(Problem::bad_request(format!(
                 "{said} (asked before anything was stored; with \"probe\": false the platform is not asked)"
             )))

@@ -122,11 +122,11 @@ mod tests {
     #[tokio::test]
     async fn a_call_is_counted_by_its_route_and_not_by_what_was_asked_for() {
         metrics::begin();
-        let routes = Arc::new(Routes::default());
+        let known = Arc::new(Routes::default());
         let router = Router::new()
             .route("/measured/{user}", get(async || StatusCode::CREATED))
             .fallback(async || StatusCode::NOT_FOUND)
-            .layer(from_fn_with_state(Arc::clone(&routes), count));
+            .layer(from_fn_with_state(Arc::clone(&known), count));
         for path in ["/measured/ada", "/measured/bob", "/unmeasured/eve"] {
             let request = Request::get(path).body(Body::empty()).unwrap();
             router.clone().oneshot(request).await.unwrap();
@@ -140,7 +140,7 @@ mod tests {
         let two = "claw_http_request_duration_seconds_count{route=\"/measured/{user}\",method=\"GET\"} 2";
         assert!(text.contains(two), "{text}");
         assert!(!text.contains("ada") && !text.contains("eve"), "{text}");
-        assert_eq!(routes.0.read().unwrap().len(), 2);
+        assert_eq!(known.0.read().unwrap().len(), 2);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Queries in PromQL, of metrics that are there and labels that they have.
+//! Queries in the language of Prometheus, of metrics that are there and labels that they have.
 
 use std::fmt::Write as _;
 

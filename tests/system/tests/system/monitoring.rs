@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
 
+use claw_monitoring::dashboards::{self, Dashboard};
 use claw_monitoring::query::INTERVAL;
-use claw_monitoring::{dashboards, root, rules};
+use claw_monitoring::{root, rules};
 use claw_system_tests::{Api, Cluster, client, free_port, token};
 use claw_telemetry::metrics::{Counter, Gauge, Histogram, Spec, Values};
 use claw_testkit::eventually;
@@ -240,7 +241,7 @@ async fn whatever_dashboards_and_rules_ask_for_is_there() {
     prometheus.wait_for("min(count_over_time(up[30s]) > bool 10)", 1.0).await;
 
     let drawn = dashboards::all();
-    let drawn = drawn.iter().flat_map(|page| page.queries()).map(|query| query.replace(INTERVAL, "1m"));
+    let drawn = drawn.iter().flat_map(Dashboard::queries).map(|query| query.replace(INTERVAL, "1m"));
     let mut report = unanswered(&prometheus, drawn).await;
     for group in rules::all() {
         let recorded = group.records.iter().map(|record| record.name.clone());

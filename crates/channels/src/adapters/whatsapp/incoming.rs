@@ -25,7 +25,7 @@ pub(super) fn read(body: &[u8], number: &str) -> Result<Vec<Inbound>, String> {
         serde_json::from_slice(body).map_err(|error| format!("the body is not Meta's: {error}"))?;
     if posted.object != OBJECT {
         return Err(format!(
-            "the body is about a {:?} and not about a {OBJECT:?}: subscribe this address to WhatsApp's webhooks only",
+            "the body is about {:?} and not about {OBJECT:?}: subscribe this address to WhatsApp's webhooks only",
             posted.object
         ));
     }

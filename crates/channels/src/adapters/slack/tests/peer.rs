@@ -22,6 +22,7 @@ async fn shown(slack: &Slack, thread: Option<&str>) -> Vec<Value> {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "a conversation that is not had must be seen")]
 async fn a_conversation_with_an_emulator() {
     let Ok(peer) = std::env::var(PEER) else {
         println!("SKIPPED: {PEER} is not set; `make peer-slack` starts the emulator");

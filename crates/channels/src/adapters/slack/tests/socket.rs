@@ -221,7 +221,7 @@ async fn who_switches_socket_mode_off_is_told() {
     let ended = listening(well, 0, async |mut fake, _, _| {
         let mut link = fake.link().await;
         say(&mut link, &json!({"type": "disconnect", "reason": "link_disabled"})).await;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     });
     let ended = ended.await;
     assert!(

@@ -24,7 +24,7 @@ pub fn read(body: &[u8], object: &str, account: Option<&str>) -> Result<Vec<Inbo
         serde_json::from_slice(body).map_err(|error| format!("the body is not Meta's: {error}"))?;
     if posted.object != object {
         return Err(format!(
-            "the body is about a {:?} and not about a {object:?}: subscribe this address to that product's webhooks only",
+            "the body is about {:?} and not about {object:?}: subscribe this address to that product's webhooks only",
             posted.object
         ));
     }
