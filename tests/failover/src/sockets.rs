@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -18,6 +19,8 @@ use tokio::time::timeout;
 
 /// Nothing here takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Between two pings, of which a channel of Slack's misses one in 30 s at most.
+const PING: Duration = Duration::from_secs(10);
 /// Between two heartbeats of a connection, as Discord asks for them.
 const HEARTBEAT: Duration = Duration::from_millis(41_250);
 
@@ -26,6 +29,8 @@ const HEARTBEAT: Duration = Duration::from_millis(41_250);
 pub(crate) enum Kind {
     /// Discord's gateway
     Discord,
+    /// Slack's Socket Mode
+    Slack,
 }
 
 /// A platform that runs.
@@ -54,6 +59,7 @@ impl Kind {
     pub(crate) fn channel_type(self) -> &'static str {
         match self {
             Self::Discord => "discord",
+            Self::Slack => "slack",
         }
     }
 
@@ -62,6 +68,10 @@ impl Kind {
             Self::Discord => {
                 json!({"bot_token_env": format!("bot{n:08}.GsUqQd.stand-in-for-a-bots-secret"), "api_url": url})
             }
+            Self::Slack => json!({
+                "bot_token_env": format!("xoxb-1-{n}-stand-in-for-a-bots-secret"),
+                "app_token_env": format!("xapp-1-A{n:08}-1-stand-in-for-an-apps-secret"), "api_url": url,
+            }),
         }
     }
 
@@ -70,6 +80,12 @@ impl Kind {
             Self::Discord => Router::new()
                 .route("/api/v10/users/@me", get(async || Json(json!({"id": "1", "username": "bot"}))))
                 .route("/api/v10/gateway/bot", get(entrance)),
+            Self::Slack => Router::new()
+                .route(
+                    "/api/auth.test",
+                    post(async || Json(json!({"ok": true, "user": "bot", "user_id": "U1"}))),
+                )
+                .route("/api/apps.connections.open", post(ticket)),
         }
     }
 
@@ -77,6 +93,15 @@ impl Kind {
     fn greeting(self) -> Value {
         match self {
             Self::Discord => json!({"op": 10, "d": {"heartbeat_interval": HEARTBEAT.as_millis()}}),
+            Self::Slack => json!({"type": "hello", "num_connections": 1}),
+        }
+    }
+
+    /// How often the platform pings; `None` where it is the bot whose heart beats. There, a session begins with a word of the bot's.
+    fn ping_every(self) -> Option<Duration> {
+        match self {
+            Self::Discord => None,
+            Self::Slack => Some(PING),
         }
     }
 
@@ -103,6 +128,10 @@ async fn entrance(State(shared): State<Shared>) -> Json<Value> {
         json!({"url": format!("{}/socket", shared.url.replacen("http", "ws", 1)), "shards": 1, "session_start_limit":
         {"total": 1000, "remaining": 1000, "reset_after": 14_400_000, "max_concurrency": 1}}),
     )
+}
+
+async fn ticket(State(shared): State<Shared>) -> Json<Value> {
+    Json(json!({"ok": true, "url": format!("{}/socket?ticket=1", shared.url.replacen("http", "ws", 1))}))
 }
 
 impl Sockets {
@@ -146,7 +175,11 @@ impl Sockets {
 }
 
 async fn talk(kind: Kind, mut socket: WebSocket, shared: &Shared) {
-    shared.counts.send_modify(|counts| counts.open += 1);
+    let pings = kind.ping_every();
+    shared.counts.send_modify(|counts| {
+        counts.open += 1;
+        counts.begun += usize::from(pings.is_some());
+    });
     let mut next = Some(kind.greeting());
     loop {
         if let Some(said) = next.take()
@@ -154,7 +187,14 @@ async fn talk(kind: Kind, mut socket: WebSocket, shared: &Shared) {
         {
             break;
         }
-        match socket.recv().await {
+        let Ok(heard) = timeout(pings.unwrap_or(Duration::MAX), socket.recv()).await else {
+            if socket.send(Message::Ping(Bytes::new())).await.is_err() {
+                break;
+            }
+            continue;
+        };
+        match heard {
+            Some(Ok(Message::Pong(_))) => shared.counts.send_modify(|counts| counts.beats += 1),
             Some(Ok(Message::Text(text))) => {
                 next = serde_json::from_str(&text).ok().and_then(|heard| kind.answer(&heard, shared));
             }
