@@ -118,11 +118,9 @@ async fn ask(channel: &dyn claw_channels::Channel) -> Result<(), Problem> {
     match tokio::time::timeout(PROBE_LIMIT, channel.probe()).await {
         Ok(Err(
             ChannelError::BadCredentials(said) | ChannelError::Permanent(said) | ChannelError::Config(said),
-        )) => {
-            Err(Problem::bad_request(format!(
-                "{said} (asked before anything was stored; with \"probe\": false the platform is not asked)"
-            )))
-        }
+        )) => Err(Problem::bad_request(format!(
+            "{said} (asked before anything was stored; with \"probe\": false the platform is not asked)"
+        ))),
         _ => Ok(()),
     }
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::adapters::{discord, email, google_chat, instagram, line, matrix, messenger, slack, sms, teams, telegram, webchat, webhook, whatsapp};
+use crate::adapters::{
+    discord, email, google_chat, instagram, line, matrix, messenger, slack, sms, teams, telegram, webchat,
+    webhook, whatsapp,
+};
 use crate::common::COMMON;
 use crate::exam::Examinee;
 use crate::fields::Fields;

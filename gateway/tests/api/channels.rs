@@ -232,8 +232,21 @@ async fn a_stored_secret_is_not_sent_to_another_server() {
         .collect();
     assert_eq!(
         receiving,
-        [("telegram", "api_url"), ("line", "api_url"), ("discord", "api_url"), ("slack", "api_url"), ("sms", "api_url"), ("email", "imap_host"), ("email", "imap_port"), ("email", "smtp_host"), ("email", "smtp_port"), ("email", "encryption"), ("teams", "api_url"), ("google_chat", "api_url")]
-            .map(|(of, key)| (json!(of), json!(key)))
-            .map(|(of, key)| (json!(of), json!(key)))
+        [
+            ("telegram", "api_url"),
+            ("line", "api_url"),
+            ("discord", "api_url"),
+            ("slack", "api_url"),
+            ("sms", "api_url"),
+            ("email", "imap_host"),
+            ("email", "imap_port"),
+            ("email", "smtp_host"),
+            ("email", "smtp_port"),
+            ("email", "encryption"),
+            ("teams", "api_url"),
+            ("google_chat", "api_url")
+        ]
+        .map(|(of, key)| (json!(of), json!(key)))
+        .map(|(of, key)| (json!(of), json!(key)))
     );
 }

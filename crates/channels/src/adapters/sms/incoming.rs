@@ -75,7 +75,9 @@ fn became(form: &Form, id: &str, status: &str) -> Option<Inbound> {
 /// Why a message did not arrive, for its sender (<https://www.twilio.com/docs/api/errors>).
 fn undelivered(code: Option<&str>) -> String {
     match code {
-        Some(code) => format!("it did not arrive: Twilio's error {code}, https://www.twilio.com/docs/api/errors/{code}"),
+        Some(code) => {
+            format!("it did not arrive: Twilio's error {code}, https://www.twilio.com/docs/api/errors/{code}")
+        }
         None => "it did not arrive; Twilio does not say why".to_owned(),
     }
 }

@@ -130,7 +130,10 @@ fn only_what_arrived_or_never_will_is_a_receipt() {
     }
     for status in ["failed", "undelivered"] {
         let Some(Deed::Received(receipts)) = deed(status) else { panic!("{status}") };
-        assert!(receipts.failed.unwrap().ends_with("https://www.twilio.com/docs/api/errors/30003"), "{status}");
+        assert!(
+            receipts.failed.unwrap().ends_with("https://www.twilio.com/docs/api/errors/30003"),
+            "{status}"
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::accept_async;
 
@@ -224,7 +224,9 @@ async fn tls_is_spoken_with_those_who_can_be_trusted_only() {
 
     let (url, _) = secure().await;
     match failure(&some_deps(), &url).await {
-        ChannelError::Retryable(why) => assert!(why.starts_with("no TLS with the platform at localhost"), "{why}"),
+        ChannelError::Retryable(why) => {
+            assert!(why.starts_with("no TLS with the platform at localhost"), "{why}");
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -237,7 +239,7 @@ async fn a_connection_on_which_nothing_comes_is_broken() {
             let ping = Message::Ping(Bytes::from_static(b"?"));
             server.send(ping).await.unwrap();
             server.send(Message::text("hello")).await.unwrap();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })
     });
     let mut socket = Socket::connect(&some_deps(), &url.await, MAX).await.unwrap();

@@ -291,7 +291,11 @@ async fn what_is_committed_is_shown_as_read_and_who_reads_ours_is_told() {
     receive(&server, &server.bot(), &sink).await;
     let messages = sink.messages.lock().unwrap();
     let deeds: Vec<_> = messages.iter().map(|message| &message.deed).collect();
-    let read = Deed::Received(Receipts { messages: vec![Named::Platform("$own".to_owned())], read: true, failed: None });
+    let read = Deed::Received(Receipts {
+        messages: vec![Named::Platform("$own".to_owned())],
+        read: true,
+        failed: None,
+    });
     assert_eq!(deeds, [&Deed::Wrote, &Deed::Wrote, &Deed::Wrote, &read], "each message once, and only ours");
     let asked = server.asked();
     let receipts: Vec<_> = asked
