@@ -100,7 +100,7 @@ pub async fn streams(app: Shared) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while soft.run_until_cancelled(tick.tick()).await.is_some() {
         Gauge::OpenStreams.set(&["events"], number(app.streams.open()));
-        Gauge::OpenStreams.set(&["webchat"], number(app.sockets.count()));
+        Gauge::OpenStreams.set(&["chat"], number(app.sockets.count()));
     }
 }
 

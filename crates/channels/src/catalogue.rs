@@ -309,7 +309,8 @@ mod tests {
             given.retain(|key, _| required.iter().any(|field| field.key == key));
             let of = |given: Map<String, Value>| Fields::default().merge(entry.name, &all, given).unwrap();
             let enough = of(given.clone()).complete(entry.name, &all).unwrap();
-            assert!(make(entry, &enough).is_ok(), "{}", entry.name);
+            let made = make(entry, &enough);
+            assert!(made.is_ok(), "{}: {:?}", entry.name, made.err());
             for field in required {
                 let mut given = given.clone();
                 given.remove(field.key);

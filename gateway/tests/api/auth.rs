@@ -224,7 +224,8 @@ fn no_path_is_made_anywhere_else() {
 fn visit(folder: &std::path::Path, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.file_stem().is_some_and(|name| name == "tests") {
+        // Compiled for tests only.
+        if path.file_stem().is_some_and(|name| name == "tests" || name == "testing") {
             continue;
         }
         if path.is_dir() {

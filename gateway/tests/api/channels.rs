@@ -237,6 +237,9 @@ async fn a_stored_secret_is_not_sent_to_another_server() {
             ("line", "api_url"),
             ("discord", "api_url"),
             ("slack", "api_url"),
+            ("whatsapp", "api_url"),
+            ("messenger", "api_url"),
+            ("instagram", "api_url"),
             ("sms", "api_url"),
             ("email", "imap_host"),
             ("email", "imap_port"),
@@ -244,9 +247,9 @@ async fn a_stored_secret_is_not_sent_to_another_server() {
             ("email", "smtp_port"),
             ("email", "encryption"),
             ("teams", "api_url"),
-            ("google_chat", "api_url")
+            ("google_chat", "api_url"),
+            ("matrix", "homeserver_url"),
         ]
-        .map(|(of, key)| (json!(of), json!(key)))
         .map(|(of, key)| (json!(of), json!(key)))
     );
 }

@@ -110,7 +110,7 @@ async fn a_platform_that_asks_and_one_that_reads_is_answered_in_its_own_words() 
     let gateway = TestGateway::start().await;
     let fields = json!({"bot_token_env": "xoxb-1-2-3", "signing_secret": SECRET});
     let body = json!({"channel_type": "slack", "fields": fields, "probe": false});
-    let made = gateway.call("POST", "/api/users/u/channels/slack_1/configure", body).await.expect(200);
+    let made = gateway.call("POST", "/api/users/u/channels/slack_1/configure", body).await.expect(201);
     let path = made["webhook_path"].as_str().unwrap().to_owned();
     let time = SystemClock.now().timestamp().to_string();
     let posted = async |body: &str, content_type: &str, secret: &str| {

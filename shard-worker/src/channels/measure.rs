@@ -111,20 +111,22 @@ mod tests {
     #[tokio::test]
     async fn a_platforms_refusals_are_told_apart() {
         metrics::begin();
-        let line = Measured::of("line");
+        let known = registry::ALL[0].name;
+        let measured = Measured::of(known);
         assert_eq!(Measured::of("no such type").platform, UNKNOWN);
         let wait = Duration::from_secs(1);
-        line.called(Instant::now(), None);
-        line.called(Instant::now(), Some(&ChannelError::ChatLimited { wait, told: true }));
-        line.called(Instant::now(), Some(&ChannelError::RateLimited(wait)));
-        line.called(Instant::now(), Some(&ChannelError::Permanent("no".to_owned())));
+        measured.called(Instant::now(), None);
+        measured.called(Instant::now(), Some(&ChannelError::ChatLimited { wait, told: true }));
+        measured.called(Instant::now(), Some(&ChannelError::RateLimited(wait)));
+        measured.called(Instant::now(), Some(&ChannelError::Permanent("no".to_owned())));
         let text = metrics::scrape();
         for (outcome, count) in [("ok", 1), ("rate_limited", 2), ("refused", 1), ("uncertain", 0)] {
             let series =
-                format!("claw_platform_calls_total{{platform=\"line\",outcome=\"{outcome}\"}} {count}");
+                format!("claw_platform_calls_total{{platform=\"{known}\",outcome=\"{outcome}\"}} {count}");
             assert!(text.contains(&series), "{series}: {text}");
         }
         show(&[]);
-        assert!(metrics::scrape().contains("claw_channels{platform=\"telegram\",state=\"running\"} 0"));
+        let running = format!("claw_channels{{platform=\"{known}\",state=\"running\"}} 0");
+        assert!(metrics::scrape().contains(&running));
     }
 }

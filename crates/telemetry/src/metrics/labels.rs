@@ -108,7 +108,7 @@ pub(super) const CONNECTION: Label = fixed("state", &["used", "idle"]);
 /// Why a publish was dropped.
 pub(super) const DROPPED: Label = fixed("reason", &["away", "full"]);
 /// What a connection that stays open is for.
-pub(super) const STREAM: Label = fixed("kind", &["events", "webchat"]);
+pub(super) const STREAM: Label = fixed("kind", &["events", "chat"]);
 /// What was asked for without a good secret.
 pub(super) const ASKED: Label = fixed("of", &["key", "hook"]);
 /// Why a channel's policy does not take a message.

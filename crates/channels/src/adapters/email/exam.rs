@@ -40,7 +40,7 @@ impl Examinee for Exam {
                 .map_or_else(|| own.to_string(), |(_, port)| port.into_owned())
         };
         json!({"imap_host": "127.0.0.1", "imap_port": port("imap"), "smtp_host": "127.0.0.1", "smtp_port": port("smtp"),
-            "username": "claw", "password_env": PASSWORD, "address": "claw@example.org", "from_name": "Claw",
+            "username": "claw@example.org", "password_env": PASSWORD, "address": "claw@example.org", "from_name": "Claw",
             "folders": "INBOX", "allowed_senders": "ada@example.com, @example.net", "trusted_server": "mx.example.org",
             "encryption": "none"})
     }

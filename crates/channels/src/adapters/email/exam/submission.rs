@@ -26,6 +26,8 @@ async fn speak(mut stream: BufReader<TcpStream>, stage: &Stage) -> std::io::Resu
             ("EHLO", _) => "250-exam\r\n250-SIZE 50000000\r\n250 AUTH PLAIN LOGIN",
             ("AUTH", Mood::Refuses(401)) => "535 5.7.8 authentication failed",
             ("AUTH", _) => "235 2.7.0 welcome",
+            // On a connection that was signed in before.
+            ("MAIL", Mood::Refuses(401)) => "530 5.7.0 Authentication required",
             ("MAIL", Mood::Refuses(429)) => "450 4.2.1 The user is receiving mail too quickly",
             ("MAIL", Mood::Refuses(_)) => "451 4.3.0 Temporary System Problem. Try again later",
             ("MAIL" | "RCPT" | "RSET", _) => "250 2.1.0 Ok",
