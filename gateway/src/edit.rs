@@ -81,7 +81,10 @@ pub async fn edit(
         let id = stored.as_ref().map_or_else(|| ChannelId(app.ids.next()), |(channel, _)| channel.id);
         if draft.new_fields {
             let channel = check(app, id, &draft).await?;
-            if draft.probe && !stored.as_ref().is_some_and(|stored| draft.has_fields_of(stored)) {
+            if draft.probe
+                && has_credential(&draft)
+                && !stored.as_ref().is_some_and(|s| draft.has_fields_of(s))
+            {
                 ask(&*channel).await?;
             }
         }
@@ -110,6 +113,12 @@ async fn check(app: &App, id: ChannelId, draft: &Draft) -> Result<Arc<dyn claw_c
         guard::check(url, app.allow_private).await.map_err(|error| Problem::of_url(key, &error))?;
     }
     Ok(draft.entry.make(&draft.fields.config, &draft.fields.secrets, app.deps_for(id))?)
+}
+
+/// Whether there is a platform that gave out a credential. Where there is none, such as at a callback of the user's own, trying would be
+/// a call that somebody sees.
+fn has_credential(draft: &Draft) -> bool {
+    matches!(draft.entry.credential(&draft.fields), Ok(Some(_)))
 }
 
 /// Whether the platform knows the credential. Only a clear no counts: a platform that is away or busy just now is no reason

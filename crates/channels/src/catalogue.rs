@@ -56,6 +56,8 @@ pub struct FieldInfo {
     pub choices: &'static [&'static str],
     /// Whether a channel needs it.
     pub required: bool,
+    /// Of what is required: the field that does as well.
+    pub required_unless: Option<&'static str>,
     /// Whether it is sealed and never shown again.
     pub secret: bool,
     /// An example of what to put in.
@@ -139,7 +141,8 @@ impl TypeInfo {
 
 impl FieldInfo {
     fn of(field: &Field) -> Self {
-        let Field { key, label, kind, required, advanced, placeholder, most, receives, help } = *field;
+        let Field { key, label, kind, required, unless, advanced, placeholder, most, receives, help } =
+            *field;
         let r#type = match kind {
             FieldKind::Text => "text",
             FieldKind::Secret => "secret",
@@ -159,6 +162,7 @@ impl FieldInfo {
             r#type,
             choices,
             required,
+            required_unless: unless,
             secret: kind == FieldKind::Secret,
             placeholder,
             maximum: most,

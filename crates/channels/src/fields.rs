@@ -40,6 +40,8 @@ pub struct Field {
     pub kind: FieldKind,
     /// Whether a channel needs it.
     pub required: bool,
+    /// Of what is required: the field that does as well.
+    pub unless: Option<&'static str>,
     /// Whether most people can leave it alone.
     pub advanced: bool,
     /// An example of what to put in.
@@ -61,6 +63,7 @@ impl Field {
             label,
             kind,
             required: false,
+            unless: None,
             advanced: false,
             placeholder: None,
             most: None,
@@ -73,6 +76,12 @@ impl Field {
     #[must_use]
     pub const fn required(self) -> Self {
         Self { required: true, ..self }
+    }
+
+    /// A channel needs it or this other one.
+    #[must_use]
+    pub const fn required_unless(self, other: &'static str) -> Self {
+        Self { required: true, unless: Some(other), ..self }
     }
 
     /// Most people can leave it alone.
@@ -254,7 +263,8 @@ impl Fields {
     /// Naming the first field that is not.
     pub fn complete(self, channel_type: &'static str, fields: &[Field]) -> Result<Self, FieldError> {
         let has = |key: &str| self.config.contains_key(key) || self.secrets.contains_key(key);
-        match fields.iter().find(|f| f.required && !has(f.key)) {
+        let lacks = |f: &&Field| f.required && !has(f.key) && !f.unless.is_some_and(has);
+        match fields.iter().find(lacks) {
             Some(f) => Err(FieldError::Missing { key: f.key, channel_type, help: f.help }),
             None => Ok(self),
         }

@@ -38,7 +38,11 @@ fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn field(page: &mut String, field: &FieldInfo) {
-    let needed = if field.required { "required" } else { "optional" };
+    let needed = match (field.required, field.required_unless) {
+        (true, None) => "required".to_owned(),
+        (true, Some(other)) => format!("required, or `{other}`"),
+        (false, _) => "optional".to_owned(),
+    };
     let mut meaning = field.help.trim_end_matches('.').to_owned();
     if !field.choices.is_empty() {
         meaning.push_str(": `");

@@ -122,9 +122,10 @@ impl Adapter for Slack {
             "app_token_env",
             "App-level token",
             FieldKind::Secret,
-            "an app-level token with the scope connections:write, with which messages are received over a socket; without it and \
-             without signing_secret the channel only sends.",
+            "an app-level token with the scope connections:write, with which messages are received over a socket; or \
+             signing_secret, for an app without Socket Mode.",
         )
+        .required_unless("signing_secret")
         .like("xapp-1-A0000000000-0000000000000-0123456789abcdef"),
         Field::new(
             "signing_secret",
@@ -160,6 +161,11 @@ impl Adapter for Slack {
         if app_token.as_ref().is_some_and(|token| !token.starts_with("xapp-")) {
             return Err(ChannelError::Config(
                 "app_token_env is not an app-level token: it begins with xapp- (Basic Information in the app's settings)".to_owned(),
+            ));
+        }
+        if app_token.is_none() && signing_secret.is_none() {
+            return Err(ChannelError::Config(
+                "app_token_env or signing_secret is needed: without one of them nothing that people write arrives".to_owned(),
             ));
         }
         let uploads = Uploads::new(&deps);

@@ -20,7 +20,7 @@ crate::exam::conformance!(Slack);
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 
 fn slack(fields: &Value) -> Result<Slack, ChannelError> {
-    let mut config = json!({"bot_token_env": "xoxb-1-2-bot"});
+    let mut config = json!({"bot_token_env": "xoxb-1-2-bot", "app_token_env": "xapp-1-A1-2-3"});
     config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     Slack::new(serde_json::from_value(config).unwrap(), deps(Arc::new(Recorder::default())))
 }
@@ -61,7 +61,16 @@ fn tokens_that_are_none_are_told_apart() {
             "{fields}: {told:?}"
         );
     }
-    assert!(slack(&json!({"bot_token_env": "xoxe.xoxb-1-Mi0yLTQz", "app_token_env": ""})).is_ok());
+    assert!(
+        slack(&json!({"bot_token_env": "xoxe.xoxb-1-Mi0yLTQz", "app_token_env": "",
+        "signing_secret": SECRET}))
+        .is_ok()
+    );
+    let neither = slack(&json!({"app_token_env": ""})).err();
+    assert!(
+        matches!(&neither, Some(ChannelError::Config(why)) if why.contains("signing_secret")),
+        "{neither:?}"
+    );
 }
 
 #[test]
