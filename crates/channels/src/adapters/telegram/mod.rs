@@ -1,4 +1,4 @@
-//! Telegram bots, by long poll on the shared client (<https://core.telegram.org/bots/api#getupdates>) or by webhook ([`hook`]).
+//! Telegram bots, by long poll on the shared client (<https://core.telegram.org/bots/api#getupdates>) or by webhook (`hook.rs`).
 //!
 //! Types are teloxide's; the calls are our own, because a bot object for each channel would bring a client, an error
 //! type and a retry policy of its own. An update is confirmed (by asking for the next offset) only after it was
