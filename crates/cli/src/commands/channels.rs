@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use self::fields::Fields;
 use super::exam;
-use crate::api::{Api, ApiSettings, cell, table};
+use crate::api::{Api, ApiSettings, cell, printable, table};
 
 /// Channels of a user
 #[derive(Args)]
@@ -222,16 +222,16 @@ fn fields_of(one: &Value) -> String {
     let fields = one["fields"].as_array().into_iter().flatten();
     let rows: Vec<_> = fields
         .map(|field| {
-            let need = match (field["required"] == true, field["secret"] == true) {
-                (true, true) => "required, secret",
-                (true, false) => "required",
-                (false, true) => "secret",
-                (false, false) => "",
+            let need = match (field["required"] == true, field["required_unless"].as_str()) {
+                (true, None) => "required".to_owned(),
+                (true, Some(other)) => format!("required, or {}", printable(other)),
+                (false, _) => String::new(),
             };
-            [cell(&field["key"]), need.to_owned(), cell(&field["description"])]
+            let kind = if field["secret"] == true { "secret".to_owned() } else { cell(&field["type"]) };
+            [cell(&field["key"]), need, kind, cell(&field["help"])]
         })
         .collect();
-    table(["field", "", "what it is"], &rows)
+    table(["field", "", "type", "what it is"], &rows)
 }
 
 #[cfg(test)]
@@ -249,11 +249,16 @@ mod tests {
 
     #[test]
     fn the_fields_of_a_type_say_what_is_needed() {
+        let field = |key, required: bool, unless: Value, secret: bool, help| {
+            json!({"key": key, "required": required, "required_unless": unless, "secret": secret, "type": "text",
+                "help": help})
+        };
         let answer = json!({"channels": [{"name": "acme", "fields": [
-            {"key": "token_env", "required": true, "secret": true, "description": "the token."},
-            {"key": "limit", "required": false, "secret": false, "description": "how many."}]}]});
+            field("token_env", true, json!("other_env"), true, "the token."),
+            field("limit", false, Value::Null, false, "how many.")]}]});
         let text = fields_of(&one_type(&answer, "acme").unwrap());
-        assert!(text.contains("token_env  required, secret  the token.") && text.contains("limit"), "{text}");
+        assert!(text.contains("token_env  required, or other_env  secret  the token."), "{text}");
+        assert!(text.contains("limit                              text    how many."), "{text}");
         assert!(one_type(&answer, "nobody").unwrap_err().to_string().contains("channels types"));
     }
 }
