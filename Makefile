@@ -56,7 +56,7 @@ test: setup-test fmt-check lint doc deploy-check upgrade-test ## Check all that 
 .PHONY: peer-slack
 peer-slack: ## Have a conversation with an emulator of Slack
 	$(CARGO) test -p claw-channels --lib --locked --no-run
-	@tests/peers/slack/run.sh $(CARGO) test -p claw-channels --lib --locked -- slack::tests::peer --nocapture || { status=$$?; [ $$status -eq 3 ] && exit 0; exit $$status; }
+	@tests/peers/emulate/run.sh slack $(CARGO) test -p claw-channels --lib --locked -- slack::tests::peer --nocapture || { status=$$?; [ $$status -eq 3 ] && exit 0; exit $$status; }
 # Needs root, for the servers drop to users of their own; where they can't be had it says so.
 .PHONY: peer-mail
 peer-mail: ## Have a conversation by mail with real servers: Dovecot and Postfix
@@ -66,7 +66,7 @@ peer-mail: ## Have a conversation by mail with real servers: Dovecot and Postfix
 .PHONY: peer-twilio
 peer-twilio: ## Have a conversation by text message with an emulator of Twilio
 	$(CARGO) test -p claw-channels --lib --locked --no-run
-	@tests/peers/twilio/run.sh $(CARGO) test -p claw-channels --lib --locked -- sms::tests::peer --nocapture || { status=$$?; [ $$status -eq 3 ] && exit 0; exit $$status; }
+	@tests/peers/emulate/run.sh twilio $(CARGO) test -p claw-channels --lib --locked -- sms::tests::peer --nocapture || { status=$$?; [ $$status -eq 3 ] && exit 0; exit $$status; }
 
 # Builds another version, which takes a minute more; without that one in the history it says so and ends well.
 .PHONY: upgrade-test

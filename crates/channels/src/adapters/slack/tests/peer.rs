@@ -1,4 +1,4 @@
-//! A conversation with an emulator of Slack that others wrote, which `make peer-slack` starts (tests/peers/slack).
+//! A conversation with an emulator of Slack that others wrote, which `make peer-slack` starts (tests/peers/emulate).
 
 use futures::TryStreamExt as _;
 
@@ -6,7 +6,7 @@ use super::api::Call;
 use super::sending::send_to;
 use super::*;
 
-/// Set by tests/peers/slack/run.sh: where it is.
+/// Set by tests/peers/emulate/run.sh: where it is.
 const PEER: &str = "II_CLAW_SLACK_PEER";
 /// The channel that the emulator begins with.
 const GENERAL: &str = "C000000001";

@@ -1,4 +1,4 @@
-//! A conversation with an emulator of Twilio that others wrote, which `make peer-twilio` starts (tests/peers/twilio).
+//! A conversation with an emulator of Twilio that others wrote, which `make peer-twilio` starts (tests/peers/emulate).
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-/// Set by tests/peers/twilio/run.sh: where it is.
+/// Set by tests/peers/emulate/run.sh: where it is.
 const PEER: &str = "II_CLAW_TWILIO_PEER";
-/// Where it posts to, as tests/peers/twilio/twilio.yaml says.
+/// Where it posts to, as tests/peers/emulate/twilio.yaml says.
 const OURS: &str = "127.0.0.1:21842";
 const SOON: Duration = Duration::from_secs(20);
 
