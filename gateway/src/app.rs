@@ -25,6 +25,7 @@ use crate::auth::{Proxies, Throttle, Verifier};
 use crate::channel_cache::ChannelCache;
 use crate::events::feed::Feed;
 use crate::events::slots::Slots;
+use crate::intake;
 use crate::service::Sockets;
 
 /// How long a gateway that starts beside `ii-claw migrate` waits for it.
@@ -147,7 +148,7 @@ impl App {
         let media = media(&settings.media, lifecycle).await.map_err(Error::Media)?;
         let peers = Arc::new(Peers::new(credentials.clone(), Arc::clone(&random)));
         Ok(Arc::new(Self {
-            writer: MessageWriter::start(&store, lifecycle),
+            writer: MessageWriter::start(&store, lifecycle, intake::Owners(Arc::clone(&bus))),
             feed: Arc::new(Feed::new(&store, lifecycle)),
             streams: Arc::default(),
             sockets: Sockets::default(),

@@ -1,9 +1,12 @@
 //! Accepting messages: committed first, told to the owner second, answered last.
 
+use std::sync::Arc;
+
+use claw_bus::Bus;
 use claw_intake::Desk;
-use claw_store::{Accepted, NewMessage};
+use claw_store::{Accepted, Announce, NewMessage};
 use claw_types::{Inbound, MessageId, Work};
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 
 use crate::app::App;
 use crate::channel_cache::Known;
@@ -36,9 +39,6 @@ pub async fn accept(app: &App, known: &Known, messages: Vec<Inbound>) -> Result<
     }
     // Together, so that they are one batch; in order, because submitting is in order.
     let committed = join_all(made.take().into_iter().map(|message| app.writer.accept(message))).await;
-    for work in committed.iter().flatten().filter_map(new) {
-        announce(app, work).await;
-    }
     let messages = committed.into_iter().collect::<claw_store::Result<Vec<_>>>()?;
     let handled = std::mem::take(&mut made.handled);
     let feedback = made.has_feedback();
@@ -60,17 +60,26 @@ fn new(accepted: &Accepted) -> Option<&Work> {
 /// # Errors
 /// When it was not committed.
 pub async fn accept_one(app: &App, message: NewMessage) -> Result<Accepted, Problem> {
-    let accepted = app.writer.accept(message).await?;
-    if let Some(work) = new(&accepted) {
-        announce(app, work).await;
-    }
-    Ok(accepted)
+    Ok(app.writer.accept(message).await?)
 }
 
-/// Tells the owner of a message that was just committed.
+/// Tells the owner of a message that was committed by something else than the gateway's writer, which does so by itself.
 pub async fn announce(app: &App, work: &Work) {
-    app.bus.publish_work(work).await;
-    if work.media.is_some() {
-        app.bus.publish_media(work.id).await;
+    announce_all(&app.bus, &[work]).await;
+}
+
+async fn announce_all(bus: &Bus, works: &[&Work]) {
+    bus.publish_works(works).await;
+    for work in works.iter().filter(|work| work.media.is_some()) {
+        bus.publish_media(work.id).await;
+    }
+}
+
+/// To whom the writer tells what it committed.
+pub struct Owners(pub Arc<Bus>);
+
+impl Announce for Owners {
+    fn announce<'a>(&'a self, accepted: &'a [&'a Work]) -> BoxFuture<'a, ()> {
+        Box::pin(announce_all(&self.0, accepted))
     }
 }

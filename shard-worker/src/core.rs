@@ -116,7 +116,7 @@ impl Core {
             let store = noting.clone();
             async move { store.placeholders_note(&batch).await }
         });
-        let writer = MessageWriter::start(&store, lifecycle);
+        let writer = MessageWriter::start(&store, lifecycle, ());
         let log = Arc::new(Database { store: store.clone(), writer: writer.clone() });
         Arc::new_cyclic(|core| {
             let (road, acts) = (Arc::clone(&bus), Arc::new(Doing(core.clone())));

@@ -125,16 +125,32 @@ impl Bus {
         self.client.connection_state() == State::Connected
     }
 
+    /// Tells the shards' owners of accepted messages. All are written before the first one is handed over, so that they
+    /// travel together.
+    pub async fn publish_works(&self, works: &[&Work]) {
+        let written: Vec<_> = works
+            .iter()
+            .filter_map(|work| Some((self.subjects.work(work.shard), self.written(work)?)))
+            .collect();
+        for (subject, payload) in written {
+            self.publish(subject, payload).await;
+        }
+    }
+
     /// Tells the shard's owner of an accepted message.
     pub async fn publish_work(&self, work: &Work) {
+        self.publish_works(&[work]).await;
+    }
+
+    fn written(&self, work: &Work) -> Option<Bytes> {
         let number = self.next_number(work.shard);
         let mut numbered = sequence::Sent { publisher: self.publisher, number, work: Some(work) };
-        let Ok(mut payload) = serde_json::to_vec(&numbered) else { return };
+        let mut payload = serde_json::to_vec(&numbered).ok()?;
         if payload.len() > MAX_PAYLOAD {
             numbered.work = None;
-            payload = serde_json::to_vec(&numbered).unwrap_or_default();
+            payload = serde_json::to_vec(&numbered).ok()?;
         }
-        self.publish(self.subjects.work(work.shard), payload.into()).await;
+        Some(payload.into())
     }
 
     fn next_number(&self, shard: ShardId) -> u64 {

@@ -73,7 +73,7 @@ pub use keys::{ApiKey, NewApiKey, Scope};
 pub use leaders::Leader;
 pub use lease::{Claimed, Former, Lease, Member, Peer};
 pub use message_log::{AttemptRow, MessageDetail, MessageFilter, MessagePlace, MessageRow};
-pub use messages::{Accepted, HistoryRow, MessageStatus, MessageWriter, NewMessage, Settlement};
+pub use messages::{Accepted, Announce, HistoryRow, MessageStatus, MessageWriter, NewMessage, Settlement};
 pub use pairing::{Pairing, PairingBook, PairingState, Person};
 pub use partitions::{Partition, Span};
 pub use placeholders::{Note, Placeholder, Taken};

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use claw_runtime::{Batcher, Lifecycle};
 use claw_telemetry::metrics::Counter;
 use claw_types::{ChannelId, Direction, MessageId, MessageState, ShardId, UserId, Work};
+use futures::future::BoxFuture;
 use serde_json::value::RawValue;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -84,6 +85,15 @@ enum Inserted {
     NotSeen,
 }
 
+impl Inserted {
+    fn work(&self) -> Option<&Work> {
+        match self {
+            Self::Known(Accepted::New(work)) => Some(work),
+            Self::Known(Accepted::Duplicate(_)) | Self::KeyReused | Self::NotSeen => None,
+        }
+    }
+}
+
 /// A message that was accepted before under some key.
 struct Before {
     id: Uuid,
@@ -138,14 +148,35 @@ const BATCH: usize = 500;
 /// settle, as ever. It saves a fifth of all transactions (docs/benchmarks.md).
 const GATHER: Duration = Duration::from_millis(2);
 
+/// Tells the owners of shards what was accepted for them.
+///
+/// A batch is told of at once, by who committed it: one by one, each caller for itself, would wake the connection to NATS, NATS
+/// and the worker for nearly every message. And a caller that goes away takes no message's announcement with it.
+pub trait Announce: Send + Sync + 'static {
+    /// All of these are committed. The next batch waits for this.
+    fn announce<'a>(&'a self, accepted: &'a [&'a Work]) -> BoxFuture<'a, ()>;
+}
+
+/// Nobody needs to be told: who accepts is the owner.
+impl Announce for () {
+    fn announce<'a>(&'a self, _: &'a [&'a Work]) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
 impl MessageWriter {
     /// Starts the two committers.
-    pub fn start(store: &Store, lifecycle: &Lifecycle) -> Self {
+    pub fn start(store: &Store, lifecycle: &Lifecycle, owners: impl Announce) -> Self {
         let (accepting, settling) = (store.alone(), store.alone());
+        let owners = Arc::new(owners);
         Self {
             accept: Batcher::start(lifecycle, "accept", BATCH, move |batch: Vec<Arc<NewMessage>>| {
-                let store = accepting.clone();
-                async move { store.messages_insert(&batch).await }
+                let (store, owners) = (accepting.clone(), Arc::clone(&owners));
+                async move {
+                    let inserted = store.messages_insert(&batch).await?;
+                    owners.announce(&inserted.iter().filter_map(Inserted::work).collect::<Vec<_>>()).await;
+                    Ok(inserted)
+                }
             }),
             settle: Batcher::gathering(
                 lifecycle,

@@ -60,7 +60,7 @@ async fn answer(gateway: &TestGateway, thread_id: Option<&str>, platform_id: &st
         error: None,
         burst: None,
     };
-    assert!(MessageWriter::start(&gateway.store, &Lifecycle::new()).settle(settlement).await.unwrap());
+    assert!(MessageWriter::start(&gateway.store, &Lifecycle::new(), ()).settle(settlement).await.unwrap());
     sent["id"].clone()
 }
 

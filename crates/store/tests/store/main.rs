@@ -58,7 +58,7 @@ impl Bench {
         store.migrate(ShardCount::new(8)).await.unwrap();
         let key = Arc::new(MasterKey::from_api_key("test"));
         Self {
-            writer: MessageWriter::start(&store, &Lifecycle::new()),
+            writer: MessageWriter::start(&store, &Lifecycle::new(), ()),
             vault: Vault::new(key, Arc::new(OsRandom)),
             ids: Ids::new(Arc::new(SystemClock), Arc::new(OsRandom)),
             database,
