@@ -69,7 +69,7 @@ pub async fn announce(app: &App, work: &Work) {
 }
 
 async fn announce_all(bus: &Bus, works: &[&Work]) {
-    bus.publish_works(works).await;
+    bus.publish_works(works.iter().copied()).await;
     for work in works.iter().filter(|work| work.media.is_some()) {
         bus.publish_media(work.id).await;
     }

@@ -127,11 +127,10 @@ impl Bus {
 
     /// Tells the shards' owners of accepted messages. All are written before the first one is handed over, so that they
     /// travel together.
-    pub async fn publish_works(&self, works: &[&Work]) {
-        let written: Vec<_> = works
-            .iter()
-            .filter_map(|work| Some((self.subjects.work(work.shard), self.written(work)?)))
-            .collect();
+    pub async fn publish_works<'a>(&self, works: impl IntoIterator<Item = &'a Work>) {
+        let written =
+            works.into_iter().filter_map(|work| Some((self.subjects.work(work.shard), self.written(work)?)));
+        let written: Vec<_> = written.collect();
         for (subject, payload) in written {
             self.publish(subject, payload).await;
         }
@@ -139,7 +138,7 @@ impl Bus {
 
     /// Tells the shard's owner of an accepted message.
     pub async fn publish_work(&self, work: &Work) {
-        self.publish_works(&[work]).await;
+        self.publish_works([work]).await;
     }
 
     fn written(&self, work: &Work) -> Option<Bytes> {

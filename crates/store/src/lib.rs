@@ -21,6 +21,7 @@ pub mod group_context;
 pub mod heartbeats;
 pub mod hook_deliveries;
 mod hooks;
+mod indexes;
 pub mod intake;
 pub mod jobs;
 pub mod keys;

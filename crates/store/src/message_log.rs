@@ -1,7 +1,8 @@
 //! Looking at messages: lists by filter, and one with all that is known of it.
 //!
 //! Lists are newest first by the time of acceptance, and a page is a walk along one index (migration 0008) that stops when
-//! the page is full. What is pending, and what is in one conversation, is found by indexes of other orders and sorted. A
+//! the page is full. What is pending, and what is in one conversation, is found by indexes of other orders and sorted; the
+//! indexes of all else don't have what is pending (migration 0024), so a list of everything is put together of both. A
 //! filter that few of a user's messages pass (a quiet channel, the rarer direction) may walk past all of them. Of a
 //! stored body only the first words leave the database, because a body may have megabytes.
 
@@ -205,7 +206,7 @@ async fn list(
     before: Option<MessagePlace>,
     limit: i64,
 ) -> Result<Vec<MessageRow>> {
-    let pending = user.is_some() && filter.state == Some(MessageState::Pending);
+    let pending = user.is_some() && parts(user, filter).contains(&Some(true));
     let shards = if pending { Some(shard_count(&mut *conn).await?) } else { None };
     if is_in_order(filter) {
         sqlx::query(IN_ORDER).execute(&mut *conn).await?;
@@ -230,15 +231,39 @@ fn list_query(
 ) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(head);
     // What is shown is worked out for the page only, not for all that is sorted.
-    query.push(columns()).push(" from (select * from messages m where ");
-    conditions(&mut query, user, filter, shards);
-    if let Some(place) = before {
-        query.push(" and (m.accepted_at, m.seq) < (").push_bind(place.accepted_at);
-        query.push(", ").push_bind(place.seq).push(")");
+    query.push(columns()).push(" from (select * from (");
+    for (n, pending) in parts(user, filter).iter().enumerate() {
+        query.push(if n == 0 { "(" } else { ") union all (" }).push("select * from messages m where ");
+        match pending {
+            Some(true) => {
+                let filter = MessageFilter { state: Some(MessageState::Pending), ..filter.clone() };
+                conditions(&mut query, user, &filter, shards);
+            }
+            Some(false) => {
+                conditions(&mut query, user, filter, None);
+                query.push(" and m.finished_at is not null");
+            }
+            None => conditions(&mut query, user, filter, None),
+        }
+        if let Some(place) = before {
+            query.push(" and (m.accepted_at, m.seq) < (").push_bind(place.accepted_at);
+            query.push(", ").push_bind(place.seq).push(")");
+        }
+        query.push(" order by m.accepted_at desc, m.seq desc limit ").push_bind(limit);
     }
-    query.push(" order by m.accepted_at desc, m.seq desc limit ").push_bind(limit);
+    query.push(")) m order by m.accepted_at desc, m.seq desc limit ").push_bind(limit);
     query.push(") m ").push(JOIN).push(" order by m.accepted_at desc, m.seq desc");
     query
+}
+
+/// Of what a list is put together: what is pending (`true`), and what is over. Everybody's is not looked for by these indexes.
+fn parts(user: Option<&UserId>, filter: &MessageFilter) -> &'static [Option<bool>] {
+    match filter.state {
+        Some(MessageState::Pending) => &[Some(true)],
+        Some(_) => &[Some(false)],
+        None if filter.dead || user.is_none() => &[None],
+        None => &[Some(true), Some(false)],
+    }
 }
 
 /// What a filter says of the rows `m` of `messages`. With `shards`, a user's pending ones are looked for in that user's
@@ -454,10 +479,18 @@ mod tests {
             let mut query = list_query("explain select ", user, &filter, Some(shards), Some(before), 10);
             let rows = query.build().fetch_all(&mut conn).await.unwrap();
             let plan = rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n");
-            let index = index.replace("messages_", "messages_initial_");
+            let index: String = sqlx::query_scalar(
+                "select i.indexrelid::regclass::text from pg_index i join pg_inherits h on h.inhrelid = i.indexrelid
+                 where h.inhparent = $1::regclass and i.indrelid = 'messages_initial'::regclass",
+            )
+            .bind(index)
+            .fetch_one(&store.pool)
+            .await
+            .unwrap();
             assert!(plan.contains(&format!("Index Scan using {index} on messages")), "{filter:?}\n{plan}");
             if is_in_order(&filter) {
-                let limited = plan.split_once("Limit").unwrap().1;
+                // What is pending in the user's shards is sorted; what is over comes last, and in order.
+                let limited = plan.rsplit_once("Limit").unwrap().1;
                 assert!(!limited.contains("Sort  (") && !limited.contains("Bitmap"), "{filter:?}\n{plan}");
             }
         }

@@ -443,16 +443,22 @@ impl Store {
         after: i64,
         limit: i64,
     ) -> Result<Vec<HistoryRow>> {
-        let mut rows = sqlx::query(
-            "select id, seq, direction, payload::text as payload, accepted_at from messages
-             where channel_id = $1 and conversation = $2 and seq > $3 order by seq desc limit $4",
-        )
-        .bind(channel.0)
-        .bind(conversation)
-        .bind(after)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
+        // What is over and what is pending have an index each.
+        let part = |which: &str| {
+            format!(
+                "select id, seq, direction, payload::text as payload, accepted_at from messages
+                 where channel_id = $1 and conversation = $2 and seq > $3 and finished_at is {which}
+                 order by seq desc limit $4"
+            )
+        };
+        let sql = format!("({}) union all ({}) order by seq desc limit $4", part("null"), part("not null"));
+        let mut rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(channel.0)
+            .bind(conversation)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
         rows.reverse();
         rows.iter().map(history).collect()
     }

@@ -127,8 +127,6 @@ async fn fire(store: &Store, bus: &Bus, term: i64) -> Result<usize> {
         Counter::TimersFired.add_many(&[], u64::try_from(fired.len()).unwrap_or(u64::MAX));
         info!(fired = fired.len(), "fired {} timers", fired.len());
     }
-    for work in &fired {
-        bus.publish_work(work).await;
-    }
+    bus.publish_works(&fired).await;
     Ok(fired.len())
 }

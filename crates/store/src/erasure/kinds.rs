@@ -57,10 +57,14 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         name: "messages",
         // With their failed attempts. Locked ones are passed over: who settles messages locks several, in another order,
-        // and each would wait for the other. Where their attachments are is kept until those are gone, too.
+        // and each would wait for the other. Where their attachments are is kept until those are gone, too. What is pending
+        // has no index by user; it is read as a whole, and only when nothing else is left.
         sql: "with gone as (
-                  delete from messages where id = any (array(
-                      select id from messages where user_id = $1 limit $2 for update skip locked))
+                  delete from messages where id = any (coalesce(
+                      nullif(array(select id from messages where user_id = $1 and finished_at is not null
+                                   limit $2 for update skip locked), '{}'),
+                      array(select id from messages where user_id = $1 and finished_at is null
+                            limit $2 for update skip locked)))
                   returning id, media is not null as attached),
               keys as (
                   delete from message_keys k using gone

@@ -243,7 +243,8 @@ async fn end(txn: &mut Txn, user: &UserId) -> Result<Next> {
     }
     // Those that were locked were passed over, and from a partition that is on its way out some may come back.
     let left: bool = sqlx::query_scalar(
-        "select exists (select 1 from messages where user_id = $1)
+        "select exists (select 1 from messages where user_id = $1 and finished_at is not null)
+             or exists (select 1 from messages where user_id = $1 and finished_at is null)
              or exists (select 1 from message_partitions where detached_at is not null and dropped_at is null)",
     )
         .bind(user.as_str())

@@ -63,9 +63,7 @@ pub async fn handle(
 
 /// Tells the owners, who would otherwise find the messages at their next look.
 pub async fn announce(app: &App, revived: &[Revived]) {
-    for revived in revived {
-        app.bus.publish_work(&revived.work).await;
-    }
+    app.bus.publish_works(revived.iter().map(|revived| &revived.work)).await;
 }
 
 /// What to expect of a message that was this.

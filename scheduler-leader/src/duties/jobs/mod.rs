@@ -93,9 +93,7 @@ async fn write(timers: &Timers, term: i64, firings: &[Firing]) -> Result<Fired> 
     Counter::CronRuns.add_many(&[], fired.runs);
     debug!(jobs = fired.jobs, runs = fired.runs, "fired {} jobs, {} runs began", fired.jobs, fired.runs);
     // After the commit. Were this process to die here, the owners' sweeps would find the messages.
-    for work in &fired.messages {
-        timers.bus.publish_work(work).await;
-    }
+    timers.bus.publish_works(&fired.messages).await;
     Ok(fired)
 }
 
