@@ -247,13 +247,14 @@ impl Channel for Discord {
         send::send(self, part).await
     }
 
-    /// Who the bot is, and how many sessions it may still begin today.
+    /// Who the bot is, how many sessions it may still begin today, and how many it should have.
     async fn probe(&self) -> Result<Probe, ChannelError> {
         let bot = self.api.me().await?;
         let gateway = self.api.gateway().await?;
         let details = Map::from_iter([
             ("id".to_owned(), json!(bot.id)),
             ("session_starts_left".to_owned(), json!(gateway.session_start_limit.remaining)),
+            ("shards".to_owned(), json!(gateway.shards)),
         ]);
         Ok(Probe { account: Some(bot.username), details })
     }
