@@ -70,7 +70,15 @@ pub(super) struct Bot {
 #[derive(Deserialize)]
 pub(super) struct Gateway {
     pub(super) url: String,
+    /// How many connections the bot should have.
+    #[serde(default = "one")]
+    pub(super) shards: usize,
     pub(super) session_start_limit: StartLimit,
+}
+
+/// As Discord's own description requires the number, only a server that is another's may leave it out.
+fn one() -> usize {
+    1
 }
 
 /// What a refusal says (<https://docs.discord.com/developers/reference#error-messages>).
@@ -104,7 +112,8 @@ impl Api {
     }
 
     pub(super) async fn gateway(&self) -> Result<Gateway, ChannelError> {
-        Ok(self.ask(&Call::get("get_bot_gateway", &["gateway", "bot"])).await?)
+        let gateway: Gateway = self.ask(&Call::get("get_bot_gateway", &["gateway", "bot"])).await?;
+        Ok(Gateway { shards: gateway.shards.max(1), ..gateway })
     }
 
     /// Makes a call and reads its answer.

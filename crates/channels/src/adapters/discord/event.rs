@@ -84,6 +84,12 @@ pub(super) struct Message {
     pub(super) attachments: Vec<Attachment>,
     #[serde(default)]
     pub(super) sticker_items: Vec<Sticker>,
+    /// As it is, so that no message is lost for what is odd in the preview of a link.
+    #[serde(default)]
+    pub(super) embeds: Value,
+    /// The same.
+    #[serde(default)]
+    pub(super) components: Value,
     pub(super) poll: Option<Poll>,
     #[serde(default)]
     pub(super) r#type: u64,
@@ -125,10 +131,13 @@ pub(super) struct Attachment {
     pub(super) duration_secs: Option<f64>,
 }
 
-#[derive(Debug, Deserialize)]
+/// <https://docs.discord.com/developers/resources/sticker#sticker-item-object>
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Sticker {
-    #[serde(default)]
+    pub(super) id: String,
     pub(super) name: String,
+    pub(super) format_type: u64,
 }
 
 /// <https://docs.discord.com/developers/resources/poll#poll-object>
@@ -169,12 +178,15 @@ pub(super) struct Snapshot {
     pub(super) message: Forwarded,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Forwarded {
-    #[serde(default)]
     pub(super) content: String,
-    #[serde(default)]
+    pub(super) mentions: Vec<User>,
     pub(super) attachments: Vec<Attachment>,
+    pub(super) sticker_items: Vec<Sticker>,
+    pub(super) embeds: Value,
+    pub(super) components: Value,
 }
 
 /// One message, or many at once.
@@ -227,6 +239,18 @@ pub(super) struct Interaction {
 pub(super) struct Channel {
     pub(super) r#type: u64,
     pub(super) parent_id: Option<String>,
+}
+
+impl Message {
+    /// What it carries on.
+    pub(super) fn forwarded(&self) -> impl Iterator<Item = &Forwarded> {
+        self.snapshots.iter().map(|snapshot| &snapshot.message)
+    }
+
+    /// Its own stickers and those of what it carries on.
+    pub(super) fn stickers(&self) -> impl Iterator<Item = &Sticker> {
+        self.sticker_items.iter().chain(self.forwarded().flat_map(|one| &one.sticker_items))
+    }
 }
 
 impl User {

@@ -29,7 +29,7 @@ pub(super) struct Exam;
 impl Examinee for Exam {
     fn fields(&self, server: &str) -> Value {
         json!({"bot_token_env": TOKEN, "allowed_guilds": GUILD, "intents": "46593", "auto_thread": "false",
-            "commands": "ask: Ask the assistant", "api_url": server})
+            "commands": "ask: Ask the assistant", "private_commands": "false", "api_url": server})
     }
 
     fn page(&self) -> &'static str {
@@ -58,8 +58,12 @@ impl Examinee for Exam {
             "attachments",
             "voice",
             "sticker",
+            "sticker-picture",
             "poll",
             "forward",
+            "forward-embed",
+            "embed",
+            "components",
             "own",
             "webhook",
             "joined",
@@ -70,7 +74,9 @@ impl Examinee for Exam {
             "reaction",
             "reaction-removed",
             "button",
+            "menu",
             "command",
+            "subcommand",
         ]
     }
 
@@ -232,8 +238,7 @@ pub(super) fn described(operation: &str, body: &Value) -> Result<(), String> {
         .try_for_each(|one| description.fits("types/MessageAttachmentRequest", one))?;
     for row in list(&message["components"]) {
         description.fits("types/ActionRowComponentForMessageRequest", row)?;
-        list(&row["components"])
-            .try_for_each(|button| description.fits("types/ButtonComponentForMessageRequest", button))?;
+        list(&row["components"]).try_for_each(|one| component_fits(&description, one))?;
     }
     let poll = &message["poll"];
     if !poll.is_null() {
@@ -243,6 +248,19 @@ pub(super) fn described(operation: &str, body: &Value) -> Result<(), String> {
         description.fits("types/PollAnswerCreateRequest", answer)?;
         description.fits("types/PollMediaCreateRequest", &answer["poll_media"])
     })
+}
+
+/// A button or a menu.
+fn component_fits(description: &Description, component: &Value) -> Result<(), String> {
+    if component["type"] != 3 {
+        return description.fits("types/ButtonComponentForMessageRequest", component);
+    }
+    description.fits("types/StringSelectComponentForMessageRequest", component)?;
+    let lines: Vec<&Value> = list(&component["options"]).collect();
+    if !(1..=25).contains(&lines.len()) {
+        return Err(format!("a menu has 1 to 25 lines: {component}"));
+    }
+    lines.into_iter().try_for_each(|line| description.fits("types/StringSelectOptionForRequest", line))
 }
 
 fn command_fits(description: &Description, command: &Value) -> Result<(), String> {

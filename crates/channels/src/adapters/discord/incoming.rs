@@ -10,7 +10,7 @@ use super::gateway::frame;
 use super::gateway::session::Session;
 use super::interaction::{self, Press};
 use super::places::Place;
-use super::{Discord, media, reaction};
+use super::{Discord, media, reaction, words};
 use crate::ChannelError;
 
 /// Kinds of messages that people write: by themselves, and as a reply. The others are Discord's own words
@@ -35,7 +35,13 @@ pub(super) struct Spot<'a> {
     /// Where an answer goes, for a thread its channel.
     pub(super) chat: &'a str,
     pub(super) thread: Option<&'a str>,
+    /// Whether more than one person is there.
+    pub(super) is_group: bool,
 }
+
+/// Several people without a server (<https://docs.discord.com/developers/resources/channel#channel-object-channel-types>), where a
+/// bot can't be itself: only what people do by its commands is told.
+const GROUP_DM: u64 = 3;
 
 /// Reads an event. Discord is asked for what the event does not tell and what is not known yet.
 pub(super) async fn take(
@@ -55,7 +61,7 @@ pub(super) async fn take(
         Some(_) => bot.places.channel(&bot.api, channel, event.channel()).await?,
         None => Place::default(),
     };
-    let spot = spot(guild, channel, &place);
+    let spot = spot(&event, &place);
     let mut taken = understood(&event, spot, &session.bot, &format!("{}:{}", session.id, raw.seq));
     if let Event::Wrote(message) | Event::Changed(message) = &event {
         addressed_by_role(bot, session, message, &mut taken.messages).await?;
@@ -68,11 +74,14 @@ pub(super) async fn take(
     Ok(taken)
 }
 
-fn spot<'a>(guild: Option<&'a str>, channel: &'a str, place: &'a Place) -> Spot<'a> {
-    match &place.parent {
-        Some(parent) => Spot { guild, chat: parent, thread: Some(channel) },
-        None => Spot { guild, chat: channel, thread: None },
-    }
+fn spot<'a>(event: &'a Event, place: &'a Place) -> Spot<'a> {
+    let (guild, channel) = event.place();
+    let is_group = guild.is_some() || event.channel().is_some_and(|channel| channel.r#type == GROUP_DM);
+    let (chat, thread) = match &place.parent {
+        Some(parent) => (parent.as_str(), Some(channel)),
+        None => (channel, None),
+    };
+    Spot { guild, chat, thread, is_group }
 }
 
 /// What an event means, without asking anybody. `key` is the event's own, which is the same when it comes again.
@@ -158,7 +167,7 @@ fn whole(message: &Message, spot: Spot<'_>, own: &str) -> Inbound {
     }
     let (content_type, media, duration) = match media::of(message).next() {
         Some((content_type, media, duration)) => (content_type, Some(media), duration),
-        None => (kind(message).to_owned(), None, None),
+        None => (words::kind(message).to_owned(), None, None),
     };
     let is_own = author.is_some_and(|user| user.id == own);
     Inbound {
@@ -168,11 +177,11 @@ fn whole(message: &Message, spot: Spot<'_>, own: &str) -> Inbound {
         dedup_key: Some(message.id.clone()),
         sender: author.map(|user| sender(user, message.member.as_ref())),
         content_type,
-        text: text(message),
+        text: words::text(message),
         media,
         media_duration_seconds: duration,
-        is_group: spot.guild.is_some(),
-        mentioned: Some(spot.guild.is_none() || addresses(message, own)),
+        is_group: spot.is_group,
+        mentioned: Some(!spot.is_group || addresses(message, own)),
         sender_is_bot: message.webhook_id.is_some() || author.is_some_and(|user| user.bot),
         is_own,
         recipient: spot.chat.to_owned(),
@@ -192,43 +201,6 @@ fn answered(message: &Message, own: &str) -> Option<Answered> {
     let reference = message.reference.as_ref().filter(|reference| reference.r#type != FORWARDS)?;
     let author = message.answered.as_ref().and_then(|answered| answered.author.as_ref());
     Some(Answered { message_id: reference.message_id.clone()?, is_own: author.map(|user| user.id == own) })
-}
-
-fn kind(message: &Message) -> &'static str {
-    if !message.sticker_items.is_empty() {
-        "sticker"
-    } else if message.poll.is_some() {
-        "poll"
-    } else if text(message).is_some() {
-        "text"
-    } else {
-        "other"
-    }
-}
-
-/// What was written; else words for what has none, so that a backend which reads only text is told something.
-fn text(message: &Message) -> Option<String> {
-    let forwarded = message.snapshots.iter().map(|snapshot| snapshot.message.content.clone());
-    let stickers = message.sticker_items.iter().map(|sticker| sticker.name.clone());
-    let poll = message.poll.iter().flat_map(|poll| {
-        let answers = poll.answers.iter().map(|answer| &answer.poll_media);
-        std::iter::once(&poll.question).chain(answers).filter_map(|line| line.text.clone())
-    });
-    let lines = std::iter::once(readable(message)).chain(forwarded).chain(stickers).chain(poll);
-    let text = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
-    (!text.is_empty()).then_some(text)
-}
-
-/// The text with names in place of numbers: `<@42>` is how Discord writes a mention
-/// (<https://docs.discord.com/developers/reference#message-formatting>).
-fn readable(message: &Message) -> String {
-    let mut text = message.content.clone();
-    for user in &message.mentions {
-        for mention in [format!("<@{}>", user.id), format!("<@!{}>", user.id)] {
-            text = text.replace(&mention, &format!("@{}", user.username));
-        }
-    }
-    text
 }
 
 /// Without the time of an edit nobody did it: Discord sends the same event when it has found the preview of a link.
@@ -253,8 +225,8 @@ fn deleted(gone: &Deleted, spot: Spot<'_>) -> Vec<Inbound> {
         platform_message_id: Some(id.clone()),
         dedup_key: Some(format!("delete:{id}")),
         content_type: "text".to_owned(),
-        is_group: spot.guild.is_some(),
-        mentioned: Some(spot.guild.is_none()),
+        is_group: spot.is_group,
+        mentioned: Some(!spot.is_group),
         recipient: spot.chat.to_owned(),
         thread_id: spot.thread.map(str::to_owned),
         metadata: session(spot),
@@ -279,8 +251,7 @@ pub(super) fn fuzz(data: &[u8]) {
             parent: channel.parent_id,
             takes_threads: true,
         });
-        let (guild, channel) = event.place();
-        for inbound in understood(&event, spot(guild, channel, &place), "1", "session:1").messages {
+        for inbound in understood(&event, spot(&event, &place), "1", "session:1").messages {
             drop(inbound.conversation());
         }
     }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::api::Api;
 use super::calls;
-use super::event::{Attachment, Message};
+use super::event::{Attachment, Message, Snapshot, Sticker};
 use crate::kit::fetch::{Fetched, essence};
 use crate::kit::filename;
 use crate::kit::transfer::download;
@@ -21,6 +21,11 @@ use crate::{ChannelError, MediaStream};
 /// Of a message's files together; Discord takes 10 MiB of a file
 /// (<https://docs.discord.com/developers/reference#uploading-files>), and megabytes are smaller.
 pub(super) const MAX_BYTES: usize = 10_000_000;
+
+/// Formats of stickers (<https://docs.discord.com/developers/resources/sticker#sticker-object-sticker-format-types>).
+const PNG: u64 = 1;
+const APNG: u64 = 2;
+const GIF: u64 = 4;
 
 /// An attachment as it is handed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,18 +61,41 @@ fn file(media: &Media, fetched: &Fetched) -> File {
     File { name, content_type, bytes: fetched.bytes.clone() }
 }
 
-/// What is attached to a message, or to the one that it carries on: its kind in words, where it is, how long it lasts.
+/// What is attached to a message, or to the one that it carries on, and the pictures of stickers: its kind in words, where it is,
+/// how long it lasts.
 pub(super) fn of(message: &Message) -> impl Iterator<Item = (String, MediaRef, Option<u32>)> + '_ {
-    let forwarded = message.snapshots.iter().flat_map(|snapshot| &snapshot.message.attachments);
-    message.attachments.iter().chain(forwarded).map(|attachment| {
-        let kind = kind(attachment);
-        let media = MediaRef {
-            kind,
-            handle: format!("{}/{}/{} {}", message.channel_id, message.id, attachment.id, attachment.url),
-            filename: attachment.filename.clone(),
-            mime: attachment.content_type.clone(),
-        };
-        (kind.as_str().to_owned(), media, attachment.duration_secs.and_then(seconds))
+    let forwarded = message.forwarded().flat_map(|one| &one.attachments);
+    let attached = message.attachments.iter().chain(forwarded).map(|attachment| {
+        let media = reference(&message.channel_id, &message.id, attachment);
+        (media.kind.as_str().to_owned(), media, attachment.duration_secs.and_then(seconds))
+    });
+    attached.chain(message.stickers().filter_map(picture).map(|media| ("sticker".to_owned(), media, None)))
+}
+
+/// An attachment, by where it is and its address of now.
+pub(super) fn reference(channel: &str, message: &str, attachment: &Attachment) -> MediaRef {
+    MediaRef {
+        kind: kind(attachment),
+        handle: format!("{channel}/{message}/{} {}", attachment.id, attachment.url),
+        filename: attachment.filename.clone(),
+        mime: attachment.content_type.clone(),
+    }
+}
+
+/// A sticker's picture (<https://docs.discord.com/developers/reference#image-formatting-cdn-endpoints>). Animations of the kind
+/// Lottie, which hardly anything else can show, have none.
+fn picture(sticker: &Sticker) -> Option<MediaRef> {
+    let id = Some(&sticker.id).filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()))?;
+    let (server, end) = match sticker.format_type {
+        PNG | APNG => ("https://cdn.discordapp.com", "png"),
+        GIF => ("https://media.discordapp.net", "gif"),
+        _ => return None,
+    };
+    Some(MediaRef {
+        kind: MediaKind::Image,
+        handle: format!("sticker/{id} {server}/stickers/{id}.{end}"),
+        filename: Some(format!("{}.{end}", sticker.name)),
+        mime: Some(format!("image/{end}")),
     })
 }
 
@@ -94,19 +122,21 @@ pub(super) async fn open(api: &Api, handle: &str) -> Result<MediaStream, Channel
     struct Found {
         #[serde(default)]
         attachments: Vec<Attachment>,
+        #[serde(default)]
+        message_snapshots: Vec<Snapshot>,
     }
     let unknown = || ChannelError::Permanent("this is no attachment of Discord's".to_owned());
     let (place, url) = handle.split_once(' ').ok_or_else(unknown)?;
     let mut response = api.fetch(url).await?;
-    if matches!(response.status(), StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE) {
-        let mut place = place.split('/');
-        let (Some(channel), Some(message), Some(id)) = (place.next(), place.next(), place.next()) else {
-            return Err(unknown());
-        };
+    let is_gone =
+        matches!(response.status(), StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE);
+    // A sticker is in no message: its address does not change.
+    if is_gone && let [channel, message, id] = place.split('/').collect::<Vec<_>>()[..] {
         let found: Found = api.ask(&calls::message(channel, message)).await?;
+        let forwarded = found.message_snapshots.into_iter().flat_map(|snapshot| snapshot.message.attachments);
         let gone = || ChannelError::Permanent("the attachment is not there any more".to_owned());
-        let again = found.attachments.into_iter().find(|attachment| attachment.id == id).ok_or_else(gone)?;
-        response = api.fetch(&again.url).await?;
+        let again = found.attachments.into_iter().chain(forwarded).find(|attachment| attachment.id == id);
+        response = api.fetch(&again.ok_or_else(gone)?.url).await?;
     }
     let status = response.status();
     if !status.is_success() {

@@ -18,12 +18,14 @@ mod exam;
 mod gateway;
 mod incoming;
 mod interaction;
+mod invoked;
 mod media;
 mod places;
 mod reaction;
 mod send;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::time::Duration;
 
@@ -97,6 +99,8 @@ pub struct Config {
     auto_thread: bool,
     #[serde(default)]
     commands: Vec<String>,
+    #[serde(default)]
+    private_commands: bool,
     api_url: Option<String>,
 }
 
@@ -109,6 +113,7 @@ pub struct Discord {
     key: String,
     auto_thread: bool,
     commands: Vec<Command>,
+    private_commands: bool,
     places: Places,
     budget: Budget,
     uploads: Uploads,
@@ -172,6 +177,13 @@ impl Adapter for Discord {
         .advanced()
         .like("ask: Ask the assistant"),
         Field::new(
+            "private_commands",
+            "Private commands",
+            FieldKind::Bool,
+            "whether only who gives a slash command sees it in the chat; false if not set. The answer is seen by everybody there.",
+        )
+        .advanced(),
+        Field::new(
             "api_url",
             "API server",
             FieldKind::Url,
@@ -203,6 +215,7 @@ impl Adapter for Discord {
             key,
             auto_thread: config.auto_thread,
             commands,
+            private_commands: config.private_commands,
             places: Places::default(),
             budget: Budget::default(),
             uploads: Uploads::new(&deps),
@@ -247,13 +260,14 @@ impl Channel for Discord {
         send::send(self, part).await
     }
 
-    /// Who the bot is, and how many sessions it may still begin today.
+    /// Who the bot is, how many sessions it may still begin today, and how many it should have.
     async fn probe(&self) -> Result<Probe, ChannelError> {
         let bot = self.api.me().await?;
         let gateway = self.api.gateway().await?;
         let details = Map::from_iter([
             ("id".to_owned(), json!(bot.id)),
             ("session_starts_left".to_owned(), json!(gateway.session_start_limit.remaining)),
+            ("shards".to_owned(), json!(gateway.shards)),
         ]);
         Ok(Probe { account: Some(bot.username), details })
     }

@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::api::{Api, Failure};
 use super::calls::{self, Call};
+use super::event::User;
 use super::media::{self, File};
-use super::{CAPS, Discord};
+use super::{CAPS, Discord, words};
 use crate::kit::plan::{Content, Piece, Text};
 use crate::{ChannelError, Part, Receipt};
 
@@ -100,13 +101,16 @@ async fn begin_thread(
     struct Said {
         #[serde(default)]
         content: String,
+        #[serde(default)]
+        mentions: Vec<User>,
     }
     let said: Said = match api.ask(&calls::message(chat, message)).await {
         Ok(said) => said,
         Err(Failure { error: ChannelError::Permanent(_), .. }) => return Err(missing),
         Err(Failure { error, .. }) => return Err(error),
     };
-    match api.act(&calls::thread(chat, message, &said.content)).await {
+    let name = words::readable(&said.content, &said.mentions);
+    match api.act(&calls::thread(chat, message, &name)).await {
         Ok(_) | Err(Failure { code: HAS_THREAD, .. }) => Ok(true),
         // No permission, or a channel without threads: an answer in the channel is better than none.
         Err(Failure { error: ChannelError::Permanent(_), .. }) => Ok(false),

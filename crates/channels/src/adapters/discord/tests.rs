@@ -24,6 +24,7 @@ mod answers;
 mod connections;
 mod gateway;
 mod sending;
+mod shards;
 
 crate::exam::conformance!(Discord);
 

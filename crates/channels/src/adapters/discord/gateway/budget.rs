@@ -4,7 +4,12 @@
 //! How many are left is asked of Discord before each one (<https://docs.discord.com/developers/events/gateway#get-gateway-bot>):
 //! its number counts the whole cluster's, and whatever else uses the token. The last of them are not used: they are for whoever
 //! has to start the bot by hand.
+//!
+//! A bot's shards are of groups, of which each may begin one session in five seconds, one shard after the other in their order
+//! (<https://docs.discord.com/developers/events/gateway#sharding-max-concurrency>). So they come through one door, and who is
+//! inside stays until its session was asked for.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +23,7 @@ use crate::ChannelError;
 const RESERVE: u64 = 50;
 /// At most this part of the whole is kept back, as some bots have few.
 const RESERVED_PART: u64 = 20;
-/// In this time `max_concurrency` sessions may begin; of ours, one at a time
+/// In this time `max_concurrency` sessions may begin, each of another group
 /// (<https://docs.discord.com/developers/events/gateway#session-start-limit-object>).
 const WINDOW: Duration = Duration::from_secs(5);
 /// A session that began so long ago has nothing to do with the next one; longer than any pause between two.
@@ -52,7 +57,19 @@ impl StartLimit {
 
 /// When this process began sessions of one bot.
 #[derive(Default)]
-pub(crate) struct Budget(Mutex<Option<Began>>);
+pub(crate) struct Budget {
+    /// It lets in whoever asked first.
+    door: tokio::sync::Mutex<()>,
+    began: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Of each shard, the last one.
+    shards: HashMap<usize, Began>,
+    /// Of each group.
+    groups: HashMap<u64, Instant>,
+}
 
 #[derive(Clone, Copy)]
 struct Began {
@@ -61,10 +78,18 @@ struct Began {
     row: u32,
 }
 
+/// The permission to begin one session. Nobody else has it meanwhile.
+pub(crate) struct Permit<'a> {
+    budget: &'a Budget,
+    shard: usize,
+    group: u64,
+    _door: tokio::sync::MutexGuard<'a, ()>,
+}
+
 impl Budget {
-    /// How long the next session has to wait.
-    pub(crate) fn pause(&self, random: &dyn Random) -> Duration {
-        let Some(began) = *self.0.lock().unwrap_or_else(PoisonError::into_inner) else {
+    /// How long the next session of a shard has to wait because of those before.
+    pub(crate) fn pause(&self, shard: usize, random: &dyn Random) -> Duration {
+        let Some(began) = self.state().shards.get(&shard).copied() else {
             return Duration::ZERO;
         };
         let passed = began.at.elapsed();
@@ -75,11 +100,40 @@ impl Budget {
         pause.saturating_sub(passed)
     }
 
-    /// A session begins now.
+    /// Waits until nobody else of the bot's is about to begin one. Who has a [`Self::pause`] to make makes it before.
+    pub(crate) async fn enter(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.door.lock().await
+    }
+
+    /// Waits until a session of the shard's group may begin.
+    pub(crate) async fn permit<'a>(
+        &'a self,
+        door: tokio::sync::MutexGuard<'a, ()>,
+        shard: usize,
+        limit: &StartLimit,
+    ) -> Permit<'a> {
+        let group = u64::try_from(shard).unwrap_or_default() % limit.max_concurrency.max(1);
+        let last = self.state().groups.get(&group).copied();
+        if let Some(last) = last {
+            tokio::time::sleep_until(last + WINDOW).await;
+        }
+        Permit { budget: self, shard, group, _door: door }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.began.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit<'_> {
+    /// The session begins now.
     pub(crate) fn begins(&self) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let row = last.filter(|began| began.at.elapsed() < STEADY).map_or(0, |began| began.row);
-        *last = Some(Began { at: Instant::now(), row: row + 1 });
+        let mut state = self.budget.state();
+        let last = state.shards.get(&self.shard).filter(|began| began.at.elapsed() < STEADY);
+        let row = last.map_or(0, |began| began.row) + 1;
+        let at = Instant::now();
+        state.shards.insert(self.shard, Began { at, row });
+        state.groups.insert(self.group, at);
     }
 }
 
@@ -106,19 +160,36 @@ mod tests {
         assert_eq!(soon.allow(), Err(ChannelError::RateLimited(Duration::from_mins(1))));
     }
 
+    async fn begin(budget: &Budget, shard: usize, concurrency: u64) {
+        let limit = StartLimit { max_concurrency: concurrency, ..limit(1000, 999) };
+        budget.permit(budget.enter().await, shard, &limit).await.begins();
+    }
+
     #[tokio::test(start_paused = true)]
     async fn sessions_that_do_not_last_are_begun_ever_more_seldom() {
         let (budget, random) = (Budget::default(), SeededRandom::new(1));
-        assert_eq!(budget.pause(&random), Duration::ZERO);
+        assert_eq!(budget.pause(0, &random), Duration::ZERO);
         let (mut began, from) = (0, Instant::now());
         while from.elapsed() < Duration::from_hours(24) {
-            tokio::time::advance(budget.pause(&random)).await;
-            budget.begins();
-            assert!(budget.pause(&random) >= WINDOW * 3 / 4);
+            tokio::time::advance(budget.pause(0, &random)).await;
+            begin(&budget, 0, 1).await;
+            assert!(budget.pause(0, &random) >= WINDOW * 3 / 4);
             began += 1;
         }
         assert!(began < 300, "{began} in a day");
+        assert_eq!(budget.pause(1, &random), Duration::ZERO, "another shard's are its own");
         tokio::time::advance(STEADY).await;
-        assert_eq!(budget.pause(&random), Duration::ZERO, "one that lasted is forgotten");
+        assert_eq!(budget.pause(0, &random), Duration::ZERO, "one that lasted is forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_group_of_shards_begins_one_session_at_a_time() {
+        for (concurrency, waits) in [(1, [0, 5, 10, 15]), (2, [0, 0, 5, 5]), (16, [0, 0, 0, 0])] {
+            let (budget, from) = (Budget::default(), Instant::now());
+            for (shard, wait) in waits.into_iter().enumerate() {
+                begin(&budget, shard, concurrency).await;
+                assert_eq!(from.elapsed().as_secs(), wait, "shard {shard} of {concurrency} at once");
+            }
+        }
     }
 }

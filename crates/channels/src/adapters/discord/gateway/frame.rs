@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::session::Session;
+use super::session::{self, Session};
 
 /// Something that the gateway says.
 #[derive(Debug)]
@@ -37,6 +37,15 @@ pub(crate) struct Event<'a> {
     pub(crate) name: &'a str,
     /// The rest, as JSON.
     pub(crate) data: &'a str,
+}
+
+/// One of a bot's connections, each of which is told what happens in its part of the servers. Direct messages come to the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shard {
+    /// Which, from 0 on.
+    pub(crate) number: usize,
+    /// How many there are.
+    pub(crate) of: usize,
 }
 
 /// A frame's keys.
@@ -85,10 +94,15 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// Begins a session (<https://docs.discord.com/developers/events/gateway-events#identify>).
-pub(crate) fn identify(token: &str, intents: u64) -> Value {
+/// Begins a session (<https://docs.discord.com/developers/events/gateway-events#identify>), of several that of one shard
+/// (<https://docs.discord.com/developers/events/gateway#sharding>).
+pub(crate) fn identify(token: &str, intents: u64, shard: Shard) -> Value {
     let properties = json!({"os": std::env::consts::OS, "browser": "ii-claw", "device": "ii-claw"});
-    json!({"op": 2, "d": {"token": token, "intents": intents, "properties": properties}})
+    let mut data = json!({"token": token, "intents": intents, "properties": properties});
+    if shard.of > 1 {
+        data["shard"] = json!([shard.number, shard.of]);
+    }
+    json!({"op": 2, "d": data})
 }
 
 /// Goes on with one (<https://docs.discord.com/developers/events/gateway-events#resume>).
@@ -104,7 +118,7 @@ pub(crate) fn heartbeat(seq: Option<u64>) -> Value {
 /// For [`crate::Channel::fuzz`].
 pub(crate) fn fuzz(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    drop(Session::read(text));
+    drop(session::read(Some(text), "a key"));
     if let Some(raw) = Raw::read(text)
         && let Frame::Event(event) = raw.frame()
     {

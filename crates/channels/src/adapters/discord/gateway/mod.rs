@@ -1,4 +1,4 @@
-//! The gateway: one connection after the other, one session for as long as Discord keeps it
+//! The gateway: of each shard one connection after the other, one session for as long as Discord keeps it
 //! (<https://docs.discord.com/developers/events/gateway#connection-lifecycle>).
 //!
 //! Connections break all the time; a session outlives them for minutes, with all that happens meanwhile. So what ends is looked at
@@ -9,51 +9,51 @@
 //!
 //! 4009 ("session timed out") is tried by a resume, too: that costs nothing, and Discord says by itself when the session is gone.
 //!
-//! Must hold: the number that a heartbeat confirms is in the database; an event that was not committed comes again.
+//! Of a bot in many servers Discord wants several sessions, each with a part of the servers
+//! (<https://docs.discord.com/developers/events/gateway#sharding>). Their number is Discord's recommendation at the time when the
+//! first one begins; they are followed side by side by one task, each with its own luck. The number changes when there is only
+//! one session and that is gone, or when Discord refuses it (4010, 4011).
+//!
+//! Must hold: the number that a heartbeat confirms is in the database; an event that was not committed comes again; a session that
+//! breaks stops no other.
 
 pub(super) mod budget;
+mod connection;
 pub(super) mod frame;
 pub(super) mod session;
 
-use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use claw_runtime::Backoff;
-use serde_json::Value;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
-use url::Url;
+use tracing::{debug, info};
 
-use self::frame::{Event, Frame, Raw};
-use self::session::{Kept, Session};
-use super::{Discord, commands, incoming, interaction};
-use crate::kit::socket::{Said, Socket};
+use self::connection::{Next, Shards, connection};
+use self::frame::Shard;
+use self::session::{MAX_SHARDS, Session, Stored};
+use super::{Discord, commands};
 use crate::{ChannelError, Sink, SinkError};
 
-/// Bytes of one frame: a server with many members is told in one.
-const MAX_FRAME: usize = 16 * 1024 * 1024;
-/// How long the gateway may take for its first word.
-const HELLO_LIMIT: Duration = Duration::from_secs(10);
-/// The code with which a connection is given up that does not answer: any but 1000 and 1001 keeps the session.
-const ABANDONED: u16 = 4900;
-/// After so many connections without success a session is resumed elsewhere: its own address may be gone.
-const TRUSTED: u32 = 3;
 /// After an invalid session, one to five seconds: those who lose theirs together don't come back together.
 const SPREAD: (f64, f64) = (1.0, 4.0);
 
-/// What comes after a connection.
-#[derive(Debug, PartialEq, Eq)]
-enum Next {
-    /// Resume.
-    Resume,
-    /// Begin a new session.
-    Renew,
+/// What the shards of a bot have in common.
+struct Shared<'a> {
+    bot: &'a Discord,
+    sink: &'a dyn Sink,
+    stored: Stored,
+    /// Shards whose trouble the channel's user was told of and which is not over.
+    troubled: AtomicUsize,
 }
 
-/// How it went so far.
-#[derive(Debug, Default)]
-struct Luck {
+/// One shard, and how it went so far.
+struct Shift<'a> {
+    shard: Shard,
+    session: &'a mut Option<Session>,
     /// Connections in a row that were of no use.
     failed: u32,
     /// Whether the channel's user was told of trouble that is not over.
@@ -67,44 +67,125 @@ pub(super) async fn listen(
     stop: CancellationToken,
 ) -> Result<(), ChannelError> {
     let cursor = sink.cursor().await.map_err(lost)?;
-    let mut kept = Kept::new(cursor.as_deref(), &bot.key);
-    let ended = tokio::select! {
-        ended = follow(bot, sink, &mut kept) => ended,
-        () = stop.cancelled() => {
-            // What is not saved comes again, and counts once: nothing is lost when this fails.
-            if let Err(error) = kept.save(sink).await {
-                debug!(channel = %bot.deps.channel_id, "the session's last place was not saved: {error}");
-            }
-            return Ok(());
-        }
-    };
-    match ended? {}
+    let mut sessions = session::read(cursor.as_deref(), &bot.key);
+    let stored = Stored::new(sessions.clone());
+    let shared = Shared { bot, sink, stored, troubled: AtomicUsize::new(0) };
+    tokio::select! {
+        error = shared.follow(&mut sessions) => return Err(error),
+        () = stop.cancelled() => {}
+    }
+    // What is not saved comes again, and counts once: nothing is lost when this fails.
+    if let Err(error) = shared.stored.save_all(sink, &sessions).await {
+        debug!(channel = %bot.deps.channel_id, "the session's last place was not saved: {error}");
+    }
+    Ok(())
 }
 
-async fn follow(bot: &Discord, sink: &dyn Sink, kept: &mut Kept) -> Result<Infallible, ChannelError> {
-    commands::register(bot, sink).await?;
-    let mut luck = Luck::default();
-    loop {
-        let pause = match connection(bot, sink, kept, &mut luck).await {
-            // The first time at once: connections break, and as a rule the next one stands.
-            Ok(Next::Resume) if luck.failed == 0 => Duration::ZERO,
-            Ok(Next::Resume) => backoff(bot, luck.failed),
-            Ok(Next::Renew) => {
-                kept.session = None;
-                Duration::from_secs_f64(SPREAD.0 + SPREAD.1 * bot.deps.random.unit())
+impl Shared<'_> {
+    /// Follows all shards; what it returns is why nothing comes any more.
+    async fn follow(&self, sessions: &mut Vec<Option<Session>>) -> ChannelError {
+        if let Err(error) = commands::register(self.bot, self.sink).await {
+            return error;
+        }
+        loop {
+            let refused = sessions.len();
+            let shards = match self.side_by_side(sessions).await {
+                Ok(Shards::Of(shards)) => shards,
+                Ok(Shards::Others) => match self.others(refused).await {
+                    Ok(shards) => shards,
+                    Err(error) => return error,
+                },
+                Err(error) => return error,
+            };
+            if shards > MAX_SHARDS {
+                return ChannelError::Config(format!(
+                    "Discord wants {shards} connections of this bot; at most {MAX_SHARDS} are made"
+                ));
             }
-            Err(error @ (ChannelError::BadCredentials(_) | ChannelError::Config(_))) => return Err(error),
-            Err(error) => {
-                sink.trouble(Some(&in_words(&error))).await;
-                luck.is_told = true;
-                match error {
-                    ChannelError::RateLimited(wait) => wait,
-                    _ => backoff(bot, luck.failed + 1),
+            info!(channel = %self.bot.deps.channel_id, "the bot has {shards} shards now");
+            *sessions = vec![None; shards];
+            self.stored.renumbered(shards).await;
+        }
+    }
+
+    /// Follows each shard until one of them finds that there are to be others, or that the channel can't go on.
+    async fn side_by_side(&self, sessions: &mut [Option<Session>]) -> Result<Shards, ChannelError> {
+        let of = sessions.len();
+        // What trouble there was before is over when the first shard's session is there.
+        let is_troubled = self.troubled.load(Ordering::Relaxed) > 0;
+        self.troubled.store(usize::from(is_troubled), Ordering::Relaxed);
+        let mut shards = FuturesUnordered::new();
+        for (number, session) in sessions.iter_mut().enumerate() {
+            let is_told = is_troubled && number == 0;
+            shards.push(self.one(Shift { shard: Shard { number, of }, session, failed: 0, is_told }));
+        }
+        shards.next().await.unwrap_or(Ok(Shards::Others))
+    }
+
+    /// Makes one connection of a shard after the other.
+    async fn one(&self, mut shift: Shift<'_>) -> Result<Shards, ChannelError> {
+        let bot = self.bot;
+        loop {
+            let pause = match connection(self, &mut shift).await {
+                // The first time at once: connections break, and as a rule the next one stands.
+                Ok(Next::Resume) if shift.failed == 0 => Duration::ZERO,
+                Ok(Next::Resume) => backoff(bot, shift.failed),
+                Ok(Next::Renew) => {
+                    *shift.session = None;
+                    Duration::from_secs_f64(SPREAD.0 + SPREAD.1 * bot.deps.random.unit())
                 }
-            }
-        };
-        luck.failed += 1;
-        sleep(pause).await;
+                Ok(Next::Reshard(shards)) => return Ok(shards),
+                Err(error) => self.trouble(error, shift.shard, &mut shift.is_told, shift.failed).await?,
+            };
+            shift.failed += 1;
+            sleep(pause).await;
+        }
+    }
+
+    /// How many shards Discord recommends in place of so many, which it has refused. As long as it recommends the same nothing is
+    /// begun: each try would cost one of the day's sessions.
+    async fn others(&self, refused: usize) -> Result<usize, ChannelError> {
+        let (mut failed, mut is_told) = (0, false);
+        loop {
+            let error = match self.bot.api.gateway().await {
+                Ok(gateway) if gateway.shards != refused => return Ok(gateway.shards),
+                Ok(_) => ChannelError::Retryable(format!(
+                    "Discord refuses {refused} connections of this bot (4010 or 4011), and recommends no other number"
+                )),
+                Err(error) => error,
+            };
+            let pause = self.trouble(error, Shard { number: 0, of: 1 }, &mut is_told, failed).await?;
+            failed += 1;
+            sleep(pause).await;
+        }
+    }
+
+    /// Tells the channel's user of an error; how long to wait after it. One that ends the channel is returned.
+    async fn trouble(
+        &self,
+        error: ChannelError,
+        shard: Shard,
+        is_told: &mut bool,
+        failed: u32,
+    ) -> Result<Duration, ChannelError> {
+        if matches!(error, ChannelError::BadCredentials(_) | ChannelError::Config(_)) {
+            return Err(error);
+        }
+        self.sink.trouble(Some(&in_words(&error, shard))).await;
+        if !std::mem::replace(is_told, true) {
+            self.troubled.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(match error {
+            ChannelError::RateLimited(wait) => wait,
+            _ => backoff(self.bot, failed + 1),
+        })
+    }
+
+    /// A shard's session is there: what trouble it had is over, and all trouble if no other has some.
+    async fn is_over(&self, is_told: &mut bool) {
+        if std::mem::take(is_told) && self.troubled.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.sink.trouble(None).await;
+        }
     }
 }
 
@@ -112,206 +193,17 @@ fn backoff(bot: &Discord, failed: u32) -> Duration {
     Backoff::RECONNECT.wait(failed, &*bot.deps.random).unwrap_or(Duration::from_secs(5))
 }
 
-fn in_words(error: &ChannelError) -> String {
-    match error {
+fn in_words(error: &ChannelError, shard: Shard) -> String {
+    let words = match error {
         ChannelError::RateLimited(wait) => format!(
             "Discord lets this bot connect again in {} min: it has begun too many sessions or made too many calls today",
             wait.as_secs().div_ceil(60)
         ),
         error => error.to_string(),
-    }
-}
-
-/// One connection, from its beginning to its end.
-async fn connection(
-    bot: &Discord,
-    sink: &dyn Sink,
-    kept: &mut Kept,
-    luck: &mut Luck,
-) -> Result<Next, ChannelError> {
-    let url = match &kept.session {
-        Some(session) if luck.failed < TRUSTED => session.url.clone(),
-        _ => entrance(bot, kept.session.is_none()).await?,
     };
-    let mut socket = Socket::connect(&bot.deps, &address(&url)?, MAX_FRAME).await?;
-    let interval = match hello(&mut socket).await? {
-        Ok(interval) => interval,
-        Err(next) => return Ok(next),
-    };
-    let first = if let Some(session) = &kept.session {
-        frame::resume(bot.api.token(), session)
-    } else {
-        bot.budget.begins();
-        frame::identify(bot.api.token(), bot.intents)
-    };
-    say(&mut socket, &first).await?;
-    let beat = Instant::now() + interval.mul_f64(bot.deps.random.unit());
-    let line = Line { bot, sink, socket, interval, beat, acked: true };
-    line.follow(kept, luck).await
-}
-
-/// Where to connect, as Discord says; a new session is begun only within its budget.
-async fn entrance(bot: &Discord, is_new: bool) -> Result<String, ChannelError> {
-    let gateway = bot.api.gateway().await?;
-    if is_new {
-        gateway.session_start_limit.allow()?;
-        sleep(bot.budget.pause(&*bot.deps.random)).await;
-    }
-    Ok(gateway.url)
-}
-
-/// With the version and the encoding (<https://docs.discord.com/developers/events/gateway#connecting>).
-fn address(url: &str) -> Result<String, ChannelError> {
-    let mut url = Url::parse(url)
-        .map_err(|_| ChannelError::Retryable("Discord named no address to connect to".to_owned()))?;
-    url.set_query(Some("v=10&encoding=json"));
-    Ok(url.into())
-}
-
-/// The gateway's first word: how often it wants a heartbeat, or that it wants to be called again.
-async fn hello(socket: &mut Socket) -> Result<Result<Duration, Next>, ChannelError> {
-    let late = || ChannelError::Retryable("the gateway did not say hello in time".to_owned());
-    match timeout(HELLO_LIMIT, socket.next()).await.map_err(|_| late())?? {
-        Said::Text(text) => match Raw::read(&text).as_ref().map(Raw::frame) {
-            Some(Frame::Hello(interval)) => Ok(Ok(interval)),
-            Some(Frame::Reconnect) => Ok(Err(Next::Resume)),
-            _ => Err(ChannelError::Retryable("what the gateway says is no hello".to_owned())),
-        },
-        Said::Binary(_) => Err(ChannelError::Retryable("what the gateway says is no hello".to_owned())),
-        Said::Closed { code, reason } => closed(code, &reason).map(Err),
-    }
-}
-
-async fn say(socket: &mut Socket, frame: &Value) -> Result<(), ChannelError> {
-    match socket.send_text(frame.to_string()).await {
-        // Nothing that is said here is said for good.
-        Err(ChannelError::Uncertain(why)) => Err(ChannelError::Retryable(why)),
-        other => other,
-    }
-}
-
-/// A connection that stands.
-struct Line<'a> {
-    bot: &'a Discord,
-    sink: &'a dyn Sink,
-    socket: Socket,
-    interval: Duration,
-    /// When the next heartbeat is due.
-    beat: Instant,
-    /// Whether the last one was answered.
-    acked: bool,
-}
-
-impl Line<'_> {
-    async fn follow(mut self, kept: &mut Kept, luck: &mut Luck) -> Result<Next, ChannelError> {
-        loop {
-            let said = tokio::select! {
-                said = self.socket.next() => said?,
-                () = sleep_until(self.beat) => {
-                    if !self.acked {
-                        debug!(channel = %self.bot.deps.channel_id, "the gateway does not answer; it is called anew");
-                        self.socket.close(ABANDONED).await;
-                        return Ok(Next::Resume);
-                    }
-                    self.beat += self.interval;
-                    self.acked = false;
-                    self.heartbeat(kept).await?;
-                    continue;
-                }
-            };
-            let text = match said {
-                Said::Text(text) => text,
-                Said::Binary(_) => continue,
-                Said::Closed { code, reason } => return closed(code, &reason),
-            };
-            let Some(raw) = Raw::read(&text) else { continue };
-            match raw.frame() {
-                Frame::Ack => self.acked = true,
-                Frame::Beat => self.heartbeat(kept).await?,
-                Frame::Reconnect | Frame::Invalid { resumable: true } => return Ok(Next::Resume),
-                Frame::Invalid { resumable: false } => return Ok(Next::Renew),
-                Frame::Event(event) => self.event(event, kept, luck).await?,
-                Frame::Hello(_) | Frame::Other => {}
-            }
-        }
-    }
-
-    /// Confirms what was committed, once the database knows that it was.
-    async fn heartbeat(&mut self, kept: &mut Kept) -> Result<(), ChannelError> {
-        kept.save(self.sink).await?;
-        let seq = kept.session.as_ref().map(|session| session.seq);
-        say(&mut self.socket, &frame::heartbeat(seq)).await
-    }
-
-    async fn event(
-        &mut self,
-        event: Event<'_>,
-        kept: &mut Kept,
-        luck: &mut Luck,
-    ) -> Result<(), ChannelError> {
-        match event.name {
-            "READY" => {
-                let session = Session::begun(event, &self.bot.key);
-                let unreadable = || ChannelError::Retryable("Discord's READY can't be read".to_owned());
-                kept.session = Some(session.ok_or_else(unreadable)?);
-                // At once: without it, whoever takes over would have to begin a new one.
-                kept.save(self.sink).await?;
-                self.is_over(luck).await;
-            }
-            "RESUMED" => self.is_over(luck).await,
-            _ => {
-                let Some(session) = &kept.session else { return Ok(()) };
-                self.take(event, session).await?;
-                luck.failed = 0;
-            }
-        }
-        if let Some(session) = &mut kept.session {
-            session.seq = event.seq.max(session.seq);
-        }
-        Ok(())
-    }
-
-    /// The session is there: what trouble there was is over.
-    async fn is_over(&self, luck: &mut Luck) {
-        if std::mem::take(&mut luck.is_told) {
-            self.sink.trouble(None).await;
-        }
-    }
-
-    /// Commits what people did, and only then answers a press of theirs.
-    async fn take(&self, event: Event<'_>, session: &Session) -> Result<(), ChannelError> {
-        let taken = incoming::take(self.bot, session, event).await?;
-        if taken.messages.is_empty() {
-            return Ok(());
-        }
-        self.sink.accept(taken.messages).await.map_err(lost)?;
-        if let Some(press) = &taken.press {
-            interaction::answer(self.bot, press).await;
-        }
-        Ok(())
-    }
-}
-
-/// What the end of a connection means
-/// (<https://docs.discord.com/developers/topics/opcodes-and-status-codes#gateway-gateway-close-event-codes>).
-fn closed(code: Option<u16>, reason: &str) -> Result<Next, ChannelError> {
-    let config =
-        |what: &str| Err(ChannelError::Config(format!("Discord closed the connection: {reason} {what}")));
-    match code {
-        // "Invalid seq": the same would happen again. "Not authenticated": "this session has been invalidated".
-        Some(4003 | 4007) => Ok(Next::Renew),
-        Some(4004) => Err(ChannelError::BadCredentials(
-            "Discord does not know the bot's token (4004): copy it anew from the Developer Portal, Bot, Reset Token".to_owned(),
-        )),
-        Some(4010..=4012) => config("(the bot is in too many servers for one connection, or this version is too old)"),
-        Some(4013) => config("(4013: intents is no sum of gateway intents; leave the field empty for 37376)"),
-        Some(4014) => config(
-            "(4014: intents asks for more than the bot is allowed; switch Message Content Intent on in the Developer Portal, Bot)",
-        ),
-        code => {
-            debug!("the gateway ended a connection ({code:?} {reason})");
-            Ok(Next::Resume)
-        }
+    match shard {
+        Shard { of: 1, .. } => words,
+        Shard { number, of } => format!("connection {} of {of}: {words}", number + 1),
     }
 }
 

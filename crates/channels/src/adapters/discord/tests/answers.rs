@@ -36,23 +36,42 @@ async fn a_press_is_answered_once_it_is_committed() {
     assert_eq!((message.content_type.as_str(), message.text.as_deref()), ("button", Some("y")));
 }
 
+fn command() -> Value {
+    json!({"op": 0, "t": "INTERACTION_CREATE", "s": 6, "d": {"id": "i-2", "token": "t", "type": 2,
+        "channel_id": "7", "user": {"id": "42", "username": "ada"},
+        "data": {"name": "ask", "options": [{"name": "text", "type": 3, "value": "a\nb"}]}}})
+}
+
 #[tokio::test]
-async fn a_command_shows_what_was_asked() {
-    let mut gateway = Gateway::start().await;
-    let (bot, sink) = (gateway.bot(json!({})), Kept::at(gateway.cursor(5)));
-    gateway.rest.will(204, Value::Null);
-    let ended = while_listening(&bot, &sink, async {
-        let mut connection = gateway.greet().await;
-        connection.resume(5).await;
-        connection.say(&json!({"op": 0, "t": "INTERACTION_CREATE", "s": 6, "d": {"id": "i-2", "token": "t", "type": 2,
-            "channel_id": "7", "user": {"id": "42", "username": "ada"},
-            "data": {"name": "ask", "options": [{"name": "text", "type": 3, "value": "a\nb"}]}}})).await;
-        connection.has_taken(6).await;
-    });
-    assert_eq!(ended.await, Ok(()));
-    assert_eq!(sink.texts(), ["/ask a\nb"]);
-    let shown = json!({"type": 4, "data": {"content": "> /ask a\n> b", "allowed_mentions": {"parse": []}}});
-    assert_eq!(gateway.rest.asked()[0].2, shown);
+async fn a_command_shows_what_was_asked_to_everybody_or_only_to_who_asked() {
+    for (fields, flags) in [(json!({}), Value::Null), (json!({"private_commands": true}), json!(64))] {
+        let mut gateway = Gateway::start().await;
+        let (bot, sink) = (gateway.bot(fields), Kept::at(gateway.cursor(5)));
+        gateway.rest.will(204, Value::Null);
+        let ended = while_listening(&bot, &sink, async {
+            let mut connection = gateway.greet().await;
+            connection.resume(5).await;
+            connection.say(&command()).await;
+            connection.has_taken(6).await;
+        });
+        assert_eq!(ended.await, Ok(()));
+        assert_eq!(sink.texts(), ["/ask a\nb"]);
+        let answer = gateway.rest.asked()[0].2.clone();
+        assert_eq!((&answer["type"], &answer["data"]["content"]), (&json!(4), &json!("> /ask a\n> b")));
+        assert_eq!(answer["data"]["allowed_mentions"], json!({"parse": []}));
+        assert_eq!(answer["data"]["flags"], flags);
+    }
+}
+
+/// Where the bot itself is not: a person may use its commands in a chat of several without a server.
+#[tokio::test]
+async fn a_command_in_a_chat_of_several_is_a_groups() {
+    for (kind, is_group) in [(1, false), (3, true)] {
+        let mut event = command();
+        event["d"]["channel"] = json!({"id": "7", "type": kind});
+        let (messages, _) = taken(json!({}), &event, &[(204, Value::Null)]).await;
+        assert_eq!((messages[0].is_group, messages[0].mentioned), (is_group, Some(true)), "{kind}");
+    }
 }
 
 async fn registered(there: Value, answers: &[(u16, Value)]) -> (Vec<Asked>, Vec<Option<String>>) {
@@ -163,6 +182,33 @@ async fn other_servers_are_not_heard_and_direct_messages_are() {
     assert_eq!(messages.len(), 1);
     let (messages, _) = taken(allowed, &in_server(json!({"guild_id": null})), &[]).await;
     assert_eq!((messages.len(), messages[0].is_group), (1, false));
+}
+
+/// A post of a forum is a thread of the forum, like any other.
+#[tokio::test]
+async fn a_post_in_a_forum_is_a_thread_of_it() {
+    let post = in_server(json!({"channel_id": "71", "channel_type": 11}));
+    let (messages, asked) = taken(
+        json!({"auto_thread": true}),
+        &post,
+        &[(200, json!({"id": "71", "type": 11, "parent_id": "15"}))],
+    )
+    .await;
+    assert_eq!((messages[0].recipient.as_str(), messages[0].thread_id.as_deref()), ("15", Some("71")));
+    assert_eq!(asked, ["GET /channels/71"]);
+}
+
+/// What is odd in a preview, a picture or a component must not lose what somebody wrote.
+#[tokio::test]
+async fn a_message_is_taken_whatever_is_odd_below_it() {
+    let odd = json!({"embeds": [{"title": 7, "fields": "?", "url": null}, "?"], "components": [{"type": 99, "components": {}}],
+        "sticker_items": [{"id": "../1", "name": "Wave", "format_type": 1}, {"format_type": 9}]});
+    let (messages, _) = taken(json!({}), &in_server(odd), &[]).await;
+    assert_eq!((messages.len(), messages[0].text.as_deref()), (1, Some("hi\nWave")));
+    assert_eq!(messages[0].media, None, "an id that is none gets into no address");
+    let nothing = json!({"content": "", "embeds": {"title": "x"}, "components": null});
+    let (messages, _) = taken(json!({}), &in_server(nothing), &[]).await;
+    assert_eq!((messages[0].text.as_deref(), messages[0].content_type.as_str()), (None, "other"));
 }
 
 /// A thread that can't be looked up now must not become a conversation of its own.

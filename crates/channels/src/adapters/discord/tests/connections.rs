@@ -144,7 +144,7 @@ async fn the_last_sessions_of_the_day_are_not_begun() {
 #[tokio::test]
 async fn a_close_code_says_what_is_to_be_done() {
     for (code, words) in
-        [(4004, "Reset Token"), (4013, "37376"), (4014, "Message Content Intent"), (4011, "too many servers")]
+        [(4004, "Reset Token"), (4013, "37376"), (4014, "Message Content Intent"), (4012, "too old")]
     {
         let mut gateway = Gateway::start().await;
         let (bot, sink) = (gateway.bot(json!({})), Kept::at(gateway.cursor(5)));

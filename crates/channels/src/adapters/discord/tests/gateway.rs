@@ -26,6 +26,8 @@ pub(super) struct Connection(WebSocket);
 #[derive(Clone)]
 struct Door {
     remaining: u64,
+    /// How many are recommended, all of which may begin at once.
+    shards: u64,
     url: Arc<Mutex<String>>,
     entries: Arc<Mutex<usize>>,
     connected: UnboundedSender<WebSocket>,
@@ -38,9 +40,19 @@ impl Gateway {
 
     /// One that allows so many new sessions.
     pub(super) async fn with_sessions(remaining: u64) -> Self {
+        Self::with(remaining, 1).await
+    }
+
+    /// One that wants so many shards.
+    pub(super) async fn with_shards(shards: u64) -> Self {
+        Self::with(1000, shards).await
+    }
+
+    async fn with(remaining: u64, shards: u64) -> Self {
         let (connected, connections) = unbounded_channel();
         let (rest, entries, url) = (Server::default(), Arc::default(), Arc::default());
-        let door = Door { remaining, url: Arc::clone(&url), entries: Arc::clone(&entries), connected };
+        let door =
+            Door { remaining, shards, url: Arc::clone(&url), entries: Arc::clone(&entries), connected };
         let gateway = Router::new()
             .route("/api/v10/gateway/bot", get(entrance))
             .route("/socket/{which}", any(connect))
@@ -83,6 +95,15 @@ impl Gateway {
         json!({"id": "s-1", "url": url, "seq": seq, "bot": "1", "key": key}).to_string()
     }
 
+    /// The cursor of so many sessions that were left behind, one for each shard, each after this event.
+    pub(super) fn cursor_of_shards(&self, seqs: &[u64]) -> String {
+        let one = |(shard, seq): (usize, &u64)| {
+            let session: Value = serde_json::from_str(&self.cursor(*seq)).unwrap();
+            with(session, json!({"id": format!("shard-{shard}")}))
+        };
+        json!({"sessions": seqs.iter().enumerate().map(one).collect::<Vec<_>>()}).to_string()
+    }
+
     /// A bot here.
     pub(super) fn bot(&self, extra: Value) -> Discord {
         bot(&self.url, extra, deps(Arc::new(Recorder::default())))
@@ -92,8 +113,8 @@ impl Gateway {
 async fn entrance(State(door): State<Door>) -> impl IntoResponse {
     *door.entries.lock().unwrap() += 1;
     let url = door.url.lock().unwrap().replacen("http", "ws", 1);
-    axum::Json(json!({"url": format!("{url}/socket/first"), "shards": 1, "session_start_limit":
-        {"total": 1000, "remaining": door.remaining, "reset_after": 14_400_000, "max_concurrency": 1}}))
+    axum::Json(json!({"url": format!("{url}/socket/first"), "shards": door.shards, "session_start_limit":
+        {"total": 1000, "remaining": door.remaining, "reset_after": 14_400_000, "max_concurrency": door.shards}}))
 }
 
 async fn connect(State(door): State<Door>, upgrade: WebSocketUpgrade, request: Request<Body>) -> Response {
@@ -137,11 +158,22 @@ impl Connection {
     pub(super) async fn begin(&mut self, resume_url: &str) -> Value {
         let identify = self.hears().await;
         assert_eq!(identify["op"], 2, "{identify}");
-        self.say(&json!({"op": 0, "t": "READY", "s": 1, "d": {"v": 10, "session_id": "s-1",
+        let shard = &identify["d"]["shard"];
+        let id = shard[0].as_u64().map_or_else(|| "s-1".to_owned(), |shard| format!("shard-{shard}"));
+        self.say(&json!({"op": 0, "t": "READY", "s": 1, "d": {"v": 10, "session_id": id, "shard": shard,
             "resume_gateway_url": resume_url, "user": {"id": "1", "username": "helper", "bot": true},
             "guilds": [], "application": {"id": "1", "flags": 0}}}))
             .await;
         identify
+    }
+
+    /// Goes on with the session that the bot resumes, whichever it is; its id, and what the bot has of it.
+    pub(super) async fn resumes(&mut self) -> (String, u64) {
+        let resume = self.hears().await;
+        assert_eq!((&resume["op"], &resume["d"]["token"]), (&json!(6), &json!(TOKEN)));
+        let seq = resume["d"]["seq"].as_u64().unwrap();
+        self.say(&json!({"op": 0, "t": "RESUMED", "s": seq, "d": {}})).await;
+        (resume["d"]["session_id"].as_str().unwrap().to_owned(), seq)
     }
 
     /// Goes on with the session that the bot resumes, from which it has this.

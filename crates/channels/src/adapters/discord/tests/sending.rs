@@ -58,7 +58,8 @@ async fn an_answer_that_can_not_be_read_is_asked_for_again_as_long_as_the_nonce_
 async fn an_answer_makes_its_thread() {
     let (server, bot) = Server::start(json!({})).await;
     server.will_refuse(404, 10003, "Unknown Channel");
-    server.will(200, json!({"id": "9", "content": "what is\nthis?"}));
+    let mentions = json!([{"id": "1", "username": "helper"}]);
+    server.will(200, json!({"id": "9", "content": "<@1> what is\nthis?", "mentions": mentions}));
     server.will(201, json!({"id": "9"}));
     server.will(200, json!({"id": "77"}));
     assert_eq!(send(&bot, json!({"text": "a", "thread_id": "9"})).await, [Ok(sent("77"))]);
@@ -73,7 +74,7 @@ async fn an_answer_makes_its_thread() {
             "POST /api/v10/channels/9/messages",
         ]
     );
-    assert_eq!(asked[2].2, json!({"name": "what is"}));
+    assert_eq!(asked[2].2, json!({"name": "@helper what is"}));
 }
 
 #[tokio::test]
@@ -120,9 +121,41 @@ async fn buttons_have_ids_of_their_own_and_fit_into_rows() {
         rows[2]["components"][0],
         json!({"type": 2, "style": 5, "label": "x".repeat(64), "url": "https://example.org"})
     );
-    let many = json!({"text": "a", "buttons": [same(8), same(8), same(8)]});
-    let refused = send(&bot, many).await.remove(0).unwrap_err().to_string();
-    assert!(refused.contains("5 rows of 5"), "{refused}");
+}
+
+#[tokio::test]
+async fn more_buttons_than_fit_are_menus_to_choose_from() {
+    let (server, bot) = Server::start(json!({})).await;
+    let choices =
+        |n: usize| (0..n).map(|i| json!({"text": format!("City {i}"), "data": "y"})).collect::<Vec<_>>();
+    server.will(200, json!({"id": "77"}));
+    let full: Vec<_> = (0..8).map(|_| choices(8)).collect();
+    assert_eq!(send(&bot, json!({"text": "a", "buttons": full})).await, [Ok(sent("77"))]);
+    let rows = server.asked()[0].2["components"].clone();
+    let menus: Vec<&Value> = rows.as_array().unwrap().iter().map(|row| &row["components"][0]).collect();
+    let lines: Vec<&Value> = menus.iter().flat_map(|menu| menu["options"].as_array().unwrap()).collect();
+    assert_eq!((menus.len(), lines.len()), (3, 64));
+    let mut ids: Vec<_> = lines.iter().map(|line| line["value"].as_str().unwrap()).collect();
+    ids.dedup();
+    assert_eq!((ids.len(), ids[63]), (64, "63:y"));
+    assert_eq!((&menus[1]["type"], &menus[1]["custom_id"]), (&json!(3), &json!("menu:1")));
+    assert_eq!(menus[0]["placeholder"], "City 0 – City 5");
+
+    let link = || json!({"text": "site", "url": "https://example.org"});
+    server.will(200, json!({"id": "78"}));
+    let mixed = json!([choices(8), choices(8), choices(7), [link(), link()]]);
+    assert_eq!(send(&bot, json!({"text": "a", "buttons": mixed})).await, [Ok(sent("78"))]);
+    let rows = server.asked()[0].2["components"].clone();
+    assert_eq!(
+        (&rows[0]["components"][0]["options"][22]["label"], rows.as_array().unwrap().len()),
+        (&json!("City 6"), 2)
+    );
+    assert_eq!(rows[1]["components"].as_array().unwrap().len(), 2);
+
+    let addresses: Vec<_> = (0..4).map(|_| (0..8).map(|_| link()).collect::<Vec<_>>()).collect();
+    let refused =
+        send(&bot, json!({"text": "a", "buttons": addresses})).await.remove(0).unwrap_err().to_string();
+    assert!(refused.contains("5 rows") && refused.contains("7 rows"), "{refused}");
     assert_eq!(server.paths(), [""; 0], "it is not sent");
 }
 
@@ -182,6 +215,31 @@ async fn reactions_are_put_in_either_form_and_taken_away() {
     assert_eq!(send(&bot, react(Value::Null)).await, [Ok(sent("5"))]);
     let paths = server.paths();
     assert!(paths[1].starts_with("DELETE ") && paths[1].ends_with("/reactions/oh:12/@me"), "{paths:?}");
+}
+
+/// 429 handled on one kind of call only is a bot that is barred for the others.
+#[tokio::test]
+async fn every_kind_of_call_waits_as_long_as_it_is_told() {
+    let (server, bot) = Server::start(json!({})).await;
+    let refusal = json!({"message": "You are being rate limited.", "retry_after": 7.5, "global": false});
+    let refuse = || server.will(429, refusal.clone());
+    let wait = Duration::from_millis(7500);
+    let in_chat = ChannelError::ChatLimited { wait, told: true };
+    for extra in [
+        json!({"text": "a"}),
+        json!({"poll": {"question": "q?", "options": ["a", "b"]}}),
+        json!({"act": {"type": "edit", "message_id": "5"}, "text": "b"}),
+        json!({"act": {"type": "delete", "message_ids": ["5"]}}),
+        json!({"act": {"type": "react", "message_id": "5", "emoji": "👍"}}),
+        json!({"act": {"type": "react", "message_id": "5", "emoji": null}}),
+    ] {
+        refuse();
+        assert_eq!(send(&bot, extra.clone()).await, [Err(in_chat.clone())], "{extra}");
+    }
+    refuse();
+    assert_eq!(bot.typing(CHAT, None).await, Err(in_chat));
+    refuse();
+    assert_eq!(bot.probe().await, Err(ChannelError::RateLimited(wait)));
 }
 
 #[tokio::test]
@@ -257,4 +315,10 @@ async fn an_attachment_whose_address_has_expired_has_a_new_one() {
     assert_eq!(server.paths(), ["GET /channels/7/messages/5"]);
     server.will(200, json!({"id": "5", "attachments": []}));
     assert!(matches!(open(format!("{files}/expired")).await, Err(ChannelError::Permanent(_))));
+    server.asked();
+    // Of a message that carries another one on, it is that one's.
+    let forwarded = json!({"id": "3", "filename": "a.png", "url": format!("{files}/small")});
+    let snapshots = json!([{"message": {"content": "", "attachments": [forwarded]}}]);
+    server.will(200, json!({"id": "5", "attachments": [], "message_snapshots": snapshots}));
+    assert!(open(format!("{files}/expired")).await.is_ok());
 }
