@@ -26,6 +26,10 @@ FUZZ_ARGS ?=
 # A database and a broker for as long as a command runs.
 WITH_SERVICES := II_CLAW_BIN=$(TARGET)/debug/ii-claw $(TARGET)/debug/with-services
 
+# The modules that a macro declares (adapters/mod.rs), which cargo fmt does not find.
+ADAPTERS := $(wildcard crates/channels/src/adapters/*.rs crates/channels/src/adapters/*/mod.rs)
+RUSTFMT := rustfmt --edition 2024
+
 BINARIES := -p ii-claw -p claw-gateway -p claw-shard-worker -p claw-scheduler-leader
 
 .PHONY: help
@@ -84,10 +88,12 @@ with-services: ## Run one command with a test database and broker: make with-ser
 .PHONY: fmt
 fmt: ## Format the code
 	$(CARGO) fmt --all
+	$(RUSTFMT) $(ADAPTERS)
 
 .PHONY: fmt-check
 fmt-check: ## Check the formatting
 	$(CARGO) fmt --all --check
+	$(RUSTFMT) --check $(ADAPTERS)
 
 .PHONY: lint
 lint: ## Run the linter; a warning is an error
@@ -168,6 +174,11 @@ peer-matrix: setup ## Have people and an agent talk over a real homeserver, Syna
 	python3 -m venv target/matrix-peer; \
 	target/matrix-peer/bin/pip install --quiet --disable-pip-version-check --requirement tests/peers/matrix/requirements.txt; \
 	II_CLAW_BIN=$(TARGET)/debug/ii-claw target/matrix-peer/bin/python tests/peers/matrix/conversation.py
+
+.PHONY: guide
+guide: ## Examine the example of the guide to adapters, and show what of the project knows it
+	$(CARGO) test -p claw-channels --lib --locked -- adapters::acme exam::tests::guide
+	@git grep --count acme -- ':!docs' ':!crates/channels/src/exam/tests/guide.rs' ':!Makefile'
 
 .PHONY: fuzz-api
 fuzz-api: setup-test ## Fuzz the API by its own document: at least 5,000 requests
