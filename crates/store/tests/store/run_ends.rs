@@ -209,7 +209,8 @@ async fn the_dead_letters_of_a_job_that_is_never_paused_have_an_end() {
     }
     assert!(running.job().await.enabled);
     let told = "select count(*) from events where type = 'message.discarded'";
-    let told: i64 = sqlx::query_scalar(told).fetch_one(&mut running.bench.database.connect().await).await.unwrap();
+    let told: i64 =
+        sqlx::query_scalar(told).fetch_one(&mut running.bench.database.connect().await).await.unwrap();
     assert_eq!(told, 2);
 }
 
