@@ -20,6 +20,9 @@ IDLE_ARGS ?=
 SIM_ARGS ?= --seeds 10000
 # What fails and how often, as in `make chaos CHAOS_ARGS="kill --rounds 20 --seed 7"`; everything at length when empty.
 CHAOS_ARGS ?=
+# Which PostgreSQL `make test-postgres` takes, and what of the system tests it runs there: accepting, crashes, jobs, erasing.
+PG ?= 18
+PG_SYSTEM ?= contract:: crash:: dead_letters:: erased:: job_webhooks:: keys:: pairing:: pooler:: up::
 # Arguments for the fuzzer, as in `make fuzz-api FUZZ_ARGS="--seed 7"`.
 FUZZ_ARGS ?=
 
@@ -79,6 +82,14 @@ upgrade-test: setup-test ## Check that the version before this one and this one 
 	@CARGO=$(CARGO) tests/upgrade/build.sh || { status=$$?; [ $$status -eq 3 ] && exit 0; exit $$status; }; \
 	II_CLAW_PREVIOUS_BIN=$(TARGET)/previous/ii-claw $(WITH_SERVICES) \
 		$(CARGO) test -p claw-system-tests --locked --test system -- --ignored --nocapture upgrade::
+
+# Its PgBouncer is the system's, as is all but the database.
+.PHONY: test-postgres
+test-postgres: setup-test ## Test the store, and the system in short, on another PostgreSQL: make test-postgres PG=17
+	$(CARGO) build --locked -p ii-claw -p claw-testkit
+	bin=$$(tests/postgres/binaries.sh $(PG)); export II_CLAW_POSTGRES_BIN=$$bin; \
+	$(WITH_SERVICES) $(CARGO) test -p claw-store --locked --lib --tests; \
+	$(WITH_SERVICES) $(CARGO) test -p claw-system-tests --locked --test system -- $(PG_SYSTEM)
 
 .PHONY: with-services
 with-services: ## Run one command with a test database and broker: make with-services CMD="cargo test -p claw-store"
