@@ -20,11 +20,18 @@ IDLE_ARGS ?=
 SIM_ARGS ?= --seeds 10000
 # What fails and how often, as in `make chaos CHAOS_ARGS="kill --rounds 20 --seed 7"`; everything at length when empty.
 CHAOS_ARGS ?=
+# Which PostgreSQL `make test-postgres` takes, and what of the system tests it runs there: accepting, crashes, jobs, erasing.
+PG ?= 18
+PG_SYSTEM ?= contract:: crash:: dead_letters:: erased:: job_webhooks:: keys:: pairing:: pooler:: up::
 # Arguments for the fuzzer, as in `make fuzz-api FUZZ_ARGS="--seed 7"`.
 FUZZ_ARGS ?=
 
 # A database and a broker for as long as a command runs.
 WITH_SERVICES := II_CLAW_BIN=$(TARGET)/debug/ii-claw $(TARGET)/debug/with-services
+
+# The modules that a macro declares (adapters/mod.rs), which cargo fmt does not find.
+ADAPTERS := $(wildcard crates/channels/src/adapters/*.rs crates/channels/src/adapters/*/mod.rs)
+RUSTFMT := rustfmt --edition 2024
 
 BINARIES := -p ii-claw -p claw-gateway -p claw-shard-worker -p claw-scheduler-leader
 
@@ -76,6 +83,14 @@ upgrade-test: setup-test ## Check that the version before this one and this one 
 	II_CLAW_PREVIOUS_BIN=$(TARGET)/previous/ii-claw $(WITH_SERVICES) \
 		$(CARGO) test -p claw-system-tests --locked --test system -- --ignored --nocapture upgrade::
 
+# Its PgBouncer is the system's, as is all but the database.
+.PHONY: test-postgres
+test-postgres: setup-test ## Test the store, and the system in short, on another PostgreSQL: make test-postgres PG=17
+	$(CARGO) build --locked -p ii-claw -p claw-testkit
+	bin=$$(tests/postgres/binaries.sh $(PG)); export II_CLAW_POSTGRES_BIN=$$bin; \
+	$(WITH_SERVICES) $(CARGO) test -p claw-store --locked --lib --tests; \
+	$(WITH_SERVICES) $(CARGO) test -p claw-system-tests --locked --test system -- $(PG_SYSTEM)
+
 .PHONY: with-services
 with-services: ## Run one command with a test database and broker: make with-services CMD="cargo test -p claw-store"
 	$(CARGO) build --locked -p ii-claw -p claw-testkit
@@ -84,10 +99,12 @@ with-services: ## Run one command with a test database and broker: make with-ser
 .PHONY: fmt
 fmt: ## Format the code
 	$(CARGO) fmt --all
+	$(RUSTFMT) $(ADAPTERS)
 
 .PHONY: fmt-check
 fmt-check: ## Check the formatting
 	$(CARGO) fmt --all --check
+	$(RUSTFMT) --check $(ADAPTERS)
 
 .PHONY: lint
 lint: ## Run the linter; a warning is an error
@@ -168,6 +185,11 @@ peer-matrix: setup ## Have people and an agent talk over a real homeserver, Syna
 	python3 -m venv target/matrix-peer; \
 	target/matrix-peer/bin/pip install --quiet --disable-pip-version-check --requirement tests/peers/matrix/requirements.txt; \
 	II_CLAW_BIN=$(TARGET)/debug/ii-claw target/matrix-peer/bin/python tests/peers/matrix/conversation.py
+
+.PHONY: guide
+guide: ## Examine the example of the guide to adapters, and show what of the project knows it
+	$(CARGO) test -p claw-channels --lib --locked -- adapters::acme exam::tests::guide
+	@git grep --count acme -- ':!docs' ':!crates/channels/src/exam/tests/guide.rs' ':!Makefile'
 
 .PHONY: fuzz-api
 fuzz-api: setup-test ## Fuzz the API by its own document: at least 5,000 requests

@@ -68,33 +68,11 @@ impl Erased {
 
 #[cfg(test)]
 mod tests {
-    use claw_types::{ChannelId, Direction, MessageId, ShardId};
-    use serde_json::value::RawValue;
-    use uuid::Uuid;
-
     use super::*;
+    use crate::testing::work;
 
     fn accepted(user: &str, at_ms: i64) -> Work {
-        Work {
-            id: MessageId(Uuid::nil()),
-            seq: 1,
-            shard: ShardId(0),
-            user_id: user.parse().unwrap(),
-            channel_id: ChannelId(Uuid::nil()),
-            direction: Direction::In,
-            conversation: "c".to_owned(),
-            payload: RawValue::NULL.to_owned(),
-            media: None,
-            attempts: 0,
-            platform_message_ids: Vec::new(),
-            accepted_at_ms: at_ms,
-            retries: 0,
-            retried_at_ms: 0,
-            ahead: Vec::new(),
-            debounce_ms: 0,
-            burst: None,
-            scheduled: false,
-        }
+        Work { user_id: user.parse().unwrap(), accepted_at_ms: at_ms, ..work() }
     }
 
     #[test]

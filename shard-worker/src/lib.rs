@@ -23,6 +23,8 @@ pub mod ports;
 mod service;
 pub mod shard;
 mod tasks;
+#[cfg(test)]
+mod testing;
 
 pub use app::{Error, start};
 pub use deliver::Attempt;

@@ -1,7 +1,7 @@
 //! Everything that is particular to a platform: the trait that the rest of the system sees, the adapters behind it,
 //! and what adapters share. Nothing outside this crate names a platform.
 //!
-//! Adding one: a folder in `adapters/`, a line in `adapters/mod.rs`, an entry in [`registry::ALL`]. What it must do is in
+//! Adding one: a file (or folder) in `adapters/` and a line in `adapters/mod.rs`. What it must do is in
 //! `CONTRACT.md`, and [`exam`] tries it; `docs/write-an-adapter.md` goes through it step by step.
 
 pub mod adapters;

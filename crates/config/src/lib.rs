@@ -7,6 +7,7 @@
     reason = "the settings' texts are what `--help` prints, not Markdown"
 )]
 
+mod own_address;
 pub mod settings;
 mod tls;
 pub mod values;

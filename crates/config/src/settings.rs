@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+use crate::own_address::own_address;
 use crate::{TlsFiles, TlsSettings, values};
 
 /// A setting that is missing or wrong.
@@ -265,7 +266,7 @@ pub struct RpcSettings {
     /// Where the internal RPC and the role's health endpoints listen
     #[arg(long, env = "II_CLAW_RPC_LISTEN", default_value = "0.0.0.0:4201")]
     pub rpc_listen: SocketAddr,
-    /// How others reach it, host:port; default: the host name and the port
+    /// How others reach it, host:port; default: this machine's address and the port
     #[arg(long, env = "II_CLAW_RPC_ADVERTISE")]
     pub rpc_advertise: Option<String>,
     /// This process's name in the cluster; default: the host name and a random suffix
@@ -404,7 +405,10 @@ impl RpcSettings {
     pub fn advertised(&self, bound: SocketAddr) -> String {
         match &self.rpc_advertise {
             Some(address) => address.clone(),
-            None if bound.ip().is_unspecified() => format!("{}:{}", host_name(), bound.port()),
+            None if bound.ip().is_unspecified() => match own_address(bound.ip()) {
+                Some(ip) => SocketAddr::new(ip, bound.port()).to_string(),
+                None => format!("{}:{}", host_name(), bound.port()),
+            },
             None => bound.to_string(),
         }
     }

@@ -67,15 +67,7 @@ impl Nats {
             token: token(&home).await?,
             program: binaries::nats_server()?,
         };
-        let Ok(ready) = timeout(PATIENCE, starter.bring_up()).await else {
-            return Err(Error::NotReady {
-                service: starter.kind.service,
-                seconds: PATIENCE.as_secs(),
-                log: starter.kind.log.path().to_owned(),
-                tail: starter.kind.log.tail(),
-            });
-        };
-        let (server, port) = ready?;
+        let (server, port) = starter.kind.ready_within(PATIENCE, starter.bring_up()).await?;
         Ok(Service::new(server, format!("nats://{}@127.0.0.1:{port}", starter.token), lock))
     }
 }

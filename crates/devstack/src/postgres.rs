@@ -9,10 +9,7 @@
 use std::{path::Path, time::Duration};
 
 use nix::sys::signal::Signal;
-use tokio::{
-    fs,
-    time::{sleep, timeout},
-};
+use tokio::{fs, time::sleep};
 
 use crate::{
     Error,
@@ -68,15 +65,7 @@ impl Postgres {
             ports: PortFile::at(dir.join("postgres.port")),
             cluster,
         };
-        let Ok(ready) = timeout(PATIENCE, starter.bring_up()).await else {
-            return Err(Error::NotReady {
-                service: starter.kind.service,
-                seconds: PATIENCE.as_secs(),
-                log: starter.kind.log.path().to_owned(),
-                tail: starter.kind.log.tail(),
-            });
-        };
-        let (server, port) = ready?;
+        let (server, port) = starter.kind.ready_within(PATIENCE, starter.bring_up()).await?;
         Ok(Service::new(server, starter.cluster.url(port), lock))
     }
 }

@@ -48,6 +48,25 @@ pub(crate) struct Kind {
     pub(crate) stop: &'static [(Signal, Duration)],
 }
 
+impl Kind {
+    /// Waits for a start, and says why there is nothing to wait for any longer when it takes too long.
+    pub(crate) async fn ready_within<T>(
+        &self,
+        patience: Duration,
+        start: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let ready = timeout(patience, start).await;
+        ready.unwrap_or_else(|_| {
+            Err(Error::NotReady {
+                service: self.service,
+                seconds: patience.as_secs(),
+                log: self.log.path().to_owned(),
+                tail: self.log.tail(),
+            })
+        })
+    }
+}
+
 /// A server process.
 #[derive(Debug)]
 pub(crate) struct Server {

@@ -47,7 +47,7 @@ impl PgBouncer {
             panic!("{PROGRAM} does not start ({error}): run `scripts/setup.sh test`")
         });
         let mut log = BufReader::new(process.stderr.take().expect("piped")).lines();
-        let listening = tokio::time::timeout(Duration::from_secs(20), async {
+        let listening = tokio::time::timeout(Duration::from_secs(60), async {
             while let Some(line) = log.next_line().await.expect("its log can be read") {
                 if line.contains("listening on 127.0.0.1:") {
                     return true;
@@ -55,7 +55,7 @@ impl PgBouncer {
             }
             false
         });
-        if !listening.await.expect("PgBouncer listens within 20 s") {
+        if !listening.await.expect("PgBouncer listens within a minute") {
             return None;
         }
         // Its pipe must stay open as long as it runs.

@@ -225,35 +225,15 @@ async fn show(core: &Core, due: &Due) {
 
 #[cfg(test)]
 mod tests {
-    use claw_types::{Direction, Epoch, MessageId, ShardId};
-    use serde_json::value::to_raw_value;
-    use uuid::Uuid;
+    use claw_types::{Epoch, ShardId};
 
     use super::*;
+    use crate::testing;
 
     const EVERY: Duration = Duration::from_secs(4);
 
     fn work(conversation: &str) -> Work {
-        Work {
-            id: MessageId(Uuid::from_u128(1)),
-            seq: 1,
-            shard: ShardId(0),
-            user_id: "ada".parse().unwrap(),
-            channel_id: ChannelId(Uuid::from_u128(2)),
-            direction: Direction::In,
-            conversation: conversation.to_owned(),
-            payload: to_raw_value("").unwrap(),
-            media: None,
-            attempts: 0,
-            platform_message_ids: Vec::new(),
-            accepted_at_ms: 0,
-            retries: 0,
-            retried_at_ms: 0,
-            ahead: Vec::new(),
-            debounce_ms: 0,
-            burst: None,
-            scheduled: false,
-        }
+        Work { conversation: conversation.to_owned(), ..testing::work() }
     }
 
     fn chats(due: &[Due]) -> Vec<&str> {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
-use crate::SPELT_OUT;
+use crate::write_faults;
 
 /// The times of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,18 +179,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} times due, {} seen ({} again)", self.due, self.late.len(), self.again)?;
-        for (kind, faults) in self.kinds() {
-            write!(f, ", {} {kind}", faults.len())?;
-        }
-        for (kind, faults) in self.kinds() {
-            for fault in faults.iter().take(SPELT_OUT) {
-                write!(f, "\n  {kind}: {fault}")?;
-            }
-            if faults.len() > SPELT_OUT {
-                write!(f, "\n  {kind}: and {} more", faults.len() - SPELT_OUT)?;
-            }
-        }
-        Ok(())
+        write_faults(f, &self.kinds())
     }
 }
 

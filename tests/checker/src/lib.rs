@@ -142,19 +142,24 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} accepted, {} delivered ({} again)", self.accepted, self.delivered, self.again)?;
-        for (kind, faults) in self.kinds() {
-            write!(f, ", {} {kind}", faults.len())?;
-        }
-        for (kind, faults) in self.kinds() {
-            for fault in faults.iter().take(SPELT_OUT) {
-                write!(f, "\n  {kind}: {fault}")?;
-            }
-            if faults.len() > SPELT_OUT {
-                write!(f, "\n  {kind}: and {} more", faults.len() - SPELT_OUT)?;
-            }
-        }
-        Ok(())
+        write_faults(f, &self.kinds())
     }
+}
+
+/// How many faults there are of each kind, and the first of them.
+fn write_faults(f: &mut fmt::Formatter<'_>, kinds: &[(&str, &[String])]) -> fmt::Result {
+    for (kind, faults) in kinds {
+        write!(f, ", {} {kind}", faults.len())?;
+    }
+    for (kind, faults) in kinds {
+        for fault in faults.iter().take(SPELT_OUT) {
+            write!(f, "\n  {kind}: {fault}")?;
+        }
+        if faults.len() > SPELT_OUT {
+            write!(f, "\n  {kind}: and {} more", faults.len() - SPELT_OUT)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::room::Room;
 use super::{Found, Outcome};
 use crate::fields::Fields;
 use crate::kit::http::Http;
-use crate::{FieldKind, TypeInfo};
+use crate::{Entry, FieldKind, TypeInfo};
 
 pub(super) fn round_trips(room: &Room<'_>) -> Found {
     let server = room.server.url();
@@ -46,6 +46,9 @@ pub(super) fn round_trips(room: &Room<'_>) -> Found {
 pub(super) fn is_documented(room: &Room<'_>) -> Found {
     let expected = page::of(&TypeInfo::of(room.entry));
     let shown = room.examinee.page();
+    if shown.is_empty() {
+        return Ok(described(room.entry));
+    }
     let generated = shown.find(WRITTEN_BY_HAND).map_or(shown, |at| &shown[..at]);
     if generated.trim_end() == expected.trim_end() {
         return Ok(Outcome::Met);
@@ -57,4 +60,20 @@ pub(super) fn is_documented(room: &Room<'_>) -> Found {
         |(is, should)| format!("it says {is:?} and should say {should:?}"),
     );
     Err(format!("docs/channels/{}.md is not what the code says: {at}", room.entry.name))
+}
+
+/// Without a page, people are told by what the catalogue shows: the same words, which must be there.
+fn described(entry: &Entry) -> Outcome {
+    let about = entry.about;
+    let said = [about.display_name, about.description].into_iter().chain(about.setup.iter().copied());
+    let missing =
+        said.chain(entry.own_fields.iter().map(|field| field.help)).any(|words| words.trim().is_empty());
+    if missing || about.setup.is_empty() || !about.docs_url.starts_with("https://") {
+        return Outcome::Failed(
+            "without a page, its ABOUT must have a name, a description, steps of set-up and an https:// \
+                                docs_url, and each of its FIELDS a sentence"
+                .to_owned(),
+        );
+    }
+    Outcome::Met
 }

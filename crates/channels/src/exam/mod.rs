@@ -56,8 +56,11 @@ pub trait Examinee: Sync {
     /// Example fields of a channel, whose platform is at `server`; a list is a text with commas, as the console sends it.
     fn fields(&self, server: &str) -> Value;
 
-    /// Its page of the documentation, compiled in: `docs/channels/<type>.md`.
-    fn page(&self) -> &'static str;
+    /// Its page of the documentation, compiled in: `docs/channels/<type>.md`. Empty for a type that has none: the catalogue shows
+    /// all of it, and a page is needed only for what is written by hand below.
+    fn page(&self) -> &'static str {
+        ""
+    }
 
     /// How people's messages come in.
     fn road(&self) -> Road;
@@ -174,11 +177,11 @@ pub enum Road {
 /// Something that the platform sent, and how the adapter reads it.
 #[derive(Debug, Clone, Copy)]
 pub struct Payload {
-    /// Its name: that of its files.
+    /// Its name: that of its files, where it has files.
     pub name: &'static str,
-    /// What was sent, `payloads/<name>.json`.
+    /// What was sent; in a folder's adapter `payloads/<name>.json`.
     pub sent: &'static str,
-    /// What it is read as, `payloads/<name>.read.json`.
+    /// What it is read as; in a folder's adapter `payloads/<name>.read.json`.
     pub read: &'static str,
 }
 

@@ -1,5 +1,7 @@
 //! The exam as tests of each adapter, and what holds for the contract as a whole.
 
+mod guide;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -66,7 +68,8 @@ fn payloads_of(entry: &Entry) -> PathBuf {
 /// Writes what the code says today to where the exam expects it, to be looked at and committed.
 async fn update(entry: &'static Entry, name: &str) {
     match name {
-        "payloads" => {
+        // Those of an adapter in one file stand in it.
+        "payloads" if payloads_of(entry).is_dir() => {
             let notes = Notes::default();
             for payload in (entry.examinee)().payloads() {
                 let room = Room::enter(entry, &notes).await.unwrap();
@@ -75,7 +78,7 @@ async fn update(entry: &'static Entry, name: &str) {
                 fs::write(file, format!("{read:#}\n")).unwrap();
             }
         }
-        "documentation" => {
+        "documentation" if !(entry.examinee)().page().is_empty() => {
             let old = (entry.examinee)().page();
             let by_hand = old.find(WRITTEN_BY_HAND).map_or(WRITTEN_BY_HAND, |at| &old[at..]).trim_end();
             let page = format!("{}\n{by_hand}\n", page::of(&TypeInfo::of(entry)));
@@ -85,17 +88,19 @@ async fn update(entry: &'static Entry, name: &str) {
     }
 }
 
+/// What is read but does not lie there does not compile.
 #[test]
 fn every_payload_that_lies_there_is_read() {
-    for entry in ALL {
-        let lies = fs::read_dir(payloads_of(entry)).unwrap().map(|file| file.unwrap().file_name());
-        let mut lies: Vec<String> = lies.map(|name| name.into_string().unwrap()).collect();
+    let with_files = || ALL.iter().filter(|entry| payloads_of(entry).is_dir());
+    assert!(with_files().count() > 10, "the folders are somewhere else");
+    for entry in with_files() {
         let names = (entry.examinee)().payloads().iter().map(|payload| payload.name);
-        let mut read: Vec<_> =
+        let read: Vec<_> =
             names.flat_map(|name| [format!("{name}.json"), format!("{name}.read.json")]).collect();
-        lies.sort();
-        read.sort();
-        assert_eq!(lies, read, "{}", entry.name);
+        for file in fs::read_dir(payloads_of(entry)).unwrap() {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            assert!(read.contains(&name), "{}: nothing reads payloads/{name}", entry.name);
+        }
     }
 }
 

@@ -240,10 +240,10 @@ mod tests {
 
     #[test]
     fn a_list_shows_what_each_channel_does() {
-        let one = json!({"instance_name_id": "bot", "channel_type": "acme", "state": "failed", "owner": null,
+        let one = json!({"instance_name_id": "bot", "channel_type": "kite", "state": "failed", "owner": null,
             "last_inbound_at": null, "last_error": "401\u{1b}[2J"});
         let text = listed(&json!({"channels": [one]}));
-        assert!(text.contains("bot      acme  failed  -      -             401\u{fffd}[2J"), "{text}");
+        assert!(text.contains("bot      kite  failed  -      -             401\u{fffd}[2J"), "{text}");
         assert_eq!(listed(&json!({"channels": []})), "no channels");
     }
 
@@ -253,10 +253,10 @@ mod tests {
             json!({"key": key, "required": required, "required_unless": unless, "secret": secret, "type": "text",
                 "help": help})
         };
-        let answer = json!({"channels": [{"name": "acme", "fields": [
+        let answer = json!({"channels": [{"name": "kite", "fields": [
             field("token_env", true, json!("other_env"), true, "the token."),
             field("limit", false, Value::Null, false, "how many.")]}]});
-        let text = fields_of(&one_type(&answer, "acme").unwrap());
+        let text = fields_of(&one_type(&answer, "kite").unwrap());
         assert!(text.contains("token_env  required, or other_env  secret  the token."), "{text}");
         assert!(text.contains("limit                              text    how many."), "{text}");
         assert!(one_type(&answer, "nobody").unwrap_err().to_string().contains("channels types"));

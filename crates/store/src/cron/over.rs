@@ -16,6 +16,12 @@ use crate::events::TELL_ACCEPTED;
 use crate::messages::AHEAD;
 use crate::{NewMessage, News, Result, RunStatus, Store};
 
+/// Failures in a row after which a job leaves no more dead letters. One that is never paused, because its owner wants it so, would leave
+/// one at each of its times, for good; what became of each run is in the job's history all the same.
+const DEAD_LETTERS: u32 = 100;
+/// Why the later ones are put aside.
+const ASIDE: &str = "its job goes on failing: only the dead letters of the first failures in a row are kept";
+
 /// A run that is over.
 #[derive(Debug, Clone)]
 pub struct EndedRun {
@@ -258,6 +264,22 @@ fn follow_sql() -> String {
              returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
                        user_id, channel_id, direction, conversation, source),
          told as ({TELL_ACCEPTED}),
+         surplus as materialized (
+             select m.id, case when m.expired then 'expired' else m.state end as was
+             from held h
+             join cron_runs r on r.id = h.run
+             join cron_jobs j on j.id = r.job_id and j.failures >= {DEAD_LETTERS}
+             join messages m on m.id = r.message_id and m.state in ('dead', 'failed')
+             for update of m skip locked),
+         aside as (
+             update messages m set state = 'discarded', discard_reason = '{ASIDE}'
+             from surplus s where m.id = s.id
+             returning s.was, m.id, m.seq, m.user_id, m.channel_id, m.direction, m.conversation, m.retries),
+         told_aside as (
+             insert into events (user_id, type, channel_id, message_id, data)
+             select user_id, 'message.discarded', channel_id, id,
+                    json_build_object('direction', direction, 'conversation', conversation, 'was', was, 'retries', retries)
+             from aside order by seq),
          news as (
              insert into events (user_id, type, channel_id, message_id, data)
              select k.user_id, e.kind, e.channel_id, e.message_id, e.data::json

@@ -7,7 +7,12 @@ pub(super) struct Kind {
     /// As it is counted and shown.
     pub name: &'static str,
     /// Removes at most `$2` of the user `$1`'s and returns how many as `bigint`.
+    ///
+    /// Must hold: rows that somebody has locked are passed over. A step locks many rows, and so do those who settle messages and end
+    /// their runs, in another order: each would wait for the other, and a second later Postgres would fail one of them.
     pub sql: &'static str,
+    /// Whether any of the user `$1`'s are left, those that were passed over among them.
+    pub left: &'static str,
 }
 
 /// Removed last and in another way, as are the channels.
@@ -28,8 +33,9 @@ macro_rules! rows {
                 $table,
                 " where ",
                 $where,
-                " limit $2)) returning 1) select count(*) from gone"
+                " limit $2 for update skip locked)) returning 1) select count(*) from gone"
             ),
+            left: concat!("select exists (select 1 from ", $table, " where ", $where, ")"),
         }
     };
 }
@@ -40,12 +46,14 @@ pub(super) const KINDS: &[Kind] = &[
         name: "api_keys",
         // Whoever asked for a key with an Idempotency-Key has a row that no user's id is in.
         sql: "with gone as (
-                  delete from api_keys where id = any (array(select id from api_keys where user_id = $1 limit $2))
+                  delete from api_keys where id = any (array(
+                      select id from api_keys where user_id = $1 limit $2 for update skip locked))
                   returning id),
               calls as (
                   delete from idempotency_keys i using gone
                   where i.user_id = '' and i.kind = 'api_key' and i.subject = gone.id)
               select count(*) from gone",
+        left: "select exists (select 1 from api_keys where user_id = $1)",
     },
     // With their deliveries.
     rows!("hooks", "hooks", "user_id = $1"),
@@ -56,9 +64,15 @@ pub(super) const KINDS: &[Kind] = &[
     rows!("runs", "cron_runs", "user_id = $1"),
     Kind {
         name: "messages",
-        // With their failed attempts. Locked ones are passed over: who settles messages locks several, in another order,
-        // and each would wait for the other. Where their attachments are is kept until those are gone, too. What is pending
-        // has no index by user; it is read as a whole, and only when nothing else is left.
+        // With their failed attempts. What is pending has no index by user; it is read as a whole, and only when nothing else is
+        // left. Where their attachments are is kept until those are gone, too. From a partition that is on its way out some may
+        // come back.
+        sql: "with gone as (
+                  delete from messages where id = any (coalesce(
+                      nullif(array(select id from messages where user_id = $1 and finished_at is not null
+                                   limit $2 for update skip locked), '{}'),
+                      array(select id from messages where user_id = $1 and finished_at is null
+                            limit $2 for update skip locked)))
         sql: "with gone as (
                   delete from messages where id = any (coalesce(
                       nullif(array(select id from messages where user_id = $1 and finished_at is not null
@@ -73,6 +87,9 @@ pub(super) const KINDS: &[Kind] = &[
                   insert into erasure_attachments (message_id, user_id) select id, $1 from gone where attached
                   on conflict do nothing)
               select count(*) from gone",
+        left: "select exists (select 1 from messages where user_id = $1 and finished_at is not null)
+                   or exists (select 1 from messages where user_id = $1 and finished_at is null)
+                   or exists (select 1 from message_partitions where detached_at is not null and dropped_at is null)",
     },
     rows!(
         "message_keys",

@@ -241,17 +241,11 @@ async fn end(txn: &mut Txn, user: &UserId) -> Result<Next> {
     if !attached.is_empty() {
         return Ok(Next::Attachments(attached.into_iter().map(MessageId).collect()));
     }
-    // Those that were locked were passed over, and from a partition that is on its way out some may come back.
-    let left: bool = sqlx::query_scalar(
-        "select exists (select 1 from messages where user_id = $1 and finished_at is not null)
-             or exists (select 1 from messages where user_id = $1 and finished_at is null)
-             or exists (select 1 from message_partitions where detached_at is not null and dropped_at is null)",
-    )
-        .bind(user.as_str())
-        .fetch_one(&mut *txn)
-        .await?;
-    if left {
-        return Ok(Next::Wait);
+    for kind in KINDS {
+        let left: bool = sqlx::query_scalar(kind.left).bind(user.as_str()).fetch_one(&mut *txn).await?;
+        if left {
+            return Ok(Next::Wait);
+        }
     }
     let channels = sqlx::query(
         "delete from channels where id = any (array(select id from channels where user_id = $1 limit $2))",

@@ -8,6 +8,7 @@ mod completion;
 mod cost;
 mod destinations;
 mod erasure;
+mod erasure_beside;
 mod events;
 mod failing;
 mod feedback;

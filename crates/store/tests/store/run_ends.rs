@@ -194,6 +194,27 @@ async fn failures_in_a_row_are_counted_and_forgotten_when_a_run_ends_well() {
 }
 
 #[tokio::test]
+async fn the_dead_letters_of_a_job_that_is_never_paused_have_an_end() {
+    let running = Running::new(json!({"pause_after": 0})).await;
+    running.admin("update cron_jobs set failures = 99").await;
+    running.settle(&running.work, MessageState::Dead, Some("away")).await;
+    assert_eq!((running.follow(None, false).await, running.job().await.failures), (1, 100));
+    assert_eq!(running.status_of_message(&running.work).await.state, MessageState::Dead);
+    // Those of attempts that are made again, too.
+    for retry_in in [Some(60.0), None] {
+        let fired = fire(&running.bench, running.term, |run| run).await;
+        running.settle(&fired.messages[0], MessageState::Dead, Some("away")).await;
+        assert_eq!(running.follow(retry_in, false).await, 1);
+        assert_eq!(running.status_of_message(&fired.messages[0]).await.state, MessageState::Discarded);
+    }
+    assert!(running.job().await.enabled);
+    let told = "select count(*) from events where type = 'message.discarded'";
+    let told: i64 =
+        sqlx::query_scalar(told).fetch_one(&mut running.bench.database.connect().await).await.unwrap();
+    assert_eq!(told, 2);
+}
+
+#[tokio::test]
 async fn a_failed_run_is_tried_again_with_another_message() {
     let running = Running::new(json!({"max_retries": 1})).await;
     running.settle(&running.work, MessageState::Failed, Some("refused")).await;

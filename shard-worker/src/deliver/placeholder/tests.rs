@@ -1,35 +1,16 @@
-use claw_types::{Direction, ShardId};
+use claw_types::Direction;
 use futures::FutureExt as _;
-use serde_json::value::to_raw_value;
 use uuid::Uuid;
 
 use super::*;
+use crate::testing::work;
 
 fn id(n: u128) -> MessageId {
     MessageId(Uuid::from_u128(n))
 }
 
 fn answer(n: u128, seq: i64) -> Work {
-    Work {
-        id: id(n),
-        seq,
-        shard: ShardId(0),
-        user_id: "ada".parse().unwrap(),
-        channel_id: ChannelId(Uuid::from_u128(2)),
-        direction: Direction::Out,
-        conversation: "chat".to_owned(),
-        payload: to_raw_value("").unwrap(),
-        media: None,
-        attempts: 0,
-        platform_message_ids: Vec::new(),
-        accepted_at_ms: 0,
-        retries: 0,
-        retried_at_ms: 0,
-        ahead: Vec::new(),
-        debounce_ms: 0,
-        burst: None,
-        scheduled: false,
-    }
+    Work { id: id(n), seq, direction: Direction::Out, ..work() }
 }
 
 /// Shown at these places, each for the question of the same number.

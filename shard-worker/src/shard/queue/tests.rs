@@ -1,29 +1,15 @@
-use claw_types::{ChannelId, Direction, ShardId};
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::*;
+use crate::testing;
 
 fn work(seq: i64, conversation: &str) -> Work {
     Work {
         id: MessageId(Uuid::from_u128(seq.unsigned_abs().into())),
         seq,
-        shard: ShardId(0),
         user_id: "u".parse().unwrap(),
-        channel_id: ChannelId(Uuid::nil()),
-        direction: Direction::In,
         conversation: conversation.to_owned(),
-        payload: RawValue::from_string("{}".to_owned()).unwrap(),
-        media: None,
-        attempts: 0,
-        platform_message_ids: Vec::new(),
-        accepted_at_ms: 0,
-        retries: 0,
-        retried_at_ms: 0,
-        ahead: Vec::new(),
-        debounce_ms: 0,
-        burst: None,
-        scheduled: false,
+        ..testing::work()
     }
 }
 

@@ -2,15 +2,14 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use claw_channels::send_body;
-use claw_types::{Act, Outbound};
+use claw_types::Act;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Target, target};
+use super::{Call, Target};
 use crate::app::Shared;
 use crate::body::lenient::Ident;
-use crate::dispatch::{self, Once, Sent};
+use crate::dispatch::Sent;
 use crate::error::Problem;
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
 use crate::path::{MessageParams, MessagePath};
@@ -49,19 +48,20 @@ pub async fn handle(
     IdempotencyKey(key): IdempotencyKey,
     Query(place): Query<Place>,
 ) -> Result<Response, Problem> {
-    let known = dispatch::channel(&app, &path.channel).await?;
     // There is no body; what is asked for is in the path and the query.
     let asked = serde_json::to_vec(&(&place.recipient, &place.thread_id))?;
     let (recipient, thread_id) = (place.recipient.map(Ident), place.thread_id.map(Ident));
-    let target = target(&app, &known, &path, recipient.as_ref(), thread_id.as_ref()).await;
-    let message = target.and_then(Target::ours).and_then(|target| {
-        Ok(send_body::checked(Outbound {
-            recipient: target.recipient,
-            thread_id: target.thread_id,
-            act: Act::Delete { message_ids: target.message_ids },
-            ..Outbound::default()
-        })?)
-    });
-    let once = Once { key: key.as_deref(), digest: path.digest(&asked) };
-    Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())
+    let call = Call {
+        path: &path,
+        recipient: recipient.as_ref(),
+        thread_id: thread_id.as_ref(),
+        key: key.as_deref(),
+        asked: &asked,
+    };
+    let delete = |target: Target| {
+        let mut target = target.ours()?;
+        let message_ids = std::mem::take(&mut target.message_ids);
+        Ok(target.with(Act::Delete { message_ids }))
+    };
+    call.perform(&app, delete).await
 }

@@ -8,11 +8,11 @@ use claw_types::{Act, Outbound};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Target, target};
+use super::{Call, Target};
 use crate::app::Shared;
 use crate::body::Body;
 use crate::body::lenient::Ident;
-use crate::dispatch::{self, Once, Sent};
+use crate::dispatch::Sent;
 use crate::error::Problem;
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
 use crate::path::{MessageParams, MessagePath};
@@ -58,20 +58,18 @@ pub async fn handle(
 ) -> Result<Response, Problem> {
     let EditMessage { message, format, buttons, recipient, thread_id } = body.value;
     let text = send_body::text("message", message.as_deref())?;
-    let known = dispatch::channel(&app, &path.channel).await?;
-    let target = target(&app, &known, &path, recipient.as_ref(), thread_id.as_ref()).await;
-    let message = target.and_then(Target::ours).and_then(|target| {
+    let call = Call {
+        path: &path,
+        recipient: recipient.as_ref(),
+        thread_id: thread_id.as_ref(),
+        key: key.as_deref(),
+        asked: &body.digest,
+    };
+    let edit = |target: Target| {
+        let target = target.ours()?;
         let message_id = target.single()?;
-        Ok(send_body::checked(Outbound {
-            text,
-            format: format.unwrap_or_default(),
-            buttons: buttons.unwrap_or_default(),
-            recipient: target.recipient,
-            thread_id: target.thread_id,
-            act: Act::Edit { message_id },
-            ..Outbound::default()
-        })?)
-    });
-    let once = Once { key: key.as_deref(), digest: path.digest(&body.digest) };
-    Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())
+        let (format, buttons) = (format.unwrap_or_default(), buttons.unwrap_or_default());
+        Ok(Outbound { text, format, buttons, ..target.with(Act::Edit { message_id }) })
+    };
+    call.perform(&app, edit).await
 }

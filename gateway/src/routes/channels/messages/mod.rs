@@ -7,15 +7,49 @@ pub mod delete;
 pub mod edit;
 pub mod react;
 
+use axum::response::Response;
 use claw_channels::send_body;
-use claw_types::{MessageId, MessageState};
+use claw_types::{Act, MessageId, MessageState, Outbound};
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::body::lenient::Ident;
 use crate::channel_cache::Known;
+use crate::dispatch::{self, Once};
 use crate::error::Problem;
 use crate::path::MessagePath;
+
+/// A call that does something to a message.
+struct Call<'a> {
+    /// Which message.
+    path: &'a MessagePath,
+    /// Its chat, and the thread in it, where the caller says so.
+    recipient: Option<&'a Ident>,
+    thread_id: Option<&'a Ident>,
+    /// The `Idempotency-Key`.
+    key: Option<&'a str>,
+    /// What is asked for, beside the path.
+    asked: &'a [u8],
+}
+
+impl Call<'_> {
+    /// Does to the message what `act` makes of it, and waits for that as for a send.
+    ///
+    /// # Errors
+    /// Those of [`target`], of `act`, and of a send.
+    async fn perform(
+        self,
+        app: &App,
+        act: impl FnOnce(Target) -> Result<Outbound, Problem>,
+    ) -> Result<Response, Problem> {
+        let Self { path, recipient, thread_id, key, asked } = self;
+        let known = dispatch::channel(app, &path.channel).await?;
+        let target = target(app, &known, path, recipient, thread_id).await;
+        let message = target.and_then(act).and_then(|message| Ok(send_body::checked(message)?));
+        let once = Once { key, digest: path.digest(asked) };
+        Ok(dispatch::dispatch(app, &known, message, once).await?.answer())
+    }
+}
 
 /// A message on its platform.
 pub struct Target {
@@ -71,6 +105,11 @@ async fn target(
 }
 
 impl Target {
+    /// What is sent to have something done to it, in its chat.
+    fn with(self, act: Act) -> Outbound {
+        Outbound { recipient: self.recipient, thread_id: self.thread_id, act, ..Outbound::default() }
+    }
+
     /// The one message that it is.
     ///
     /// # Errors

@@ -2,16 +2,15 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use claw_channels::send_body;
-use claw_types::{Act, Outbound};
+use claw_types::Act;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::target;
+use super::{Call, Target};
 use crate::app::Shared;
 use crate::body::Body;
 use crate::body::lenient::Ident;
-use crate::dispatch::{self, Once, Sent};
+use crate::dispatch::Sent;
 use crate::error::Problem;
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
 use crate::path::{MessageParams, MessagePath};
@@ -52,17 +51,16 @@ pub async fn handle(
     body: Body<React>,
 ) -> Result<Response, Problem> {
     let React { emoji, recipient, thread_id } = body.value;
-    let known = dispatch::channel(&app, &path.channel).await?;
-    let target = target(&app, &known, &path, recipient.as_ref(), thread_id.as_ref()).await;
-    let message = target.and_then(|target| {
+    let call = Call {
+        path: &path,
+        recipient: recipient.as_ref(),
+        thread_id: thread_id.as_ref(),
+        key: key.as_deref(),
+        asked: &body.digest,
+    };
+    let react = |target: Target| {
         let message_id = target.message_ids.last().cloned().unwrap_or_default();
-        Ok(send_body::checked(Outbound {
-            recipient: target.recipient,
-            thread_id: target.thread_id,
-            act: Act::React { message_id, emoji },
-            ..Outbound::default()
-        })?)
-    });
-    let once = Once { key: key.as_deref(), digest: path.digest(&body.digest) };
-    Ok(dispatch::dispatch(&app, &known, message, once).await?.answer())
+        Ok(target.with(Act::React { message_id, emoji }))
+    };
+    call.perform(&app, react).await
 }
