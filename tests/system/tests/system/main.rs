@@ -32,5 +32,6 @@ mod reshard;
 mod rpc;
 mod settings;
 mod streams;
+mod traffic;
 mod up;
 mod upgrade;
