@@ -20,6 +20,7 @@ mod heartbeats;
 mod job_webhooks;
 mod jobs;
 mod keys;
+mod master_key;
 mod misfits;
 mod monitoring;
 mod nats_away;
