@@ -138,6 +138,7 @@ refuse "worker.replicas: Invalid type. Expected: integer" "${minimal[@]}" --set 
 refuse "secrets.databaseUrl: Does not match pattern" "${minimal[@]}" --set secrets.databaseUrl=mysql://db/claw
 refuse "secrets.natsUrl: Does not match pattern" "${minimal[@]}" --set secrets.natsUrl=nats:4222
 refuse "secrets.masterKey: Does not match pattern" "${minimal[@]}" --set secrets.masterKey=c2hvcnQ=
+refuse "secrets.otherMasterKeys: Does not match pattern" "${minimal[@]}" --set secrets.otherMasterKeys=c2hvcnQ=
 refuse "settings.shards: Must be greater than or equal to 1" "${minimal[@]}" --set settings.shards=0
 refuse "settings.sendWaitMs: Must be less than or equal to 25000" "${minimal[@]}" --set settings.sendWaitMs=30000
 refuse "image.repository: Does not match pattern" "${minimal[@]}" --set image.repository=ii-claw:latest

@@ -69,8 +69,8 @@ pub struct App {
     pub media: MediaStore,
     /// How large they may be, and how long a fetch may take.
     pub media_limits: Limits,
-    /// Signs links to attachments.
-    pub media_key: [u8; 32],
+    /// What links to attachments may be signed with.
+    pub media_keys: Vec<[u8; 32]>,
     /// What adapters are given; its channel id stands for nothing.
     pub deps: Deps,
     /// Whether users' URLs may point to private addresses.
@@ -127,6 +127,7 @@ impl App {
         let shards =
             store.wait_for_schema(settings.store.shards, SCHEMA_WAIT).await.map_err(Error::Schema)?;
         claw_launch::keep_time(&synced, &store, lifecycle).await.map_err(Error::Database)?;
+        claw_launch::warn_of_unknown_keys(&store, &keys.master).await.map_err(Error::Database)?;
         let cluster = store.cluster_id().await.map_err(Error::Schema)?;
         let bus = Bus::connect(nats, &name, ids.next(), cluster).await.map_err(Error::Bus)?;
         let bus = Arc::new(bus);
@@ -157,7 +158,7 @@ impl App {
             credentials,
             started: Instant::now(),
             name,
-            media_key: keys.master.derive(Purpose::MediaUrl),
+            media_keys: keys.master.derive(Purpose::MediaUrl),
             job_limits: JobLimits { min_every_secs: settings.jobs.min_every_secs },
             send_wait: Duration::from_millis(settings.send_wait_ms),
             lifecycle: lifecycle.clone(),

@@ -84,6 +84,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
     let limit = settings.backend.webhook_timeout();
     let target = Target { client, url: webhook, secrets, limit };
     let backend = Backend::new(target, deps.http.clone(), Arc::clone(&joined.random));
+    claw_launch::warn_of_unknown_keys(&joined.store, &joined.keys.master).await?;
     let vault = Vault::new(Arc::clone(&joined.keys.master), Arc::clone(&joined.random));
     let core = Core::new(
         joined.member.name.clone(),

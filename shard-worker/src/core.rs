@@ -139,7 +139,7 @@ impl Core {
                 typing: Typing::new(typing),
                 streams,
                 send_ttl,
-                media_key: vault.key().derive(Purpose::MediaUrl),
+                media_key: vault.keys().current().derive(Purpose::MediaUrl),
                 public_url,
                 vault,
             }

@@ -18,7 +18,10 @@ use commands::keys::Keys;
 use commands::messages::Messages;
 use commands::shell::{self, Completions, Man};
 use commands::users::Users;
-use commands::{doctor::DoctorSettings, migrate::MigrateSettings, reshard::ReshardSettings, up::UpSettings};
+use commands::{
+    doctor::DoctorSettings, migrate::MigrateSettings, reseal::ResealSettings, reshard::ReshardSettings,
+    up::UpSettings,
+};
 
 /// A gateway between people on chat platforms and an AI backend.
 #[derive(Parser)]
@@ -44,6 +47,8 @@ enum Command {
     Migrate(MigrateSettings),
     /// Change the number of shards, while no gateway, worker or scheduler runs
     Reshard(ReshardSettings),
+    /// Seal everything under the current master key, while the cluster runs
+    Reseal(ResealSettings),
     /// Check settings, database, NATS and the backend, and say what is wrong
     Doctor(Box<DoctorSettings>),
     /// Show who is in the cluster, who owns how much, who leads and what waits
@@ -90,6 +95,7 @@ fn main() -> ExitCode {
         Command::Cluster(command) => cluster::run(command).await,
         Command::Migrate(settings) => commands::migrate::run(settings).await,
         Command::Reshard(settings) => commands::reshard::run(settings).await,
+        Command::Reseal(settings) => commands::reseal::run(settings).await,
         Command::Doctor(settings) => commands::doctor::run(*settings).await,
         Command::Channels(command) => commands::channels::run(*command).await,
         Command::Messages(command) => commands::messages::run(*command).await,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use claw_media::{MediaLocation, S3Keys};
-use claw_secrets::{KeyError, MasterKey};
+use claw_secrets::{KeyError, KeyRing, MasterKey};
 use claw_types::{Pooler, ShardCount};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -27,6 +27,14 @@ pub enum ConfigError {
     /// Set, but wrong.
     #[error("II_CLAW_MASTER_KEY {0}")]
     MasterKey(KeyError),
+    /// One of several is wrong.
+    #[error("II_CLAW_OTHER_MASTER_KEYS: key {place} of them {error}")]
+    OtherMasterKey {
+        /// Which one, counted from 1.
+        place: usize,
+        /// What is wrong.
+        error: KeyError,
+    },
     /// A lease through a pooler would not be one.
     #[error(
         "II_CLAW_DATABASE_POOLER=transaction needs II_CLAW_LEASE_DATABASE_URL: the address of the same database without \
@@ -106,6 +114,15 @@ pub struct KeySettings {
     /// Seals channel secrets: 32 bytes in base64; default: derived from the API key
     #[arg(long, env = "II_CLAW_MASTER_KEY", value_parser = values::secret, hide_env_values = true)]
     pub master_key: Option<SecretString>,
+    /// Master keys that are known beside it while it is replaced: the one to come, or the one of before
+    #[arg(
+        long,
+        env = "II_CLAW_OTHER_MASTER_KEYS",
+        value_delimiter = ',',
+        value_parser = values::secret,
+        hide_env_values = true
+    )]
+    pub other_master_keys: Vec<SecretString>,
 }
 
 /// The keys, ready to use.
@@ -113,15 +130,15 @@ pub struct KeySettings {
 pub struct Keys {
     /// The operator's key.
     pub api_key: SecretString,
-    /// The master key.
-    pub master: Arc<MasterKey>,
+    /// The master key, and others that are known.
+    pub master: Arc<KeyRing>,
 }
 
 impl KeySettings {
-    /// Reads both; warns when the master key hangs on the API key.
+    /// Reads them; warns when the master key hangs on the API key.
     ///
     /// # Errors
-    /// When the API key is not set or the master key is not one.
+    /// When the API key is not set or a master key is not one.
     pub fn keys(&self) -> Result<Keys, ConfigError> {
         let api_key = self.api_key.clone().ok_or(ConfigError::Missing("II_CLAW_API_KEY"))?;
         let master = if let Some(text) = &self.master_key {
@@ -134,7 +151,12 @@ impl KeySettings {
             ));
             MasterKey::from_api_key(api_key.expose_secret())
         };
-        Ok(Keys { api_key, master: Arc::new(master) })
+        let others = self.other_master_keys.iter().enumerate().map(|(at, text)| {
+            let wrong = |error| ConfigError::OtherMasterKey { place: at + 1, error };
+            MasterKey::from_base64(text.expose_secret()).map_err(wrong)
+        });
+        let others = others.collect::<Result<Vec<_>, _>>()?;
+        Ok(Keys { api_key, master: Arc::new(KeyRing::new(master, others)) })
     }
 }
 

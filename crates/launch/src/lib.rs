@@ -6,6 +6,7 @@ mod join;
 mod memory;
 mod observe;
 mod open_files;
+mod sealed;
 mod time;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ use claw_telemetry::LogFormat;
 pub use join::{JoinError, Joined, join};
 pub use observe::observe;
 pub use open_files::raise_open_files;
+pub use sealed::warn_of_unknown_keys;
 pub use time::keep_time;
 
 /// What is in flight may finish for this long after SIGTERM.

@@ -1,11 +1,14 @@
 //! How our own roles know one another: by a token derived from the master key and, where files for it are set, by
 //! certificates.
+//!
+//! While the master key is replaced, roles have different ones: each shows the token of its current key and takes those of all
+//! keys that it knows.
 
 use std::sync::Arc;
 
 use claw_config::TlsFiles;
 use claw_runtime::Lifecycle;
-use claw_secrets::{MasterKey, signature};
+use claw_secrets::{KeyRing, signature};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
@@ -24,16 +27,16 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Of the cluster with this master key; with TLS when there are files for it, which are read again when they change.
+    /// Of the cluster with these master keys; with TLS when there are files for it, which are read again when they change.
     ///
     /// # Errors
     /// When the files can't be used.
     pub async fn new(
-        key: &MasterKey,
+        keys: &KeyRing,
         files: Option<TlsFiles>,
         lifecycle: &Lifecycle,
     ) -> Result<Self, TlsError> {
-        let credentials = Self::once(key, files).await?;
+        let credentials = Self::once(keys, files).await?;
         if let Some(tls) = &credentials.tls {
             lifecycle.spawn("certificates", tls.clone().watch(lifecycle.soft()));
         }
@@ -44,19 +47,20 @@ impl Credentials {
     ///
     /// # Errors
     /// When the files can't be used.
-    pub async fn once(key: &MasterKey, files: Option<TlsFiles>) -> Result<Self, TlsError> {
+    pub async fn once(keys: &KeyRing, files: Option<TlsFiles>) -> Result<Self, TlsError> {
         let tls = match files {
             Some(files) => Some(Tls::load(files).await?),
             None => None,
         };
-        Ok(Self { token: ClusterToken::new(key), tls })
+        Ok(Self { token: ClusterToken::new(keys), tls })
     }
 }
 
-/// The cluster's token: clients attach it, servers require it.
+/// The cluster's token: clients attach that of the current master key, servers require that of any.
 #[derive(Clone)]
 pub struct ClusterToken {
-    value: Arc<str>,
+    /// What the header may be, the current key's first.
+    values: Arc<[String]>,
     header: Option<MetadataValue<Ascii>>,
 }
 
@@ -74,10 +78,10 @@ impl Interceptor for Attach {
 }
 
 impl ClusterToken {
-    /// From the master key that every role of the cluster has.
-    pub fn new(key: &MasterKey) -> Self {
-        let value = format!("Bearer {}", key.cluster_token());
-        Self { header: value.parse().ok(), value: value.into() }
+    /// From the master keys, of which every role of the cluster has the current one or knows it.
+    pub fn new(keys: &KeyRing) -> Self {
+        let values: Vec<_> = keys.keys().map(|key| format!("Bearer {}", key.cluster_token())).collect();
+        Self { header: values.first().and_then(|current| current.parse().ok()), values: values.into() }
     }
 
     pub(crate) fn attach(&self) -> Attach {
@@ -86,15 +90,17 @@ impl ClusterToken {
 
     /// Refuses every call without it.
     pub(crate) fn require(&self) -> impl Interceptor + Clone + use<> {
-        let expected = Arc::clone(&self.value);
+        let expected = Arc::clone(&self.values);
         move |request: Request<()>| {
             let given = request.metadata().get(HEADER).map(MetadataValue::as_bytes);
-            match given {
-                Some(given) if signature::same(given, expected.as_bytes()) => Ok(request),
-                _ => Err(Status::unauthenticated(
-                    "the cluster token does not match: all roles need the same II_CLAW_MASTER_KEY (or API key)",
-                )),
+            let is_ours = |given| expected.iter().any(|token| signature::same(given, token.as_bytes()));
+            if given.is_some_and(is_ours) {
+                return Ok(request);
             }
+            Err(Status::unauthenticated(
+                "the cluster token does not match: all roles need the same II_CLAW_MASTER_KEY (or API key), or \
+                 the caller's among II_CLAW_OTHER_MASTER_KEYS",
+            ))
         }
     }
 }

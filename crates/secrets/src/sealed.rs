@@ -13,15 +13,16 @@ const NONCE: usize = 12;
 /// Why a value could not be sealed or opened.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SealError {
-    /// Sealed under another master key.
+    /// Sealed under a master key that is not among those of this process.
     #[error(
-        "sealed under master key {sealed}, but the running one is {running}: set II_CLAW_MASTER_KEY to the key it was sealed with"
+        "sealed under master key {sealed}, but this process knows {known} only: add the key it was sealed with to \
+         II_CLAW_OTHER_MASTER_KEYS, or set II_CLAW_MASTER_KEY to it if it was not to be replaced"
     )]
-    OtherKey {
+    UnknownKey {
         /// The id of the key it was sealed with.
         sealed: String,
-        /// The id of the key we have.
-        running: String,
+        /// The ids of the keys we have.
+        known: String,
     },
     /// Damaged, or moved from another place.
     #[error("the sealed value is damaged or belongs elsewhere")]
@@ -49,14 +50,11 @@ impl Sealed {
         Ok(Self { key_id: key.id(), bytes })
     }
 
-    /// What was sealed for `place`.
+    /// What was sealed for `place` under `key`; [`crate::KeyRing::open`] finds the key.
     ///
     /// # Errors
     /// When it was sealed under another key, for another place, or was changed.
-    pub fn open(&self, key: &MasterKey, place: &[u8]) -> Result<Vec<u8>, SealError> {
-        if self.key_id != key.id() {
-            return Err(SealError::OtherKey { sealed: self.key_id.clone(), running: key.id() });
-        }
+    pub(crate) fn open(&self, key: &MasterKey, place: &[u8]) -> Result<Vec<u8>, SealError> {
         let (nonce, sealed) = self.bytes.split_first_chunk::<NONCE>().ok_or(SealError::Damaged)?;
         let payload = Payload { msg: sealed, aad: place };
         cipher(key).decrypt(&Nonce::from(*nonce), payload).map_err(|_| SealError::Damaged)
@@ -78,8 +76,7 @@ mod tests {
         assert!(!sealed.bytes.windows(5).any(|w| w == b"token"));
         assert_eq!(sealed.open(&key, b"channel-1").unwrap(), b"123:token");
         assert_eq!(sealed.open(&key, b"channel-2"), Err(SealError::Damaged));
-        let other = MasterKey::from_api_key("other");
-        assert!(matches!(sealed.open(&other, b"channel-1"), Err(SealError::OtherKey { .. })));
+        assert_eq!(sealed.open(&MasterKey::from_api_key("other"), b"channel-1"), Err(SealError::Damaged));
         let mut changed = sealed.clone();
         changed.bytes[20] ^= 1;
         assert_eq!(changed.open(&key, b"channel-1"), Err(SealError::Damaged));

@@ -89,7 +89,7 @@ const COLUMNS: &str = "b.id, b.user_id, b.channel_id, b.url, b.secrets_count, b.
 const WHAT: &str = "backend of the user's own here";
 
 /// Where its secrets belong. No user's id has a slash.
-fn seal(place: &BackendPlace) -> String {
+pub(crate) fn seal(place: &BackendPlace) -> String {
     match place.channel {
         Some(channel) => format!("backend/{}/{channel}", place.user_id),
         None => format!("backend/{}/", place.user_id),
@@ -318,7 +318,7 @@ fn bad(id: Uuid, column: &'static str, value: String) -> Error {
     Error::BadRow { table: "backends", id: id.to_string(), column, value }
 }
 
-fn place(row: &PgRow) -> Result<BackendPlace> {
+pub(crate) fn place(row: &PgRow) -> Result<BackendPlace> {
     let (id, user): (Uuid, String) = (row.try_get("id")?, row.try_get("user_id")?);
     let channel: Option<Uuid> = row.try_get("channel_id")?;
     let user_id = user.parse().map_err(|_| bad(id, "user_id", user))?;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::error::reason;
 use crate::pool::Txn;
-use crate::{Actor, Change, Error, News, Result, Store, Vault};
+use crate::{Actor, Change, Error, News, Result, Store, Tenant, Vault};
 
 /// A stored channel without its secrets.
 #[derive(Debug, Clone)]
@@ -370,7 +370,9 @@ impl Store {
     pub async fn channel_save(&self, vault: &Vault, save: &SaveChannel, actor: &Actor) -> Result<()> {
         let mut tenant = self.tenant(&save.user_id).await?;
         let sealed = vault.seal(save.id, &save.secrets)?;
-        let fingerprint = save.credential.as_ref().map(|c| vault.fingerprint(&save.channel_type, c));
+        let credential = save.credential.as_ref();
+        let fingerprints = credential.map(|c| vault.fingerprints(&save.channel_type, c)).unwrap_or_default();
+        self.refuse_credential_of_other_keys(&mut tenant, save, &fingerprints).await?;
         let config = serde_json::to_string(&save.config)?;
         let sql = match save.replaces {
             None => {
@@ -392,7 +394,7 @@ impl Store {
             .bind(config)
             .bind(sealed.bytes)
             .bind(sealed.key_id)
-            .bind(fingerprint.map(|f| f.to_vec()))
+            .bind(fingerprints.first().map(|current| current.to_vec()))
             .bind(save.enabled)
             .bind(&save.agent_id)
             .bind(save.user_id.as_str())
@@ -413,31 +415,60 @@ impl Store {
             Ok(_) if save.replaces.is_none() => Err(Error::BeingErased),
             Ok(_) => Err(Error::Conflict),
             Err(error) => match unique_violation(&error) {
-                Some("channels_fingerprint") => Err(self.credential_in_use(save, fingerprint).await?),
+                // If there is none, it was deleted in between.
+                Some(FINGERPRINTS) => {
+                    Err(self.credential_in_use(save, &fingerprints).await?.unwrap_or(Error::Conflict))
+                }
                 Some(_) => Err(Error::Conflict),
                 None => Err(error.into()),
             },
         }
     }
 
-    /// Names the other channel to its own user only: to anyone else, that it exists is all there is to know.
-    async fn credential_in_use(&self, save: &SaveChannel, fingerprint: Option<[u8; 32]>) -> Result<Error> {
+    /// While the master key is replaced, fingerprints are of several keys, and the index compares those of one. So they are
+    /// asked for here, one save of a credential at a time: whoever saves the same one knows one of these keys, too.
+    async fn refuse_credential_of_other_keys(
+        &self,
+        tenant: &mut Tenant,
+        save: &SaveChannel,
+        fingerprints: &[[u8; 32]],
+    ) -> Result<()> {
+        if fingerprints.len() < 2 {
+            return Ok(());
+        }
+        // In one order for everybody, so that nobody waits for somebody who waits for them.
+        let mut locks: Vec<i64> =
+            fingerprints.iter().filter_map(|f| f.first_chunk().copied().map(i64::from_be_bytes)).collect();
+        locks.sort_unstable();
+        for lock in locks {
+            sqlx::query("select pg_advisory_xact_lock($1)").bind(lock).execute(tenant.conn()).await?;
+        }
+        self.credential_in_use(save, fingerprints).await?.map_or(Ok(()), Err)
+    }
+
+    /// The refusal when another channel has one of these fingerprints. Names that channel to its own user only: to anyone else,
+    /// that it exists is all there is to know.
+    async fn credential_in_use(
+        &self,
+        save: &SaveChannel,
+        fingerprints: &[[u8; 32]],
+    ) -> Result<Option<Error>> {
         let other: Option<(String, String)> = sqlx::query_as(
             "select user_id, instance from channels
-             where channel_type = $1 and fingerprint = $2 and deleted_at is null",
+             where channel_type = $1 and fingerprint = any ($2) and deleted_at is null and id <> $3 limit 1",
         )
         .bind(&save.channel_type)
-        .bind(fingerprint.map(|f| f.to_vec()))
+        .bind(fingerprints.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>())
+        .bind(save.id.0)
         .fetch_optional(&self.pool)
         .await?;
-        Ok(match other {
-            Some((user, instance)) if user == save.user_id.as_str() => {
-                Error::CredentialInUse(format!("the channel {instance:?}"))
-            }
-            Some(_) => Error::CredentialInUse("a channel of another user".to_owned()),
-            // Deleted in between.
-            None => Error::Conflict,
-        })
+        Ok(other.map(|(user, instance)| {
+            Error::CredentialInUse(if user == save.user_id.as_str() {
+                format!("the channel {instance:?}")
+            } else {
+                "a channel of another user".to_owned()
+            })
+        }))
     }
 
     /// Deletes a channel: its secrets go at once, a tombstone stays for its messages.
@@ -571,7 +602,10 @@ pub(crate) fn changed(row: &PgRow) -> Result<(ChannelId, ShardId, i64)> {
     Ok((id, ShardId(shard), row.try_get("revision")?))
 }
 
-fn unique_violation(error: &sqlx::Error) -> Option<&str> {
+/// The index by which no two channels have the same credential.
+pub(crate) const FINGERPRINTS: &str = "channels_fingerprint";
+
+pub(crate) fn unique_violation(error: &sqlx::Error) -> Option<&str> {
     let error = error.as_database_error()?;
     error.is_unique_violation().then(|| error.constraint().unwrap_or_default())
 }

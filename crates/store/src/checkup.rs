@@ -9,8 +9,6 @@ use crate::{ChannelName, Result, Store};
 pub struct Checkup {
     /// How many are switched on.
     pub enabled: i64,
-    /// How many have secrets that are sealed with another key than the one that was asked for.
-    pub other_key: i64,
     /// How many of those that are switched on do not work, or have trouble that they go on from by themselves.
     pub in_trouble: i64,
     /// Some of these, oldest first.
@@ -33,17 +31,15 @@ const SAID: &str = "from channels c
      where c.deleted_at is null";
 
 impl Store {
-    /// How the channels are. `key` is the id of the master key; `examples`: how many of those in trouble to name.
+    /// How the channels are. `examples`: how many of those in trouble to name.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn channels_checkup(&self, key: &str, examples: i64) -> Result<Checkup> {
+    pub async fn channels_checkup(&self, examples: i64) -> Result<Checkup> {
         let counts = sqlx::query(sqlx::AssertSqlSafe(format!(
             "select count(*) filter (where c.enabled) as enabled,
-                    count(*) filter (where c.secrets_key <> $1) as other_key,
                     count(*) filter (where c.enabled and t.last_error is not null) as in_trouble {SAID}"
         )))
-        .bind(key)
         .fetch_one(&self.pool)
         .await?;
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
@@ -63,7 +59,6 @@ impl Store {
         });
         Ok(Checkup {
             enabled: counts.try_get("enabled")?,
-            other_key: counts.try_get("other_key")?,
             in_trouble: counts.try_get("in_trouble")?,
             examples: examples.collect::<Result<_>>()?,
         })

@@ -130,7 +130,7 @@ fn owner_key(owner: Option<&UserId>) -> &str {
 }
 
 /// Where a destination's secret belongs.
-fn place(id: Uuid) -> String {
+pub(crate) fn place(id: Uuid) -> String {
     format!("event destination/{id}")
 }
 

@@ -79,7 +79,8 @@ pub struct Hook {
 const COLUMNS: &str = "id, user_id, name, enabled, auth, agent_id, channel, recipient, thread_id, text_template, \
      fields::text as fields, created_at, updated_at";
 
-fn place(id: Uuid) -> String {
+/// Where a hook's secret belongs.
+pub(crate) fn place(id: Uuid) -> String {
     format!("hook/{id}")
 }
 

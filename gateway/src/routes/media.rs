@@ -75,7 +75,8 @@ pub async fn handle(
     let (mut parts, _) = request.into_parts();
     let (id, filename) = address(&mut parts).await?;
     let Query(Link { expires, signature }) = link.map_err(|_| forged())?;
-    if !media_link::verify(&app.media_key, id, &filename, expires, &signature) {
+    let is_ours = |key| media_link::verify(key, id, &filename, expires, &signature);
+    if !app.media_keys.iter().any(is_ours) {
         return Err(forged());
     }
     if app.clock.now().timestamp() > expires {

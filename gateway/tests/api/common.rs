@@ -178,6 +178,9 @@ pub fn webhook_body() -> Value {
            "fields": {"secret_env": SECRET, "callback_url": "http://127.0.0.1:9/callback"}})
 }
 
+/// One that a gateway may know beside its own.
+pub const OTHER_MASTER_KEY: &str = "b3RoZXIgbWFzdGVyIGtleSBvZiAzMiBieXRlcy4uLi4=";
+
 /// The master key that follows from [`KEY`].
 pub fn master_key() -> MasterKey {
     MasterKey::from_api_key(KEY)

@@ -4,7 +4,7 @@ use claw_secrets::signature::standard_key;
 use claw_types::{Direction, WebhookPost};
 use serde_json::{Value, json};
 
-use crate::common::{KEY, TestGateway, master_key, read};
+use crate::common::{KEY, OTHER_MASTER_KEY, TestGateway, master_key, read};
 use crate::cron::{JOBS, create, listed, path, with};
 
 const SECRET: &str = "/api/users/ada/cron/signing-secret";
@@ -103,6 +103,16 @@ async fn a_test_stores_a_post_that_goes_out_by_no_channel_and_not_for_long() {
     assert_eq!(shown["channel"]["instance_name_id"], Value::Null);
     let pending = gateway.call("GET", "/api/users/ada/messages?state=pending", Value::Null).await.expect(200);
     assert_eq!(&pending["messages"][0]["id"], &shown["id"]);
+}
+
+#[tokio::test]
+async fn while_the_master_key_is_replaced_both_secrets_are_told() {
+    let other = claw_secrets::MasterKey::from_base64(OTHER_MASTER_KEY).unwrap();
+    let gateway = TestGateway::start_with(&[&format!("--other-master-keys={OTHER_MASTER_KEY}")]).await;
+    let shown = gateway.call("GET", SECRET, Value::Null).await.expect(200);
+    let expected =
+        json!({"secret": master_key().webhook_secret("ada"), "others": [other.webhook_secret("ada")]});
+    assert_eq!(shown, expected);
 }
 
 #[tokio::test]

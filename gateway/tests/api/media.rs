@@ -10,14 +10,14 @@ use axum::routing::get;
 use claw_channels::kit::media_link;
 use claw_media::MediaKey;
 use claw_runtime::{Clock as _, SystemClock};
-use claw_secrets::Purpose;
+use claw_secrets::{MasterKey, Purpose};
 use claw_types::MessageId;
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::common::{TestGateway, master_key, read};
+use crate::common::{OTHER_MASTER_KEY, TestGateway, master_key, read};
 
 /// A system that keeps files.
 async fn files(gateway: &TestGateway) -> String {
@@ -94,6 +94,23 @@ async fn the_operator_says_how_large_an_attachment_may_be() {
     );
     let larger = sent(&gateway, "file", &format!("{base}/larger")).await;
     read(gateway.request("GET", &link(larger, 60))).await.problem(413);
+}
+
+#[tokio::test]
+async fn a_link_of_the_master_key_of_before_opens_while_that_is_known() {
+    let flags = ["--allow-private-urls", "--send-wait-ms=0"];
+    let other = MasterKey::from_base64(OTHER_MASTER_KEY).unwrap().derive(Purpose::MediaUrl);
+    let known = format!("--other-master-keys={OTHER_MASTER_KEY}");
+    for (flags, status) in [([&flags[..], &[&known]].concat(), 200), (flags.to_vec(), 403)] {
+        let gateway = TestGateway::start_with(&flags).await;
+        gateway.webhook("u", "hook").await;
+        let base = files(&gateway).await;
+        let id = sent(&gateway, "image", &format!("{base}/picture")).await;
+        let expires = SystemClock.now().timestamp() + 60;
+        let answer = read(gateway.request("GET", &media_link::path(&other, id, "a b.png", expires))).await;
+        assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+        assert_eq!(read(gateway.request("GET", &link(id, 60))).await.status.as_u16(), 200);
+    }
 }
 
 #[tokio::test]

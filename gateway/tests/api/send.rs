@@ -173,7 +173,7 @@ async fn owned(status: MessageStatus) -> TestGateway {
     gateway.webhook("u", "hook").await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let credentials = Credentials::once(&master_key(), None).await.unwrap();
+    let credentials = Credentials::once(&master_key().into(), None).await.unwrap();
     serve_worker(&gateway.lifecycle, listener, &credentials, Arc::new(Told(status))).unwrap();
     let mut database = gateway.database.connect().await;
     let own = "update shards set owner = 'w', rpc_address = $1";

@@ -12,6 +12,7 @@ aiWebhookSecret: AI_WEBHOOK_SECRET
 {{- define "ii-claw.optionalSecretKeys" -}}
 leaseDatabaseUrl: II_CLAW_LEASE_DATABASE_URL
 aiWebhookSecretPrevious: AI_WEBHOOK_SECRET_PREVIOUS
+otherMasterKeys: II_CLAW_OTHER_MASTER_KEYS
 {{- end -}}
 
 {{/* Which value of settings becomes which variable of every role: those that are numbers. */}}

@@ -160,7 +160,7 @@ impl Runner<'_> {
         }
         let post = SignedPost {
             url: &self.destination.url,
-            secret,
+            by: secret.into(),
             id,
             timestamp: self.core.clock.now().timestamp(),
             body: body.into(),

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use claw_channels::kit::answer::excerpt;
-use claw_channels::kit::signed_post::{PostError, Posted, SignedPost};
+use claw_channels::kit::signed_post::{PostError, Posted, SignedBy, SignedPost};
 use claw_runtime::Backoff;
 use claw_store::{Actor, chain};
 use claw_types::{MessageState, WebhookPost, Work};
@@ -76,9 +76,11 @@ async fn post_once(
     post: &WebhookPost,
     limit: Duration,
 ) -> Result<(Posted, Bytes), PostError> {
+    // While the master key is replaced: by each that is known, so that receivers may have the secret of either.
+    let secrets = core.vault.keys().webhook_secrets(work.user_id.as_str());
     let signed = SignedPost {
         url: &post.url,
-        secret: &core.vault.key().webhook_secret(work.user_id.as_str()),
+        by: SignedBy { secret: &secrets.current, others: &secrets.others },
         id: &work.id.to_string(),
         timestamp: core.clock.now().timestamp(),
         body: Bytes::copy_from_slice(post.body.get().as_bytes()),

@@ -137,6 +137,13 @@ impl Cluster {
         self
     }
 
+    /// Without this setting in every process that is started from now on.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.retain(|(known, _)| known != name);
+        self
+    }
+
     /// Starts a process with the cluster's settings and these.
     pub fn start(&self, args: &[&str], more: &[(&str, &str)]) -> Claw {
         let settings = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));

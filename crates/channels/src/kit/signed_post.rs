@@ -69,8 +69,8 @@ pub fn sign(
 pub struct SignedPost<'a> {
     /// Where to.
     pub url: &'a str,
-    /// The key of the signatures, `whsec_...`.
-    pub secret: &'a str,
+    /// The keys of the signatures, `whsec_...`.
+    pub by: SignedBy<'a>,
     /// The `webhook-id`: the same for every attempt.
     pub id: &'a str,
     /// Seconds since 1970.
@@ -130,7 +130,7 @@ impl SignedPost<'_> {
     pub async fn ask(&self, http: &Http) -> Result<(Posted, Bytes), PostError> {
         let url = http.check(self.url)?;
         let request = http.calls().post(url).timeout(self.limit);
-        let request = sign(request, self.secret.into(), self.id, self.timestamp, self.body.clone());
+        let request = sign(request, self.by, self.id, self.timestamp, self.body.clone());
         let response = request.send().await.map_err(|error| self.broken(&error))?;
         let retry_after = answer::retry_after(response.headers(), self.timestamp);
         let posted = Posted { status: response.status().as_u16(), retry_after };
@@ -175,7 +175,7 @@ mod tests {
         let sent = async |url: &str, allow_private: bool| {
             let post = SignedPost {
                 url,
-                secret: "whsec_",
+                by: "whsec_".into(),
                 id: "1",
                 timestamp: 0,
                 body: Bytes::new(),

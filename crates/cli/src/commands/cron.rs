@@ -136,7 +136,12 @@ pub(crate) async fn run(command: Cron) -> anyhow::Result<()> {
         }
         What::SigningSecret { user } => {
             let shown = api.get(&["users", &user, "cron", "signing-secret"], &[]).await?;
-            api.show(&shown, |shown| cell(&shown["secret"]))
+            api.show(&shown, |shown| {
+                let others = shown["others"].as_array().into_iter().flatten();
+                let others =
+                    others.map(|other| format!("{}  (signs, too, in webhook-signature)", cell(other)));
+                std::iter::once(cell(&shown["secret"])).chain(others).collect::<Vec<_>>().join("\n")
+            })
         }
         What::Preview { user, file, cron, tz, count } => {
             let body = match &file {

@@ -5,6 +5,7 @@
 
 mod backend;
 mod channels;
+mod secrets;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -68,6 +69,7 @@ pub(crate) async fn run(settings: DoctorSettings) -> anyhow::Result<()> {
         ("scheduler", in_time(scheduler(&settings)).await),
         ("nats", in_time(nats(&settings)).await),
         ("backend", in_time(backend::check(&settings)).await),
+        ("secrets", in_time(secrets::check(&settings)).await),
         ("channels", in_time(channels::check(&settings)).await),
     ];
     print(&findings, settings.json)?;
@@ -107,7 +109,9 @@ async fn in_time(check: impl Future<Output = Checked>) -> Checked {
 fn keys(settings: &DoctorSettings) -> Checked {
     let keys = settings.keys.keys()?;
     let source = if settings.keys.master_key.is_some() { "II_CLAW_MASTER_KEY" } else { "the API key" };
-    Ok(Found::Well(format!("master key {} from {source}", keys.master.id())))
+    let (current, others) = (keys.master.current_id(), keys.master.ids().skip(1).collect::<Vec<_>>());
+    let beside = if others.is_empty() { String::new() } else { format!(", beside it {}", others.join(", ")) };
+    Ok(Found::Well(format!("master key {current} from {source}{beside}")))
 }
 
 async fn store(settings: &DoctorSettings) -> anyhow::Result<Store> {

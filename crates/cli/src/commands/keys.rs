@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::api::{Api, ApiSettings, cell};
+use crate::api::{Api, ApiSettings, cell, table};
 
 /// Keys to the API
 #[derive(Args)]
@@ -64,20 +64,33 @@ pub(crate) async fn run(command: Keys) -> anyhow::Result<()> {
 }
 
 fn listed(answer: &Value) -> String {
-    let mut lines: Vec<String> = answer["keys"].as_array().into_iter().flatten().map(line).collect();
-    if lines.is_empty() {
-        lines.push("no keys but the operator's own".to_owned());
+    let rows: Vec<_> = answer["keys"].as_array().into_iter().flatten().map(row).collect();
+    if rows.is_empty() {
+        return "no keys but the operator's own".to_owned();
     }
+    let mut text = table(["id", "user", "opens", "expires", "revoked", "last used", "name"], &rows);
     if !answer["next_cursor"].is_null() {
-        lines.push("there are more: `GET /api/keys` shows all".to_owned());
+        text.push_str("there are more: `GET /api/keys` shows all");
     }
-    lines.join("\n")
+    text
 }
 
+fn row(key: &Value) -> [String; 7] {
+    let at = |what: &str| cell(&key[what]);
+    [at("id"), user(key), scopes(key), at("expires_at"), at("revoked_at"), at("last_used_at"), at("name")]
+}
+
+fn user(key: &Value) -> String {
+    if key["user_id"].is_null() { "all users".to_owned() } else { cell(&key["user_id"]) }
+}
+
+fn scopes(key: &Value) -> String {
+    key["scopes"].as_array().into_iter().flatten().map(cell).collect::<Vec<_>>().join(",")
+}
+
+/// One key, which was just made or taken back.
 fn line(key: &Value) -> String {
-    let scopes: Vec<String> = key["scopes"].as_array().into_iter().flatten().map(cell).collect();
-    let user = key["user_id"].as_str().map_or_else(|| "all users".to_owned(), |_| cell(&key["user_id"]));
-    let mut line = format!("{}  {}  {user}  {}", cell(&key["id"]), cell(&key["name"]), scopes.join(","));
+    let mut line = format!("{}  {}  {}  {}", cell(&key["id"]), cell(&key["name"]), user(key), scopes(key));
     for (what, at) in [("revoked", "revoked_at"), ("expires", "expires_at"), ("last used", "last_used_at")] {
         if key[at].is_string() {
             line = format!("{line}  {what} {}", cell(&key[at]));
@@ -95,6 +108,9 @@ mod tests {
         let key = json!({"id": "1", "name": "front end", "user_id": null, "scopes": ["read", "send"],
             "expires_at": "2030-01-01T00:00:00Z", "revoked_at": null, "last_used_at": null});
         assert_eq!(line(&key), "1  front end  all users  read,send  expires 2030-01-01T00:00:00Z");
+        let table = "id  user       opens      expires               revoked  last used  name\n\
+                     1   all users  read,send  2030-01-01T00:00:00Z  -        -          front end\n";
+        assert_eq!(listed(&json!({"keys": [key]})), table);
         assert_eq!(listed(&json!({"keys": []})), "no keys but the operator's own");
     }
 }

@@ -10,6 +10,7 @@ mod exam;
 pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod migrate;
+pub(crate) mod reseal;
 pub(crate) mod reshard;
 pub(crate) mod roles;
 pub(crate) mod shell;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use claw_rpc::{CallError, Credentials};
 use claw_runtime::Lifecycle;
-use claw_secrets::MasterKey;
+use claw_secrets::{KeyRing, MasterKey};
 use claw_testkit::eventually;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
@@ -44,10 +44,32 @@ async fn another_clusters_token_opens_nothing() {
     let (lifecycle, credentials) = (Lifecycle::new(), Credentials::once(&key(), None).await.unwrap());
     let clock = Arc::new(Clock::default());
     let address = serve(&lifecycle, &credentials, Arc::clone(&clock)).await;
-    let stranger = Credentials::once(&MasterKey::from_api_key("another one"), None).await.unwrap();
+    let stranger = Credentials::once(&MasterKey::from_api_key("another one").into(), None).await.unwrap();
     let refused = peers(&stranger).scheduler_status(&address).await.unwrap_err().to_string();
     assert!(refused.contains("all roles need the same II_CLAW_MASTER_KEY"), "{refused}");
     assert_eq!(clock.asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn roles_with_different_master_keys_talk_when_each_knows_the_others() {
+    let of = |name: &str| MasterKey::from_api_key(name);
+    let ring = async |current: &str, others: &[&str]| {
+        let ring = KeyRing::new(of(current), others.iter().map(|name| of(name)));
+        Credentials::once(&ring, None).await.unwrap()
+    };
+    let (before, after) = (ring("old", &["new"]).await, ring("new", &["old"]).await);
+    for (server, caller) in [(&before, &after), (&after, &before)] {
+        let lifecycle = Lifecycle::new();
+        let address = serve(&lifecycle, server, Arc::default()).await;
+        assert_eq!(peers(caller).scheduler_status(&address).await.unwrap().leading, Some(7));
+        let only_new = ring("new", &[]).await;
+        peers(&only_new).scheduler_status(&address).await.unwrap();
+        let stranger = ring("stranger", &["old", "new"]).await;
+        assert!(
+            peers(&stranger).scheduler_status(&address).await.is_err(),
+            "it shows the token of its current key only"
+        );
+    }
 }
 
 #[tokio::test]

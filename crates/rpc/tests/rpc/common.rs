@@ -11,13 +11,13 @@ use claw_rpc::{
     serve_scheduler,
 };
 use claw_runtime::{Lifecycle, OsRandom};
-use claw_secrets::MasterKey;
+use claw_secrets::{KeyRing, MasterKey};
 use tokio::net::TcpListener;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-pub fn key() -> MasterKey {
-    MasterKey::from_api_key("of the tests")
+pub fn key() -> KeyRing {
+    MasterKey::from_api_key("of the tests").into()
 }
 
 /// A scheduler of the tests.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use claw_runtime::OsRandom;
-use claw_secrets::MasterKey;
+use claw_secrets::{KeyRing, MasterKey};
 use claw_store::{Actor, BackendPlace, Error, SaveBackend, Vault, chain};
 use claw_types::ChannelId;
 
@@ -13,11 +13,11 @@ fn actor() -> Actor {
     Actor::named("a test")
 }
 
-fn place(user: &str, channel: Option<ChannelId>) -> BackendPlace {
+pub(super) fn place(user: &str, channel: Option<ChannelId>) -> BackendPlace {
     BackendPlace { user_id: user.parse().unwrap(), channel }
 }
 
-fn new(bench: &Bench, place: &BackendPlace, url: &str) -> SaveBackend {
+pub(super) fn new(bench: &Bench, place: &BackendPlace, url: &str) -> SaveBackend {
     SaveBackend {
         id: bench.ids.next(),
         place: place.clone(),
@@ -72,7 +72,8 @@ async fn a_worker_reads_what_changed_and_what_is_gone() {
     let rows = bench.store.backends_changed(&bench.vault, Some(60.0)).await.unwrap();
     assert_eq!(rows.iter().map(|row| &row.place).collect::<Vec<_>>(), [&one]);
 
-    let other = Vault::new(Arc::new(MasterKey::from_api_key("other")), Arc::new(OsRandom));
+    let other = Arc::new(KeyRing::from(MasterKey::from_api_key("other")));
+    let other = Vault::new(other, Arc::new(OsRandom));
     let rows = bench.store.backends_changed(&other, None).await.unwrap();
     for (_, secrets) in rows.iter().filter_map(|row| row.backend.as_ref()) {
         assert!(chain(secrets.as_ref().unwrap_err()).contains("key"), "{secrets:?}");

@@ -20,7 +20,7 @@ fn actor() -> Actor {
     Actor::named("a test")
 }
 
-async fn made(bench: &Bench, user: Option<&UserId>) -> NewDestination {
+pub(super) async fn made(bench: &Bench, user: Option<&UserId>) -> NewDestination {
     let new = NewDestination {
         id: bench.ids.next(),
         user_id: user.cloned(),

@@ -20,7 +20,7 @@ fn spec() -> HookSpec {
     }
 }
 
-async fn create(bench: &Bench, user: &str, name: &str, secret: &str) -> Result<Hook, Error> {
+pub(super) async fn create(bench: &Bench, user: &str, name: &str, secret: &str) -> Result<Hook, Error> {
     let (user, name): (UserId, HookName) = (user.parse().unwrap(), name.parse().unwrap());
     let (id, actor) = (bench.ids.next(), Actor::named("a test"));
     let made = bench.store.hook_create(&bench.vault, id, &user, &name, &spec(), secret, &actor, None).await;

@@ -29,6 +29,7 @@ mod partitions;
 mod placeholders;
 mod pooler;
 mod receipts;
+mod reseal;
 mod reshard;
 mod run_ends;
 mod tenants;
@@ -37,7 +38,7 @@ mod timers;
 use std::sync::Arc;
 
 use claw_runtime::{Ids, Lifecycle, OsRandom, SystemClock};
-use claw_secrets::MasterKey;
+use claw_secrets::{KeyRing, MasterKey};
 use claw_store::{Member, MessageWriter, SaveChannel, Store, Vault};
 use claw_testkit::TestDatabase;
 use claw_types::{ChannelId, ShardCount};
@@ -57,7 +58,7 @@ impl Bench {
         let database = TestDatabase::create().await;
         let store = Store::connect(database.url(), "test", 6).await.unwrap();
         store.migrate(ShardCount::new(8)).await.unwrap();
-        let key = Arc::new(MasterKey::from_api_key("test"));
+        let key = Arc::new(KeyRing::from(MasterKey::from_api_key("test")));
         Self {
             writer: MessageWriter::start(&store, &Lifecycle::new(), ()),
             vault: Vault::new(key, Arc::new(OsRandom)),

@@ -71,7 +71,7 @@ async fn test(app: &Shared, owner: Option<&UserId>, id: Uuid) -> Result<Json<Tes
                       "channel": Value::Null, "message_id": Value::Null, "data": {"destination": id}});
     let post = SignedPost {
         url: &destination.url,
-        secret: &secret,
+        by: secret.as_str().into(),
         id: &webhook_id,
         timestamp: now.timestamp(),
         body: body.to_string().into(),

@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(60);
 const JOBS: &str = "/api/users/ada/cron/jobs";
 
 /// A job that posts every second.
-fn job(url: &str, more: &Value) -> Value {
+pub(crate) fn job(url: &str, more: &Value) -> Value {
     let mut job = json!({"name": "reports", "label": "team", "metadata": {"n": 1},
                          "schedule": {"type": "every", "every_secs": 1},
                          "action": {"type": "webhook", "url": url, "body": {"report": "sales"}}});
@@ -22,7 +22,7 @@ fn job(url: &str, more: &Value) -> Value {
     job
 }
 
-async fn create(api: &Api, job: Value) -> String {
+pub(crate) async fn create(api: &Api, job: Value) -> String {
     let (status, made) = api.call("POST", JOBS, Some(job)).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
     made["id"].as_str().unwrap().to_owned()
@@ -43,7 +43,7 @@ async fn runs(api: &Api, job: &str, wanted: &str) -> Vec<Value> {
 }
 
 /// As a receiver would; by its own clock, which is the test's.
-fn is_genuine(delivery: &Delivery, secret: &str) -> bool {
+pub(crate) fn is_genuine(delivery: &Delivery, secret: &str) -> bool {
     let headers = Standard {
         id: delivery.header("webhook-id"),
         time: delivery.header("webhook-timestamp"),

@@ -14,7 +14,7 @@ use sqlx::Row as _;
 
 async fn peers() -> Peers {
     claw_testkit::install_tls();
-    let credentials = Credentials::once(&MasterKey::from_api_key(API_KEY), None).await.unwrap();
+    let credentials = Credentials::once(&MasterKey::from_api_key(API_KEY).into(), None).await.unwrap();
     Peers::new(credentials, Arc::new(OsRandom))
 }
 

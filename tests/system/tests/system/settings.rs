@@ -24,6 +24,7 @@ async fn a_bad_setting_is_named_on_one_line() {
         ("gateway", "II_CLAW_API_KEY", " "),
         ("gateway", "II_CLAW_LISTEN", "everywhere"),
         ("gateway", "II_CLAW_MASTER_KEY", "dG9vIHNob3J0"),
+        ("gateway", "II_CLAW_OTHER_MASTER_KEYS", "bm90LWEtcmVhbC1tYXN0ZXIta2V5LTMyLWJ5dGVzISE=,dG9vIHNob3J0"),
         ("gateway", "II_CLAW_ALLOW_PRIVATE_URLS", "perhaps"),
         ("worker", "AI_WEBHOOK_URL", "backend:8000"),
         ("worker", "AI_WEBHOOK_SECRET", ""),
