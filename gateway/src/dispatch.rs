@@ -137,7 +137,7 @@ fn prepared(
     once: Once<'_>,
 ) -> Result<(NewMessage, Planned), Problem> {
     switched_on(&known.channel)?;
-    let caps = known.adapter()?.caps();
+    let caps = known.adapter()?.caps_in(&message.recipient);
     let planned = plan(&message, caps).map_err(|error| Problem::of(Kind::Refused, error.to_string()))?;
     // Without threads, a chat is one conversation: its history must have the message.
     if !caps.threads {

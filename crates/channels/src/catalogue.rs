@@ -298,6 +298,9 @@ mod tests {
                 entry.make(&fields.config, &fields.secrets, deps(std::sync::Arc::new(Recorder::default())));
             let channel = made.unwrap_or_else(|error| panic!("{}: {error}", entry.name));
             assert_eq!(channel.caps(), entry.caps, "{}", entry.name);
+            for chat in [(entry.examinee)().chat().0, "19:group@thread.v2"] {
+                assert_eq!(channel.caps_in(chat), (entry.caps_in)(chat), "{}", entry.name);
+            }
         }
     }
 

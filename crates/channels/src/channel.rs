@@ -26,6 +26,11 @@ pub trait Channel: Send + Sync + 'static {
     /// What the platform can carry: the adapter's [`Adapter::CAPS`].
     fn caps(&self) -> &'static Caps;
 
+    /// The same for one chat, where chats are not alike ([`Adapter::caps_in`]).
+    fn caps_in(&self, _recipient: &str) -> &'static Caps {
+        self.caps()
+    }
+
     /// Whether this is a chat of many people, for which [`crate::Limits::group`] holds. By the id alone, without asking.
     fn is_group(&self, _recipient: &str) -> bool {
         false
@@ -64,6 +69,21 @@ pub trait Channel: Send + Sync + 'static {
     /// gateway's own.
     fn taken(&self) -> Option<Reply> {
         None
+    }
+
+    /// Whether something is left to do once what a request says is committed and its platform has the answer: then
+    /// [`Channel::follow_up`] does it. Asked of each request that was taken, so it must cost next to nothing.
+    fn is_followed_up(&self, _request: &RawRequest) -> bool {
+        false
+    }
+
+    /// Does what is left to do about a request that [`Channel::decode`] took. It is tried once, and whoever dies meanwhile leaves it undone: the
+    /// person must be able to ask for it again.
+    ///
+    /// # Errors
+    /// Why it was not done; nobody waits for it, so it is logged.
+    async fn follow_up(&self, _request: &RawRequest) -> Result<(), ChannelError> {
+        Ok(())
     }
 
     /// Reads `data` by the code that reads what people and the platform send, without asking for a signature first, and
@@ -155,6 +175,12 @@ pub trait Adapter: Channel + Sized {
     /// The credential that only one channel may use, because the platform delivers each update once.
     fn credential(_config: &Self::Config) -> Option<String> {
         None
+    }
+
+    /// What the platform can carry into one chat, where chats are not alike: by the id alone, without asking. What differs may only be what
+    /// [`crate::kit::plan`] degrades or refuses.
+    fn caps_in(_recipient: &str) -> &'static Caps {
+        Self::CAPS
     }
 
     /// What it brings to the exam that all adapters sit.

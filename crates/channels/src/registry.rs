@@ -24,6 +24,8 @@ pub struct Entry {
     pub about: About,
     /// What its platform can carry.
     pub caps: &'static Caps,
+    /// The same for one chat, by its id.
+    pub caps_in: fn(&str) -> &'static Caps,
     /// What it brings to its exam.
     pub(crate) examinee: fn() -> &'static dyn Examinee,
     /// The fields that only this type has.
@@ -43,6 +45,7 @@ pub(crate) const fn entry<A: Adapter>() -> Entry {
         name: A::NAME,
         about: A::ABOUT,
         caps: A::CAPS,
+        caps_in: <A as Adapter>::caps_in,
         examinee: A::examinee,
         own_fields: A::FIELDS,
         #[cfg(test)]

@@ -13,6 +13,7 @@ use claw_channels::{RawRequest, Reply};
 use claw_store::Accepted;
 use claw_types::ChannelId;
 use serde_json::{Value, json};
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::app::Shared;
@@ -52,7 +53,21 @@ pub async fn handle(State(app): State<Shared>, request: axum::extract::Request) 
     adapter.prepare(&request).await?;
     let messages = adapter.decode(&request)?;
     let taken = intake::accept(&app, &known, messages).await?;
+    if adapter.is_followed_up(&request) {
+        follow_up(&app, &known, request);
+    }
     Ok(adapter.taken().map_or_else(|| Json(answer(&taken)).into_response(), said))
+}
+
+/// Does what is left to do about a request without keeping its platform waiting.
+fn follow_up(app: &Shared, known: &Arc<Known>, request: RawRequest) {
+    let known = Arc::clone(known);
+    app.lifecycle.spawn("follow-up", async move {
+        let Ok(adapter) = known.adapter() else { return };
+        if let Err(error) = adapter.follow_up(&request).await {
+            warn!(channel.id = %known.channel.id, %error, "what a person asked for was not done: {error}");
+        }
+    });
 }
 
 /// Answers a platform that asks, before it posts anything, whether the address is the channel's.

@@ -17,6 +17,7 @@ mod destinations;
 mod erasure;
 mod events;
 mod feedback;
+mod follow_up;
 mod health;
 mod hooks;
 mod keys;

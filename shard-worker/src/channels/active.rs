@@ -42,6 +42,11 @@ impl Active {
         self.channel.caps()
     }
 
+    /// What it can carry into this chat.
+    pub(crate) fn caps_in(&self, recipient: &str) -> &'static Caps {
+        self.channel.caps_in(recipient)
+    }
+
     /// Waits until a call that counts as `cost` messages may be made into this chat. Dropped, it gives up.
     pub(crate) async fn turn(&self, priority: Priority, recipient: &str, cost: u32) -> Turn {
         self.limiter.turn(priority, recipient, self.channel.is_group(recipient), cost).await;

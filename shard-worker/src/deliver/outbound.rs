@@ -100,7 +100,7 @@ async fn send_parts(
     work: &mut Work,
     body: &Outbound,
 ) -> Attempt {
-    let pieces = match plan(body, active.caps()) {
+    let pieces = match plan(body, active.caps_in(&body.recipient)) {
         Ok(plan) => plan.parts,
         Err(Unsupported(reason)) => return failed(reason),
     };

@@ -12,6 +12,7 @@
 //! Rejected: recorded HTTP in place of a server. It can't fall silent or cut a connection, and it knows what is asked only as
 //! well as whoever recorded it.
 
+pub mod bearer;
 mod configuration;
 pub mod description;
 pub mod doors;

@@ -3,6 +3,7 @@
 pub mod access_token;
 pub mod answer;
 pub mod attachments;
+pub mod bearer;
 pub mod fence;
 pub mod fetch;
 pub mod filename;
@@ -18,5 +19,7 @@ pub mod signed_post;
 pub mod socket;
 pub mod split;
 pub mod tcp;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod transfer;
 pub mod upload;

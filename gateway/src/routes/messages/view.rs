@@ -246,7 +246,7 @@ fn parts(row: &MessageRow, payload: &RawValue) -> Vec<PartOutcome> {
     let entry = row.channel_type.as_deref().and_then(registry::find);
     let planned = entry.and_then(|entry| {
         let message = serde_json::from_str::<Outbound>(payload.get()).ok()?;
-        plan(&message, entry.caps).ok()
+        plan(&message, (entry.caps_in)(&message.recipient)).ok()
     });
     let kinds = planned.map(|planned| planned.kinds()).unwrap_or_default();
     outcomes(&kinds, row.state, &row.platform_message_ids, row.error.as_deref())

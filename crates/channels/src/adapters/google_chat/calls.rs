@@ -26,14 +26,16 @@ pub(super) struct Call {
     pub(super) body: Option<Value>,
 }
 
-/// The call that sends a part.
-pub(super) fn of_part(part: &Part<'_>) -> Result<Call, ChannelError> {
+/// The call that sends a part. `function` is what a pressed button calls.
+pub(super) fn of_part(part: &Part<'_>, function: &str) -> Result<Call, ChannelError> {
     let rows = &part.piece.buttons;
     match &part.piece.content {
-        Content::Text(text) => create(part, Some(text), card(None, rows)?),
-        Content::Media { media, caption } => create(part, caption.as_ref(), card(Some(media), rows)?),
+        Content::Text(text) => create(part, Some(text), card(None, rows, function)?),
+        Content::Media { media, caption } => {
+            create(part, caption.as_ref(), card(Some(media), rows, function)?)
+        }
         Content::Edit { message_id, text } => {
-            let card = card(None, rows)?;
+            let card = card(None, rows, function)?;
             // Without a text it is the buttons alone that become others.
             let mask = if text.is_some() { "text,cardsV2" } else { "cardsV2" };
             let mut body = message(text.as_ref(), card.clone());
@@ -81,6 +83,24 @@ fn create(part: &Part<'_>, text: Option<&Text>, card: Option<Value>) -> Result<C
     Ok(Call { method: Method::POST, resource: format!("{space}/messages"), query, body })
 }
 
+/// Asks for a message; an app may see those that it got (<https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages/get>).
+pub(super) fn get(message: &str) -> Result<Call, ChannelError> {
+    Ok(Call { method: Method::GET, resource: named(message)?, query: Vec::new(), body: None })
+}
+
+impl Call {
+    /// A new message that quotes another one, of the version that is there
+    /// (<https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages#QuotedMessageMetadata>).
+    pub(super) fn quoting(&self, message: &str, version: &str) -> Self {
+        let mut call = self.clone();
+        if let Some(Value::Object(body)) = &mut call.body {
+            let quoted = json!({"name": message, "lastUpdateTime": version});
+            body.insert("quotedMessageMetadata".to_owned(), quoted);
+        }
+        call
+    }
+}
+
 /// A message's name, in which nothing leads elsewhere.
 fn named(message: &str) -> Result<String, ChannelError> {
     if is_resource(message, &["spaces", "messages"]) {
@@ -116,13 +136,17 @@ fn message(text: Option<&Text>, card: Option<Value>) -> Map<String, Value> {
 
 /// A card with a picture and buttons (<https://developers.google.com/workspace/chat/api/reference/rest/v1/cards>); `None` where there
 /// are neither. Of its 100 widgets a row of buttons is one.
-fn card(picture: Option<&Media>, rows: &[Vec<Button>]) -> Result<Option<Value>, ChannelError> {
+fn card(
+    picture: Option<&Media>,
+    rows: &[Vec<Button>],
+    function: &str,
+) -> Result<Option<Value>, ChannelError> {
     let mut widgets = Vec::new();
     if let Some(media) = picture {
         widgets.push(image(media)?);
     }
     for row in rows {
-        let buttons: Vec<_> = row.iter().map(button).collect();
+        let buttons: Vec<_> = row.iter().map(|one| button(one, function)).collect();
         widgets.push(json!({"buttonList": {"buttons": buttons}}));
     }
     if widgets.is_empty() {
@@ -148,11 +172,11 @@ fn image(media: &Media) -> Result<Value, ChannelError> {
     Ok(json!({"image": image}))
 }
 
-fn button(button: &Button) -> Value {
+fn button(button: &Button, function: &str) -> Value {
     let on_click = match &button.action {
         ButtonAction::Url(url) => json!({"openLink": {"url": url}}),
         ButtonAction::Data(data) => {
-            json!({"action": {"function": PRESSED, "parameters": [{"key": PRESSED, "value": data}]}})
+            json!({"action": {"function": function, "parameters": [{"key": PRESSED, "value": data}]}})
         }
     };
     json!({"text": button.text, "onClick": on_click})

@@ -1,19 +1,110 @@
-//! Interaction events as Google Chat posts them, as far as they are read
-//! (<https://developers.google.com/workspace/chat/api/reference/rest/v1/Event>).
+//! Interaction events as Google Chat posts them, as far as they are read: in the form of an app of its own
+//! (<https://developers.google.com/workspace/chat/api/reference/rest/v1/Event>) or in that of a Workspace add-on
+//! (<https://developers.google.com/workspace/add-ons/reference/event-object>), of which the first is made.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Reads a body that is known to be genuine.
 pub(super) fn read(body: &[u8]) -> Result<Event, String> {
-    serde_json::from_slice(body).map_err(|error| format!("the body is no event of Google Chat: {error}"))
+    let posted: Posted = serde_json::from_slice(body)
+        .map_err(|error| format!("the body is no event of Google Chat: {error}"))?;
+    posted.understood().ok_or_else(|| "the body is no event of Google Chat: it has no type".to_owned())
 }
 
+/// An event in either form.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct Posted {
+    r#type: Option<String>,
+    event_time: Option<String>,
+    user: Option<User>,
+    space: Option<Space>,
+    message: Option<Message>,
+    common: Option<Common>,
+    action: Option<Action>,
+    app_command_metadata: Option<AppCommand>,
+    thread: Option<Thread>,
+    /// An add-on's; the others are missing then.
+    chat: Option<Chat>,
+    common_event_object: Option<Common>,
+}
+
+/// What an add-on is told of Chat: one of the payloads says what happened.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Chat {
+    user: Option<User>,
+    event_time: Option<String>,
+    message_payload: Option<Payload>,
+    button_clicked_payload: Option<Payload>,
+    app_command_payload: Option<Payload>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Payload {
+    space: Option<Space>,
+    message: Option<Message>,
+    thread: Option<Thread>,
+    app_command_metadata: Option<AppCommand>,
+}
+
+impl Posted {
+    fn understood(self) -> Option<Event> {
+        let common = self.common_event_object;
+        if let Some(chat) = self.chat {
+            return Some(chat.understood(common));
+        }
+        Some(Event {
+            r#type: self.r#type?,
+            time: self.event_time,
+            user: self.user,
+            space: self.space,
+            message: self.message,
+            common: self.common,
+            action: self.action,
+            app_command_metadata: self.app_command_metadata,
+            thread: self.thread,
+        })
+    }
+}
+
+impl Chat {
+    fn understood(self, common: Option<Common>) -> Event {
+        let payloads = [
+            ("MESSAGE", self.message_payload),
+            ("CARD_CLICKED", self.button_clicked_payload),
+            ("APP_COMMAND", self.app_command_payload),
+        ];
+        let told = payloads.into_iter().find_map(|(kind, payload)| Some((kind, payload?)));
+        // An add-on is told of being added apart from the message by which it was.
+        let (kind, payload) = told.unwrap_or(("OTHER", Payload::default()));
+        let Payload { space, mut message, thread, app_command_metadata: command } = payload;
+        // Where an app of its own gets a message with a command in it, an add-on gets the command with its message.
+        let is_written =
+            command.as_ref().is_some_and(|command| command.kind.as_deref() == Some("SLASH_COMMAND"));
+        if let (true, Some(message), Some(command)) = (is_written, &mut message, &command) {
+            message.slash_command.get_or_insert_with(|| json!({"commandId": command.app_command_id}));
+        }
+        let is_message = is_written && message.is_some();
+        Event {
+            r#type: if is_message { "MESSAGE" } else { kind }.to_owned(),
+            time: self.event_time,
+            user: self.user,
+            space,
+            message,
+            common,
+            action: None,
+            app_command_metadata: command,
+            thread,
+        }
+    }
+}
+
+/// An event of an app of its own.
 pub(super) struct Event {
     pub(super) r#type: String,
-    #[serde(rename = "eventTime")]
     pub(super) time: Option<String>,
     pub(super) user: Option<User>,
     pub(super) space: Option<Space>,
@@ -105,6 +196,9 @@ pub(super) struct Parameter {
 pub(super) struct AppCommand {
     /// A number, as a number or in quotes.
     pub(super) app_command_id: Value,
+    /// (<https://developers.google.com/workspace/chat/api/reference/rest/v1/AppCommandType>).
+    #[serde(rename = "appCommandType")]
+    pub(super) kind: Option<String>,
 }
 
 #[derive(Deserialize)]

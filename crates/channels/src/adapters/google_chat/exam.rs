@@ -4,19 +4,19 @@
 //! (<https://chat.googleapis.com/$discovery/rest?version=v1>).
 
 use claw_types::MediaKind;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method};
+use http::Method;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use super::{CHAT, api};
+use super::api;
 use crate::RawRequest;
+use crate::exam::bearer::{self, SECRET, list};
 use crate::exam::description::Description;
 use crate::exam::{Answer, Asked, Case, Examinee, Payload, Platform, Road, payloads};
-use crate::kit::jwt::SigningKey;
 use crate::kit::jwt::vectors::{RFC_7515, RFC_7520};
 
-pub(super) const PROJECT: &str = "123456789012";
+pub(super) const ADDRESS: &str = "https://claw.example/webhooks/google_chat/01a20614";
+pub(super) const ADDON: &str = "service-123456789012@gcp-sa-gsuiteaddons.iam.gserviceaccount.com";
 /// Out of the platform's description: what is called here.
 const API: &str = include_str!("api.json");
 
@@ -34,7 +34,7 @@ pub(super) fn account() -> Value {
 impl Examinee for Exam {
     fn fields(&self, server: &str) -> Value {
         json!({
-            "service_account_env": account().to_string(), "audience": PROJECT,
+            "service_account_env": account().to_string(), "audience": ADDRESS, "addon_account": ADDON,
             "space_ids": "spaces/AAAAdirect, spaces/AAAAroom", "api_url": server,
         })
     }
@@ -44,7 +44,7 @@ impl Examinee for Exam {
     }
 
     fn road(&self) -> Road {
-        Road::Webhook { secret: RFC_7515.kid, sign }
+        Road::Webhook { secret: SECRET, sign }
     }
 
     fn unsigned_body(&self) -> Option<&'static str> {
@@ -66,6 +66,11 @@ impl Examinee for Exam {
             "added",
             "added-by-mention",
             "elsewhere",
+            "addon-text",
+            "addon-slash",
+            "addon-command",
+            "addon-button",
+            "addon-added",
         ]
     }
 
@@ -100,15 +105,13 @@ impl Examinee for Exam {
 impl Platform for Exam {
     fn answer(&self, asked: &Asked) -> Answer {
         match asked.path() {
-            "/token" => {
-                let token = json!({"access_token": "exam-token", "expires_in": 3599, "token_type": "Bearer"});
-                Answer::json(200, &token)
-            }
-            path if path.starts_with("/service_accounts/") => {
-                Answer::json(200, &json!({"keys": [RFC_7515.jwk("unused")]}))
-            }
+            "/token" => bearer::grants(),
+            "/oauth2/v3/certs" => Answer::json(200, &json!({"keys": [RFC_7515.jwk("unused")]})),
             _ if asked.method == Method::DELETE => Answer::json(200, &json!({})),
-            _ => Answer::json(200, &json!({"name": "spaces/AAAAroom/messages/MMMMnew.MMMMnew"})),
+            _ => Answer::json(
+                200,
+                &json!({"name": "spaces/AAAAroom/messages/MMMMnew.MMMMnew", "createTime": "2023-11-14T22:13:20.123456Z"}),
+            ),
         }
     }
 
@@ -128,14 +131,13 @@ impl Platform for Exam {
         if asked.path() == "/token" {
             return Ok(());
         }
-        if asked.headers.get(AUTHORIZATION).is_none_or(|token| token != "Bearer exam-token") {
-            return Err(format!("{} lacks the token", asked.path()));
-        }
+        bearer::has_token(asked)?;
         let segments: Vec<&str> = asked.path().split('/').skip(1).collect();
         let method = match (asked.method.as_str(), segments.as_slice()) {
             ("POST", ["v1", "spaces", _, "messages"]) => "create",
             ("PATCH", ["v1", "spaces", _, "messages", _]) => "patch",
             ("DELETE", ["v1", "spaces", _, "messages", _]) => "delete",
+            ("GET", ["v1", "spaces", _, "messages", _]) => return Ok(()),
             (method, _) => return Err(format!("the Chat API has no {method} {}", asked.path())),
         };
         let description = Description::new(API);
@@ -165,14 +167,16 @@ fn query(asked: &Asked) -> Value {
 }
 
 fn described(description: &Description, message: &Value) -> Result<(), String> {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     description.fits("methods/spaces.messages.create", message)?;
-    message.get("thread").map_or(Ok(()), |thread| description.fits("types/Thread", thread))?;
+    for (key, kind) in [("thread", "types/Thread"), ("quotedMessageMetadata", "types/QuotedMessageMetadata")]
+    {
+        message.get(key).map_or(Ok(()), |given| description.fits(kind, given))?;
+    }
     for card in list(&message["cardsV2"]) {
-        description.fits("types/CardWithId", &card)?;
+        description.fits("types/CardWithId", card)?;
         description.fits("types/GoogleAppsCardV1Card", &card["card"])?;
         for section in list(&card["card"]["sections"]) {
-            description.fits("types/GoogleAppsCardV1Section", &section)?;
+            description.fits("types/GoogleAppsCardV1Section", section)?;
             list(&section["widgets"]).iter().try_for_each(|widget| widget_described(description, widget))?;
         }
     }
@@ -184,7 +188,7 @@ fn widget_described(description: &Description, widget: &Value) -> Result<(), Str
         return description.fits("types/GoogleAppsCardV1Image", image);
     }
     description.fits("types/GoogleAppsCardV1ButtonList", &widget["buttonList"])?;
-    for button in widget["buttonList"]["buttons"].as_array().map(Vec::as_slice).unwrap_or_default() {
+    for button in list(&widget["buttonList"]["buttons"]) {
         description.fits("types/GoogleAppsCardV1Button", button)?;
         let click = &button["onClick"];
         description.fits("types/GoogleAppsCardV1OnClick", click)?;
@@ -194,22 +198,21 @@ fn widget_described(description: &Description, widget: &Value) -> Result<(), Str
         }
         let action = &click["action"];
         description.fits("types/GoogleAppsCardV1Action", action)?;
-        for parameter in action["parameters"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        for parameter in list(&action["parameters"]) {
             description.fits("types/GoogleAppsCardV1ActionParameter", parameter)?;
         }
     }
     Ok(())
 }
 
-/// As Google Chat signs for a project's number: with a key of its own. Another `secret` is another key.
-pub(super) fn sign(secret: &str, body: &str, time: i64) -> RawRequest {
-    let claims = json!({"iss": CHAT, "aud": PROJECT, "iat": time, "exp": time + 3600});
-    let pem = if secret == RFC_7515.kid { RFC_7515.pem } else { RFC_7520.pem };
-    let token =
-        SigningKey::from_pem(pem).and_then(|key| key.token(RFC_7515.kid, &claims)).unwrap_or_default();
-    let mut headers = HeaderMap::new();
-    if let Ok(value) = HeaderValue::try_from(format!("Bearer {token}")) {
-        headers.insert(AUTHORIZATION, value);
-    }
-    RawRequest { headers, query: String::new(), body: body.to_owned().into() }
+/// As Google's sign-in signs for an add-on: with a key of its own. Another `secret` is another key.
+fn sign(secret: &str, body: &str, time: i64) -> RawRequest {
+    bearer::signed(secret, body, &addon_claims(ADDON, time))
+}
+
+/// What Google's sign-in says of this account, for the address of the exam.
+pub(super) fn addon_claims(account: &str, time: i64) -> Value {
+    json!({
+        "iss": "https://accounts.google.com", "aud": ADDRESS, "exp": time + 3600, "email": account, "email_verified": true,
+    })
 }

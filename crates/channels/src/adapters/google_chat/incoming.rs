@@ -112,13 +112,13 @@ fn written(base: Inbound, message: Message) -> Vec<Inbound> {
         .any(|mention| is_program(&mention.user));
     let command = annotations.iter().find_map(|one| one.slash_command.as_ref()?.command_name.clone());
     let is_command = message.slash_command.is_some() || command.is_some();
+    let command_id = message.slash_command.as_ref().and_then(|command| id(&command["commandId"]));
     let attachments: Vec<Attachment> = each(message.attachment).collect();
     let mut attached = attachments.iter().filter_map(media);
     let media = attached.next();
     let mut metadata = base.metadata;
-    if let Some(command) = command {
-        metadata.insert("command".to_owned(), json!(command));
-    }
+    let told = [("command", command), ("command_id", command_id)];
+    metadata.extend(told.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))));
     // A command's text has its name in it, which the agent may want to see.
     let text = if is_command { message.text } else { message.argument_text.or(message.text) };
     let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
@@ -205,11 +205,7 @@ fn label<'a>(cards: &'a Value, data: &str) -> Option<&'a str> {
 
 /// A command of the app's menu, which has no message.
 fn commanded(event: Event) -> Option<Inbound> {
-    let id = match event.app_command_metadata?.app_command_id {
-        Value::String(id) => id,
-        Value::Number(id) => id.to_string(),
-        _ => return None,
-    };
+    let id = id(&event.app_command_metadata?.app_command_id)?;
     let (space, user) = (event.space?, event.user?);
     let time = event.time.unwrap_or_default();
     let base = base(&space, Some(&user), event.message.as_ref(), Some(&time));
@@ -220,6 +216,10 @@ fn commanded(event: Event) -> Option<Inbound> {
         in_thread.and_then(|name| name.rsplit('/').next().map(str::to_owned)).filter(|_| base.is_group);
     metadata.extend(session(&space.name, thread.as_deref().or(base.thread_id.as_deref())));
     metadata.insert("command_id".to_owned(), json!(id));
+    // Chosen in the menu of a message, which somebody else may have written.
+    if let Some(message) = event.message {
+        metadata.insert("message_id".to_owned(), json!(message.name));
+    }
     Some(Inbound {
         content_type: "command".to_owned(),
         text: Some(format!("/{id}")),
@@ -230,6 +230,15 @@ fn commanded(event: Event) -> Option<Inbound> {
         metadata,
         ..base
     })
+}
+
+/// A command's number, as a number or in quotes.
+fn id(value: &Value) -> Option<String> {
+    match value {
+        Value::String(id) => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
 }
 
 fn each<T: serde::de::DeserializeOwned>(values: Option<Vec<Value>>) -> impl Iterator<Item = T> {

@@ -1,33 +1,37 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use chrono::DateTime;
-use claw_runtime::ManualClock;
-use claw_types::{MessageId, Outbound};
+use axum::extract::{Request, State};
+use axum::response::IntoResponse as _;
+use claw_types::MessageId;
 use futures::StreamExt as _;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method};
-use uuid::Uuid;
+use http::{HeaderMap, Method, StatusCode};
 
-use super::exam::{Exam, PROJECT, account, sign};
+use super::exam::{ADDON, ADDRESS, Exam, account, addon_claims};
 use super::*;
-use crate::adapters::webhook::testing::{NOW, Recorder, deps, serve};
+use crate::adapters::webhook::testing::{NOW, serve};
 use crate::exam::Examinee as _;
+use crate::exam::bearer::{self, SECRET, bearing};
+use crate::kit::jwt::PublicKeys;
 use crate::kit::jwt::vectors::{RFC_7515, RFC_7520, Vector};
-use crate::kit::jwt::{PublicKeys, SigningKey};
-use crate::kit::plan::plan;
+use crate::kit::testing::{MESSAGE, each_part, made, read};
 
 crate::exam::conformance!(GoogleChat);
 
-const ADDRESS: &str = "https://claw.example/webhooks/google_chat/01a20614";
+const PROJECT: &str = "123456789012";
 
 fn at(url: Option<&str>, audience: &str, spaces: &[&str]) -> Result<GoogleChat, ChannelError> {
-    let config = json!({
+    made(json!({
         "service_account_env": account().to_string(), "audience": audience, "space_ids": spaces, "api_url": url,
-    });
-    let clock = Arc::new(ManualClock::new(DateTime::from_timestamp(NOW, 0).unwrap()));
-    let deps = Deps { clock, ..deps(Arc::new(Recorder::default())) };
-    GoogleChat::new(serde_json::from_value(config).unwrap(), deps)
+    }))
+}
+
+/// The same as an add-on.
+fn addon(url: &str, audience: &str, account_of: &str) -> Result<GoogleChat, ChannelError> {
+    made(json!({
+        "service_account_env": account().to_string(), "audience": audience, "addon_account": account_of, "api_url": url,
+    }))
 }
 
 /// A server that has the keys of Google Chat, and others for Google's sign-in.
@@ -41,23 +45,21 @@ async fn keys() -> String {
     serve(router).await
 }
 
-async fn read(chat: &GoogleChat, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
-    chat.prepare(request).await?;
-    chat.decode(request)
-}
-
 fn body(name: &str) -> &'static str {
     Exam.payloads().iter().find(|payload| payload.name == name).unwrap().sent
 }
 
 fn posted(name: &str) -> RawRequest {
-    sign(RFC_7515.kid, body(name), NOW)
+    signed(body(name))
+}
+
+/// As Google Chat signs for a project's number.
+fn signed(body: &str) -> RawRequest {
+    bearer::signed(SECRET, body, &json!({"iss": CHAT, "aud": PROJECT, "iat": NOW, "exp": NOW + 3600}))
 }
 
 fn claiming(claims: &Value, by: Vector) -> RawRequest {
-    let token = SigningKey::from_pem(by.pem).unwrap().token(by.kid, claims).unwrap();
-    let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
-    RawRequest { headers, ..posted("text") }
+    RawRequest { headers: bearing(by, claims), ..posted("text") }
 }
 
 fn is_forged(read: &Result<Vec<Inbound>, ChannelError>) -> bool {
@@ -107,6 +109,86 @@ async fn an_address_is_signed_for_by_googles_sign_in_for_google_chats_account() 
     }
 }
 
+/// Anybody can make an add-on that posts to any address: only the account of the project tells it.
+#[tokio::test]
+async fn an_add_on_is_known_by_the_account_of_its_project() {
+    let chat = addon(&keys().await, ADDRESS, ADDON).unwrap();
+    for name in ["addon-text", "text"] {
+        let good = RawRequest { headers: bearing(RFC_7520, &addon_claims(ADDON, NOW)), ..posted(name) };
+        assert_eq!(read(&chat, &good).await.unwrap().len(), 1, "{name}");
+    }
+    for other in [CHAT, &ADDON.replace("123456789012", "210987654321")] {
+        assert!(is_forged(&read(&chat, &claiming(&addon_claims(other, NOW), RFC_7520)).await), "{other}");
+    }
+    for (audience, account) in [(PROJECT, ADDON), (ADDRESS, "bot@exam-project.iam.gserviceaccount.com")] {
+        assert!(addon("https://chat.example", audience, account).is_err(), "{audience} {account}");
+    }
+}
+
+#[test]
+fn a_button_of_an_add_on_calls_its_address() {
+    let chat = addon("https://chat.example", ADDRESS, ADDON).unwrap();
+    assert_eq!(chat.function(), ADDRESS);
+    assert_eq!(at(None, PROJECT, &[]).unwrap().function(), "pressed");
+    assert_eq!(at(None, ADDRESS, &[]).unwrap().function(), "pressed");
+}
+
+/// Google's servers: of a message that is asked for there is this version, and what quotes another one is refused.
+#[derive(Clone, Default)]
+struct Google {
+    asked: Arc<Mutex<Vec<(Method, Value)>>>,
+    knows: bool,
+    quotes: bool,
+}
+
+async fn google(State(google): State<Google>, request: Request) -> axum::response::Response {
+    let (parts, body) = request.into_parts();
+    if parts.uri.path() == "/token" {
+        return axum::Json(json!({"access_token": "t", "expires_in": 3600})).into_response();
+    }
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let is_refused = match parts.method {
+        Method::GET => !google.knows,
+        _ => !google.quotes && body.get("quotedMessageMetadata").is_some(),
+    };
+    google.asked.lock().unwrap().push((parts.method, body));
+    if is_refused {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    let message = json!({"name": "spaces/A/messages/N", "createTime": "2023-11-14T22:13:10Z", "lastUpdateTime": "2023-11-14T22:14:10Z"});
+    axum::Json(message).into_response()
+}
+
+#[tokio::test]
+async fn an_answer_quotes_what_it_answers_where_it_can() {
+    let question = "spaces/A/messages/Q";
+    for (knows, quotes, expected) in [(true, true, 2), (true, false, 3), (false, false, 2)] {
+        let google_is = Google { knows, quotes, ..Google::default() };
+        let url = serve(axum::Router::new().fallback(google).with_state(google_is.clone())).await;
+        let chat = at(Some(&url), PROJECT, &[]).unwrap();
+        let message = json!({"text": "yes", "reply_to": question});
+        let piece = each_part("spaces/A", &message, &CAPS, |part| part.piece.clone()).remove(0);
+        let part = Part {
+            message_id: MessageId(MESSAGE),
+            seq: 1,
+            index: 0,
+            recipient: "spaces/A",
+            thread_id: None,
+            piece: &piece,
+            accepted_at: chat.deps.clock.now(),
+            replaces: None,
+        };
+        let sent = chat.send(&part).await.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(sent.platform_message_id, "spaces/A/messages/N");
+        let asked = std::mem::take(&mut *google_is.asked.lock().unwrap());
+        assert_eq!(asked.len(), expected, "{asked:?}");
+        let quoted = json!({"name": question, "lastUpdateTime": "2023-11-14T22:14:10Z"});
+        let last = asked.last().unwrap().1.get("quotedMessageMetadata");
+        assert_eq!(last, Some(&quoted).filter(|_| quotes), "{asked:?}");
+    }
+}
+
 /// What is in the answer would become a message of the app's.
 #[test]
 fn the_answer_to_an_event_is_no_message() {
@@ -134,10 +216,10 @@ async fn odd_parts_of_an_event_do_not_hide_the_rest() {
     let mut event: Value = serde_json::from_str(body("text")).unwrap();
     event["message"]["annotations"] = json!([7, {"userMention": {}}]);
     event["message"]["attachment"] = json!([null]);
-    let request = sign(RFC_7515.kid, &event.to_string(), NOW);
+    let request = signed(&event.to_string());
     assert_eq!(read(&chat, &request).await.unwrap()[0].text.as_deref(), Some("Good morning 👋"));
     for body in ["", "[]", "{}", r#"{"type": 7}"#] {
-        let request = sign(RFC_7515.kid, body, NOW);
+        let request = signed(body);
         assert!(matches!(read(&chat, &request).await, Err(ChannelError::BadRequest(_))), "{body}");
     }
 }
@@ -148,29 +230,13 @@ async fn each_attachment_is_told() {
     let mut event: Value = serde_json::from_str(body("image")).unwrap();
     let picture = event["message"]["attachment"][0].clone();
     event["message"]["attachment"].as_array_mut().unwrap().push(picture);
-    let messages = read(&chat, &sign(RFC_7515.kid, &event.to_string(), NOW)).await.unwrap();
+    let messages = read(&chat, &signed(&event.to_string())).await.unwrap();
     assert!(messages.iter().all(|message| message.media.is_some()) && messages.len() == 2, "{messages:?}");
 }
 
 /// The calls that a message becomes.
 fn calls_of(extra: &Value) -> Vec<Result<calls::Call, ChannelError>> {
-    let mut message = json!({"recipient": "spaces/A"});
-    message.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-    let message: Outbound = serde_json::from_value(message).unwrap();
-    message.validate().unwrap();
-    let call = |(index, piece)| {
-        calls::of_part(&Part {
-            message_id: MessageId(Uuid::from_u128(9)),
-            seq: 1,
-            index,
-            recipient: &message.recipient,
-            thread_id: message.thread_id.as_deref(),
-            piece,
-            accepted_at: DateTime::UNIX_EPOCH,
-            replaces: None,
-        })
-    };
-    plan(&message, &CAPS).unwrap().parts.iter().enumerate().map(call).collect()
+    each_part("spaces/A", extra, &CAPS, |part| calls::of_part(part, calls::PRESSED))
 }
 
 fn call_of(extra: &Value) -> calls::Call {
@@ -182,7 +248,7 @@ fn each_part_has_one_request_id() {
     let long = "word ".repeat(2000);
     let ids: Vec<_> =
         calls_of(&json!({"text": long})).into_iter().map(|call| call.unwrap().query[0].clone()).collect();
-    let id = Uuid::from_u128(9);
+    let id = MESSAGE;
     assert_eq!(ids[..2], [("requestId", id.to_string()), ("requestId", format!("{id}:1"))]);
 }
 
@@ -277,10 +343,8 @@ async fn an_access_token_is_given_for_a_signed_assertion() {
 
 #[test]
 fn what_is_no_key_file_is_told_without_a_word_of_it() {
-    let made = |account: &str| {
-        let config = json!({"service_account_env": account, "audience": PROJECT});
-        let made =
-            GoogleChat::new(serde_json::from_value(config).unwrap(), deps(Arc::new(Recorder::default())));
+    let told_of = |account: &str| {
+        let made = made::<GoogleChat>(json!({"service_account_env": account, "audience": PROJECT}));
         made.err().map(|error| error.to_string()).unwrap_or_default()
     };
     let broken = account().to_string().replace("BEGIN PRIVATE KEY", "BEGIN OTHER KEY");
@@ -289,11 +353,11 @@ fn what_is_no_key_file_is_told_without_a_word_of_it() {
         ("{}", "is not the content"),
         (&broken, "private_key in service_account_env"),
     ] {
-        let told = made(account);
+        let told = told_of(account);
         assert!(told.contains("service_account_env") && told.contains(expected), "{told}");
         assert!(!told.contains("AIzaSecret") && !told.contains("MII"), "{told}");
     }
-    assert_eq!(made(&account().to_string()), "");
+    assert_eq!(told_of(&account().to_string()), "");
     assert!(at(None, "my project", &[]).is_err_and(|error| error.to_string().contains("audience")));
 }
 

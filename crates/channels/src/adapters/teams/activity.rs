@@ -13,6 +13,8 @@ pub(super) fn read(body: &[u8]) -> Result<Activity, String> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Activity {
     pub(super) r#type: String,
+    /// What an `invoke` is of.
+    pub(super) name: Option<String>,
     pub(super) id: Option<String>,
     pub(super) timestamp: Option<String>,
     pub(super) service_url: String,
@@ -77,10 +79,24 @@ impl Activity {
 /// (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/conversations/channel-and-group-conversations>).
 #[derive(Deserialize)]
 pub(super) struct Mention {
-    pub(super) r#type: String,
     pub(super) mentioned: Account,
     /// As it stands in the text: `<at>Name</at>`.
     pub(super) text: Option<String>,
+}
+
+/// The message that another one quotes
+/// (<https://learn.microsoft.com/en-us/dotnet/api/microsoft.teams.apps.schema.entities.quotedreplydata?view=msteams-sdk-dotnet-latest>).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Quoted {
+    pub(super) quoted_reply: QuotedReply,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct QuotedReply {
+    pub(super) message_id: String,
+    pub(super) sender_id: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -2,64 +2,58 @@
 
 use std::time::Duration;
 
-use http::Method;
-use reqwest::{Response, StatusCode};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+use reqwest::StatusCode;
 use serde::Deserialize;
-use tokio::time::timeout;
 use url::Url;
 
 use super::calls::Call;
+use super::cloud::Cloud;
 use crate::adapters::webhook::media;
 use crate::kit::access_token::Grant;
-use crate::kit::answer::{beginning, excerpt, retry_after};
-use crate::kit::http::{classify, repeatable};
-use crate::kit::transfer::{LONGEST, STALL, download};
+use crate::kit::bearer::{self, Bearer, below, meaning};
+use crate::kit::http::repeatable;
+use crate::kit::transfer::{self, STALL, Upload};
 use crate::{ChannelError, Deps, MediaStream};
 
-/// Where tokens are handed out
-/// (<https://learn.microsoft.com/en-us/azure/bot-service/rest-api/bot-framework-rest-connector-authentication#bot-to-connector>).
-const LOGIN: &str = "https://login.microsoftonline.com";
-/// In place of an organisation, for bots that belong to none.
-const NO_TENANT: &str = "botframework.com";
-/// For what they are.
-const SCOPE: &str = "https://api.botframework.com/.default";
-/// Where the keys are published that sign what is posted to bots.
-const KEYS: &str = "https://login.botframework.com";
-/// Serves every conversation of the public cloud: `TeamsProactiveServiceEndpoints.publicGlobal` of Microsoft's own library
-/// (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/conversations/send-proactive-messages>).
-const CONNECTOR: &str = "https://smba.trafficmanager.net/teams";
-/// All that is read of an answer.
-const MAX_ANSWER: usize = 256 * 1024;
-/// Characters of what the platform says that are quoted.
-const MAX_QUOTE: usize = 300;
+const PLATFORM: &str = "Microsoft";
 /// Microsoft asks for growing waits where it names none
 /// (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/rate-limit#handle-http-429-responses>).
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// One bot's calls.
 pub(super) struct Api {
+    cloud: Cloud,
     connector: Url,
     keys: Url,
-    grant: Grant,
+    calls: Bearer,
     deps: Deps,
 }
 
+/// Whose calls they are, and where they go.
+pub(super) struct Account<'a> {
+    pub(super) app_id: &'a str,
+    pub(super) password: &'a str,
+    pub(super) tenant: Option<&'a str>,
+    pub(super) cloud: Cloud,
+    /// The connector, where it is not the cloud's one for all.
+    pub(super) service_url: Option<&'a str>,
+    /// In place of all of Microsoft's servers.
+    pub(super) api_url: Option<&'a str>,
+}
+
 impl Api {
-    pub(super) fn new(
-        api_url: Option<&str>,
-        app_id: &str,
-        password: &str,
-        tenant: Option<&str>,
-        deps: &Deps,
-    ) -> Result<Self, ChannelError> {
-        let server = |own: &'static str| {
+    pub(super) fn new(account: &Account<'_>, deps: &Deps) -> Result<Self, ChannelError> {
+        let Account { app_id, password, tenant, cloud, api_url, .. } = *account;
+        let server = |own: &str| {
             let checked = deps.http.check(api_url.unwrap_or(own));
             checked.map_err(|why| ChannelError::Config(format!("api_url {why}")))
         };
-        let connector = server(CONNECTOR)?;
-        let keys = below(&server(KEYS)?, ["v1", ".well-known", "keys"])?;
-        let tenant = tenant.unwrap_or(NO_TENANT);
-        let endpoint = below(&server(LOGIN)?, [tenant, "oauth2", "v2.0", "token"])?;
+        let connector = server(&connector(account)?)?;
+        let keys = below(&server(cloud.keys)?, ["v1", ".well-known", "keys"])?;
+        let tenant = tenant.unwrap_or(cloud.no_tenant);
+        let endpoint = below(&server(cloud.login)?, [tenant, "oauth2", "v2.0", "token"])?;
         let form = {
             let (id, secret) = (app_id.to_owned(), password.to_owned());
             move || {
@@ -67,12 +61,13 @@ impl Api {
                     ("grant_type", "client_credentials".to_owned()),
                     ("client_id", id.clone()),
                     ("client_secret", secret.clone()),
-                    ("scope", SCOPE.to_owned()),
+                    ("scope", cloud.scope.to_owned()),
                 ])
             }
         };
-        let grant = Grant::new("Microsoft", endpoint, &[app_id, password], form, deps.clone());
-        Ok(Self { connector, keys, grant, deps: deps.clone() })
+        let grant = Grant::new(PLATFORM, endpoint, &[app_id, password], form, deps.clone());
+        let calls = Bearer::new(PLATFORM, grant, refused, deps.clone());
+        Ok(Self { cloud, connector, keys, calls, deps: deps.clone() })
     }
 
     /// Where the keys are published.
@@ -82,61 +77,73 @@ impl Api {
 
     /// Whether the app's password is right.
     pub(super) async fn try_credential(&self) -> Result<(), ChannelError> {
-        self.grant.renewed().await
+        self.calls.try_credential().await
     }
 
     /// Makes a call; the id of the activity that the connector answers.
     pub(super) async fn call(&self, call: &Call) -> Result<Option<String>, ChannelError> {
         let url = below(&self.connector, &call.path)?;
-        let mut request = self.deps.http.calls().request(call.method.clone(), url);
-        if let Some(body) = &call.body {
-            request = request.json(body);
-        }
-        let meaning = if call.repeatable { repeatable } else { classify };
-        let response = self.grant.sent(request, meaning).await?;
-        let (status, wait) = self.head(&response);
-        let answer = beginning(response, MAX_ANSWER).await;
-        match refused(status, &answer, wait) {
-            None => Ok(serde_json::from_slice::<Resource>(&answer).unwrap_or_default().id),
-            // What is gone is deleted.
-            Some(_) if call.method == Method::DELETE && status == StatusCode::NOT_FOUND => Ok(None),
-            Some(error) => Err(error),
-        }
+        let Call { method, body, repeatable, .. } = call;
+        let call = bearer::Call { method: method.clone(), url, body: body.as_ref(), repeatable: *repeatable };
+        let answer = self.calls.call(call).await?;
+        Ok(serde_json::from_slice::<Resource>(&answer).unwrap_or_default().id)
     }
 
-    /// Opens an attachment: with the bot's token where the connector keeps it, and without where a person does.
+    /// Opens an attachment: with the bot's token where a connector of the cloud keeps it, and without where a person does.
     pub(super) async fn open(&self, address: &str) -> Result<MediaStream, ChannelError> {
         let url = Url::parse(address)
             .map_err(|_| ChannelError::Permanent("the attachment has no address".to_owned()))?;
-        if url.origin() != self.connector.origin() {
-            return media::open(&self.deps.http, address).await;
+        if url.origin() == self.connector.origin() || self.cloud.serves(&url) {
+            return self.calls.open(url).await;
         }
-        let request = self.deps.http.calls().get(url).timeout(LONGEST);
-        let late = || ChannelError::Retryable("Microsoft did not answer in time".to_owned());
-        let response = timeout(STALL, self.grant.sent(request, repeatable)).await.map_err(|_| late())??;
-        let (status, wait) = self.head(&response);
-        if status != StatusCode::OK {
-            let answer = beginning(response, MAX_ANSWER).await;
-            let none = || ChannelError::Permanent("Microsoft keeps the attachment no longer".to_owned());
-            return Err(refused(status, &answer, wait).unwrap_or_else(none));
-        }
-        let content_type = response.headers().get(http::header::CONTENT_TYPE);
-        let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        Ok(MediaStream { content_type, bytes: download(response) })
+        media::open(&self.deps.http, address).await
     }
 
-    fn head(&self, response: &Response) -> (StatusCode, Option<Duration>) {
-        let wait = retry_after(response.headers(), self.deps.clock.now().timestamp());
-        (response.status(), wait)
+    /// Puts a file where a person said that it may be. No token goes there: the address is the permission.
+    pub(super) async fn upload(&self, address: &str, bytes: &Bytes) -> Result<(), ChannelError> {
+        let odd = |why| ChannelError::BadRequest(format!("the place for the file {why}"));
+        let url = self.deps.http.check(address).map_err(odd)?;
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let upload = Upload::default();
+        let request = self.deps.http.calls().put(url).timeout(transfer::limit(length));
+        let request = request
+            .header(CONTENT_LENGTH, length)
+            .header(CONTENT_RANGE, format!("bytes 0-{}/{length}", length.saturating_sub(1)))
+            .body(upload.body(bytes.clone()));
+        let stalled = || {
+            ChannelError::Retryable(format!("OneDrive took nothing of the file for {} s", STALL.as_secs()))
+        };
+        let sent = upload.watch(request.send()).await.ok_or_else(stalled)?;
+        let status = sent.map_err(|error| repeatable(&error.without_url()))?.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        Err(ChannelError::Permanent(format!("OneDrive answered {} to the file", status.as_u16())))
     }
 }
 
-/// Below an address; a segment can't lead elsewhere.
-fn below<S: AsRef<str>>(server: &Url, path: impl IntoIterator<Item = S>) -> Result<Url, ChannelError> {
-    let mut url = server.clone();
-    let no_base = |()| ChannelError::Config("api_url can't have a path behind it".to_owned());
-    url.path_segments_mut().map_err(no_base)?.pop_if_empty().extend(path);
-    Ok(url)
+/// Where calls go, unless they go to another server altogether. It gets the bot's token, so it is one of the cloud's.
+fn connector(account: &Account<'_>) -> Result<String, ChannelError> {
+    let Account { cloud, service_url, api_url, .. } = *account;
+    if let Some(given) = service_url {
+        let is_served = api_url.is_some() || Url::parse(given).is_ok_and(|url| cloud.serves(&url));
+        let other = || {
+            format!(
+                "service_url is not of the channel's cloud: it begins with https:// and one of {}",
+                cloud.hosts()
+            )
+        };
+        return if is_served { Ok(given.to_owned()) } else { Err(ChannelError::Config(other())) };
+    }
+    let none = || {
+        format!(
+            "service_url is needed in this cloud, for which Microsoft names no address that serves all: take the serviceUrl of an \
+             activity, at {}",
+            cloud.hosts()
+        )
+    };
+    let own = cloud.connector.or(api_url);
+    own.map(str::to_owned).ok_or_else(|| ChannelError::Config(none()))
 }
 
 #[derive(Default, Deserialize)]
@@ -158,20 +165,14 @@ struct Said {
 }
 
 /// Errors: <https://learn.microsoft.com/en-us/microsoftteams/platform/bots/build-conversational-capability#status-codes-from-bot-conversational-apis>.
-/// `None` for what is none.
 fn refused(status: StatusCode, answer: &[u8], wait: Option<Duration>) -> Option<ChannelError> {
     let Answer { error: Said { code, message } } = serde_json::from_slice(answer).unwrap_or_default();
-    let said = [code, message].into_iter().filter(|said| !said.is_empty()).collect::<Vec<_>>().join(": ");
-    let text = format!("Microsoft answered {}: {}", status.as_u16(), excerpt(&said, MAX_QUOTE));
-    match status.as_u16() {
-        200..=299 => None,
-        401 => Some(ChannelError::BadCredentials(text)),
-        // Of a conversation or of the bot in all of an organisation, it does not say which.
-        429 => Some(ChannelError::ChatLimited { wait: wait.unwrap_or(PAUSE), told: false }),
+    match meaning(PLATFORM, status, [code, message], wait, PAUSE)? {
         // Two calls at once for one conversation.
-        412 => Some(ChannelError::Retryable(text)),
-        300..=499 => Some(ChannelError::Permanent(text)),
-        _ => Some(ChannelError::Retryable(text)),
+        ChannelError::Permanent(text) if status == StatusCode::PRECONDITION_FAILED => {
+            Some(ChannelError::Retryable(text))
+        }
+        error => Some(error),
     }
 }
 
@@ -185,34 +186,15 @@ pub(super) fn fuzz(data: &[u8]) {
 mod tests {
     use super::*;
 
-    fn of(status: u16, answer: &str) -> Option<ChannelError> {
-        refused(StatusCode::from_u16(status).unwrap(), answer.as_bytes(), None)
-    }
-
     #[test]
-    fn failures_map_to_what_can_be_done() {
-        assert_eq!(of(201, r#"{"id": "1"}"#), None);
+    fn a_refusal_is_told_in_microsofts_words() {
+        let of = |status: u16, answer: &str| {
+            refused(StatusCode::from_u16(status).unwrap(), answer.as_bytes(), None)
+        };
         let gone = r#"{"error": {"code": "BotNotInConversationRoster", "message": "The bot is not part of the conversation roster."}}"#;
         let said = "Microsoft answered 403: BotNotInConversationRoster: The bot is not part of the conversation roster.";
         assert_eq!(of(403, gone), Some(ChannelError::Permanent(said.to_owned())));
-        assert!(matches!(of(401, "{}"), Some(ChannelError::BadCredentials(_))));
-        assert_eq!(of(429, ""), Some(ChannelError::ChatLimited { wait: PAUSE, told: false }));
-        for again in [412, 500, 502, 504] {
-            assert!(matches!(of(again, "no json"), Some(ChannelError::Retryable(_))), "{again}");
-        }
-        for never in [302, 400, 404, 413] {
-            assert!(matches!(of(never, "{}"), Some(ChannelError::Permanent(_))), "{never}");
-        }
-    }
-
-    #[test]
-    fn an_id_stays_one_segment_of_its_address() {
-        let server = Url::parse(CONNECTOR).unwrap();
-        let url =
-            below(&server, ["v3", "conversations", "19:a@thread.tacv2;messageid=1/../../x?y#z"]).unwrap();
-        assert_eq!(
-            url.as_str(),
-            "https://smba.trafficmanager.net/teams/v3/conversations/19:a@thread.tacv2;messageid=1%2F..%2F..%2Fx%3Fy%23z"
-        );
+        assert!(matches!(of(412, "no json"), Some(ChannelError::Retryable(_))));
+        assert_eq!(of(201, r#"{"id": "1"}"#), None);
     }
 }

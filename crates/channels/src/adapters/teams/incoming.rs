@@ -9,14 +9,17 @@ use claw_types::limits::is_emoji;
 use claw_types::{Answered, Deed, Inbound, MediaKind, MediaRef, Reaction, Sender};
 use serde_json::{Map, Value, json};
 
-use super::activity::{Account, Activity, Attachment, Mention};
-use super::calls::PRESSED;
+use super::activity::{Account, Activity, Attachment, Mention, Quoted};
+use super::calls::{PRESSED, QUOTED};
+use super::reactions::emoji;
 use crate::kit::attachments::one_each;
 
 /// A file in a chat with one person (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/bots-filesv4>).
 const FILE: &str = "application/vnd.microsoft.teams.file.download.info";
 /// What marks a message that another one quotes, in the HTML of it.
 const QUOTE: &str = "itemtype=\"http://schema.skype.com/Reply\"";
+/// What stands in a text for a message that is quoted, up to its end (<https://github.com/microsoft/teams.py/pull/321>).
+const QUOTE_SIGN: &str = "<quoted messageId=\"";
 /// What separates a channel from the message that a thread of it begins with.
 const THREAD: &str = ";messageid=";
 
@@ -130,10 +133,11 @@ fn message(base: Inbound, activity: Activity, bot: &Bot) -> (Inbound, Vec<MediaR
     if let Some(pressed) = activity.value.as_ref().and_then(|value| value.get(PRESSED)?.as_object()) {
         return (button(base, pressed, activity.reply_to_id), Vec::new());
     }
-    let mentions =
-        each::<Mention>(activity.entities).filter(|entity| entity.r#type == "mention").collect::<Vec<_>>();
+    let entities = activity.entities.as_deref().unwrap_or_default();
+    let mentions: Vec<Mention> = of_kind(entities, "mention").collect();
     let attachments: Vec<Attachment> = each(activity.attachments).collect();
-    let answers = attachments.iter().find_map(|attachment| quoted(attachment, bot));
+    let named = of_kind(entities, QUOTED).next().map(|entity| named(entity, bot));
+    let answers = named.or_else(|| attachments.iter().find_map(|attachment| quoted(attachment, bot)));
     let mut attached = attachments.into_iter().filter_map(media);
     let media = attached.next();
     let is_meant = mentions.iter().any(|mention| bot.is(&mention.mentioned.id))
@@ -151,7 +155,7 @@ fn message(base: Inbound, activity: Activity, bot: &Bot) -> (Inbound, Vec<MediaR
 
 /// The text as a person reads it, without the bot's own name.
 fn without_own_name(text: &str, mentions: &[Mention], bot: &Bot) -> Option<String> {
-    let mut text = text.replace('\u{a0}', " ");
+    let mut text = without_quotes(&text.replace('\u{a0}', " "));
     for mention in mentions {
         let Some(written) = mention.text.as_deref().filter(|written| !written.is_empty()) else { continue };
         let name = mention.mentioned.name.as_deref().unwrap_or_default();
@@ -182,7 +186,24 @@ fn media(attachment: Attachment) -> Option<MediaRef> {
     Some(MediaRef { kind, handle: content_url?, filename: name, mime })
 }
 
-/// The message that another one quotes, which only the HTML of a message tells.
+/// The message that an entity says is quoted.
+fn named(Quoted { quoted_reply: quoted }: Quoted, bot: &Bot) -> Answered {
+    Answered { is_own: quoted.sender_id.map(|sender| bot.is(&sender)), message_id: quoted.message_id }
+}
+
+/// The text without the signs that stand for quoted messages.
+fn without_quotes(text: &str) -> String {
+    let (mut rest, mut kept) = (text, String::with_capacity(text.len()));
+    while let Some((before, behind)) = rest.split_once(QUOTE_SIGN) {
+        let Some((_, after)) = behind.split_once("/>") else { break };
+        kept.push_str(before);
+        rest = after;
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// The same where only the HTML of a message tells.
 fn quoted(attachment: &Attachment, bot: &Bot) -> Option<Answered> {
     if attachment.content_type != "text/html" {
         return None;
@@ -214,7 +235,7 @@ fn button(base: Inbound, pressed: &Map<String, Value>, below: Option<String>) ->
 fn reacted(base: Inbound, activity: &Activity) -> Option<Inbound> {
     let names = |given: &Option<Vec<Value>>| {
         let given = given.iter().flatten().filter_map(|reaction| reaction.get("type")?.as_str());
-        given.map(emoji).filter(|emoji| is_emoji(emoji)).map(str::to_owned).collect::<Vec<_>>()
+        given.map(emoji).filter(|emoji| is_emoji(emoji)).collect::<Vec<_>>()
     };
     let reaction = Reaction {
         to: activity.reply_to_id.clone()?,
@@ -230,18 +251,13 @@ fn reacted(base: Inbound, activity: &Activity) -> Option<Inbound> {
     Some(Inbound { dedup_key: key, deed: Deed::Reacted(reaction), mentioned: Some(true), ..base })
 }
 
-/// The six reactions that have names (<https://learn.microsoft.com/en-us/graph/api/resources/chatmessagereaction>); others come
-/// as what they are.
-fn emoji(name: &str) -> &str {
-    match name {
-        "like" => "👍",
-        "heart" => "❤️",
-        "laugh" => "😆",
-        "surprised" => "😮",
-        "sad" => "😢",
-        "angry" => "😡",
-        other => other,
-    }
+/// The entities of a kind; what can't be read is left out.
+fn of_kind<'a, T: serde::de::DeserializeOwned>(
+    entities: &'a [Value],
+    kind: &'a str,
+) -> impl Iterator<Item = T> + 'a {
+    let of_kind = entities.iter().filter(move |entity| entity["type"] == kind);
+    of_kind.filter_map(|entity| T::deserialize(entity).ok())
 }
 
 fn each<T: serde::de::DeserializeOwned>(values: Option<Vec<Value>>) -> impl Iterator<Item = T> {

@@ -2,21 +2,27 @@
 //!
 //! Microsoft posts activities with a token that says for whom they are and which address serves their conversation; `activity`
 //! and `incoming` read them, `calls` and `card` make ours. An activity's `serviceUrl` has to be the signed one, but is not sent to: a
-//! recipient is a conversation's id and nothing else, and calls go to the address that serves all conversations of the public
-//! cloud. If the region were kept in the recipient, a conversation would become another one whenever Microsoft moves it, which it
+//! recipient is a conversation's id and nothing else, and calls go to the address that serves all conversations of the bot's
+//! `cloud`. If the region were kept in the recipient, a conversation would become another one whenever Microsoft moves it, which it
 //! does, while every address goes on serving it
 //! (<https://devblogs.microsoft.com/microsoft365dev/updates-for-microsoft-teams-bots-in-multi-geo-environments/>); and whoever may
 //! send could have the bot's token sent to a server of their own.
 //!
-//! Must hold: nothing of a body is looked at before its token was checked; the bot's token goes to the connector and nowhere
-//! else.
+//! Files are given in two steps (`consent`): a part is the question whether the person wants it, and the upload follows their answer.
+//!
+//! Must hold: nothing of a body is looked at before its token was checked; the bot's token goes to connectors of its cloud and
+//! nowhere else.
 
 mod activity;
 mod api;
 mod calls;
 mod card;
+mod cloud;
+mod consent;
 mod exam;
+mod files;
 mod incoming;
+mod reactions;
 #[cfg(test)]
 mod tests;
 
@@ -28,35 +34,39 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 use uuid::Uuid;
 
-use self::api::Api;
+use self::api::{Account, Api};
+use self::cloud::Cloud;
+use self::consent::Consents;
 use self::incoming::Bot;
 use crate::exam::Examinee;
-use crate::kit::jwt::{self, Expected, NotGenuine, Verified};
+use crate::kit::jwt::{Expected, Verified};
+use crate::kit::plan::Content;
+use crate::kit::upload::Uploads;
 use crate::{
     About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
     MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reports, TextUnit,
 };
 
-/// Who signs what is posted to bots
-/// (<https://learn.microsoft.com/en-us/azure/bot-service/rest-api/bot-framework-rest-connector-authentication#connector-to-bot>).
-const ISSUER: &str = "https://api.botframework.com";
 /// What the Bot Connector calls Teams.
 const CHANNEL: &str = "msteams";
 
 /// A message may have 28 to 40 KB in UTF-16, cards and all
 /// (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/format-your-bot-messages>); far less is read with pleasure.
-/// Pictures are shown in a card by their address; for any other file Teams first asks the person for consent, in chats with one
-/// person only (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/bots-filesv4>), so these go as links.
-static CAPS: Caps = Caps {
+/// Pictures are shown in a card by their address; for any other file Teams first asks the person for consent ([`consent`]).
+const PERSONAL: Caps = Caps {
     max_text: 4000,
     max_caption: 4000,
     unit: TextUnit::Utf16,
     markdown: Dialect::Teams,
-    media: &[MediaKind::Image],
+    media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
+    // The question whether a file is wanted becomes the file, and a text with it would be gone.
+    uncaptioned: &[MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
     threads: true,
+    reply_to: true,
     buttons: ButtonCaps::ALL,
     edit: true,
     delete: true,
+    reactions: true,
     typing: true,
     // It goes out after some seconds, of which Microsoft says no number.
     typing_every: Some(Duration::from_secs(4)),
@@ -65,6 +75,12 @@ static CAPS: Caps = Caps {
     limits: Some(&LIMITS),
     ..Caps::TEXT_ONLY
 };
+
+static CAPS: Caps = PERSONAL;
+
+/// Bots give files in chats with one person only
+/// (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/bots-filesv4>).
+static GROUP_CAPS: Caps = Caps { media: &[MediaKind::Image], ..PERSONAL };
 
 /// Into one conversation 7 in a second, 60 in 30 s and 1,800 in an hour; 50 in a second of one bot in one organisation
 /// (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/rate-limit>).
@@ -78,13 +94,23 @@ pub struct Config {
     app_id: String,
     app_password_env: String,
     tenant_id: Option<String>,
+    cloud: Option<String>,
+    files: Option<String>,
+    service_url: Option<String>,
     api_url: Option<String>,
 }
+
+/// How files are given: by consent, which is meant where nothing is said, or as links.
+const FILES: &[&str] = &["consent", "link"];
 
 /// A bot.
 pub struct Teams {
     bot: Bot,
     tenant: Option<String>,
+    cloud: Cloud,
+    /// Where people are asked whether they want a file.
+    consents: Option<Consents>,
+    uploads: Uploads,
     api: Api,
     deps: Deps,
 }
@@ -100,7 +126,7 @@ impl Adapter for Teams {
             "Under Configuration, copy the Microsoft App ID and the App Tenant ID; under Manage Password, make a client secret and copy its value.",
             "Put all three in here. The channel's webhook_path, behind the gateway's address, is the messaging endpoint (Configuration): it must be reachable by https.",
             "Under Channels, add Microsoft Teams.",
-            "Make an app package with the bot's App ID (Teams Developer Portal) and install it for people, in chats and in teams.",
+            "Make an app package with the bot's App ID (Teams Developer Portal) and install it for people, in chats and in teams. So that people can send the bot files and get some, its manifest says \"supportsFiles\": true.",
         ],
         docs_url: "https://learn.microsoft.com/en-us/azure/bot-service/bot-service-quickstart-registration",
     };
@@ -125,11 +151,33 @@ impl Adapter for Teams {
         )
         .like("6ba7b810-9dad-41d1-80b4-00c04fd430c8"),
         Field::new(
+            "cloud",
+            "Cloud",
+            FieldKind::Choice(cloud::NAMES),
+            "Microsoft's cloud in which the bot is; public if not set.",
+        )
+        .advanced(),
+        Field::new(
+            "files",
+            "Files",
+            FieldKind::Choice(FILES),
+            "how people get files in chats with the bot alone, by consent if not set: the app's manifest must say supportsFiles then; in \
+             gcc_high and dod they are links in any case.",
+        )
+        .advanced(),
+        Field::new(
+            "service_url",
+            "Service URL",
+            FieldKind::Url,
+            "the serviceUrl of the bot's activities, where calls are to go to that one; needed in china. It must be one of the cloud's.",
+        )
+        .advanced()
+        .like("https://smba.trafficmanager.net/emea"),
+        Field::new(
             "api_url",
             "API server",
             FieldKind::Url,
-            "another server in place of https://login.microsoftonline.com, https://login.botframework.com and \
-             https://smba.trafficmanager.net/teams.",
+            "another server in place of all of Microsoft's: those for tokens, for public keys and for calls.",
         )
         .advanced()
         .receives(&["app_password_env"])
@@ -138,8 +186,8 @@ impl Adapter for Teams {
     type Config = Config;
 
     fn new(config: Config, deps: Deps) -> Result<Self, ChannelError> {
-        let Config { app_id, app_password_env: password, tenant_id: tenant, api_url } = config;
-        for (key, id) in [("app_id", Some(&app_id)), ("tenant_id", tenant.as_ref())] {
+        let Config { app_id, app_password_env: password, tenant_id: tenant, .. } = &config;
+        for (key, id) in [("app_id", Some(app_id)), ("tenant_id", tenant.as_ref())] {
             if id.is_some_and(|id| Uuid::try_parse(id).is_err()) {
                 return Err(ChannelError::Config(format!(
                     "{key} is not an id like 3f2504e0-4f89-41d3-9a0c-0305e82c3301; the Azure portal shows it under Configuration"
@@ -152,10 +200,24 @@ impl Adapter for Teams {
                     .to_owned(),
             ));
         }
+        let cloud = Cloud::named(config.cloud.as_deref()).ok_or_else(|| {
+            ChannelError::Config(format!("cloud must be one of: {}", cloud::NAMES.join(", ")))
+        })?;
         // As tokens name it.
         let app_id = app_id.to_ascii_lowercase();
-        let api = Api::new(api_url.as_deref(), &app_id, &password, tenant.as_deref(), &deps)?;
-        Ok(Self { bot: Bot::of_app(app_id), tenant, api, deps })
+        let account = Account {
+            app_id: &app_id,
+            password,
+            tenant: tenant.as_deref(),
+            cloud,
+            service_url: config.service_url.as_deref(),
+            api_url: config.api_url.as_deref(),
+        };
+        let api = Api::new(&account, &deps)?;
+        let asks = cloud.files && config.files.as_deref().is_none_or(|files| files == FILES[0]);
+        let consents = asks.then(|| Consents::of(password));
+        let (bot, tenant) = (Bot::of_app(app_id), config.tenant_id);
+        Ok(Self { bot, tenant, cloud, consents, uploads: Uploads::new(&deps), api, deps })
     }
 
     /// Each activity is posted to one endpoint.
@@ -163,9 +225,19 @@ impl Adapter for Teams {
         Some(config.app_id.to_ascii_lowercase())
     }
 
+    fn caps_in(recipient: &str) -> &'static Caps {
+        if is_group(recipient) { &GROUP_CAPS } else { &CAPS }
+    }
+
     fn examinee() -> &'static dyn Examinee {
         &exam::Exam
     }
+}
+
+/// Ids of group chats and channels begin with 19:
+/// (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/conversations/conversation-messages>).
+fn is_group(recipient: &str) -> bool {
+    recipient.starts_with("19:")
 }
 
 #[async_trait]
@@ -174,28 +246,27 @@ impl Channel for Teams {
         &CAPS
     }
 
-    /// Ids of group chats and channels begin with 19:
-    /// (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/conversations/conversation-messages>).
+    fn caps_in(&self, recipient: &str) -> &'static Caps {
+        <Self as Adapter>::caps_in(recipient)
+    }
+
     fn is_group(&self, recipient: &str) -> bool {
-        recipient.starts_with("19:")
+        is_group(recipient)
     }
 
     async fn prepare(&self, request: &RawRequest) -> Result<(), ChannelError> {
-        // What can't be genuine is refused without keys, too.
-        let Ok(key) = jwt::bearer(&request.headers).and_then(jwt::key_of) else { return Ok(()) };
-        self.deps.http.keys().prepare(&self.deps, self.api.keys(), &key).await
+        self.deps.http.keys().prepare_for(&self.deps, self.api.keys(), &request.headers).await
     }
 
     fn decode(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
-        let now = self.deps.clock.now().timestamp();
-        let forged = |why: NotGenuine| ChannelError::BadSignature(why.to_string());
-        let token = jwt::bearer(&request.headers).map_err(forged)?;
-        let keys =
-            self.deps.http.keys().known(self.api.keys(), now).ok_or_else(|| forged(NotGenuine::Key))?;
-        let expected = Expected { issuers: &[ISSUER], audience: &self.bot.app_id };
-        let verified = keys.verify(token, expected, now).map_err(forged)?;
-        let activity = activity::read(&request.body).map_err(ChannelError::BadRequest)?;
-        is_vouched_for(&verified, &activity).map_err(|why| ChannelError::BadSignature(why.to_owned()))?;
+        let (keys, expected) =
+            (self.deps.http.keys(), Expected { issuers: &[self.cloud.issuer], audience: &self.bot.app_id });
+        let activity = keys.genuine(&self.deps, self.api.keys(), &request.headers, expected, |token| {
+            let activity = activity::read(&request.body).map_err(ChannelError::BadRequest)?;
+            let vouched = is_vouched_for(token, &activity);
+            vouched.map_err(|why| ChannelError::BadSignature(why.to_owned()))?;
+            Ok(activity)
+        })?;
         if self.tenant.as_deref().is_some_and(|tenant| activity.tenant() != Some(tenant)) {
             return Err(ChannelError::BadRequest(
                 "the activity is of another organisation than the channel's tenant_id".to_owned(),
@@ -208,17 +279,32 @@ impl Channel for Teams {
         if let Ok(activity) = activity::read(data) {
             drop(incoming::understood(activity, &self.bot));
         }
+        if let (Some(consents), Ok(activity)) = (&self.consents, activity::read(data)) {
+            drop(consents.accepted(activity));
+        }
         api::fuzz(data);
     }
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
-        let call = calls::of_part(part)?;
+        let call = match &part.piece.content {
+            Content::Media { media, .. } if media.kind != MediaKind::Image => self.file(part, media).await?,
+            _ => calls::of_part(part)?,
+        };
         let answered = self.api.call(&call).await?;
         let target = part.piece.content.target().map(str::to_owned);
         let id = target.or(answered).ok_or_else(|| {
             ChannelError::Uncertain("the Bot Connector's answer names no message".to_owned())
         })?;
         Ok(Receipt { platform_message_id: id })
+    }
+
+    fn is_followed_up(&self, request: &RawRequest) -> bool {
+        let name = consent::ANSWERED.as_bytes();
+        self.consents.is_some() && request.body.windows(name.len()).any(|part| part == name)
+    }
+
+    async fn follow_up(&self, request: &RawRequest) -> Result<(), ChannelError> {
+        self.consented(&request.body).await
     }
 
     async fn probe(&self) -> Result<Probe, ChannelError> {
@@ -238,8 +324,9 @@ impl Channel for Teams {
     }
 }
 
-/// Whether the token vouches for what the activity says of itself, as Microsoft asks for (see [`ISSUER`]): the address that serves
-/// it, and that the key may speak for Teams.
+/// Whether the token vouches for what the activity says of itself, as Microsoft asks for
+/// (<https://learn.microsoft.com/en-us/azure/bot-service/rest-api/bot-framework-rest-connector-authentication#connector-to-bot>): the
+/// address that serves it, and that the key may speak for Teams.
 fn is_vouched_for(verified: &Verified<'_>, activity: &activity::Activity) -> Result<(), &'static str> {
     let same = |a: &str, b: &str| a.trim_end_matches('/') == b.trim_end_matches('/');
     if !verified.text("serviceurl").is_some_and(|signed| same(signed, &activity.service_url)) {

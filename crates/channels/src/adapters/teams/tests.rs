@@ -1,106 +1,73 @@
-use std::sync::Arc;
+mod files;
 
 use bytes::Bytes;
-use chrono::DateTime;
-use claw_runtime::ManualClock;
-use claw_types::{Deed, MessageId, Outbound};
+use claw_types::Deed;
 use futures::StreamExt as _;
+use http::Method;
 use http::header::{AUTHORIZATION, HeaderMap};
 use serde_json::Value;
 
-use super::exam::{APP, Exam, TENANT, sign};
+use super::exam::{APP, Exam, PASSWORD, TENANT, claims, sign};
 use super::*;
-use crate::adapters::webhook::testing::{NOW, Recorder, deps, serve};
-use crate::exam::{Examinee as _, Payload};
-use crate::kit::jwt::SigningKey;
+use crate::adapters::webhook::testing::{NOW, serve};
+use crate::exam::Examinee as _;
+use crate::exam::bearer::{SECRET, bearing};
 use crate::kit::jwt::vectors::{RFC_7515, RFC_7520, Vector};
-use crate::kit::plan::plan;
+use crate::kit::testing::{each_part, forged, made, read};
 
 crate::exam::conformance!(Teams);
 
-/// A bot, and a server of keys and tokens for it.
-struct Set {
-    teams: Teams,
-}
-
-impl Set {
-    async fn new(tenant: Option<&str>, endorsed: &'static str) -> Self {
-        let keys = move || async move { axum::Json(json!({"keys": [RFC_7515.jwk(endorsed)]})) };
-        let url = serve(axum::Router::new().route("/v1/.well-known/keys", axum::routing::get(keys))).await;
-        Self { teams: at(&url, tenant) }
-    }
-
-    async fn read(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
-        self.teams.prepare(request).await?;
-        self.teams.decode(request)
-    }
-
-    async fn forged(&self, request: &RawRequest) -> String {
-        match self.read(request).await {
-            Err(ChannelError::BadSignature(why)) => why,
-            other => panic!("{other:?}"),
-        }
-    }
+/// A bot at a server of keys that may speak for `endorsed`.
+async fn bot(tenant: Option<&str>, endorsed: &'static str) -> Teams {
+    let keys = move || async move { axum::Json(json!({"keys": [RFC_7515.jwk(endorsed)]})) };
+    at(&serve(axum::Router::new().route("/v1/.well-known/keys", axum::routing::get(keys))).await, tenant)
 }
 
 fn at(url: &str, tenant: Option<&str>) -> Teams {
-    let config = json!({"app_id": APP, "app_password_env": "secret", "tenant_id": tenant, "api_url": url});
-    let clock = Arc::new(ManualClock::new(DateTime::from_timestamp(NOW, 0).unwrap()));
-    let deps = Deps { clock, ..deps(Arc::new(Recorder::default())) };
-    Teams::new(serde_json::from_value(config).unwrap(), deps).unwrap()
+    made(json!({"app_id": APP, "app_password_env": PASSWORD, "tenant_id": tenant, "api_url": url})).unwrap()
 }
 
-fn payload(name: &str) -> &'static Payload {
-    Exam.payloads().iter().find(|payload| payload.name == name).unwrap()
+/// The error of fields beside the two that are needed.
+fn why_not(extra: &Value) -> String {
+    let mut fields = json!({"app_id": APP, "app_password_env": "secret"});
+    fields.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    made::<Teams>(fields).err().map(|error| error.to_string()).unwrap_or_default()
 }
 
-fn activity(name: &str, change: fn(&mut Value)) -> RawRequest {
-    let mut activity: Value = serde_json::from_str(payload(name).sent).unwrap();
+fn payload(name: &str) -> &'static str {
+    Exam.payloads().iter().find(|payload| payload.name == name).unwrap().sent
+}
+
+fn activity(name: &str, change: impl FnOnce(&mut Value)) -> RawRequest {
+    let mut activity: Value = serde_json::from_str(payload(name)).unwrap();
     change(&mut activity);
-    sign(RFC_7515.kid, &activity.to_string(), NOW)
+    sign(SECRET, &activity.to_string(), NOW)
 }
 
 /// A request with a token of other claims.
-fn claiming(change: fn(&mut Value), by: Vector) -> RawRequest {
-    let genuine = activity("text", |_| {});
-    let mut claims = json!({
-        "iss": ISSUER, "aud": APP, "serviceurl": "https://smba.trafficmanager.net/emea/", "nbf": NOW, "exp": NOW + 3600,
-    });
+fn claiming(change: impl FnOnce(&mut Value), by: Vector) -> RawRequest {
+    let mut claims = claims(payload("text"), NOW);
     change(&mut claims);
-    let token = SigningKey::from_pem(by.pem).unwrap().token(by.kid, &claims).unwrap();
-    let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
-    RawRequest { headers, ..genuine }
+    RawRequest { headers: bearing(by, &claims), ..activity("text", |_| {}) }
 }
 
 /// The calls that a message becomes.
 fn calls_of(extra: &Value) -> Vec<Result<calls::Call, ChannelError>> {
-    let mut message = json!({"recipient": "a:1"});
-    message.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-    let message: Outbound = serde_json::from_value(message).unwrap();
-    message.validate().unwrap();
-    let call = |(index, piece)| {
-        calls::of_part(&Part {
-            message_id: MessageId(Uuid::from_u128(9)),
-            seq: 1,
-            index,
-            recipient: &message.recipient,
-            thread_id: message.thread_id.as_deref(),
-            piece,
-            accepted_at: DateTime::UNIX_EPOCH,
-            replaces: None,
-        })
-    };
-    plan(&message, &CAPS).unwrap().parts.iter().enumerate().map(call).collect()
+    each_part("a:1", extra, &CAPS, calls::of_part)
+}
+
+fn body_of(extra: &Value) -> Value {
+    calls_of(extra).remove(0).unwrap().body.unwrap()
 }
 
 /// Where requests without a signature are taken, anybody is the bot's best friend.
 #[tokio::test]
 async fn nothing_is_taken_that_microsoft_did_not_sign_for_this_bot() {
-    let set = Set::new(None, CHANNEL).await;
-    assert!(set.read(&claiming(|_| {}, RFC_7515)).await.is_ok());
+    let teams = bot(None, CHANNEL).await;
+    assert!(read(&teams, &claiming(|_| {}, RFC_7515)).await.is_ok());
     let none = RawRequest { headers: HeaderMap::new(), ..activity("text", |_| {}) };
-    assert!(set.forged(&none).await.contains("no bearer token"));
-    let other = |change| set_forged(&set, change);
+    assert!(forged(&teams, &none).await.contains("no bearer token"));
+    let other = async |change: fn(&mut Value)| forged(&teams, &claiming(change, RFC_7515)).await;
     assert!(other(|claims| claims["aud"] = json!("another-bot")).await.contains("audience"));
     assert!(other(|claims| claims["iss"] = json!("https://sts.windows.net/")).await.contains("issuer"));
     assert!(other(|claims| claims["exp"] = json!(NOW - 301)).await.contains("expired"));
@@ -108,15 +75,50 @@ async fn nothing_is_taken_that_microsoft_did_not_sign_for_this_bot() {
         other(|claims| claims["serviceurl"] = json!("https://evil.example/")).await.contains("serviceUrl")
     );
     assert!(other(|claims| claims["serviceurl"] = Value::Null).await.contains("serviceUrl"));
-    assert!(set.forged(&claiming(|_| {}, RFC_7520)).await.contains("key"));
+    assert!(forged(&teams, &claiming(|_| {}, RFC_7520)).await.contains("key"));
     let elsewhere = activity("text", |activity| activity["channelId"] = json!("webchat"));
-    assert!(set.forged(&elsewhere).await.contains("not of Microsoft Teams"));
-    let unendorsed = Set::new(None, "webchat").await;
-    assert!(unendorsed.forged(&activity("text", |_| {})).await.contains("may not speak"));
+    assert!(forged(&teams, &elsewhere).await.contains("not of Microsoft Teams"));
+    let unendorsed = bot(None, "webchat").await;
+    assert!(forged(&unendorsed, &activity("text", |_| {})).await.contains("may not speak"));
 }
 
-async fn set_forged(set: &Set, change: fn(&mut Value)) -> String {
-    set.forged(&claiming(change, RFC_7515)).await
+/// What is signed for one cloud says nothing in another.
+#[tokio::test]
+async fn a_cloud_has_an_issuer_of_its_own() {
+    let keys = async || axum::Json(json!({"keys": [RFC_7515.jwk(CHANNEL)]}));
+    let url = serve(axum::Router::new().route("/v1/.well-known/keys", axum::routing::get(keys))).await;
+    let of = |cloud: &str| -> Teams {
+        made(json!({"app_id": APP, "app_password_env": PASSWORD, "cloud": cloud, "api_url": url})).unwrap()
+    };
+    for (cloud, issuer) in [
+        ("public", "https://api.botframework.com"),
+        ("gcc", "https://api.botframework.com"),
+        ("gcc_high", "https://api.botframework.us"),
+        ("dod", "https://api.botframework.us"),
+        ("china", "https://api.botframework.azure.cn"),
+    ] {
+        let teams = of(cloud);
+        let own = claiming(|claims| claims["iss"] = json!(issuer), RFC_7515);
+        assert_eq!(read(&teams, &own).await.unwrap().len(), 1, "{cloud}");
+        let other = claiming(|claims| claims["iss"] = json!("https://api.botframework.example"), RFC_7515);
+        assert!(forged(&teams, &other).await.contains("issuer"), "{cloud}");
+    }
+}
+
+#[test]
+fn a_cloud_is_one_of_a_list_and_calls_stay_in_it() {
+    assert_eq!(why_not(&json!({"cloud": "dod"})), "");
+    assert!(why_not(&json!({"cloud": "moon"})).starts_with("cloud must be one of: public"));
+    assert!(why_not(&json!({"cloud": "china"})).starts_with("service_url is needed in this cloud"));
+    let china = "https://frontend.botapi.msg.infra.teams.microsoftonline.cn/x";
+    assert_eq!(why_not(&json!({"cloud": "china", "service_url": china})), "");
+    assert_eq!(why_not(&json!({"service_url": "https://smba.trafficmanager.net/emea"})), "");
+    for elsewhere in ["https://evil.example/", "http://smba.trafficmanager.net/emea", china] {
+        assert!(
+            why_not(&json!({"service_url": elsewhere})).starts_with("service_url is not of"),
+            "{elsewhere}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -129,21 +131,21 @@ async fn without_keys_nothing_is_taken_and_it_is_posted_again() {
 
 #[tokio::test]
 async fn an_organisation_keeps_its_bot_to_itself() {
-    let set = Set::new(Some(TENANT), CHANNEL).await;
-    assert_eq!(set.read(&activity("text", |_| {})).await.unwrap().len(), 1);
+    let teams = bot(Some(TENANT), CHANNEL).await;
+    assert_eq!(read(&teams, &activity("text", |_| {})).await.unwrap().len(), 1);
     let other = |activity: &mut Value| activity["channelData"]["tenant"]["id"] = json!("another");
-    assert!(matches!(set.read(&activity("text", other)).await, Err(ChannelError::BadRequest(_))));
+    assert!(matches!(read(&teams, &activity("text", other)).await, Err(ChannelError::BadRequest(_))));
     let none = |activity: &mut Value| {
         activity["channelData"] = Value::Null;
         activity["conversation"]["tenantId"] = Value::Null;
     };
-    assert!(matches!(set.read(&activity("text", none)).await, Err(ChannelError::BadRequest(_))));
+    assert!(matches!(read(&teams, &activity("text", none)).await, Err(ChannelError::BadRequest(_))));
 }
 
 #[tokio::test]
 async fn an_edit_and_a_deletion_name_the_message_that_they_are_of() {
-    let set = Set::new(None, CHANNEL).await;
-    let key = async |name: &str| set.read(&activity(name, |_| {})).await.unwrap().remove(0);
+    let teams = bot(None, CHANNEL).await;
+    let key = async |name: &str| read(&teams, &activity(name, |_| {})).await.unwrap().remove(0);
     let (text, again) = (key("text").await, key("text-again").await);
     assert_eq!(key("edited").await.deed, Deed::Edited(text.dedup_key.unwrap()));
     assert_eq!(key("deleted").await.deed, Deed::Deleted(again.dedup_key.unwrap()));
@@ -151,39 +153,39 @@ async fn an_edit_and_a_deletion_name_the_message_that_they_are_of() {
 
 #[tokio::test]
 async fn what_the_bot_wrote_is_its_own_and_what_programs_wrote_is_theirs() {
-    let set = Set::new(None, CHANNEL).await;
+    let teams = bot(None, CHANNEL).await;
     let own = |activity: &mut Value| activity["from"]["id"] = json!(format!("28:{}", APP.to_uppercase()));
-    let message = set.read(&activity("text", own)).await.unwrap().remove(0);
+    let message = read(&teams, &activity("text", own)).await.unwrap().remove(0);
     assert!(message.is_own && message.sender_is_bot);
     let other = |activity: &mut Value| activity["from"]["id"] = json!("28:another");
-    let message = set.read(&activity("text", other)).await.unwrap().remove(0);
+    let message = read(&teams, &activity("text", other)).await.unwrap().remove(0);
     assert!(!message.is_own && message.sender_is_bot);
 }
 
 #[tokio::test]
 async fn odd_parts_of_an_activity_do_not_hide_the_rest() {
-    let set = Set::new(None, CHANNEL).await;
+    let teams = bot(None, CHANNEL).await;
     let odd = |activity: &mut Value| {
         activity["attachments"] =
             json!([7, {"contentType": "image/png"}, {"contentType": "text/html", "content": {}}]);
         activity["entities"] = json!([null, {"type": "mention"}]);
     };
-    let message = set.read(&activity("text", odd)).await.unwrap().remove(0);
+    let message = read(&teams, &activity("text", odd)).await.unwrap().remove(0);
     assert_eq!((message.text.as_deref(), message.media), (Some("Good morning 👋"), None));
     for body in ["", "[]", "{}", r#"{"type": 7}"#] {
         let request = RawRequest { body: body.into(), ..activity("text", |_| {}) };
-        assert!(matches!(set.read(&request).await, Err(ChannelError::BadRequest(_))), "{body}");
+        assert!(matches!(read(&teams, &request).await, Err(ChannelError::BadRequest(_))), "{body}");
     }
 }
 
 #[tokio::test]
 async fn each_attachment_is_told() {
-    let set = Set::new(None, CHANNEL).await;
+    let teams = bot(None, CHANNEL).await;
     let two = |activity: &mut Value| {
         let picture = activity["attachments"][0].clone();
         activity["attachments"].as_array_mut().unwrap().push(picture);
     };
-    let messages = set.read(&activity("image", two)).await.unwrap();
+    let messages = read(&teams, &activity("image", two)).await.unwrap();
     assert!(messages.iter().all(|message| message.media.is_some()) && messages.len() == 2, "{messages:?}");
     assert_ne!(messages[0].dedup_key, messages[1].dedup_key);
 }
@@ -202,7 +204,7 @@ fn a_thread_is_addressed_by_its_first_message() {
 fn buttons_are_actions_of_a_card_below_the_text() {
     let row: Vec<_> = (0..7).map(|n| json!({"text": n.to_string(), "data": "d"})).collect();
     let rows = json!([row, [{"text": "Site", "url": "https://example.org"}]]);
-    let call = calls_of(&json!({"text": "**pick**", "buttons": rows})).remove(0).unwrap().body.unwrap();
+    let call = body_of(&json!({"text": "**pick**", "buttons": rows}));
     assert_eq!((call["text"].as_str(), call["textFormat"].as_str()), (Some("**pick**"), Some("markdown")));
     let body = call["attachments"][0]["content"]["body"].as_array().unwrap();
     let lengths: Vec<_> = body.iter().map(|set| set["actions"].as_array().unwrap().len()).collect();
@@ -216,10 +218,34 @@ fn buttons_are_actions_of_a_card_below_the_text() {
 
 #[test]
 fn plain_text_is_sent_as_that() {
-    let call = calls_of(&json!({"text": "**a**\nb", "format": "plain"})).remove(0).unwrap().body.unwrap();
+    let call = body_of(&json!({"text": "**a**\nb", "format": "plain"}));
     assert_eq!(call, json!({"type": "message", "text": "**a**\nb", "textFormat": "plain"}));
-    let call = calls_of(&json!({"text": "**a**\nb"})).remove(0).unwrap().body.unwrap();
+    let call = body_of(&json!({"text": "**a**\nb"}));
     assert_eq!(call["text"], "**a**  \nb", "a line that ends stays one");
+}
+
+#[test]
+fn an_answer_quotes_what_it_answers_but_in_a_thread() {
+    let answered = body_of(&json!({"text": "**yes**", "reply_to": "1700"}));
+    assert_eq!(answered["text"], "<quoted messageId=\"1700\"/>**yes**");
+    assert_eq!(answered["entities"], json!([{"type": "quotedReply", "quotedReply": {"messageId": "1700"}}]));
+    let threaded = body_of(&json!({"text": "yes", "reply_to": "1700", "thread_id": "170"}));
+    assert_eq!((&threaded["text"], threaded.get("entities")), (&json!("yes"), None));
+    let odd = calls_of(&json!({"text": "yes", "reply_to": "1\"/><at>x</at>"})).remove(0);
+    assert!(matches!(odd, Err(ChannelError::Permanent(why)) if why.contains("reply_to")));
+}
+
+#[test]
+fn a_reaction_is_set_by_its_name() {
+    let react = |emoji: Option<&str>| {
+        calls_of(&json!({"act": {"type": "react", "message_id": "7", "emoji": emoji}})).remove(0)
+    };
+    let call = react(Some("✅")).unwrap();
+    let path = "v3/conversations/a:1/activities/7/reactions/2705_whiteheavycheckmark";
+    assert_eq!((call.method, call.path.join("/").as_str(), call.body), (Method::PUT, path, None));
+    for other in [Some("🐈"), None] {
+        assert!(matches!(react(other), Err(ChannelError::Permanent(_))), "{other:?}");
+    }
 }
 
 #[test]
@@ -263,14 +289,9 @@ async fn attachments_are_opened_with_the_token_where_the_connector_keeps_them_on
 
 #[test]
 fn ids_that_are_none_are_told() {
-    let made = |id: &str, tenant: &str| {
-        let config = json!({"app_id": id, "app_password_env": "secret", "tenant_id": tenant});
-        let made = Teams::new(serde_json::from_value(config).unwrap(), deps(Arc::new(Recorder::default())));
-        made.err().map(|error| error.to_string()).unwrap_or_default()
-    };
-    assert!(made("my bot", TENANT).starts_with("app_id is not an id"));
-    assert!(made(APP, "contoso").starts_with("tenant_id is not an id"));
-    assert_eq!(made(APP, TENANT), "");
+    assert!(why_not(&json!({"app_id": "my bot"})).starts_with("app_id is not an id"));
+    assert!(why_not(&json!({"tenant_id": "contoso"})).starts_with("tenant_id is not an id"));
+    assert_eq!(why_not(&json!({"tenant_id": TENANT})), "");
 }
 
 #[test]

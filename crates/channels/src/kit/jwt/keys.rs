@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tracing::warn;
 use url::Url;
 
-use super::PublicKeys;
+use super::{Expected, NotGenuine, PublicKeys, Verified, bearer, key_of};
 use crate::kit::answer::read;
 use crate::{ChannelError, Deps};
 
@@ -29,8 +29,8 @@ const PAUSE_WITHOUT: i64 = 5;
 const LIMIT: Duration = Duration::from_secs(5);
 /// For how many seconds keys are kept at least, at most, and where their server does not say.
 const KEPT: (i64, i64, i64) = (300, 86_400, 3600);
-/// A key set has some 10 KiB.
-const MAX_BYTES: usize = 1024 * 1024;
+/// A key set has some 10 KiB; Microsoft's for bots, of 250 keys with all their endorsements, had 870 KiB in October 2026.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Addresses that are remembered; there are as many as users who chose a server of their own.
 const CAPACITY: usize = 1000;
 
@@ -59,6 +59,40 @@ impl KeySets {
     pub fn known(&self, address: &Url, now: i64) -> Option<Arc<PublicKeys>> {
         let kept = self.place(address, now).kept(now)?;
         Some(kept.keys)
+    }
+
+    /// Sees to it that the key is known by which the token in these headers says it is signed. What can't be genuine is refused without
+    /// keys, too.
+    ///
+    /// # Errors
+    /// As [`KeySets::prepare`].
+    pub async fn prepare_for(
+        &self,
+        deps: &Deps,
+        address: &Url,
+        headers: &HeaderMap,
+    ) -> Result<(), ChannelError> {
+        let Ok(key) = bearer(headers).and_then(key_of) else { return Ok(()) };
+        self.prepare(deps, address, &key).await
+    }
+
+    /// What the token in these headers says, to who `asks`; no I/O.
+    ///
+    /// # Errors
+    /// [`ChannelError::BadSignature`] when it is none of the platform's, and what `asks` says.
+    pub fn genuine<T>(
+        &self,
+        deps: &Deps,
+        address: &Url,
+        headers: &HeaderMap,
+        expected: Expected<'_>,
+        asks: impl FnOnce(&Verified<'_>) -> Result<T, ChannelError>,
+    ) -> Result<T, ChannelError> {
+        let now = deps.clock.now().timestamp();
+        let forged = |why: NotGenuine| ChannelError::BadSignature(why.to_string());
+        let token = bearer(headers).map_err(forged)?;
+        let keys = self.known(address, now).ok_or_else(|| forged(NotGenuine::Key))?;
+        asks(&keys.verify(token, expected, now).map_err(forged)?)
     }
 
     /// Sees to it that the key of this name is [known](Self::known), if the platform has it.

@@ -22,7 +22,8 @@ pub(super) fn append(source: &mut Option<String>, format: Format, block: &str) {
     text.push_str(block);
 }
 
-pub(super) fn media(media: &Media, format: Format) -> String {
+/// An attachment as a link, with its name where it has one.
+pub fn media(media: &Media, format: Format) -> String {
     match &media.filename {
         Some(name) => format!("{}: {}", words(name, format), address(&media.url, format)),
         None => address(&media.url, format),

@@ -25,7 +25,7 @@ pub struct Text {
 
 impl Text {
     /// `source` as one piece; `None` when that is longer than `limit`.
-    pub(super) fn fitting(
+    pub fn fitting(
         source: &str,
         format: Format,
         dialect: Dialect,
