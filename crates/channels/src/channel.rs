@@ -60,6 +60,10 @@ pub trait Channel: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Fills in what the platform tells only when it is asked, such as people's names: after [`Channel::decode`], before the messages are
+    /// committed. The platform waits meanwhile, so it takes a moment at most, and what can't be had is left as it is.
+    async fn complete(&self, _messages: &mut [Inbound]) {}
+
     /// What the platform is answered once all that it posted is committed; `None` where it does not look at the answer, for the
     /// gateway's own.
     fn taken(&self) -> Option<Reply> {

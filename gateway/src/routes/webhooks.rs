@@ -50,7 +50,8 @@ pub async fn handle(State(app): State<Shared>, request: axum::extract::Request) 
         return Ok(said(reply));
     }
     adapter.prepare(&request).await?;
-    let messages = adapter.decode(&request)?;
+    let mut messages = adapter.decode(&request)?;
+    adapter.complete(&mut messages).await;
     let taken = intake::accept(&app, &known, messages).await?;
     Ok(adapter.taken().map_or_else(|| Json(answer(&taken)).into_response(), said))
 }
