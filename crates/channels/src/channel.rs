@@ -11,6 +11,7 @@ use futures::stream::BoxStream;
 use http::HeaderMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
@@ -65,6 +66,10 @@ pub trait Channel: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Fills in what the platform tells only when it is asked, such as people's names: after [`Channel::decode`], before the messages are
+    /// committed. The platform waits meanwhile, so it takes a moment at most, and what can't be had is left as it is.
+    async fn complete(&self, _messages: &mut [Inbound]) {}
+
     /// What the platform is answered once all that it posted is committed; `None` where it does not look at the answer, for the
     /// gateway's own.
     fn taken(&self) -> Option<Reply> {
@@ -89,6 +94,10 @@ pub trait Channel: Send + Sync + 'static {
     /// Reads `data` by the code that reads what people and the platform send, without asking for a signature first, and
     /// throws away what comes of it. For fuzzing (`make fuzz-parsers`): no input may make it panic or take long.
     fn fuzz(&self, data: &[u8]);
+
+    /// The backend is about to be told of this message ([`claw_types::WebhookBody`], as it is stored): for platforms that give with a
+    /// message what an answer to it needs. Called by the channel's owner only, and again when the message is tried again. No I/O.
+    fn question(&self, _message: &RawValue) {}
 
     /// Hands one part of a message to the platform; called by the channel's owner only.
     ///

@@ -51,7 +51,8 @@ pub async fn handle(State(app): State<Shared>, request: axum::extract::Request) 
         return Ok(said(reply));
     }
     adapter.prepare(&request).await?;
-    let messages = adapter.decode(&request)?;
+    let mut messages = adapter.decode(&request)?;
+    adapter.complete(&mut messages).await;
     let taken = intake::accept(&app, &known, messages).await?;
     if adapter.is_followed_up(&request) {
         follow_up(&app, &known, request);

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use claw_channels::{Caps, Channel, ChannelError, Draft, Part, Probe, Receipt};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::limiter::{Limiter, Priority};
@@ -51,6 +52,11 @@ impl Active {
     pub(crate) async fn turn(&self, priority: Priority, recipient: &str, cost: u32) -> Turn {
         self.limiter.turn(priority, recipient, self.channel.is_group(recipient), cost).await;
         Turn(())
+    }
+
+    /// The backend is about to be told of this message, as it is stored.
+    pub(crate) fn question(&self, message: &RawValue) {
+        self.channel.question(message);
     }
 
     /// Hands one part of a message to the platform.

@@ -13,7 +13,7 @@ use super::answer::{self, Answer};
 use super::backend::{Destination, Pass, Refused, Room};
 use super::turns::Cause;
 use super::{Attempt, measure, stream};
-use crate::channels::observe;
+use crate::channels::{Lookup, observe};
 use crate::core::Core;
 use crate::erased::Erased;
 use crate::shard::Shard;
@@ -39,7 +39,10 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
         Ok(leave) => leave,
         Err(without) => return without,
     };
-    core.typing.begin(shard, work);
+    if let Lookup::Running(active) = shard.channels.lookup(work.channel_id) {
+        active.question(&work.payload);
+        core.typing.begin(&active, shard, work);
+    }
     let (asked, now) = (Instant::now(), core.clock.now());
     measure::handed_over(work, now.timestamp_millis());
     let answered = match to.post(pass, work, body, now.timestamp()).await {

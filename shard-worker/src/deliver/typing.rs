@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::channels::Lookup;
+use crate::channels::active::Active;
 use crate::core::Core;
 use crate::shard::Shard;
 
@@ -80,13 +81,10 @@ impl Typing {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The backend is about to be told of this message.
-    pub(crate) fn begin(&self, shard: &Arc<Shard>, work: &Work) {
-        if self.limit.is_zero() {
-            return;
-        }
-        let Lookup::Running(active) = shard.channels.lookup(work.channel_id) else { return };
-        if let Some(every) = active.caps().typing_every.filter(|_| active.manners().typing) {
+    /// The backend is about to be told of this message of this channel.
+    pub(crate) fn begin(&self, active: &Active, shard: &Arc<Shard>, work: &Work) {
+        let every = active.caps().typing_every.filter(|_| active.manners().typing && !self.limit.is_zero());
+        if let Some(every) = every {
             self.wait(shard, work, every, Instant::now());
         }
     }
@@ -98,8 +96,10 @@ impl Typing {
             return;
         }
         while ended.run_until_cancelled(sleep(self.limit.min(MOST_WAIT) / 2)).await.is_some() {
-            if !self.prolong(work, Instant::now()) {
-                self.begin(shard, work);
+            if !self.prolong(work, Instant::now())
+                && let Lookup::Running(active) = shard.channels.lookup(work.channel_id)
+            {
+                self.begin(&active, shard, work);
             }
         }
     }

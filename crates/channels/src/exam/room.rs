@@ -182,7 +182,9 @@ impl<'a> Room<'a> {
         request: &RawRequest,
     ) -> Result<Vec<Inbound>, ChannelError> {
         channel.prepare(request).await?;
-        channel.decode(request)
+        let mut messages = channel.decode(request)?;
+        channel.complete(&mut messages).await;
+        Ok(messages)
     }
 
     /// What the adapter reads of a payload that came by its road.

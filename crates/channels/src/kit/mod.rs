@@ -14,6 +14,8 @@ pub mod jwt;
 pub mod label;
 pub mod markdown;
 pub mod media_link;
+pub mod names;
+pub mod newest;
 pub mod plan;
 pub mod signed_post;
 pub mod socket;

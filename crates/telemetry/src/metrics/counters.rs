@@ -16,7 +16,7 @@ kind! {
         AuthThrottled = "claw_auth_throttled_total", Count, [ASKED], &[Gateway],
             "Calls without a good key or secret that were answered with 429.";
         MessagesIgnored = "claw_messages_ignored_total", Count, [IGNORED], &[Gateway, Worker],
-            "People's messages that their channel's policy does not take, by reason.";
+            "People's messages that their channel does not take, by reason.";
         HttpRequests = "claw_http_requests_total", Count, [ROUTE, METHOD, STATUS], &[Gateway],
             "Calls of the API that were answered, by the route and the class of the answer's status.";
         RpcRequests = "claw_rpc_requests_total", Count, [RPC, RPC_CODE], EVERY,

@@ -111,7 +111,7 @@ pub(super) const DROPPED: Label = fixed("reason", &["away", "full"]);
 pub(super) const STREAM: Label = fixed("kind", &["events", "chat"]);
 /// What was asked for without a good secret.
 pub(super) const ASKED: Label = fixed("of", &["key", "hook"]);
-/// Why a channel's policy does not take a message.
+/// Why a channel does not take a message: its policy, or because an app posts what its other accounts get to the same address.
 pub(super) const IGNORED: Label = fixed(
     "reason",
     &[
@@ -125,6 +125,7 @@ pub(super) const IGNORED: Label = fixed(
         "group",
         "not_addressed",
         "unknown_message",
+        "other_account",
     ],
 );
 /// Why a job's time had no run: it was missed, or an earlier run went on.

@@ -1,100 +1,41 @@
 //! What this adapter brings to the exam: webhooks as Instagram posts them, and the Send API as it answers.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::exam::{Answer, Asked, Case, Examinee, Payload, Platform, Road, payloads};
-use crate::kit::graph::exam::{VERSION, page_answer, page_texts, proven, refusal, sign};
+use crate::exam::payloads;
+use crate::kit::graph::exam::{PageExam, PagePlatform};
 
-const SECRET: &str = "1f6a2c7e9b3d4085a1c2e3f405162738";
-const TOKEN: &str = "EAAGexamTokenOfThePage0123456789";
-
-pub(super) struct Exam;
-
-impl Examinee for Exam {
-    fn fields(&self, server: &str) -> Value {
-        json!({
-            "page_token_env": TOKEN, "verify_token": "chosen for the exam", "app_secret": SECRET,
-            "instagram_account_id": "17841405822304914", "api_url": format!("{server}{}", VERSION.trim_end_matches('/')),
-        })
-    }
-
-    fn page(&self) -> &'static str {
-        include_str!("../../../../../docs/channels/instagram.md")
-    }
-
-    fn road(&self) -> Road {
-        Road::Webhook { secret: SECRET, sign }
-    }
-
-    fn payloads(&self) -> &'static [Payload] {
-        payloads![
-            "text",
-            "text-again",
-            "other-chat",
-            "reply",
-            "story-reply",
-            "quick-reply",
-            "postback",
-            "image",
-            "share",
-            "unsupported",
-            "reaction",
-            "unsent",
-            "seen",
-            "own",
-            "other-account",
-        ]
-    }
-
-    fn addressed(&self) -> Case {
-        Case::PlatformCant("Instagram lets accounts by its API into conversations with one person only")
-    }
-
-    fn unaddressed(&self) -> Case {
-        self.addressed()
-    }
-
-    fn chat(&self) -> (&'static str, Option<&'static str>) {
-        ("9087654321098765", None)
-    }
-
-    fn message_id(&self) -> &'static str {
-        "aWdfZAG1faXRlbToxOklHTWVzc2FnZAUlEOjE3ODQxNDA1"
-    }
-
-    fn texts(&self, body: &[u8]) -> Vec<String> {
-        page_texts(body)
-    }
-
-    fn platform(&self) -> Option<&'static dyn Platform> {
-        Some(&Self)
-    }
-}
-
-impl Platform for Exam {
-    fn answer(&self, asked: &Asked) -> Answer {
-        page_answer(
-            asked,
-            &json!({
+pub(super) static EXAM: PageExam = PageExam {
+    page: include_str!("../../../../../docs/channels/instagram.md"),
+    payloads: payloads![
+        "text",
+        "text-again",
+        "other-chat",
+        "reply",
+        "story-reply",
+        "story-mention",
+        "quick-reply",
+        "postback",
+        "image",
+        "share",
+        "unsupported",
+        "reaction",
+        "unsent",
+        "seen",
+        "own",
+        "other-account",
+    ],
+    account: ("instagram_account_id", "17841405822304914"),
+    more: &[("login", "facebook")],
+    no_groups: "Instagram lets accounts by its API into conversations with one person only",
+    chat: "9087654321098765",
+    message_id: "aWdfZAG1faXRlbToxOklHTWVzc2FnZAUlEOjE3ODQxNDA1",
+    platform: &PagePlatform {
+        me: || {
+            json!({
                 "id": "682498302938465",
                 "instagram_business_account": {"id": "17841405822304914", "username": "exam"},
-            }),
-        )
-    }
-
-    fn refusal(&self, status: u16) -> Answer {
-        refusal(status)
-    }
-
-    fn check(&self, asked: &Asked) -> Result<(), String> {
-        proven(asked)
-    }
-
-    fn described_by(&self) -> Option<&'static str> {
-        None
-    }
-
-    fn knows_repeated_calls(&self) -> bool {
-        false
-    }
-}
+            })
+        },
+    },
+};

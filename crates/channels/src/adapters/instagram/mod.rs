@@ -1,29 +1,36 @@
-//! Instagram accounts that are linked to a Facebook Page
+//! Instagram professional accounts
 //! (<https://developers.facebook.com/documentation/business-messaging/instagram-messaging/features/send-message>). What is the same on Messenger
 //! is in [`crate::kit::graph::messaging`].
 //!
-//! By a Page's token and not by Instagram Login, whose tokens end after 60 days unless somebody renews them; a Page's need not.
+//! An account is reached by a Page's token (Facebook Login), or without a Page by the account's own (Instagram Login,
+//! <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/messaging-api>): another server, another secret, and a
+//! token that ends (`token.rs` says what is done about that).
 
 mod exam;
 #[cfg(test)]
 mod tests;
-
-use std::time::Duration;
+mod token;
 
 use async_trait::async_trait;
-use claw_secrets::signature::sha256;
-use claw_types::{Inbound, MediaKind, MediaRef};
+use claw_types::{Ident, MediaKind};
 use serde::Deserialize;
 use serde_json::{Map, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::exam::Examinee;
+use crate::kit::graph::api::{Api, Proof};
+use crate::kit::graph::fields::{APP_SECRET, PAGE_TOKEN, VERIFY_TOKEN, api_url};
 use crate::kit::graph::messaging::calls::Kind;
-use crate::kit::graph::messaging::{Fields, Page};
+use crate::kit::graph::messaging::{
+    Conversations, Fields, LIMITS, Page, Product, TYPING_EVERY, WINDOW, credential,
+};
 use crate::kit::graph::{CLOUD, Platform};
 use crate::{
-    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Field, FieldKind, Limits, MediaStream,
-    Part, Probe, Rate, RawRequest, Receipt, Reply, Reports, TextUnit,
+    About, Adapter, ButtonCaps, Caps, ChannelError, Deps, Field, FieldKind, Probe, Reports, Sink, TextUnit,
 };
+
+/// The server of Instagram Login (<https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/messaging-api>).
+const INSTAGRAM: &str = "https://graph.instagram.com/v25.0";
 
 /// A text has 1,000 bytes of UTF-8. Attachments are fetched by Instagram, because pictures can't be uploaded everywhere; files other
 /// than PDF it does not know, so they go as links (the page above). There is one reaction only, so ours are not offered.
@@ -34,24 +41,33 @@ static CAPS: Caps = Caps {
     reply_to: true,
     buttons: ButtonCaps::ALL,
     typing: true,
-    // How long it is shown is not said; an agent that works on is shown to.
-    typing_every: Some(Duration::from_secs(15)),
+    typing_every: Some(TYPING_EVERY),
     reports: Reports { edits: true, deletions: true, reactions: true, replies: true, receipts: true },
     limits: Some(&LIMITS),
     ..Caps::TEXT_ONLY
 };
 
-/// 300 calls in a second for an account, 10 with audio or video
-/// (<https://developers.facebook.com/documentation/business-messaging/messenger-platform/overview/rate-limiting>).
-static LIMITS: Limits = Limits { bot: PACE, chat: PACE, group: PACE };
-const PACE: Rate = Rate { every: Duration::from_millis(5), burst: 100 };
-
 static KIND: Kind = Kind {
-    platform: Platform { name: "Instagram", window: "wait until they write again" },
+    platform: Platform { name: "Instagram", window: WINDOW },
     object: "instagram",
     caps: &CAPS,
     uploads: false,
+    profile: "name,username",
 };
+
+/// The values of `login`, in the order of [`Login`].
+const LOGINS: &[&str] = &["facebook", "instagram"];
+
+/// Whose token it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Login {
+    /// A Page's, to which the account is linked.
+    #[default]
+    Facebook,
+    /// The account's own.
+    Instagram,
+}
 
 /// The fields.
 #[derive(Deserialize)]
@@ -59,13 +75,15 @@ pub struct Config {
     page_token_env: String,
     verify_token: String,
     app_secret: String,
+    #[serde(default)]
+    login: Login,
     instagram_account_id: Option<String>,
     api_url: Option<String>,
 }
 
 /// The Page, and the account that is linked to it (<https://developers.facebook.com/docs/graph-api/reference/page/>).
 #[derive(Deserialize)]
-struct Account {
+struct Linking {
     id: String,
     instagram_business_account: Option<Linked>,
 }
@@ -76,21 +94,34 @@ struct Linked {
     username: Option<String>,
 }
 
-/// An Instagram account.
-pub struct Instagram {
-    page: Page,
+/// The account itself. Meta's page has it in a list
+/// (<https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/get-started>), as its other single objects are not.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Own {
+    Listed { data: [Account; 1] },
+    Alone(Account),
 }
+
+#[derive(Deserialize)]
+struct Account {
+    user_id: Ident,
+    username: Option<String>,
+}
+
+/// An Instagram account.
+pub type Instagram = Conversations<Login>;
 
 impl Adapter for Instagram {
     const NAME: &'static str = "instagram";
     const ABOUT: About = About {
         display_name: "Instagram",
         category: "chat",
-        description: "An Instagram professional account that is linked to a Facebook Page, in conversations with one person.",
+        description: "An Instagram professional account, in conversations with one person.",
         setup: &[
-            "Make the Instagram account a professional one, link it to a Facebook Page and allow access to its messages.",
-            "In Meta's App Dashboard, make an app with Instagram messaging (by Facebook Login), add the Page and generate its token.",
-            "Put the token and the app's secret (App settings, Basic) in here, and a verify token: any text that you choose.",
+            "Make the Instagram account a professional one, link it to a Facebook Page (not needed with Instagram login) and allow access to its messages.",
+            "In Meta's App Dashboard, make an app with Instagram messaging (by Facebook Login), add the Page and generate its token. Without a Page: API setup with Instagram login, generate the account's token, and set login to instagram.",
+            "Put the token and the app's secret (App settings, Basic; with Instagram login the Instagram app secret) in here, and a verify token: any text that you choose.",
             "As the callback URL of Instagram give the gateway's address and the channel's webhook_path, reachable by https, with the same verify token.",
             "Subscribe to messages, messaging_postbacks, message_reactions and messaging_seen, and the Page to the app.",
         ],
@@ -99,26 +130,24 @@ impl Adapter for Instagram {
     const CAPS: &'static Caps = &CAPS;
     const FIELDS: &'static [Field] = &[
         Field::new(
-            "page_token_env",
-            "Page access token",
+            PAGE_TOKEN,
+            "Access token",
             FieldKind::Secret,
-            "the token of the Page that the account is linked to, with which messages are sent.",
+            "the token of the Page that the account is linked to, with which messages are sent; by Instagram Login the account's own.",
         )
         .required(),
+        VERIFY_TOKEN,
+        Field {
+            help: "the app's secret, with which Meta signs what it posts; by Instagram Login the Instagram app secret.",
+            ..APP_SECRET
+        },
         Field::new(
-            "verify_token",
-            "Verify token",
-            FieldKind::Secret,
-            "a text that you choose and give to the App Dashboard, too; Meta shows by it that it asks for your app.",
+            "login",
+            "Login",
+            FieldKind::Choice(LOGINS),
+            "whose token it is: the Page's (facebook) or the account's (instagram), which ends after 60 days; facebook if not set.",
         )
-        .required(),
-        Field::new(
-            "app_secret",
-            "App secret",
-            FieldKind::Secret,
-            "the app's secret, with which Meta signs what it posts.",
-        )
-        .required(),
+        .advanced(),
         Field::new(
             "instagram_account_id",
             "Instagram account id",
@@ -127,15 +156,10 @@ impl Adapter for Instagram {
         )
         .advanced()
         .like("17841405822304914"),
-        Field::new(
-            "api_url",
-            "Graph API",
-            FieldKind::Url,
-            "another server, or another version, in place of https://graph.facebook.com/v25.0.",
-        )
-        .advanced()
-        .receives(&["page_token_env"])
-        .like(CLOUD),
+        Field {
+            help: "another server, or another version, in place of https://graph.facebook.com/v25.0 or, by Instagram Login, https://graph.instagram.com/v25.0.",
+            ..api_url(&[PAGE_TOKEN])
+        },
     ];
     type Config = Config;
 
@@ -144,75 +168,77 @@ impl Adapter for Instagram {
             page_token_env: token,
             verify_token,
             app_secret,
+            login,
             instagram_account_id: account,
             api_url,
         } = config;
-        let fields = Fields { token, verify_token, app_secret, account, api_url };
-        Ok(Self { page: Page::new(&KIND, fields, deps)? })
+        let api_url = api_url.unwrap_or_else(|| login.server().to_owned());
+        let fields = Fields { token, verify_token, app_secret, account, api_url, proof: login.proof() };
+        Ok(Conversations::of(Page::new(&KIND, fields, deps)?, login))
     }
 
     fn credential(config: &Config) -> Option<String> {
-        // A hash of the token, because it is kept in the open; by the account's id even a renewed token is known.
-        let hash = || hex::encode(sha256(config.page_token_env.as_bytes()));
-        Some(config.instagram_account_id.clone().unwrap_or_else(hash))
+        Some(credential(&config.page_token_env, config.instagram_account_id.as_deref()))
     }
 
     fn examinee() -> &'static dyn Examinee {
-        &exam::Exam
+        &exam::EXAM
+    }
+}
+
+impl Login {
+    fn server(self) -> &'static str {
+        match self {
+            Self::Facebook => CLOUD,
+            Self::Instagram => INSTAGRAM,
+        }
+    }
+
+    /// Of the proof only the Graph API at Facebook's address says something.
+    fn proof(self) -> Proof {
+        match self {
+            Self::Facebook => Proof::Given,
+            Self::Instagram => Proof::Unknown,
+        }
     }
 }
 
 #[async_trait]
-impl Channel for Instagram {
-    fn caps(&self) -> &'static Caps {
-        &CAPS
+impl Product for Login {
+    async fn account(&self, api: &Api) -> Result<Probe, ChannelError> {
+        match self {
+            Self::Facebook => linked(api).await,
+            Self::Instagram => own(api).await,
+        }
     }
 
-    fn decode(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
-        self.page.decode(request)
+    async fn watch(&self, api: &Api, sink: &dyn Sink, stop: CancellationToken) -> Result<(), ChannelError> {
+        match self {
+            Self::Facebook => stop.cancelled().await,
+            Self::Instagram => token::watch(api, sink, &stop).await?,
+        }
+        Ok(())
     }
+}
 
-    fn handshake(&self, request: &RawRequest) -> Result<Option<Reply>, ChannelError> {
-        self.page.handshake(request)
-    }
+async fn linked(api: &Api) -> Result<Probe, ChannelError> {
+    let fields = [("fields", "id,instagram_business_account{id,username}")];
+    let page: Linking = api.get(&["me"], &fields).await?;
+    let Some(account) = page.instagram_business_account else {
+        return Err(ChannelError::Permanent(
+            "the token is that of a Page with no Instagram account, or lacks instagram_basic: link a professional \
+             account to the Page and generate its token anew"
+                .to_owned(),
+        ));
+    };
+    let details =
+        Map::from_iter([("id".to_owned(), json!(account.id)), ("page_id".to_owned(), json!(page.id))]);
+    Ok(Probe { account: account.username.map(|name| format!("@{name}")), details })
+}
 
-    fn fuzz(&self, data: &[u8]) {
-        self.page.fuzz(data);
-    }
-
-    async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
-        self.page.send(part).await
-    }
-
-    async fn probe(&self) -> Result<Probe, ChannelError> {
-        let fields = [("fields", "id,instagram_business_account{id,username}")];
-        let page: Account = self.page.api().get(&["me"], &fields).await?;
-        let Some(account) = page.instagram_business_account else {
-            return Err(ChannelError::Permanent(
-                "the token is that of a Page with no Instagram account, or lacks instagram_basic: link a professional \
-                 account to the Page and generate its token anew"
-                    .to_owned(),
-            ));
-        };
-        let details =
-            Map::from_iter([("id".to_owned(), json!(account.id)), ("page_id".to_owned(), json!(page.id))]);
-        Ok(Probe { account: account.username.map(|name| format!("@{name}")), details })
-    }
-
-    async fn typing(&self, recipient: &str, _thread_id: Option<&str>) -> Result<(), ChannelError> {
-        self.page.typing(recipient).await
-    }
-
-    async fn answering(
-        &self,
-        recipient: &str,
-        _thread_id: Option<&str>,
-        _question: &str,
-    ) -> Result<(), ChannelError> {
-        self.page.answering(recipient).await
-    }
-
-    async fn open_media(&self, media: &MediaRef) -> Result<MediaStream, ChannelError> {
-        self.page.open(&media.handle).await
-    }
+async fn own(api: &Api) -> Result<Probe, ChannelError> {
+    let (Own::Listed { data: [account] } | Own::Alone(account)) =
+        api.get(&["me"], &[("fields", "user_id,username")]).await?;
+    let details = Map::from_iter([("id".to_owned(), json!(account.user_id))]);
+    Ok(Probe { account: account.username.map(|name| format!("@{name}")), details })
 }

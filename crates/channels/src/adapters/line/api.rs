@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::header::CONTENT_TYPE;
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
 use uuid::Uuid;
 
 use crate::kit::answer::{beginning, excerpt, retry_after};
-use crate::kit::http::repeatable;
+use crate::kit::http::{classify, repeatable};
 use crate::kit::transfer::{LONGEST, STALL, download};
 use crate::{ChannelError, Deps, MediaStream};
 
@@ -30,6 +32,9 @@ pub(super) const PAUSE: Duration = Duration::from_secs(5);
 /// How LINE says that a 429 is no matter of seconds
 /// (<https://developers.line.biz/en/docs/messaging-api/handling-http-429-errors/>).
 const QUOTA: &str = "You have reached your monthly limit";
+
+/// How LINE says that a reply token was used or has ended (<https://developers.line.biz/en/reference/messaging-api/#error-messages>).
+const INVALID_REPLY: &str = "Invalid reply token";
 
 /// One account's calls.
 pub(super) struct Api {
@@ -64,9 +69,13 @@ struct Detail {
     property: String,
 }
 
-#[derive(Deserialize)]
-struct Sent {
-    id: String,
+/// A message that LINE has.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Sent {
+    pub(super) id: String,
+    /// Of what can be quoted.
+    pub(super) quote_token: Option<String>,
 }
 
 impl Api {
@@ -77,8 +86,27 @@ impl Api {
         Ok(Self { calls, data, token, deps })
     }
 
-    /// Pushes messages; the platform's id of the first. A key that was accepted before answers as then.
-    pub(super) async fn push(&self, body: &Value, key: Uuid) -> Result<String, ChannelError> {
+    /// Sends messages as a reply; `None` when its token is good no more, so that nothing was sent.
+    ///
+    /// There is no retry key for it: what is not answered may have happened
+    /// (<https://developers.line.biz/en/docs/messaging-api/retrying-api-request/>).
+    pub(super) async fn reply(&self, body: &Value) -> Result<Option<Sent>, ChannelError> {
+        let request = self.deps.http.calls().post(address(&self.calls, &["message", "reply"])?);
+        let response = request.bearer_auth(&self.token).json(body).send().await;
+        let response = response.map_err(|error| classify(&error.without_url()))?;
+        let status = response.status();
+        let wait = retry_after(response.headers(), self.deps.clock.now().timestamp());
+        replied(status, &beginning(response, MAX_ANSWER).await, wait)
+    }
+
+    /// Marks a message as read, and those before it.
+    pub(super) async fn mark_read(&self, body: &Value) -> Result<(), ChannelError> {
+        let request = self.deps.http.calls().post(address(&self.calls, &["chat", "markAsRead"])?);
+        self.answer(request.json(body)).await.map(drop)
+    }
+
+    /// Pushes messages; the first of them. A key that was accepted before answers as then.
+    pub(super) async fn push(&self, body: &Value, key: Uuid) -> Result<Sent, ChannelError> {
         let request = self.deps.http.calls().post(address(&self.calls, &["message", "push"])?);
         let response = self.sent(request.header(RETRY_KEY, key.to_string()).json(body)).await?;
         let (status, accepted) = (response.status(), text(&response, ACCEPTED));
@@ -94,10 +122,19 @@ impl Api {
     }
 
     pub(super) async fn bot(&self) -> Result<Bot, ChannelError> {
-        let request = self.deps.http.calls().get(address(&self.calls, &["info"])?);
-        let answer = self.answer(request).await?;
+        self.get(&["info"]).await
+    }
+
+    /// Asks for something, below `/v2/bot/`.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, ChannelError> {
+        let answer = self.answer(self.deps.http.calls().get(address(&self.calls, path)?)).await?;
         serde_json::from_slice(&answer)
             .map_err(|_| ChannelError::Retryable("LINE's answer can't be read".to_owned()))
+    }
+
+    /// The time.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.deps.clock.now()
     }
 
     /// Opens what a person attached (<https://developers.line.biz/en/reference/messaging-api/#get-content>).
@@ -128,7 +165,7 @@ impl Api {
         if status.is_success() { Ok(answer) } else { Err(refused(status, &answer, wait)) }
     }
 
-    /// Every call may be made again: a push has its key, the others change nothing.
+    /// Every call but a reply may be made again: a push has its key, the others change nothing more.
     async fn sent(&self, request: RequestBuilder) -> Result<Response, ChannelError> {
         let request = request.bearer_auth(&self.token);
         request.send().await.map_err(|error| repeatable(&error.without_url()))
@@ -153,14 +190,36 @@ fn pushed(
     answer: &[u8],
     wait: Option<Duration>,
     accepted: Option<String>,
-) -> Result<String, ChannelError> {
+) -> Result<Sent, ChannelError> {
     if !status.is_success() && status != StatusCode::CONFLICT {
         return Err(refused(status, answer, wait));
     }
     let read: Answer = serde_json::from_slice(answer).unwrap_or_default();
-    let id = read.sent_messages.into_iter().next().map(|sent| sent.id).or(accepted);
+    let accepted = || accepted.map(|id| Sent { id, quote_token: None });
     // It was accepted. Asked again with the same key, LINE says the id once more.
-    id.ok_or_else(|| ChannelError::Retryable("LINE's answer names no message".to_owned()))
+    read.sent_messages
+        .into_iter()
+        .next()
+        .or_else(accepted)
+        .ok_or_else(|| ChannelError::Retryable("LINE's answer names no message".to_owned()))
+}
+
+/// What the answer to a reply means.
+fn replied(status: StatusCode, answer: &[u8], wait: Option<Duration>) -> Result<Option<Sent>, ChannelError> {
+    let read: Answer = serde_json::from_slice(answer).unwrap_or_default();
+    match status.as_u16() {
+        400 if read.message.contains(INVALID_REPLY) => Ok(None),
+        200..=299 => {
+            let unnamed = || ChannelError::Uncertain("LINE's answer names no message".to_owned());
+            read.sent_messages.into_iter().next().map(Some).ok_or_else(unnamed)
+        }
+        500.. => Err(ChannelError::Uncertain(format!(
+            "LINE answered {} to a reply, which it may have sent: {}",
+            status.as_u16(),
+            excerpt(&read.message, MAX_QUOTE)
+        ))),
+        _ => Err(refused(status, answer, wait)),
+    }
 }
 
 /// Errors: <https://developers.line.biz/en/reference/messaging-api/#status-codes>.
@@ -183,6 +242,7 @@ fn refused(status: StatusCode, answer: &[u8], wait: Option<Duration>) -> Channel
 /// For [`crate::Channel::fuzz`].
 pub(super) fn fuzz(data: &[u8]) {
     drop(pushed(StatusCode::OK, data, None, None));
+    drop(replied(StatusCode::OK, data, None));
     drop(refused(StatusCode::BAD_REQUEST, data, None));
     drop(serde_json::from_slice::<Bot>(data));
 }
@@ -192,7 +252,27 @@ mod tests {
     use super::*;
 
     fn of(status: u16, answer: &str) -> Result<String, ChannelError> {
-        pushed(StatusCode::from_u16(status).unwrap(), answer.as_bytes(), None, Some("request-1".to_owned()))
+        let accepted = Some("request-1".to_owned());
+        pushed(StatusCode::from_u16(status).unwrap(), answer.as_bytes(), None, accepted).map(|sent| sent.id)
+    }
+
+    #[test]
+    fn a_reply_that_may_have_been_sent_is_not_tried_again() {
+        let of = |status: u16, answer: &str| {
+            replied(StatusCode::from_u16(status).unwrap(), answer.as_bytes(), None)
+        };
+        let sent = Sent { id: "5".to_owned(), quote_token: Some("q".to_owned()) };
+        assert_eq!(of(200, r#"{"sentMessages": [{"id": "5", "quoteToken": "q"}]}"#), Ok(Some(sent)));
+        assert_eq!(of(400, r#"{"message": "Invalid reply token"}"#), Ok(None));
+        assert!(matches!(
+            of(400, r#"{"message": "The property is invalid"}"#),
+            Err(ChannelError::Permanent(_))
+        ));
+        assert_eq!(of(429, "{}"), Err(ChannelError::RateLimited(PAUSE)));
+        assert!(matches!(of(401, "{}"), Err(ChannelError::BadCredentials(_))));
+        for (status, answer) in [(200, "{}"), (200, "<html>"), (500, "{}"), (503, "")] {
+            assert!(matches!(of(status, answer), Err(ChannelError::Uncertain(_))), "{status} {answer}");
+        }
     }
 
     #[test]

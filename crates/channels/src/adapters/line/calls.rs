@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
+use super::CAPS;
 use crate::kit::label::shortened;
 use crate::kit::plan::{Content, part_id};
 use crate::{ChannelError, Part};
@@ -22,9 +23,12 @@ const LABEL: usize = 20;
 /// A place's name and address have 100 characters each (<https://developers.line.biz/en/reference/messaging-api/#location-message>).
 const PLACE: usize = 100;
 
-/// The body of the push of a part.
-pub(super) fn push(part: &Part<'_>) -> Result<Value, ChannelError> {
-    let mut message = message(&part.piece.content)?;
+/// The longest text of a message with buttons of its own: a notification shows all of it
+/// (<https://developers.line.biz/en/reference/messaging-api/#flex-message>, `altText`).
+const CARD: usize = 1500;
+
+/// The message of a part; `quote` is the token of what it answers.
+pub(super) fn message(part: &Part<'_>, quote: Option<&str>) -> Result<Value, ChannelError> {
     let buttons: Vec<&Button> = part.piece.buttons.iter().flatten().collect();
     if buttons.len() > MOST_BUTTONS {
         return Err(ChannelError::Permanent(format!(
@@ -32,12 +36,53 @@ pub(super) fn push(part: &Part<'_>) -> Result<Value, ChannelError> {
             buttons.len()
         )));
     }
+    if let Content::Text(text) = &part.piece.content
+        && quote.is_none()
+        && is_card(&text.body, &buttons)
+    {
+        return Ok(card(&text.body, &buttons));
+    }
+    let mut message = content(&part.piece.content)?;
+    if let Some(quote) = quote.filter(|_| message["type"] == "text") {
+        // Of what is sent here only texts can quote (<https://developers.line.biz/en/docs/messaging-api/sending-messages/#send-quote-messages>).
+        message["quoteToken"] = json!(quote);
+    }
     if !buttons.is_empty() {
         let items: Value =
             buttons.into_iter().map(|button| json!({"type": "action", "action": action(button)})).collect();
         message["quickReply"] = json!({"items": items});
     }
-    Ok(json!({"to": part.recipient, "messages": [message]}))
+    Ok(message)
+}
+
+/// The body of a push.
+pub(super) fn push(recipient: &str, message: &Value) -> Value {
+    json!({"to": recipient, "messages": [message]})
+}
+
+/// The body of a reply.
+pub(super) fn reply(token: &str, message: &Value) -> Value {
+    json!({"replyToken": token, "messages": [message]})
+}
+
+/// The body of the call that marks a message as read (<https://developers.line.biz/en/reference/messaging-api/#mark-as-read>).
+pub(super) fn read(token: &str) -> Value {
+    json!({"markAsReadToken": token})
+}
+
+/// Quick replies go when the next message comes, and computers don't show them. That will do for a choice, not for an address.
+fn is_card(text: &str, buttons: &[&Button]) -> bool {
+    let is_link = |button: &&Button| matches!(button.action, ButtonAction::Url(_));
+    buttons.iter().any(is_link) && CAPS.unit.count(text) <= CARD
+}
+
+/// A text with buttons that stay (<https://developers.line.biz/en/docs/messaging-api/flex-message-elements/>).
+fn card(text: &str, buttons: &[&Button]) -> Value {
+    let column = |contents: Value| json!({"type": "box", "layout": "vertical", "contents": contents});
+    let buttons = buttons.iter().map(|button| json!({"type": "button", "action": action(button)})).collect();
+    let text_box = column(json!([{"type": "text", "text": text, "wrap": true}]));
+    let bubble = json!({"type": "bubble", "body": text_box, "footer": column(buttons)});
+    json!({"type": "flex", "altText": text, "contents": bubble})
 }
 
 /// The body of the call that shows the loading animation.
@@ -53,7 +98,7 @@ pub(super) fn retry_key(message: MessageId, index: usize) -> Uuid {
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-fn message(content: &Content) -> Result<Value, ChannelError> {
+fn content(content: &Content) -> Result<Value, ChannelError> {
     match content {
         Content::Text(text) => Ok(json!({"type": "text", "text": text.body})),
         Content::Media { media, .. } => picture(media),

@@ -22,7 +22,7 @@ pub(super) struct Exam;
 
 impl Examinee for Exam {
     fn fields(&self, server: &str) -> Value {
-        json!({"channel_secret_env": SECRET, "access_token_env": TOKEN, "api_url": server})
+        json!({"channel_secret_env": SECRET, "access_token_env": TOKEN, "replies": "true", "api_url": server})
     }
 
     fn page(&self) -> &'static str {
@@ -49,6 +49,7 @@ impl Examinee for Exam {
             "postback",
             "unsend",
             "standby",
+            "redelivered",
             "follow",
             "verify",
         ]
@@ -68,8 +69,10 @@ impl Examinee for Exam {
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-        messages.iter().filter_map(|message| message["text"].as_str().map(str::to_owned)).collect()
+        list(&body["messages"])
+            .iter()
+            .filter_map(|message| message["text"].as_str().map(str::to_owned))
+            .collect()
     }
 
     fn platform(&self) -> Option<&'static dyn Platform> {
@@ -86,6 +89,13 @@ impl Platform for Exam {
                     "chatMode": "bot", "markAsReadMode": "auto"}),
             ),
             "/v2/bot/chat/loading/start" => Answer::json(202, &json!({})),
+            "/v2/bot/chat/markAsRead" => Answer::json(200, &json!({})),
+            path if path.ends_with("/summary") => {
+                Answer::json(200, &json!({"groupId": "C1", "groupName": "A group"}))
+            }
+            path if path.contains("/member/") || path.contains("/profile/") => {
+                Answer::json(200, &json!({"displayName": "Ada", "userId": "U1"}))
+            }
             _ => Answer::json(
                 200,
                 &json!({"sentMessages": [{"id": "461230966842064897", "quoteToken": "IStG5h1Tz7b"}]}),
@@ -103,18 +113,10 @@ impl Platform for Exam {
     }
 
     fn check(&self, asked: &Asked) -> Result<(), String> {
-        let description = Description::new(API);
-        let Some((_, call)) = CALLS.iter().find(|(path, _)| *path == asked.path()) else {
-            return Err(format!("LINE has no {}", asked.path()));
-        };
         if asked.headers.get("authorization").is_none() {
             return Err(format!("{} lacks the token", asked.path()));
         }
-        let Some(name) = call else { return Ok(()) };
-        let body = asked.json();
-        description.fits(name, &body)?;
-        let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-        messages.iter().try_for_each(|message| described(&description, message))
+        call(asked.path(), || asked.json())
     }
 
     fn described_by(&self) -> Option<&'static str> {
@@ -133,29 +135,70 @@ impl Platform for Exam {
 }
 
 /// What is called, and what its body must be.
-const CALLS: [(&str, Option<&str>); 3] = [
+const CALLS: [(&str, Option<&str>); 5] = [
     ("/v2/bot/message/push", Some("methods/pushMessage")),
+    ("/v2/bot/message/reply", Some("methods/replyMessage")),
+    ("/v2/bot/chat/markAsRead", Some("methods/markMessagesAsReadByToken")),
     ("/v2/bot/chat/loading/start", Some("methods/showLoadingAnimation")),
     ("/v2/bot/info", None),
 ];
+
+/// Whether a call is one that LINE describes.
+pub(super) fn call(path: &str, body: impl FnOnce() -> Value) -> Result<(), String> {
+    let Some((_, call)) = CALLS.iter().find(|(known, _)| *known == path) else {
+        return Err(format!("LINE has no {path}"));
+    };
+    let Some(name) = call else { return Ok(()) };
+    let (description, body) = (Description::new(API), body());
+    description.fits(name, &body)?;
+    list(&body["messages"]).iter().try_for_each(|message| described(&description, message))
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
 
 fn described(description: &Description, message: &Value) -> Result<(), String> {
     let name = match message["type"].as_str() {
         Some("text") => "types/TextMessage",
         Some("image") => "types/ImageMessage",
         Some("location") => "types/LocationMessage",
+        Some("flex") => {
+            bubble(description, &message["contents"])?;
+            "types/FlexMessage"
+        }
         other => return Err(format!("{other:?} is no message that is sent here")),
     };
     description.fits(name, message)?;
     let Some(reply) = message.get("quickReply") else { return Ok(()) };
     description.fits("types/QuickReply", reply)?;
-    for item in reply["items"].as_array().map(Vec::as_slice).unwrap_or_default() {
+    list(&reply["items"]).iter().try_for_each(|item| {
         description.fits("types/QuickReplyItem", item)?;
-        let action = &item["action"];
-        let name = if action["type"] == "uri" { "types/URIAction" } else { "types/PostbackAction" };
-        description.fits(name, action)?;
+        action(description, &item["action"])
+    })
+}
+
+fn bubble(description: &Description, bubble: &Value) -> Result<(), String> {
+    description.fits("types/FlexBubble", bubble)?;
+    for part in ["body", "footer"] {
+        description.fits("types/FlexBox", &bubble[part])?;
+        for component in list(&bubble[part]["contents"]) {
+            match component["type"].as_str() {
+                Some("text") => description.fits("types/FlexText", component)?,
+                Some("button") => {
+                    description.fits("types/FlexButton", component)?;
+                    action(description, &component["action"])?;
+                }
+                other => return Err(format!("{other:?} is no component that is sent here")),
+            }
+        }
     }
     Ok(())
+}
+
+fn action(description: &Description, action: &Value) -> Result<(), String> {
+    let name = if action["type"] == "uri" { "types/URIAction" } else { "types/PostbackAction" };
+    description.fits(name, action)
 }
 
 /// The signature has no time in it: what is posted again is known by its ids.

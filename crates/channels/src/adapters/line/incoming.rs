@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::tokens::{Given, KEY};
+
 /// Reads a body that is known to be genuine. An event that can't be read must not hide the others.
 pub(super) fn read(body: &[u8]) -> Result<Vec<Inbound>, String> {
     let posted: Posted<'_> =
@@ -32,10 +34,18 @@ struct Event {
     webhook_event_id: String,
     /// In milliseconds.
     timestamp: i64,
+    delivery_context: Option<Delivery>,
+    reply_token: Option<String>,
     source: Option<Source>,
     message: Option<Message>,
     postback: Option<Postback>,
     unsend: Option<Unsend>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Delivery {
+    is_redelivery: bool,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +66,10 @@ struct Message {
     text: Option<String>,
     mention: Option<Mention>,
     quoted_message_id: Option<String>,
+    quote_token: Option<String>,
+    mark_as_read_token: Option<String>,
+    package_id: Option<String>,
+    sticker_id: Option<String>,
     content_provider: Option<Provider>,
     /// In milliseconds.
     duration: Option<u64>,
@@ -103,19 +117,33 @@ fn understood(event: Event) -> Option<Inbound> {
         return None;
     }
     let base = base(event.source.as_ref()?, event.timestamp)?;
+    // The first delivery may have used it.
+    let is_again = event.delivery_context.is_some_and(|delivery| delivery.is_redelivery);
+    let tokens = Given { reply: event.reply_token.filter(|_| !is_again), ..Given::default() };
     match event.r#type.as_str() {
-        "message" => Some(message(base, event.message?)),
-        "postback" => Some(pressed(base, &event.webhook_event_id, event.postback?.data)),
+        "message" => Some(message(base, event.message?, tokens)),
+        "postback" => {
+            let pressed = pressed(base, &event.webhook_event_id, event.postback?.data);
+            Some(with_tokens(pressed, &tokens))
+        }
         "unsend" => Some(unsent(base, event.unsend?.message_id)),
         _ => None,
     }
+}
+
+/// For [`super::tokens`].
+fn with_tokens(mut message: Inbound, tokens: &Given) -> Inbound {
+    if *tokens != Given::default() {
+        message.metadata.insert(KEY.to_owned(), json!(tokens));
+    }
+    message
 }
 
 /// Who did it where, and when.
 fn base(source: &Source, timestamp: i64) -> Option<Inbound> {
     let group = source.group.as_ref().or(source.room.as_ref());
     let recipient = group.or(source.user.as_ref())?.clone();
-    // LINE tells no names; asking for each would be a call for each message.
+    // LINE tells no names unless it is asked for them (`names`).
     let sender = source.user.clone().map(|id| Sender {
         display_name: id.clone(),
         platform_id: id,
@@ -132,7 +160,7 @@ fn base(source: &Source, timestamp: i64) -> Option<Inbound> {
     })
 }
 
-fn message(base: Inbound, message: Message) -> Inbound {
+fn message(base: Inbound, message: Message, tokens: Given) -> Inbound {
     let is_self = |mention: &Mention| mention.mentionees.iter().any(|one| one.is_self);
     let mentioned = base.mentioned == Some(true) || message.mention.as_ref().is_some_and(is_self);
     let mut metadata = base.metadata;
@@ -142,11 +170,11 @@ fn message(base: Inbound, message: Message) -> Inbound {
     };
     let text = match content_type {
         "location" => place(&message, &mut metadata),
-        // What the sticker stands for, in LINE's own words.
-        "sticker" => Some(message.keywords.join(", ")).filter(|words| !words.is_empty()).or(message.text),
+        "sticker" => sticker(&message, &mut metadata),
         _ => message.text,
     };
-    Inbound {
+    let tokens = Given { quote: message.quote_token, read: message.mark_as_read_token, ..tokens };
+    let read = Inbound {
         answers: message.quoted_message_id.map(|message_id| Answered { message_id, is_own: None }),
         content_type: content_type.to_owned(),
         text: text.or_else(|| message.content_provider.as_ref()?.original_content_url.clone()),
@@ -157,7 +185,16 @@ fn message(base: Inbound, message: Message) -> Inbound {
         platform_message_id: Some(message.id),
         metadata,
         ..base
+    };
+    with_tokens(read, &tokens)
+}
+
+/// What the sticker stands for, in LINE's own words, or what its sender wrote on it.
+fn sticker(message: &Message, metadata: &mut Map<String, Value>) -> Option<String> {
+    if let (Some(package), Some(sticker)) = (&message.package_id, &message.sticker_id) {
+        metadata.insert("sticker".to_owned(), json!({"package_id": package, "sticker_id": sticker}));
     }
+    Some(message.keywords.join(", ")).filter(|words| !words.is_empty()).or_else(|| message.text.clone())
 }
 
 /// What LINE keeps is fetched by the message's id. What is kept elsewhere stays a link: it is on a server of somebody's.

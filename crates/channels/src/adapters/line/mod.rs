@@ -1,28 +1,35 @@
 //! LINE Official Accounts, by the Messaging API (<https://developers.line.biz/en/reference/messaging-api/>).
 //!
-//! Messages are pushed, never sent as replies: a reply token is good once and for about a minute, an agent may need longer, and
-//! only a push takes a retry key, by which a call that is made again counts once. What that costs is told on the type's page:
-//! pushes count for the account's monthly quota.
+//! An answer within a minute goes as a reply, which costs nothing; everything else is pushed, which counts for the account's monthly
+//! quota. Only a push takes a retry key, by which a call that is made again counts once. So a reply that is not answered is not tried
+//! again in any form, and whoever wants each answer to be tried until it arrives switches replies off.
 //!
-//! Must hold: nothing is parsed before its signature was checked; each part has one retry key, whoever sends it and however often.
+//! Must hold: nothing is parsed before its signature was checked; each part has one retry key, whoever sends it and however often; no
+//! reply token is used twice.
 
 mod api;
 mod calls;
 mod exam;
 mod incoming;
+mod names;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use claw_secrets::signature;
-use claw_types::{Inbound, MediaKind, MediaRef};
+use claw_types::{ChannelId, Inbound, MediaKind, MediaRef};
 use serde::Deserialize;
-use serde_json::{Map, json};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use tracing::debug;
 
-use self::api::Api;
+use self::api::{Api, Sent};
+use self::tokens::Tokens;
 use crate::exam::Examinee;
+use crate::kit::names::Names;
 use crate::{
     About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Field, FieldKind, Limits, MediaStream,
     Part, Probe, Rate, RawRequest, Receipt, Reports, TextUnit,
@@ -41,6 +48,7 @@ static CAPS: Caps = Caps {
     max_text: 5000,
     unit: TextUnit::Utf16,
     media: &[MediaKind::Image],
+    reply_to: true,
     buttons: ButtonCaps::ALL,
     location: true,
     typing: true,
@@ -61,13 +69,18 @@ const CALLS_PACE: Rate = Rate { every: Duration::from_millis(1), burst: 100 };
 pub struct Config {
     channel_secret_env: String,
     access_token_env: String,
+    replies: Option<bool>,
     api_url: Option<String>,
 }
 
 /// A LINE Official Account.
 pub struct Line {
     secret: String,
+    replies: bool,
     api: Api,
+    tokens: Tokens,
+    names: Names,
+    channel: ChannelId,
 }
 
 impl Adapter for Line {
@@ -102,6 +115,14 @@ impl Adapter for Line {
         )
         .required(),
         Field::new(
+            "replies",
+            "Free replies",
+            FieldKind::Bool,
+            "whether an answer within a minute is sent as a reply, which does not count for the monthly messages, but is not tried again \
+             when LINE does not say what became of it; true if not set.",
+        )
+        .advanced(),
+        Field::new(
             "api_url",
             "API server",
             FieldKind::Url,
@@ -114,7 +135,7 @@ impl Adapter for Line {
     type Config = Config;
 
     fn new(config: Config, deps: Deps) -> Result<Self, ChannelError> {
-        let Config { channel_secret_env: secret, access_token_env: token, api_url } = config;
+        let Config { channel_secret_env: secret, access_token_env: token, replies, api_url } = config;
         for (key, value) in [("channel_secret_env", &secret), ("access_token_env", &token)] {
             if value.is_empty() {
                 return Err(ChannelError::Config(format!(
@@ -123,8 +144,10 @@ impl Adapter for Line {
             }
         }
         let server = |own: &'static str| api_url.as_deref().unwrap_or(own);
+        let channel = deps.channel_id;
         let api = Api::new(server(CALLS), server(DATA), token, deps)?;
-        Ok(Self { secret, api })
+        let (tokens, names) = (Tokens::default(), Names::default());
+        Ok(Self { secret, replies: replies.unwrap_or(true), api, tokens, names, channel })
     }
 
     fn credential(config: &Config) -> Option<String> {
@@ -160,15 +183,28 @@ impl Channel for Line {
         incoming::read(&request.body).map_err(ChannelError::BadRequest)
     }
 
+    async fn complete(&self, messages: &mut [Inbound]) {
+        names::complete(&self.api, &self.names, messages).await;
+    }
+
     fn fuzz(&self, data: &[u8]) {
         drop(incoming::read(data));
+        tokens::fuzz(data);
         api::fuzz(data);
     }
 
+    fn question(&self, message: &RawValue) {
+        self.tokens.note(message.get());
+    }
+
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
-        let key = calls::retry_key(part.message_id, part.index);
-        let platform_message_id = self.api.push(&calls::push(part)?, key).await?;
-        Ok(Receipt { platform_message_id })
+        let quote = part.piece.reply_to.as_deref().and_then(|answered| self.quote(answered));
+        let message = calls::message(part, quote.as_deref())?;
+        let Sent { id, quote_token } = self.handed(part, &message).await?;
+        if let Some(quote) = quote_token {
+            self.tokens.sent(id.clone(), quote);
+        }
+        Ok(Receipt { platform_message_id: id })
     }
 
     async fn probe(&self) -> Result<Probe, ChannelError> {
@@ -190,7 +226,49 @@ impl Channel for Line {
         self.api.load(&calls::loading(recipient)).await
     }
 
+    /// The question is marked as read, too, where LINE lets that be done (its chat is switched on).
+    async fn answering(
+        &self,
+        recipient: &str,
+        thread_id: Option<&str>,
+        question: &str,
+    ) -> Result<(), ChannelError> {
+        if let Some(token) = self.tokens.take_read(question)
+            && let Err(error) = self.api.mark_read(&calls::read(&token)).await
+        {
+            debug!(channel = %self.channel, "message {question} is not marked as read: {error}");
+        }
+        self.typing(recipient, thread_id).await
+    }
+
     async fn open_media(&self, media: &MediaRef) -> Result<MediaStream, ChannelError> {
         self.api.open(&media.handle).await
+    }
+}
+
+impl Line {
+    /// The token of the message that is answered. Ids have digits only; a caller may name the token itself, which works
+    /// however long ago the message was.
+    fn quote(&self, answered: &str) -> Option<String> {
+        if !answered.bytes().all(|b| b.is_ascii_digit()) {
+            return Some(answered.to_owned());
+        }
+        let known = self.tokens.quote(answered);
+        if known.is_none() {
+            debug!(channel = %self.channel, "message {answered} is not quoted, because its token is not known any more");
+        }
+        known
+    }
+
+    /// As a reply if the chat has a token for one, else as a push.
+    async fn handed(&self, part: &Part<'_>, message: &Value) -> Result<Sent, ChannelError> {
+        let token = self.replies.then(|| self.tokens.take_reply(part.recipient, self.api.now())).flatten();
+        if let Some(token) = token
+            && let Some(sent) = self.api.reply(&calls::reply(&token, message)).await?
+        {
+            return Ok(sent);
+        }
+        let key = calls::retry_key(part.message_id, part.index);
+        self.api.push(&calls::push(part.recipient, message), key).await
     }
 }

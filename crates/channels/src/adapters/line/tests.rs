@@ -10,12 +10,24 @@ use uuid::Uuid;
 use super::*;
 use crate::adapters::webhook::testing::{Recorder, deps};
 use crate::exam::description::Description;
+use crate::kit::graph::testing::Meta;
 use crate::kit::plan::plan;
+
+mod names;
+mod replies;
 
 crate::exam::conformance!(Line);
 
 fn line() -> Line {
     let config = json!({"channel_secret_env": "secret", "access_token_env": "token"});
+    Line::new(serde_json::from_value(config).unwrap(), deps(Arc::new(Recorder::default()))).unwrap()
+}
+
+/// A channel whose LINE answers as it is told.
+fn line_at(server: &Meta, more: &Value) -> Line {
+    let mut config =
+        json!({"channel_secret_env": "secret", "access_token_env": "token", "api_url": server.url()});
+    config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     Line::new(serde_json::from_value(config).unwrap(), deps(Arc::new(Recorder::default()))).unwrap()
 }
 
@@ -32,7 +44,7 @@ fn pushes(extra: &Value) -> Vec<Result<Value, ChannelError>> {
     let message: Outbound = serde_json::from_value(message).unwrap();
     message.validate().unwrap();
     let push = |(index, piece)| {
-        calls::push(&Part {
+        let part = Part {
             message_id: MessageId(Uuid::from_u128(9)),
             seq: 1,
             index,
@@ -41,7 +53,10 @@ fn pushes(extra: &Value) -> Vec<Result<Value, ChannelError>> {
             piece,
             accepted_at: DateTime::UNIX_EPOCH,
             replaces: None,
-        })
+        };
+        let body = calls::push(part.recipient, &calls::message(&part, None)?);
+        exam::call("/v2/bot/message/push", || body.clone()).unwrap();
+        Ok(body)
     };
     plan(&message, &CAPS).unwrap().parts.iter().enumerate().map(push).collect()
 }
@@ -97,16 +112,31 @@ fn what_is_not_lines_is_a_bad_request() {
 }
 
 #[test]
-fn buttons_are_quick_replies() {
-    let push = pushes(&json!({"text": "sure?", "buttons": [
-        [{"text": "Yes, and tell everybody else", "data": "y"}], [{"text": "Site", "url": "https://example.org"}]]}));
-    let items = json!([
-        {"type": "action", "action": {"type": "postback", "label": "Yes, and tell every…", "data": "y",
-            "displayText": "Yes, and tell everybody else"}},
-        {"type": "action", "action": {"type": "uri", "label": "Site", "uri": "https://example.org"}},
-    ]);
+fn choices_are_quick_replies() {
+    let push = pushes(
+        &json!({"text": "sure?", "buttons": [[{"text": "Yes, and tell everybody else", "data": "y"}]]}),
+    );
+    let items = json!([{"type": "action", "action": {"type": "postback", "label": "Yes, and tell every…",
+        "data": "y", "displayText": "Yes, and tell everybody else"}}]);
     let message = json!({"type": "text", "text": "sure?", "quickReply": {"items": items}});
     assert_eq!(push, [Ok(json!({"to": "U1", "messages": [message]}))]);
+}
+
+#[test]
+fn an_address_makes_a_card_whose_buttons_stay() {
+    let link = json!([[{"text": "Yes", "data": "y"}], [{"text": "Site", "url": "https://example.org"}]]);
+    let card = pushes(&json!({"text": "sure?", "buttons": link})).remove(0).unwrap();
+    let message = &card["messages"][0];
+    assert_eq!((&message["type"], &message["altText"]), (&json!("flex"), &json!("sure?")));
+    let text = json!([{"type": "text", "text": "sure?", "wrap": true}]);
+    assert_eq!(message["contents"]["body"]["contents"], text);
+    let buttons = json!([
+        {"type": "button", "action": {"type": "postback", "label": "Yes", "data": "y", "displayText": "Yes"}},
+        {"type": "button", "action": {"type": "uri", "label": "Site", "uri": "https://example.org"}},
+    ]);
+    assert_eq!(message["contents"]["footer"]["contents"], buttons);
+    let long = pushes(&json!({"text": "x".repeat(1501), "buttons": link})).remove(0).unwrap();
+    assert_eq!(long["messages"][0]["quickReply"]["items"].as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -5,21 +5,21 @@ mod exam;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use claw_secrets::signature::sha256;
-use claw_types::{Inbound, MediaKind, MediaRef};
+use claw_types::MediaKind;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
 use crate::exam::Examinee;
+use crate::kit::graph::api::{Api, Proof};
+use crate::kit::graph::fields::{APP_SECRET, PAGE_TOKEN, VERIFY_TOKEN, api_url};
 use crate::kit::graph::messaging::calls::Kind;
-use crate::kit::graph::messaging::{Fields, Page};
+use crate::kit::graph::messaging::{
+    Conversations, Fields, LIMITS, Page, Product, TYPING_EVERY, WINDOW, credential,
+};
 use crate::kit::graph::{CLOUD, Platform};
 use crate::{
-    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Field, FieldKind, Limits, MediaStream,
-    Part, Probe, Rate, RawRequest, Receipt, Reply, Reports, TextUnit,
+    About, Adapter, ButtonCaps, Caps, ChannelError, Deps, Field, FieldKind, Probe, Reports, TextUnit,
 };
 
 /// A text has 2,000 characters (<https://developers.facebook.com/docs/messenger-platform/reference/send-api>, `message.text`). As what these are
@@ -32,24 +32,18 @@ static CAPS: Caps = Caps {
     buttons: ButtonCaps::ALL,
     reactions: true,
     typing: true,
-    // How long it is shown is not said; an agent that works on is shown to.
-    typing_every: Some(Duration::from_secs(15)),
+    typing_every: Some(TYPING_EVERY),
     reports: Reports { edits: true, deletions: false, reactions: true, replies: true, receipts: true },
     limits: Some(&LIMITS),
     ..Caps::TEXT_ONLY
 };
 
-/// 300 calls in a second for a Page, 10 with audio or video
-/// (<https://developers.facebook.com/documentation/business-messaging/messenger-platform/overview/rate-limiting>); of single conversations it says
-/// only that there is a limit.
-static LIMITS: Limits = Limits { bot: PACE, chat: PACE, group: PACE };
-const PACE: Rate = Rate { every: Duration::from_millis(5), burst: 100 };
-
 static KIND: Kind = Kind {
-    platform: Platform { name: "Messenger", window: "wait until they write again" },
+    platform: Platform { name: "Messenger", window: WINDOW },
     object: "page",
     caps: &CAPS,
     uploads: true,
+    profile: "name",
 };
 
 /// The fields.
@@ -70,9 +64,10 @@ struct Account {
 }
 
 /// A Facebook Page.
-pub struct Messenger {
-    page: Page,
-}
+pub type Messenger = Conversations<Facebook>;
+
+/// What only Messenger has.
+pub struct Facebook;
 
 impl Adapter for Messenger {
     const NAME: &'static str = "messenger";
@@ -91,26 +86,14 @@ impl Adapter for Messenger {
     const CAPS: &'static Caps = &CAPS;
     const FIELDS: &'static [Field] = &[
         Field::new(
-            "page_token_env",
+            PAGE_TOKEN,
             "Page access token",
             FieldKind::Secret,
             "the token of the Page, with which messages are sent.",
         )
         .required(),
-        Field::new(
-            "verify_token",
-            "Verify token",
-            FieldKind::Secret,
-            "a text that you choose and give to the App Dashboard, too; Meta shows by it that it asks for your app.",
-        )
-        .required(),
-        Field::new(
-            "app_secret",
-            "App secret",
-            FieldKind::Secret,
-            "the app's secret, with which Meta signs what it posts.",
-        )
-        .required(),
+        VERIFY_TOKEN,
+        APP_SECRET,
         Field::new(
             "page_id",
             "Page id",
@@ -119,77 +102,31 @@ impl Adapter for Messenger {
         )
         .advanced()
         .like("102290129340398"),
-        Field::new(
-            "api_url",
-            "Graph API",
-            FieldKind::Url,
-            "another server, or another version, in place of https://graph.facebook.com/v25.0.",
-        )
-        .advanced()
-        .receives(&["page_token_env"])
-        .like(CLOUD),
+        api_url(&[PAGE_TOKEN]),
     ];
     type Config = Config;
 
     fn new(config: Config, deps: Deps) -> Result<Self, ChannelError> {
         let Config { page_token_env: token, verify_token, app_secret, page_id: account, api_url } = config;
-        let fields = Fields { token, verify_token, app_secret, account, api_url };
-        Ok(Self { page: Page::new(&KIND, fields, deps)? })
+        let api_url = api_url.unwrap_or_else(|| CLOUD.to_owned());
+        let fields = Fields { token, verify_token, app_secret, account, api_url, proof: Proof::Given };
+        Ok(Conversations::of(Page::new(&KIND, fields, deps)?, Facebook))
     }
 
     fn credential(config: &Config) -> Option<String> {
-        // A hash of the token, because it is kept in the open; by the Page's id even a renewed token is known.
-        let hash = || hex::encode(sha256(config.page_token_env.as_bytes()));
-        Some(config.page_id.clone().unwrap_or_else(hash))
+        Some(credential(&config.page_token_env, config.page_id.as_deref()))
     }
 
     fn examinee() -> &'static dyn Examinee {
-        &exam::Exam
+        &exam::EXAM
     }
 }
 
 #[async_trait]
-impl Channel for Messenger {
-    fn caps(&self) -> &'static Caps {
-        &CAPS
-    }
-
-    fn decode(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
-        self.page.decode(request)
-    }
-
-    fn handshake(&self, request: &RawRequest) -> Result<Option<Reply>, ChannelError> {
-        self.page.handshake(request)
-    }
-
-    fn fuzz(&self, data: &[u8]) {
-        self.page.fuzz(data);
-    }
-
-    async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
-        self.page.send(part).await
-    }
-
-    async fn probe(&self) -> Result<Probe, ChannelError> {
-        let account: Account = self.page.api().get(&["me"], &[("fields", "id,name")]).await?;
+impl Product for Facebook {
+    async fn account(&self, api: &Api) -> Result<Probe, ChannelError> {
+        let account: Account = api.get(&["me"], &[("fields", "id,name")]).await?;
         let details = Map::from_iter([("id".to_owned(), json!(account.id))]);
         Ok(Probe { account: account.name, details })
-    }
-
-    async fn typing(&self, recipient: &str, _thread_id: Option<&str>) -> Result<(), ChannelError> {
-        self.page.typing(recipient).await
-    }
-
-    async fn answering(
-        &self,
-        recipient: &str,
-        _thread_id: Option<&str>,
-        _question: &str,
-    ) -> Result<(), ChannelError> {
-        self.page.answering(recipient).await
-    }
-
-    async fn open_media(&self, media: &MediaRef) -> Result<MediaStream, ChannelError> {
-        self.page.open(&media.handle).await
     }
 }

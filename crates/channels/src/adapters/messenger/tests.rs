@@ -1,6 +1,7 @@
 use std::sync::Arc;
+use std::time::Duration;
 
-use claw_types::Outbound;
+use claw_types::{Inbound, Outbound};
 use serde_json::Value;
 
 use super::*;
@@ -8,6 +9,7 @@ use crate::adapters::webhook::testing::{Recorder, deps};
 use crate::kit::graph::exam::sign;
 use crate::kit::graph::messaging::calls::{Handed, of_part};
 use crate::kit::graph::testing::{Meta, parts_of, send};
+use crate::{Channel as _, Receipt};
 
 crate::exam::conformance!(Messenger);
 
@@ -207,7 +209,7 @@ async fn an_answer_that_is_not_counted_as_sent_is_an_error() {
     );
     let sent = send(&page, &CAPS, "42", &json!({"text": "hi"})).await.remove(0);
     assert!(
-        matches!(&sent, Err(ChannelError::Permanent(why)) if why.contains("wait until they write again")),
+        matches!(&sent, Err(ChannelError::Permanent(why)) if why.contains("7 days") && why.contains("wait until they write again")),
         "{sent:?}"
     );
 }
@@ -220,4 +222,54 @@ fn one_page_is_in_one_channel() {
     assert_eq!(of("a", json!("7")), of("b", json!("7")), "a renewed token is the same Page");
     assert_ne!(of("a", json!(null)), of("b", json!(null)));
     assert!(!of("secret token", json!(null)).contains("secret"));
+}
+
+#[test]
+fn what_is_of_another_page_of_the_app_is_left_alone() {
+    let mut body = event(&json!({"message": {"mid": "m1", "text": "hi"}}));
+    let mut other = body["entry"][0].clone();
+    other["id"] = json!("8");
+    body["entry"].as_array_mut().unwrap().push(other);
+    let read = |more: Value| messenger(&more).decode(&sign("secret", &body.to_string(), 0)).unwrap().len();
+    assert_eq!(read(json!({"page_id": "7"})), 1);
+    assert_eq!(read(json!({})), 2, "without an id all of the app's are the channel's");
+}
+
+#[tokio::test]
+async fn a_person_is_called_by_name_and_by_the_id_where_meta_tells_none() {
+    let meta = Meta::start().await;
+    let page = messenger(&json!({"api_url": meta.api_url()}));
+    let body = event(&json!({"message": {"mid": "m1", "text": "hi"}})).to_string();
+    let heard = async || {
+        let mut read = page.decode(&sign("secret", &body, 0)).unwrap();
+        page.complete(&mut read).await;
+        read.remove(0).sender.unwrap().display_name
+    };
+    meta.will(
+        400,
+        &json!({"error": {"code": 100, "error_subcode": 2_018_218, "message": "No profile available"}}),
+    );
+    assert_eq!((heard().await, heard().await), ("42".to_owned(), "42".to_owned()));
+    let [asked] = meta.asked().try_into().unwrap();
+    assert_eq!(asked.path, "/v25.0/42");
+    assert!(asked.query.ends_with("fields=name"), "{}", asked.query);
+}
+
+#[tokio::test]
+async fn every_call_heeds_the_limit_and_not_only_sends() {
+    let meta = Meta::start().await;
+    let page = messenger(&json!({"api_url": meta.api_url()}));
+    let limited = ChannelError::RateLimited(Duration::from_secs(60));
+    let refuse = || {
+        meta.will(400, &json!({"error": {"code": 4, "message": "(#4) Application request limit reached"}}));
+    };
+    refuse();
+    assert_eq!(send(&page, &CAPS, "42", &json!({"text": "hi"})).await, [Err(limited.clone())]);
+    refuse();
+    let upload = json!({"media": [{"kind": "image", "url": meta.file_url()}]});
+    assert_eq!(send(&page, &CAPS, "42", &upload).await, [Err(limited.clone())]);
+    refuse();
+    assert_eq!(page.answering("42", None, "m1").await, Err(limited.clone()));
+    refuse();
+    assert_eq!(page.probe().await, Err(limited));
 }

@@ -62,6 +62,8 @@ pub(super) struct Attached<'a> {
     pub(super) id: &'a str,
     pub(super) form: Form,
     pub(super) name: &'a str,
+    /// Whether it is a voice note (<https://developers.facebook.com/docs/whatsapp/cloud-api/messages/audio-messages>).
+    pub(super) voice: bool,
 }
 
 /// The body of the call for a part.
@@ -230,8 +232,11 @@ fn media(
     caption: Option<&Text>,
     buttons: &[&Button],
 ) -> Result<Message, ChannelError> {
-    let Attached { id, form, name } = *attached;
+    let Attached { id, form, name, voice } = *attached;
     let mut object = json!({ "id": id });
+    if voice {
+        object["voice"] = json!(true);
+    }
     if form == Form::Document {
         object["filename"] = json!(name);
     }

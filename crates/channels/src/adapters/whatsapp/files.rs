@@ -49,6 +49,12 @@ impl Form {
     }
 }
 
+/// Whether it is shown as a voice note: only OGG with OPUS can be
+/// (<https://developers.facebook.com/docs/whatsapp/cloud-api/messages/audio-messages>).
+pub(super) fn is_voice(kind: MediaKind, file: &File) -> bool {
+    kind == MediaKind::Voice && file.content_type == "audio/opus" && Form::of(kind, file) == Form::Audio
+}
+
 /// The type by which it is uploaded: WhatsApp knows sound in OGG by the name of its container.
 pub(super) fn uploaded_as(content_type: &str) -> &str {
     match content_type {
@@ -88,6 +94,11 @@ mod tests {
         assert_eq!(of(Image, "image/png", MAX_IMAGE + 1), Form::Document);
         assert_eq!(of(Video, "video/mp4", MAX_VIDEO + 1), Form::Document);
         assert_eq!(of(Audio, "audio/mpeg", MAX_AUDIO + 1), Form::Document);
+        let shown = |kind, content_type: &str| {
+            let (name, content_type) = ("x".to_owned(), content_type.to_owned());
+            is_voice(kind, &File { name, content_type, bytes: Bytes::from_static(b"x") })
+        };
+        assert!(shown(Voice, "audio/opus") && !shown(Audio, "audio/opus") && !shown(Voice, "audio/mpeg"));
         assert_eq!((uploaded_as("audio/opus"), uploaded_as("image/png")), ("audio/ogg", "image/png"));
     }
 }

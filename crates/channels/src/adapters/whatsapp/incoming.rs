@@ -10,43 +10,24 @@ use claw_types::{Answered, Deed, Ident, Inbound, Named, Reaction, Receipts, Send
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use tracing::debug;
 
 use super::PLATFORM;
 use super::kinds::Kinds;
+use crate::kit::graph::posted::{Posted, entries, parsed};
 use crate::kit::graph::refusal;
 
 /// What the webhooks of WhatsApp call it.
 const OBJECT: &str = "whatsapp_business_account";
 
 /// Reads a body that is known to be genuine.
-pub(super) fn read(body: &[u8], number: &str) -> Result<Vec<Inbound>, String> {
-    let posted: Posted<'_> =
-        serde_json::from_slice(body).map_err(|error| format!("the body is not Meta's: {error}"))?;
-    if posted.object != OBJECT {
-        return Err(format!(
-            "the body is about {:?} and not about {OBJECT:?}: subscribe this address to WhatsApp's webhooks only",
-            posted.object
-        ));
-    }
-    let mut read = Vec::new();
-    for entry in posted.entry.into_iter().filter_map(parsed::<Entry<'_>>) {
+pub(super) fn read(body: &[u8], number: &str) -> Result<Posted, String> {
+    let mut read = Posted::default();
+    for entry in entries(body, OBJECT)?.into_iter().filter_map(parsed::<Entry<'_>>) {
         for change in entry.changes.into_iter().filter_map(parsed::<Change<'_>>) {
             change.read(number, &mut read);
         }
     }
     Ok(read)
-}
-
-fn parsed<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
-    serde_json::from_str(json.get()).ok()
-}
-
-#[derive(Deserialize)]
-struct Posted<'a> {
-    object: String,
-    #[serde(borrow)]
-    entry: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -133,14 +114,16 @@ struct Fate {
 }
 
 impl Change<'_> {
-    fn read(self, number: &str, into: &mut Vec<Inbound>) {
+    fn read(self, number: &str, read: &mut Posted) {
         let Changed { metadata, contacts, messages, message_echoes, statuses } = self.value;
         // Without a number it is about the account, and nobody wrote.
         let Some(ours) = metadata else { return };
         if ours.phone_number_id.0 != number {
-            debug!("what was posted of another number of the app is left alone");
+            let told = messages.len() + message_echoes.len() + statuses.len();
+            read.elsewhere.extend(std::iter::repeat_n(ours.phone_number_id.0, told));
             return;
         }
+        let into = &mut read.messages;
         let messages = messages.into_iter().filter_map(parsed::<Message>);
         into.extend(messages.filter_map(|message| message.read(&ours, &contacts)));
         let echoes = message_echoes.into_iter().filter_map(parsed::<Message>);

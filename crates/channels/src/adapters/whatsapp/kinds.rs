@@ -19,6 +19,7 @@ pub(super) struct Kinds {
     contacts: Option<Vec<Contact>>,
     button: Option<Button>,
     interactive: Option<Interactive>,
+    unsupported: Option<Unsupported>,
     pub(super) reaction: Option<Reacted>,
     pub(super) edit: Option<Edit>,
     pub(super) revoke: Option<Revoke>,
@@ -90,6 +91,13 @@ struct Chosen {
     title: Option<String>,
 }
 
+/// What the API does not pass on
+/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/unsupported/>).
+#[derive(Deserialize)]
+struct Unsupported {
+    r#type: Option<String>,
+}
+
 #[derive(Deserialize)]
 pub(super) struct Reacted {
     pub(super) message_id: String,
@@ -139,7 +147,11 @@ impl Kinds {
         }
         let text = self.text.map(|text| text.body);
         let content_type = if text.is_some() { "text" } else { "other" };
-        Some(Inbound { content_type: content_type.to_owned(), text, ..base })
+        let mut metadata = base.metadata;
+        if let Some(kind) = self.unsupported.and_then(|unsupported| unsupported.r#type) {
+            metadata.insert("unsupported".to_owned(), json!(kind));
+        }
+        Some(Inbound { content_type: content_type.to_owned(), text, metadata, ..base })
     }
 
     /// What stands behind a button or a row that was chosen, and what is on it.

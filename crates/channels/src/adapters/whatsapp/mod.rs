@@ -26,6 +26,8 @@ use serde_json::{Map, json};
 use self::calls::To;
 use crate::exam::Examinee;
 use crate::kit::graph::api::{Api, Twice};
+use crate::kit::graph::fields::{APP_SECRET, VERIFY_TOKEN, api_url};
+use crate::kit::graph::posted::Elsewhere;
 use crate::kit::graph::{CLOUD, Hook, Platform, filled, refusal};
 use crate::kit::upload::Uploads;
 use crate::{
@@ -95,6 +97,7 @@ pub struct WhatsApp {
     hook: Hook,
     api: Api,
     uploads: Uploads,
+    elsewhere: Elsewhere,
 }
 
 impl Adapter for WhatsApp {
@@ -128,29 +131,9 @@ impl Adapter for WhatsApp {
         )
         .required()
         .like("106540352242922"),
-        Field::new(
-            "verify_token",
-            "Verify token",
-            FieldKind::Secret,
-            "a text that you choose and give to the App Dashboard, too; Meta shows by it that it asks for your app.",
-        )
-        .required(),
-        Field::new(
-            "app_secret",
-            "App secret",
-            FieldKind::Secret,
-            "the app's secret, with which Meta signs what it posts.",
-        )
-        .required(),
-        Field::new(
-            "api_url",
-            "Graph API",
-            FieldKind::Url,
-            "another server, or another version, in place of https://graph.facebook.com/v25.0.",
-        )
-        .advanced()
-        .receives(&["access_token_env"])
-        .like(CLOUD),
+        VERIFY_TOKEN,
+        APP_SECRET,
+        api_url(&["access_token_env"]),
     ];
     type Config = Config;
 
@@ -166,8 +149,8 @@ impl Adapter for WhatsApp {
         }
         let hook = Hook::new(app_secret, verify_token)?;
         let uploads = Uploads::new(&deps);
-        let api = Api::new(PLATFORM, api_url.as_deref(), token, hook.app_secret(), deps)?;
-        Ok(Self { number, hook, api, uploads })
+        let api = Api::new(PLATFORM, api_url.as_deref().unwrap_or(CLOUD), token, hook.app_secret(), deps)?;
+        Ok(Self { number, hook, api, uploads, elsewhere: Elsewhere::default() })
     }
 
     fn credential(config: &Config) -> Option<String> {
@@ -191,7 +174,8 @@ impl Channel for WhatsApp {
 
     fn decode(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
         self.hook.verify(request)?;
-        incoming::read(&request.body, &self.number).map_err(ChannelError::BadRequest)
+        let read = incoming::read(&request.body, &self.number).map_err(ChannelError::BadRequest)?;
+        Ok(self.elsewhere.leave(read))
     }
 
     fn handshake(&self, request: &RawRequest) -> Result<Option<Reply>, ChannelError> {

@@ -40,9 +40,10 @@ pub(super) async fn send(
             let nothing = || ChannelError::Retryable("nothing was fetched of the attachment".to_owned());
             let mut file = File::new(media, held.files.first().ok_or_else(nothing)?);
             let form = Form::of(media.kind, &file);
+            let voice = files::is_voice(media.kind, &file);
             file.content_type = files::uploaded_as(&file.content_type).to_owned();
             let id = upload(api, number, &file).await?;
-            calls::of_part(part, Some(&Attached { id: &id, form, name: &file.name }))?
+            calls::of_part(part, Some(&Attached { id: &id, form, name: &file.name, voice }))?
         }
         _ => calls::of_part(part, None)?,
     };

@@ -5,7 +5,7 @@
 //! stand in the address. Meta knows no repeated calls: one that is not answered may have happened.
 
 use bytes::Bytes;
-use claw_secrets::signature::hmac_sha256;
+use claw_secrets::signature::{hmac_sha256, sha256};
 use reqwest::multipart::{Form, Part};
 use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
@@ -13,9 +13,9 @@ use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
 
+use super::Platform;
 use super::file::File;
 use super::refusal::refused;
-use super::{CLOUD, Platform};
 use crate::kit::answer::beginning;
 use crate::kit::fetch::{self, FetchError, Limits, Opened};
 use crate::kit::http::{classify, repeatable};
@@ -33,8 +33,17 @@ pub struct Api {
     platform: Platform,
     base: Url,
     token: String,
-    proof: String,
+    proof: Option<String>,
     deps: Deps,
+}
+
+/// Whether calls prove that their maker knows the app's secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// They do.
+    Given,
+    /// The server knows no such proof.
+    Unknown,
 }
 
 /// Whether a call may just be made again when nobody knows what became of it.
@@ -47,21 +56,32 @@ pub enum Twice {
 }
 
 impl Api {
-    /// Calls with this token; `api_url` is another server than [`CLOUD`]. No I/O.
+    /// Calls with this token to this server. No I/O.
     ///
     /// # Errors
     /// [`ChannelError::Config`] when the server may not be called.
     pub fn new(
         platform: Platform,
-        api_url: Option<&str>,
+        api_url: &str,
         token: String,
         app_secret: &str,
         deps: Deps,
     ) -> Result<Self, ChannelError> {
-        let base = deps.http.check(api_url.unwrap_or(CLOUD));
+        let base = deps.http.check(api_url);
         let base = base.map_err(|why| ChannelError::Config(format!("api_url {why}")))?;
-        let proof = hex::encode(hmac_sha256(app_secret.as_bytes(), &[token.as_bytes()]));
+        let proof = Some(hex::encode(hmac_sha256(app_secret.as_bytes(), &[token.as_bytes()])));
         Ok(Self { platform, base, token, proof, deps })
+    }
+
+    /// The same, but that the proof is left out where the server knows none.
+    #[must_use]
+    pub fn proving(self, proof: Proof) -> Self {
+        Self { proof: self.proof.filter(|_| proof == Proof::Given), ..self }
+    }
+
+    /// Which token it is, without giving it away.
+    pub fn fingerprint(&self) -> String {
+        hex::encode(&sha256(self.token.as_bytes())[..8])
     }
 
     /// What was made of the channel.
@@ -158,7 +178,9 @@ impl Api {
         let mut url = self.base.clone();
         let no_base = |()| ChannelError::Config("api_url can't have a path behind it".to_owned());
         url.path_segments_mut().map_err(no_base)?.pop_if_empty().extend(path);
-        url.query_pairs_mut().append_pair("appsecret_proof", &self.proof);
+        if let Some(proof) = &self.proof {
+            url.query_pairs_mut().append_pair("appsecret_proof", proof);
+        }
         Ok(url)
     }
 
@@ -221,12 +243,13 @@ mod tests {
 
     use super::*;
     use crate::adapters::webhook::testing::{Recorder, deps};
+    use crate::kit::graph::CLOUD;
 
     const PLATFORM: Platform = Platform { name: "Acme", window: "wait" };
 
     fn api(url: Option<&str>) -> Api {
         let deps = deps(Arc::new(Recorder::default()));
-        Api::new(PLATFORM, url, "token".to_owned(), "secret", deps).unwrap()
+        Api::new(PLATFORM, url.unwrap_or(CLOUD), "token".to_owned(), "secret", deps).unwrap()
     }
 
     #[test]

@@ -5,8 +5,9 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use super::SIGNATURE;
+use super::fields::PAGE_TOKEN;
 use crate::RawRequest;
-use crate::exam::{Answer, Asked};
+use crate::exam::{Answer, Asked, Case, Examinee, Payload, Platform, Road};
 
 /// The signature has no time in it: what is posted again is known by its ids.
 pub(crate) fn sign(secret: &str, body: &str, _: i64) -> RawRequest {
@@ -50,19 +51,122 @@ pub(crate) fn path(asked: &Asked) -> &str {
     asked.path().strip_prefix(VERSION).unwrap_or(asked.path())
 }
 
-/// The texts of what was sent on a Page.
-pub(crate) fn page_texts(body: &[u8]) -> Vec<String> {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    body["message"]["text"].as_str().map(str::to_owned).into_iter().collect()
+/// What the apps of these exams sign with.
+pub(crate) const SECRET: &str = "1f6a2c7e9b3d4085a1c2e3f405162738";
+/// What proves to a channel of an exam that Meta asks.
+pub(crate) const VERIFY: &str = "chosen for the exam";
+const TOKEN: &str = "EAAGexamTokenOfThePage0123456789";
+/// A person's id, as Messenger and Instagram give them.
+const PERSON: &str = "1254459154682919";
+
+/// The address of the exam's server, as `api_url` has it.
+pub(crate) fn api_url(server: &str) -> String {
+    format!("{server}{}", VERSION.trim_end_matches('/'))
 }
 
-/// What a Page is answered: Meta's pages show it beside each call.
-pub(crate) fn page_answer(asked: &Asked, account: &Value) -> Answer {
-    let answer = match path(asked) {
-        "me" => account.clone(),
-        "me/message_attachments" => json!({"attachment_id": "1857777774821032"}),
-        _ if asked.json().get("sender_action").is_some() => json!({"recipient_id": "1254459154682919"}),
-        _ => json!({"recipient_id": "1254459154682919", "message_id": "m_AG5Hz2Uq7tuwNEhXfYYKj8mJEM"}),
-    };
-    Answer::json(200, &answer)
+/// What an adapter with the conversations of an account ([`super::messaging`]) brings to its exam: in what the two differ.
+pub(crate) struct PageExam {
+    /// Its page of the documentation.
+    pub(crate) page: &'static str,
+    /// What Meta posts.
+    pub(crate) payloads: &'static [Payload],
+    /// The field with the account's id, and the id.
+    pub(crate) account: (&'static str, &'static str),
+    /// What else its fields are.
+    pub(crate) more: &'static [(&'static str, &'static str)],
+    /// Why there are no groups.
+    pub(crate) no_groups: &'static str,
+    /// A person.
+    pub(crate) chat: &'static str,
+    /// A message of theirs.
+    pub(crate) message_id: &'static str,
+    /// Meta.
+    pub(crate) platform: &'static PagePlatform,
+}
+
+/// Meta, as the exam's server plays it for these adapters.
+pub(crate) struct PagePlatform {
+    /// Which account the token belongs to.
+    pub(crate) me: fn() -> Value,
+}
+
+impl Examinee for PageExam {
+    fn fields(&self, server: &str) -> Value {
+        let fields = [
+            (PAGE_TOKEN, TOKEN.to_owned()),
+            ("verify_token", VERIFY.to_owned()),
+            ("app_secret", SECRET.to_owned()),
+            ("api_url", api_url(server)),
+        ];
+        let own = self.more.iter().chain([&self.account]).map(|(key, value)| (*key, (*value).to_owned()));
+        fields.into_iter().chain(own).map(|(key, value)| (key.to_owned(), Value::from(value))).collect()
+    }
+
+    fn page(&self) -> &'static str {
+        self.page
+    }
+
+    fn road(&self) -> Road {
+        Road::Webhook { secret: SECRET, sign }
+    }
+
+    fn payloads(&self) -> &'static [Payload] {
+        self.payloads
+    }
+
+    fn addressed(&self) -> Case {
+        Case::PlatformCant(self.no_groups)
+    }
+
+    fn unaddressed(&self) -> Case {
+        self.addressed()
+    }
+
+    fn chat(&self) -> (&'static str, Option<&'static str>) {
+        (self.chat, None)
+    }
+
+    fn message_id(&self) -> &'static str {
+        self.message_id
+    }
+
+    fn texts(&self, body: &[u8]) -> Vec<String> {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        body["message"]["text"].as_str().map(str::to_owned).into_iter().collect()
+    }
+
+    fn platform(&self) -> Option<&'static dyn Platform> {
+        Some(self.platform)
+    }
+}
+
+/// Meta's pages show these answers beside each call.
+impl Platform for PagePlatform {
+    fn answer(&self, asked: &Asked) -> Answer {
+        let answer = match path(asked) {
+            "me" => (self.me)(),
+            // A person.
+            id if !id.contains('/') => json!({"name": "Ada", "id": id}),
+            "me/message_attachments" => json!({"attachment_id": "1857777774821032"}),
+            _ if asked.json().get("sender_action").is_some() => json!({"recipient_id": PERSON}),
+            _ => json!({"recipient_id": PERSON, "message_id": "m_AG5Hz2Uq7tuwNEhXfYYKj8mJEM"}),
+        };
+        Answer::json(200, &answer)
+    }
+
+    fn refusal(&self, status: u16) -> Answer {
+        refusal(status)
+    }
+
+    fn check(&self, asked: &Asked) -> Result<(), String> {
+        proven(asked)
+    }
+
+    fn described_by(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn knows_repeated_calls(&self) -> bool {
+        false
+    }
 }

@@ -6,8 +6,10 @@
 
 pub mod api;
 pub(crate) mod exam;
+pub mod fields;
 pub mod file;
 pub mod messaging;
+pub mod posted;
 pub mod refusal;
 #[cfg(test)]
 pub(crate) mod testing;

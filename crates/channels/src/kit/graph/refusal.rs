@@ -37,8 +37,9 @@ const THROUGHPUT: i64 = 130_429;
 const TOO_MANY_TO_ONE: i64 = 131_056;
 /// The person wrote too long ago.
 const WINDOW: i64 = 131_047;
-/// The same on a Page, as a subcode.
-const PAGE_WINDOW: i64 = 2_018_278;
+/// The same on a Page, as a subcode; and by Instagram Login, whose own is on none of Meta's pages
+/// (<https://github.com/ComposioHQ/composio/issues/3604> quotes the answer).
+const PAGE_WINDOW: [i64; 2] = [2_018_278, 2_534_022];
 /// WhatsApp can't deliver to this number.
 const UNDELIVERABLE: i64 = 131_026;
 /// Trouble of the platform's own, which passes.
@@ -106,10 +107,11 @@ fn meaning(platform: Platform, status: StatusCode, told: &Told, wait: Option<Dur
 
 /// With what can be done about it, where Meta's words leave that open.
 fn advised(platform: Platform, told: &Told, text: String) -> String {
-    let is_late = told.code == Some(WINDOW) || told.error_subcode == Some(PAGE_WINDOW);
+    let is_late =
+        told.code == Some(WINDOW) || told.error_subcode.is_some_and(|subcode| PAGE_WINDOW.contains(&subcode));
     if is_late {
         return format!(
-            "the person wrote last more than 24 hours ago, and {} lets nobody answer after that: {} ({text})",
+            "the person wrote last more than 24 hours ago, and {} lets no program answer after that: {} ({text})",
             platform.name, platform.window
         );
     }
@@ -209,6 +211,7 @@ mod tests {
         let late = [
             json!({"code": 131_047, "message": "(#131047) Re-engagement message"}),
             json!({"code": 10, "error_subcode": 2_018_278, "message": "(#10) This message is sent outside of allowed window."}),
+            json!({"code": 10, "error_subcode": 2_534_022, "message": "This message is sent outside of allowed window."}),
         ];
         for error in late {
             let ChannelError::Permanent(why) = of(400, &error) else { panic!("{error}") };

@@ -15,7 +15,8 @@ fn bodies(recipient: &str, extra: &Value) -> Vec<Result<Value, ChannelError>> {
         _ => Form::Document,
     };
     let bodies = parts_of::each(&message, &CAPS, |part| {
-        of_part(part, Some(&Attached { id: "a1", form, name: "a.pdf" }))
+        let voice = message.media.first().is_some_and(|media| media.kind == MediaKind::Voice);
+        of_part(part, Some(&Attached { id: "a1", form, name: "a.pdf", voice }))
     });
     for body in bodies.iter().flatten() {
         if recipient == "42" {
@@ -115,7 +116,7 @@ fn an_attachment_has_its_caption_and_a_document_its_name() {
     assert_eq!(body(&media("image"))["image"], json!({"id": "a1", "caption": "look"}));
     assert_eq!(body(&media("file"))["document"], json!({"id": "a1", "caption": "look", "filename": "a.pdf"}));
     let voice: Vec<_> = bodies("42", &media("voice")).into_iter().map(Result::unwrap).collect();
-    assert_eq!(voice[0]["audio"], json!({"id": "a1"}));
+    assert_eq!(voice[0]["audio"], json!({"id": "a1", "voice": true}));
     assert_eq!(voice[1]["text"], json!({"body": "look"}), "sound has no caption");
 }
 

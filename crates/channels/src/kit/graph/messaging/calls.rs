@@ -34,6 +34,8 @@ pub struct Kind {
     pub caps: &'static Caps,
     /// Whether attachments are uploaded; else the platform fetches them.
     pub uploads: bool,
+    /// The fields of a person that may be their name.
+    pub profile: &'static str,
 }
 
 /// How an attachment is handed over.

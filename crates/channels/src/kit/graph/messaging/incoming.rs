@@ -13,34 +13,24 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::attachment::Attachments;
+use crate::kit::graph::posted::{Posted, entries, parsed};
 
 /// Reads a body that is known to be genuine: what was done in conversations of `account` (of any, if not given) on the platform that
 /// calls itself `object`.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read(body: &[u8], object: &str, account: Option<&str>) -> Result<Vec<Inbound>, String> {
-    let posted: Posted<'_> =
-        serde_json::from_slice(body).map_err(|error| format!("the body is not Meta's: {error}"))?;
-    if posted.object != object {
-        return Err(format!(
-            "the body is about {:?} and not about {object:?}: subscribe this address to that product's webhooks only",
-            posted.object
-        ));
+pub fn read(body: &[u8], object: &str, account: Option<&str>) -> Result<Posted, String> {
+    let mut read = Posted::default();
+    for entry in entries(body, object)?.into_iter().filter_map(parsed::<Entry<'_>>) {
+        if account.is_some_and(|account| entry.id.0 != account) {
+            read.elsewhere.extend(std::iter::repeat_n(entry.id.0, entry.messaging.len()));
+            continue;
+        }
+        let events = entry.messaging.into_iter().filter_map(parsed::<Event>);
+        read.messages.extend(events.flat_map(understood));
     }
-    let entries =
-        posted.entry.into_iter().filter_map(|entry| serde_json::from_str::<Entry<'_>>(entry.get()).ok());
-    let ours = entries.filter(|entry| account.is_none_or(|account| entry.id.0 == account));
-    let events = ours.flat_map(|entry| entry.messaging);
-    let events = events.filter_map(|event| serde_json::from_str::<Event>(event.get()).ok());
-    Ok(events.flat_map(understood).collect())
-}
-
-#[derive(Deserialize)]
-struct Posted<'a> {
-    object: String,
-    #[serde(borrow)]
-    entry: Vec<&'a RawValue>,
+    Ok(read)
 }
 
 #[derive(Deserialize)]
@@ -136,7 +126,7 @@ fn understood(event: Event) -> Vec<Inbound> {
     let person = if is_echo { &recipient } else { &sender };
     let base = Inbound {
         recipient: person.id.0.clone(),
-        // Neither platform tells names; asking for each would be a call for each message.
+        // Neither platform tells names unless it is asked for them (`profile`).
         sender: Some(Sender {
             display_name: sender.id.0.clone(),
             platform_id: sender.id.0.clone(),

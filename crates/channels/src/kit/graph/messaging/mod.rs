@@ -5,29 +5,52 @@
 
 mod attachment;
 pub mod calls;
+mod channel;
 pub mod incoming;
+mod profile;
 mod send;
 
+use std::time::Duration;
+
+use claw_secrets::signature::sha256;
 use claw_types::Inbound;
 
 use self::calls::Kind;
+pub use self::channel::{Conversations, Product};
 use super::Hook;
-use super::api::{Api, Twice, open_public};
+use super::api::{Api, Proof, Twice, open_public};
+use super::fields::PAGE_TOKEN;
+use super::posted::{Elsewhere, Posted};
+use crate::kit::names::Names;
 use crate::kit::upload::Uploads;
-use crate::{ChannelError, Deps, MediaStream, Part, RawRequest, Receipt, Reply};
+use crate::{ChannelError, Deps, Limits, MediaStream, Part, Rate, RawRequest, Receipt};
 
-/// What the adapter of either platform is made of.
+/// 300 calls in a second for an account, 10 with audio or video
+/// (<https://developers.facebook.com/documentation/business-messaging/messenger-platform/overview/rate-limiting>); of single conversations it says
+/// only that there is a limit.
+pub static LIMITS: Limits = Limits { bot: PACE, chat: PACE, group: PACE };
+const PACE: Rate = Rate { every: Duration::from_millis(5), burst: 100 };
+/// How long a sign of writing is shown is not said; an agent that works on is shown to.
+pub const TYPING_EVERY: Duration = Duration::from_secs(15);
+/// What can be done after 24 hours. Only people may answer then: Meta's tag for that (`HUMAN_AGENT`) is not for what programs write
+/// (<https://developers.facebook.com/docs/messenger-platform/send-messages/message-tags/>), so it is never set here.
+pub const WINDOW: &str =
+    "let a person answer in the account's inbox, for which Meta gives 7 days, or wait until they write again";
+
+/// An account on either platform.
 pub struct Page {
     kind: &'static Kind,
     hook: Hook,
     account: Option<String>,
     api: Api,
     uploads: Uploads,
+    elsewhere: Elsewhere,
+    names: Names,
 }
 
 /// The fields that both have.
 pub struct Fields {
-    /// A Page access token.
+    /// The token of a Page or of an account.
     pub token: String,
     /// What the App Dashboard was told to prove itself with.
     pub verify_token: String,
@@ -35,8 +58,16 @@ pub struct Fields {
     pub app_secret: String,
     /// The account whose events are ours; all of the app's if not given.
     pub account: Option<String>,
-    /// Another server than Meta's.
-    pub api_url: Option<String>,
+    /// The server that is called.
+    pub api_url: String,
+    /// Whether calls prove that their maker knows the app's secret.
+    pub proof: Proof,
+}
+
+/// What only one channel may use: the account's id, by which even a renewed token is known. Without it a hash of the token, because it is
+/// kept in the open.
+pub fn credential(token: &str, account: Option<&str>) -> String {
+    account.map_or_else(|| hex::encode(sha256(token.as_bytes())), str::to_owned)
 }
 
 impl Page {
@@ -45,69 +76,43 @@ impl Page {
     /// # Errors
     /// [`ChannelError::Config`], with what to change.
     pub fn new(kind: &'static Kind, fields: Fields, deps: Deps) -> Result<Self, ChannelError> {
-        let Fields { token, verify_token, app_secret, account, api_url } = fields;
-        super::filled("page_token_env", &token, "make a Page access token in Meta's App Dashboard")?;
+        let Fields { token, verify_token, app_secret, account, api_url, proof } = fields;
+        super::filled(PAGE_TOKEN, &token, "generate an access token in Meta's App Dashboard")?;
         let hook = Hook::new(app_secret, verify_token)?;
         let uploads = Uploads::new(&deps);
-        let api = Api::new(kind.platform, api_url.as_deref(), token, hook.app_secret(), deps)?;
-        Ok(Self { kind, hook, account, api, uploads })
+        let api = Api::new(kind.platform, &api_url, token, hook.app_secret(), deps)?.proving(proof);
+        Ok(Self {
+            kind,
+            hook,
+            account,
+            api,
+            uploads,
+            elsewhere: Elsewhere::default(),
+            names: Names::default(),
+        })
     }
 
-    /// The calls, for what only one platform asks.
-    pub fn api(&self) -> &Api {
-        &self.api
-    }
-
-    /// [`crate::Channel::handshake`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn handshake(&self, request: &RawRequest) -> Result<Option<Reply>, ChannelError> {
-        self.hook.handshake(request)
-    }
-
-    /// [`crate::Channel::decode`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn decode(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
+    fn decode(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
         self.hook.verify(request)?;
-        self.read(&request.body).map_err(ChannelError::BadRequest)
+        let read = self.read(&request.body).map_err(ChannelError::BadRequest)?;
+        Ok(self.elsewhere.leave(read))
     }
 
-    /// [`crate::Channel::fuzz`].
-    pub fn fuzz(&self, data: &[u8]) {
+    async fn complete(&self, messages: &mut [Inbound]) {
+        profile::complete(&self.api, &self.names, self.kind.profile, messages).await;
+    }
+
+    fn fuzz(&self, data: &[u8]) {
         drop(self.read(data));
         super::refusal::fuzz(self.kind.platform, data);
     }
 
-    fn read(&self, body: &[u8]) -> Result<Vec<Inbound>, String> {
+    fn read(&self, body: &[u8]) -> Result<Posted, String> {
         incoming::read(body, self.kind.object, self.account.as_deref())
     }
 
-    /// [`crate::Channel::send`].
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
+    async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
         send::send(&self.api, &self.uploads, self.kind, part).await
-    }
-
-    /// [`crate::Channel::typing`].
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn typing(&self, recipient: &str) -> Result<(), ChannelError> {
-        self.act(recipient, "typing_on").await
-    }
-
-    /// [`crate::Channel::answering`]: the person sees, too, that their messages were seen.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn answering(&self, recipient: &str) -> Result<(), ChannelError> {
-        self.act(recipient, "mark_seen").await?;
-        self.typing(recipient).await
     }
 
     async fn act(&self, recipient: &str, action: &str) -> Result<(), ChannelError> {
@@ -115,11 +120,8 @@ impl Page {
         self.api.post::<serde::de::IgnoredAny>(&calls::MESSAGES, &body, Twice::Harmless).await.map(drop)
     }
 
-    /// [`crate::Channel::open_media`]. Meta's servers hand out what people attach to whoever knows the address.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn open(&self, url: &str) -> Result<MediaStream, ChannelError> {
+    /// Meta's servers hand out what people attach to whoever knows the address.
+    async fn open(&self, url: &str) -> Result<MediaStream, ChannelError> {
         open_public(self.api.deps(), url).await
     }
 }
