@@ -60,9 +60,9 @@ pub trait Channel: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// What the platform is answered once all that it posted is committed; `None` where it does not look at the answer, for the
-    /// gateway's own.
-    fn taken(&self) -> Option<Reply> {
+    /// What the platform is answered to a request that [`Channel::decode`] took, once all that it posted is committed; `None` where
+    /// it does not look at the answer, for the gateway's own. No I/O.
+    fn taken(&self, _request: &RawRequest) -> Option<Reply> {
         None
     }
 

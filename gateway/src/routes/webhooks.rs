@@ -52,7 +52,7 @@ pub async fn handle(State(app): State<Shared>, request: axum::extract::Request) 
     adapter.prepare(&request).await?;
     let messages = adapter.decode(&request)?;
     let taken = intake::accept(&app, &known, messages).await?;
-    Ok(adapter.taken().map_or_else(|| Json(answer(&taken)).into_response(), said))
+    Ok(adapter.taken(&request).map_or_else(|| Json(answer(&taken)).into_response(), said))
 }
 
 /// Answers a platform that asks, before it posts anything, whether the address is the channel's.

@@ -110,7 +110,7 @@ async fn an_address_is_signed_for_by_googles_sign_in_for_google_chats_account() 
 /// What is in the answer would become a message of the app's.
 #[test]
 fn the_answer_to_an_event_is_no_message() {
-    assert_eq!(at(None, PROJECT, &[]).unwrap().taken(), Some(Reply::empty_object()));
+    assert_eq!(at(None, PROJECT, &[]).unwrap().taken(&posted("text")), Some(Reply::empty_object()));
 }
 
 #[tokio::test]

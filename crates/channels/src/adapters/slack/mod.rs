@@ -249,7 +249,7 @@ impl Channel for Slack {
     }
 
     /// Of what a command is answered, people would be shown the text.
-    fn taken(&self) -> Option<Reply> {
+    fn taken(&self, _: &RawRequest) -> Option<Reply> {
         Some(Reply::text(""))
     }
 

@@ -183,7 +183,7 @@ impl Channel for Sms {
 
     /// Twilio takes an answer for what it is to do next, and reports one that is not in its language
     /// (<https://www.twilio.com/docs/api/errors/12300>). This one says: nothing.
-    fn taken(&self) -> Option<Reply> {
+    fn taken(&self, _: &RawRequest) -> Option<Reply> {
         Some(Reply { content_type: "text/xml", body: Bytes::from_static(b"<Response/>") })
     }
 
