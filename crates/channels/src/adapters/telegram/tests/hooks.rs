@@ -107,7 +107,7 @@ async fn a_posted_press_is_answered_in_the_answer_to_the_post() {
     let mut call: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((content_type, &call["callback_query_id"]), ("application/json", &json!("4711")));
     let method = call.as_object_mut().unwrap().remove("method").unwrap();
-    assert_eq!(exam::described(method.as_str().unwrap(), &call), Ok(()), "{method}");
+    assert_eq!(described(method.as_str().unwrap(), &call), Ok(()), "{method}");
     assert_eq!(bot.taken(&posted(&told, &update("\"callback_query\""))), None, "words are no press");
     assert!(server.asked().is_empty());
 }
