@@ -13,6 +13,7 @@ pub mod jwt;
 pub mod label;
 pub mod markdown;
 pub mod media_link;
+pub mod names;
 pub mod plan;
 pub mod signed_post;
 pub mod socket;
