@@ -70,9 +70,9 @@ pub trait Channel: Send + Sync + 'static {
     /// committed. The platform waits meanwhile, so it takes a moment at most, and what can't be had is left as it is.
     async fn complete(&self, _messages: &mut [Inbound]) {}
 
-    /// What the platform is answered once all that it posted is committed; `None` where it does not look at the answer, for the
-    /// gateway's own.
-    fn taken(&self) -> Option<Reply> {
+    /// What the platform is answered to a request that [`Channel::decode`] took, once all that it posted is committed; `None` where
+    /// it does not look at the answer, for the gateway's own. No I/O.
+    fn taken(&self, _request: &RawRequest) -> Option<Reply> {
         None
     }
 

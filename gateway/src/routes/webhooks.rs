@@ -54,10 +54,11 @@ pub async fn handle(State(app): State<Shared>, request: axum::extract::Request) 
     let mut messages = adapter.decode(&request)?;
     adapter.complete(&mut messages).await;
     let taken = intake::accept(&app, &known, messages).await?;
+    let reply = adapter.taken(&request).map_or_else(|| Json(answer(&taken)).into_response(), said);
     if adapter.is_followed_up(&request) {
         follow_up(&app, &known, request);
     }
-    Ok(adapter.taken().map_or_else(|| Json(answer(&taken)).into_response(), said))
+    Ok(reply)
 }
 
 /// Does what is left to do about a request without keeping its platform waiting.

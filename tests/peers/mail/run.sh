@@ -64,6 +64,19 @@ first_valid_gid = 1
 passdb {
   driver = passwd-file
   args = $room/users
+  mechanisms = plain login none
+}
+passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = $room/oauth2.conf
+}
+namespace inbox {
+  inbox = yes
+  mailbox Sent {
+    auto = create
+    special_use = \\Sent
+  }
 }
 userdb {
   driver = static
@@ -88,15 +101,25 @@ service auth {
     port = 21100
   }
 }
-auth_mechanisms = plain login
+auth_mechanisms = plain login xoauth2 oauthbearer
 EOF
+# Access tokens are judged by their signature (JSON Web Tokens, HS256), with the password as the key.
+mkdir -p "$room/keys/default/HS256"
+printf '%s' "$password" | base64 -w0 > "$room/keys/default/HS256/default"
+cat > "$room/oauth2.conf" <<EOF
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix=$room/keys/
+username_attribute = email
+EOF
+chmod -R a+rX "$room/keys" "$room/oauth2.conf"
 dovecot
 
 # --- Postfix ---------------------------------------------------------------------------
 
 mkdir -p "$room/postfix" "$room/spool" "$room/data"
 chown postfix "$room/data"
-printf '%s x\n' claw@example.org ada@example.org > "$room/postfix/people"
+# Whom Postfix takes mail for: one of them is not in Dovecot, so what is sent to them comes back.
+printf '%s x\n' claw@example.org ada@example.org gone@example.org > "$room/postfix/people"
 cat > "$room/postfix/main.cf" <<EOF
 compatibility_level = 3.6
 queue_directory = $room/spool

@@ -1,4 +1,4 @@
-//! Access tokens that platforms hand out for an hour or so in exchange for a credential (RFC 6749, sections 4.4, 4.5 and 5).
+//! Access tokens that platforms hand out for an hour or so in exchange for a credential (RFC 6749, sections 4.4, 4.5, 5 and 6).
 //!
 //! Kept in memory until shortly before they expire, for all channels of a process, by what they were given for: a channel is made
 //! anew whenever it is changed, and must not ask for a token each time. A token that the platform does not take any more is
@@ -133,7 +133,11 @@ impl Grant {
         self.deps.http.tokens().slot(self.id, self.now())
     }
 
-    async fn token(&self) -> Result<String, ChannelError> {
+    /// The token that counts now, for protocols other than HTTP.
+    ///
+    /// # Errors
+    /// What [`Grant::renewed`] says where none is to be had.
+    pub async fn token(&self) -> Result<String, ChannelError> {
         let slot = self.slot();
         let mut kept = slot.lock().await;
         if let Some(token) = kept.as_ref().filter(|token| self.now() < token.until) {
@@ -145,8 +149,8 @@ impl Grant {
         Ok(text)
     }
 
-    /// Unless another one took its place meanwhile.
-    async fn forget(&self, token: &str) {
+    /// Uses a token no more that was not taken, unless another one took its place meanwhile.
+    pub async fn forget(&self, token: &str) {
         let slot = self.slot();
         let mut kept = slot.lock().await;
         if kept.as_ref().is_some_and(|kept| kept.text == token) {

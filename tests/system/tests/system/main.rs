@@ -29,6 +29,7 @@ mod operator;
 mod pairing;
 mod parts;
 mod pooler;
+mod posts;
 mod reshard;
 mod rpc;
 mod settings;

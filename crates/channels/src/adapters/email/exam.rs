@@ -20,6 +20,8 @@ use crate::exam::{Answer, Asked, Case, Examinee, Payload, Platform, Road, payloa
 pub(super) use self::mailbox::{Mails, speak};
 
 const PASSWORD: &str = "exam-correct-horse-battery";
+/// Where access tokens are handed out.
+const TOKENS: &str = "/token";
 const NO_GROUPS: &str = "a mail is answered to its sender, however many it was sent to: there are no groups";
 
 static DOORS: [Door; 2] = [
@@ -40,7 +42,10 @@ impl Examinee for Exam {
                 .map_or_else(|| own.to_string(), |(_, port)| port.into_owned())
         };
         json!({"imap_host": "127.0.0.1", "imap_port": port("imap"), "smtp_host": "127.0.0.1", "smtp_port": port("smtp"),
-            "username": "claw@example.org", "password_env": PASSWORD, "address": "claw@example.org", "from_name": "Claw",
+            "username": "claw@example.org", "password_env": PASSWORD, "sign_in": "oauth2", "client_id": "claw-exam",
+            "client_secret_env": "exam-client-secret", "refresh_token_env": "exam-refresh-token", "tenant_id": "exam-tenant",
+            "token_url": format!("{}{TOKENS}", base(server)), "scope": "mail", "keep_sent": "true", "sent_folder": "Sent",
+            "address": "claw@example.org", "from_name": "Claw",
             "folders": "INBOX", "allowed_senders": "ada@example.com, @example.net", "trusted_server": "mx.example.org",
             "encryption": "none"})
     }
@@ -64,6 +69,9 @@ impl Examinee for Exam {
             "newsletter",
             "absence",
             "bounce",
+            "returned",
+            "returned-in-words",
+            "delayed",
             "stranger",
             "forged",
             "own",
@@ -87,7 +95,7 @@ impl Examinee for Exam {
     }
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
-        let mail = if body.is_empty() { None } else { MessageParser::default().parse(body) };
+        let mail = if is_form(body) { None } else { MessageParser::default().parse(body) };
         let text = mail.as_ref().and_then(|mail| mail.body_text(0));
         text.into_iter().map(|text| text.trim().replace("\r\n", "\n")).collect()
     }
@@ -102,8 +110,11 @@ impl Examinee for Exam {
 }
 
 impl Platform for Exam {
-    /// Nothing is asked by HTTP but for attachments, which are the exam's own.
-    fn answer(&self, _: &Asked) -> Answer {
+    /// Nothing is asked by HTTP but for access tokens, and for attachments, which are the exam's own.
+    fn answer(&self, asked: &Asked) -> Answer {
+        if asked.path() == TOKENS {
+            return Answer::json(200, &json!({"access_token": "exam-access-token", "expires_in": 3600}));
+        }
         Answer::json(404, &Value::Null)
     }
 
@@ -118,7 +129,7 @@ impl Platform for Exam {
 
     /// What every mail needs (RFC 5322, section 3.6), and what keeps programs from answering it.
     fn check(&self, asked: &Asked) -> Result<(), String> {
-        if asked.body.is_empty() {
+        if is_form(&asked.body) {
             return Ok(());
         }
         let mail = MessageParser::default().parse(&asked.body).ok_or("it is no mail")?;
@@ -137,9 +148,19 @@ impl Platform for Exam {
     }
 
     fn media_url(&self, server: &str, kind: MediaKind) -> String {
-        let server = server.split("/?").next().unwrap_or_default();
+        let server = base(server);
         format!("{server}{}{}", crate::exam::FILES, kind.as_str())
     }
+}
+
+/// The address of the exam's server, without its doors.
+fn base(server: &str) -> &str {
+    server.split("/?").next().unwrap_or_default()
+}
+
+/// What is sent for an access token; at a door that has no body, nothing.
+fn is_form(body: &[u8]) -> bool {
+    body.is_empty() || body.starts_with(b"grant_type=")
 }
 
 /// The mail of a payload: a list of its lines.

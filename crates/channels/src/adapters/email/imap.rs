@@ -1,18 +1,21 @@
 //! As much of IMAP as reading a mailbox needs (<https://www.rfc-editor.org/rfc/rfc9051>, and what older servers of
 //! <https://www.rfc-editor.org/rfc/rfc3501> make of it).
 //!
-//! Folders are opened to be read only: what people see as unread stays unread. docs/adr/0013 says why this is not a crate.
+//! Folders are opened to be read only: what people see as unread stays unread. All that is written is a copy of what was sent. docs/adr/0013 says why this is not a crate.
 //!
 //! Must hold: the server is somebody's, perhaps nobody's friend: a literal is taken only as large as was asked for; the password is
 //! in no error, even where a server repeats what it was told.
 
+mod sent;
 mod text;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub(super) use self::text::fuzz;
-use self::text::{fetched, literal_length, number_behind, quoted, starts, strip, tells, utf7};
+pub(super) use self::text::utf7;
+use self::text::{fetched, literal_length, number_behind, quoted, starts, strip, tells};
+use super::login::{Login, Mechanism, Proof};
 use super::wire::{Protection, Server, Wire};
 use crate::ChannelError;
 use crate::kit::answer::excerpt;
@@ -25,12 +28,6 @@ const MAX_QUOTE: usize = 200;
 /// A literal where only short texts are expected.
 const SHORT: usize = 64 * 1024;
 
-/// Who signs in.
-pub(super) struct Login<'a> {
-    pub(super) username: &'a str,
-    pub(super) password: &'a str,
-}
-
 /// A session of somebody who is signed in.
 #[derive(Debug)]
 pub(super) struct Imap {
@@ -38,6 +35,8 @@ pub(super) struct Imap {
     tag: u32,
     /// Whether the server tells of new mail by itself (<https://www.rfc-editor.org/rfc/rfc2177>).
     pub(super) idles: bool,
+    /// The extensions that it has (RFC 9051, section 7.2.2), in capitals.
+    offers: Vec<String>,
 }
 
 /// A folder that was opened.
@@ -57,12 +56,9 @@ struct Said {
 
 impl Imap {
     /// Connects and signs in.
-    pub(super) async fn sign_in(
-        server: &Server,
-        http: &Http,
-        login: Login<'_>,
-    ) -> Result<Self, ChannelError> {
-        let mut imap = Self { wire: Wire::connect(server, http).await?, tag: 0, idles: false };
+    pub(super) async fn sign_in(server: &Server, http: &Http, login: &Login) -> Result<Self, ChannelError> {
+        let mut imap =
+            Self { wire: Wire::connect(server, http).await?, tag: 0, idles: false, offers: Vec::new() };
         let greeting = String::from_utf8_lossy(&imap.wire.line().await?).into_owned();
         if !starts(&greeting, "* OK") && !starts(&greeting, "* PREAUTH") {
             return Err(ChannelError::Retryable(format!(
@@ -72,36 +68,81 @@ impl Imap {
         }
         if server.protection == Protection::StartTls {
             imap.command("STARTTLS").await?;
-            let Self { wire, tag, idles } = imap;
-            imap = Self { wire: wire.secured().await?, tag, idles };
+            imap = Self { wire: imap.wire.secured().await?, ..imap };
         }
-        imap.authenticate(&login).await?;
-        let told = imap.command("CAPABILITY").await?;
-        imap.idles = told.iter().any(|said| {
-            said.line.split(' ').any(|word| word.eq_ignore_ascii_case("IDLE"))
-                && starts(&said.line, "* CAPABILITY")
-        });
+        imap.authenticate(login).await?;
+        imap.ask_what_it_offers().await?;
+        imap.idles = imap.offers("IDLE");
         Ok(imap)
     }
 
-    async fn authenticate(&mut self, login: &Login<'_>) -> Result<(), ChannelError> {
-        let command = format!("LOGIN {} {}", quoted(login.username)?, quoted(login.password)?);
-        let answered = self.command(&command).await;
-        answered.map(drop).map_err(|error| match error {
+    async fn ask_what_it_offers(&mut self) -> Result<(), ChannelError> {
+        let told = self.command("CAPABILITY").await?;
+        let offers = told.iter().filter_map(|said| strip(&said.line, "* CAPABILITY "));
+        self.offers = offers.flat_map(|line| line.split(' ')).map(str::to_ascii_uppercase).collect();
+        Ok(())
+    }
+
+    /// Whether the server has an extension, by its name in capitals.
+    pub(super) fn offers(&self, extension: &str) -> bool {
+        self.offers.iter().any(|known| known == extension)
+    }
+
+    async fn authenticate(&mut self, login: &Login) -> Result<(), ChannelError> {
+        let answered = match &login.proof {
+            Proof::Password(password) => {
+                let command = format!("LOGIN {} {}", quoted(&login.username)?, quoted(password)?);
+                self.command(&command).await.map(drop)
+            }
+            Proof::Token(token) => self.show(&login.username, token).await,
+        };
+        answered.map_err(|error| match error {
             // Those are other reasons than the password (https://www.rfc-editor.org/rfc/rfc5530).
             ChannelError::Permanent(why) => {
-                let why = why.replace(login.password, "[password]");
+                let why = login.hidden(&why);
                 let passing = ["[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]"];
                 if passing.iter().any(|code| why.contains(code)) {
                     ChannelError::Retryable(why)
                 } else {
-                    ChannelError::BadCredentials(format!(
-                        "the IMAP server does not take user name and password: {why}"
-                    ))
+                    let what = login.what();
+                    ChannelError::BadCredentials(format!("the IMAP server does not take {what}: {why}"))
                 }
             }
             other => other,
         })
+    }
+
+    /// Shows an access token (RFC 9051, section 6.2.2). One that is refused is challenged first, and refused when that was answered.
+    async fn show(&mut self, username: &str, token: &str) -> Result<(), ChannelError> {
+        self.ask_what_it_offers().await?;
+        let mechanism = Mechanism::offered(|name| self.offers(&format!("AUTH={name}"))).ok_or_else(|| {
+            ChannelError::Config(
+                "the IMAP server takes no access tokens (no AUTH=XOAUTH2 or AUTH=OAUTHBEARER); check imap_host and sign_in".to_owned(),
+            )
+        })?;
+        let response = mechanism.response(username, token, self.wire.server());
+        let tag = self.send(&format!("AUTHENTICATE {}", mechanism.name())).await?;
+        for line in [response.as_str(), mechanism.go_on()] {
+            if !self.wants_more(&tag).await? {
+                return Ok(());
+            }
+            self.wire.write(format!("{line}\r\n").as_bytes()).await?;
+        }
+        self.answer(&tag, SHORT).await.map(drop)
+    }
+
+    /// Whether the server waits for more of a command ("+"); if not, it is done with it. [`ChannelError::Permanent`] when it refuses it.
+    async fn wants_more(&mut self, tag: &str) -> Result<bool, ChannelError> {
+        let mut left = SHORT;
+        loop {
+            let said = self.said(&mut left).await?;
+            if said.line.starts_with('+') {
+                return Ok(true);
+            }
+            if let Some(status) = strip(&said.line, tag) {
+                return if starts(status, "OK") { Ok(false) } else { Err(refused(status)) };
+            }
+        }
     }
 
     /// Opens a folder for reading.
@@ -110,7 +151,7 @@ impl Imap {
             self.command(&format!("EXAMINE {}", quoted(&utf7(folder))?)).await.map_err(
                 |error| match error {
                     ChannelError::Permanent(why) => ChannelError::Config(format!(
-                        "the folder {folder:?} can't be opened, see folders: {why}"
+                        "the folder {folder:?} can't be opened, see folders and sent_folder: {why}"
                     )),
                     other => other,
                 },
@@ -218,7 +259,7 @@ impl Imap {
             if starts(status, "OK") {
                 return Ok(told);
             }
-            return Err(ChannelError::Permanent(excerpt(status, MAX_QUOTE)));
+            return Err(refused(status));
         }
     }
 
@@ -238,4 +279,8 @@ impl Imap {
             literals.push(self.wire.bytes(length).await?);
         }
     }
+}
+
+fn refused(status: &str) -> ChannelError {
+    ChannelError::Permanent(excerpt(status, MAX_QUOTE))
 }

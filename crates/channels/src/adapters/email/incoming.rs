@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use tracing::{debug, warn};
 
 use super::origin::{self, Origin};
-use super::{html, newly};
+use super::{bounce, html, newly};
 use crate::kit::answer::excerpt;
 use crate::kit::filename;
 
@@ -52,6 +52,10 @@ pub(super) struct Place<'a> {
 /// The messages of a mail. None of one that nobody is to hear of.
 pub(super) fn read(mail: &[u8], place: Place<'_>, rules: &Rules) -> Vec<Inbound> {
     let Some(mail) = MessageParser::default().parse(mail) else { return Vec::new() };
+    let origin = origin::of(&mail);
+    if origin == Origin::Bounce {
+        return returned(&mail, place, rules);
+    }
     let Some(from) =
         mail.from().and_then(Address::first).and_then(|from| Some((from.name(), address(from.address()?)?)))
     else {
@@ -59,15 +63,8 @@ pub(super) fn read(mail: &[u8], place: Place<'_>, rules: &Rules) -> Vec<Inbound>
         return Vec::new();
     };
     let is_own = from.1 == rules.own;
-    let origin = origin::of(&mail);
-    match origin {
-        Origin::Bounce => {
-            let names = mail.subject().map(|subject| excerpt(subject, MAX_SUBJECT)).unwrap_or_default();
-            warn!(uid = place.uid, "a mail of this channel came back: {names}");
-            return Vec::new();
-        }
-        Origin::Answer if !is_own => return Vec::new(),
-        _ => {}
+    if origin == Origin::Answer && !is_own {
+        return Vec::new();
     }
     if !is_own && !is_allowed(&mail, &from.1, rules) {
         debug!(uid = place.uid, "a mail of somebody who may not write here is left alone");
@@ -76,6 +73,16 @@ pub(super) fn read(mail: &[u8], place: Place<'_>, rules: &Rules) -> Vec<Inbound>
     let program = origin != Origin::Person;
     let base = Inbound { is_own, sender_is_bot: program && !is_own, ..Inbound::default() };
     messages(&mail, from, place, &rules.own, &base)
+}
+
+/// What a mail that a server sent tells of one of ours.
+fn returned(mail: &Message<'_>, place: Place<'_>, rules: &Rules) -> Vec<Inbound> {
+    let receipt = bounce::receipt(mail, &rules.own, &own_id(mail, place));
+    if receipt.is_none() {
+        let names = mail.subject().map(|subject| excerpt(subject, MAX_SUBJECT)).unwrap_or_default();
+        warn!(uid = place.uid, "a server's mail that tells nothing of a mail of this channel's: {names}");
+    }
+    receipt.into_iter().collect()
 }
 
 fn is_allowed(mail: &Message<'_>, from: &str, rules: &Rules) -> bool {
@@ -98,11 +105,8 @@ fn messages(
     own: &str,
     base: &Inbound,
 ) -> Vec<Inbound> {
-    let Place { folder, validity, uid } = place;
     let (name, sender) = from;
-    // A mail without an id has that of its place.
-    let own_id =
-        id(mail).unwrap_or_else(|| format!("{validity}.{uid}@{}", folder.to_lowercase().replace(' ', "-")));
+    let own_id = own_id(mail, place);
     let reply_to = mail.reply_to().and_then(Address::first).and_then(|to| address(to.address()?));
     let recipient = reply_to.unwrap_or_else(|| sender.clone());
     let answered = ids(mail.in_reply_to()).pop();
@@ -268,6 +272,11 @@ pub(super) fn thread(mail: &[u8]) -> Option<Thread> {
 pub(super) fn is_ours(id: &str, own: &str) -> bool {
     let domain = own.rsplit('@').next().unwrap_or_default();
     id.strip_suffix(domain).is_some_and(|rest| rest.ends_with(".claw@"))
+}
+
+/// What a mail is known by: without an id, it has that of its place.
+fn own_id(mail: &Message<'_>, Place { folder, validity, uid }: Place<'_>) -> String {
+    id(mail).unwrap_or_else(|| format!("{validity}.{uid}@{}", folder.to_lowercase().replace(' ', "-")))
 }
 
 fn id(mail: &Message<'_>) -> Option<String> {

@@ -2,19 +2,23 @@
 //!
 //! One connection waits in a folder and is told of new mail (IDLE); what a server does not tell is asked for every half minute. How far
 //! a folder was read is kept in the database, so another worker goes on where this one stopped, and what was there before the channel
-//! is nobody's question. The mailbox itself is only read: no mail is marked, moved or deleted.
+//! is nobody's question. What people wrote is only read: no mail is marked, moved or deleted. A copy of what is sent is put beside it.
 //!
 //! Must hold: a mail counts as read only after its messages were committed; only a mail whose last line the SMTP server may have
 //! is uncertain; nothing that answers by itself is answered.
 
+mod bounce;
 mod compose;
 mod config;
+mod copies;
 mod exam;
 mod html;
 mod imap;
 mod incoming;
 mod listen;
+mod login;
 mod newly;
+mod oauth;
 mod origin;
 mod smtp;
 #[cfg(test)]
@@ -31,6 +35,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use self::config::{CAPS, Mailbox};
+use self::copies::Copies;
 use self::imap::Imap;
 use self::smtp::{Envelope, Smtp};
 use self::threads::Threads;
@@ -54,6 +59,8 @@ pub struct Email {
     threads: Threads,
     /// The last connection, for the next mail.
     kept: Mutex<Option<Smtp>>,
+    /// Those of what was sent.
+    copies: Copies,
     uploads: Uploads,
     deps: Deps,
 }
@@ -66,9 +73,10 @@ impl Adapter for Email {
     type Config = config::Config;
 
     fn new(config: Self::Config, deps: Deps) -> Result<Self, ChannelError> {
-        let mailbox = Mailbox::new(config, &deps.http)?;
+        let mailbox = Mailbox::new(config, &deps)?;
         let uploads = Uploads::new(&deps);
-        Ok(Self { mailbox, threads: Threads::default(), kept: Mutex::default(), uploads, deps })
+        let (threads, kept, copies) = (Threads::default(), Mutex::default(), Copies::default());
+        Ok(Self { mailbox, threads, kept, copies, uploads, deps })
     }
 
     fn credential(config: &Self::Config) -> Option<String> {
@@ -83,12 +91,27 @@ impl Adapter for Email {
 
 impl Email {
     async fn imap(&self) -> Result<Imap, ChannelError> {
-        Imap::sign_in(&self.mailbox.imap, &self.deps.http, self.mailbox.login()).await
+        let Mailbox { imap, .. } = &self.mailbox;
+        let login = self.mailbox.login().await?;
+        match Imap::sign_in(imap, &self.deps.http, &login).await {
+            Err(ChannelError::BadCredentials(why)) => {
+                let login = self.mailbox.renewed(&login).await?.ok_or(ChannelError::BadCredentials(why))?;
+                Imap::sign_in(imap, &self.deps.http, &login).await
+            }
+            signed_in => signed_in,
+        }
     }
 
     async fn smtp(&self) -> Result<Smtp, ChannelError> {
-        let Mailbox { smtp, .. } = &self.mailbox;
-        Smtp::sign_in(smtp, &self.deps.http, self.mailbox.domain(), &self.mailbox.login()).await
+        let (Mailbox { smtp, .. }, own) = (&self.mailbox, self.mailbox.domain());
+        let login = self.mailbox.login().await?;
+        match Smtp::sign_in(smtp, &self.deps.http, own, &login).await {
+            Err(ChannelError::BadCredentials(why)) => {
+                let login = self.mailbox.renewed(&login).await?.ok_or(ChannelError::BadCredentials(why))?;
+                Smtp::sign_in(smtp, &self.deps.http, own, &login).await
+            }
+            signed_in => signed_in,
+        }
     }
 
     /// The kept connection if it still serves, else a new one.
@@ -129,8 +152,9 @@ impl Email {
             thread: self.thread(part).await?,
         })?;
         let mut smtp = self.connection().await?;
-        smtp.send(&Envelope { from: &self.mailbox.rules.own, to, mail: &mail }).await?;
+        smtp.send(&Envelope { id: &id, from: &self.mailbox.rules.own, to, mail: &mail }).await?;
         *self.kept.lock().await = Some(smtp);
+        self.keep_copy(&id, mail);
         Ok(Receipt { platform_message_id: id })
     }
 }
@@ -172,12 +196,16 @@ impl Channel for Email {
         for folder in &self.mailbox.folders {
             imap.open(folder).await?;
         }
-        let idles = imap.idles;
+        if let Some(folder) = self.mailbox.sent_folder.as_ref().filter(|_| self.mailbox.keeps_copies) {
+            imap.open(folder).await?;
+        }
+        let (idles, copies) = (imap.idles, self.copies_in(&mut imap).await?);
         imap.sign_out().await;
         self.smtp().await?.sign_out().await;
         let details = Map::from_iter([
             ("folders".to_owned(), json!(self.mailbox.folders)),
             ("told_of_new_mail".to_owned(), json!(idles)),
+            ("copies_in".to_owned(), json!(copies)),
         ]);
         Ok(Probe { account: Some(self.mailbox.rules.own.clone()), details })
     }
@@ -186,6 +214,7 @@ impl Channel for Email {
         // A connection that is dropped has marked nothing: what was not committed is read again.
         tokio::select! {
             result = self.listen_for_ever(sink) => result,
+            () = self.copy_for_ever() => Ok(()),
             () = stop.cancelled() => Ok(()),
         }
     }

@@ -10,6 +10,8 @@
 
 use mail_parser::{HeaderForm, HeaderValue, Message, MimeHeaders as _};
 
+use super::bounce;
+
 /// Who sent a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -27,7 +29,8 @@ pub(super) fn of(mail: &Message<'_>) -> Origin {
     let small = |name: &'static str| text(mail, name).to_ascii_lowercase();
     let submitted = small("Auto-Submitted");
     let submitted = submitted.split(';').next().unwrap_or_default().trim().to_owned();
-    if is_report(mail) || text(mail, "Return-Path").trim() == "<>" && submitted != "auto-replied" {
+    let is_returned = text(mail, "Return-Path").trim() == "<>" || bounce::is_from_a_server(mail);
+    if is_report(mail) || is_returned && submitted != "auto-replied" {
         return Origin::Bounce;
     }
     // What servers of Microsoft's and others write in place of it.

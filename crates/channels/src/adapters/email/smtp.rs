@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
 
-use super::imap::Login;
+use super::login::{Login, Mechanism, Proof};
 use super::wire::{Protection, Server, Wire};
 use crate::ChannelError;
 use crate::kit::answer::excerpt;
@@ -30,6 +30,8 @@ const FRESH: Duration = Duration::from_secs(60);
 
 /// A mail on its way.
 pub(super) struct Envelope<'a> {
+    /// The mail's own id, by which servers name it that support reports (<https://www.rfc-editor.org/rfc/rfc3461#section-4.4>).
+    pub(super) id: &'a str,
     pub(super) from: &'a str,
     pub(super) to: &'a str,
     pub(super) mail: &'a [u8],
@@ -42,6 +44,8 @@ pub(super) struct Smtp {
     used: Instant,
     /// Bytes of a mail that it takes at most (<https://www.rfc-editor.org/rfc/rfc1870>); 0 where it does not say.
     most: usize,
+    /// Whether it knows what a report on a mail is to return (<https://www.rfc-editor.org/rfc/rfc3461>).
+    reports: bool,
 }
 
 struct Reply {
@@ -55,10 +59,10 @@ impl Smtp {
         server: &Server,
         http: &Http,
         own: &str,
-        login: &Login<'_>,
+        login: &Login,
     ) -> Result<Self, ChannelError> {
         let wire = Wire::connect(server, http).await?;
-        let mut smtp = Self { wire, used: Instant::now(), most: 0 };
+        let mut smtp = Self { wire, used: Instant::now(), most: 0, reports: false };
         smtp.reply().await?.expect(220)?;
         let hello = format!("EHLO {own}");
         let mut offers = smtp.ask(&hello).await?.expect(250)?;
@@ -73,32 +77,52 @@ impl Smtp {
             offers = smtp.ask(&hello).await?.expect(250)?;
         }
         smtp.most = offers.number("SIZE").unwrap_or(0);
+        smtp.reports = offers.has("DSN");
         smtp.authenticate(&offers, login).await?;
         Ok(smtp)
     }
 
-    async fn authenticate(&mut self, offers: &Reply, login: &Login<'_>) -> Result<(), ChannelError> {
-        let Login { username, password } = login;
-        let answered = if offers.offers("AUTH", "PLAIN") {
-            let both = STANDARD.encode(format!("\0{username}\0{password}"));
-            self.ask(&format!("AUTH PLAIN {both}")).await?
-        } else if offers.offers("AUTH", "LOGIN") {
-            self.ask("AUTH LOGIN").await?.expect(334)?;
-            self.ask(&STANDARD.encode(username)).await?.expect(334)?;
-            self.ask(&STANDARD.encode(password)).await?
-        } else {
-            return Err(ChannelError::Config(
-                "the SMTP server takes no user name and password (no AUTH PLAIN or LOGIN); check smtp_host and smtp_port"
-                    .to_owned(),
-            ));
+    async fn authenticate(&mut self, offers: &Reply, login: &Login) -> Result<(), ChannelError> {
+        let answered = match &login.proof {
+            Proof::Password(password) => self.say(offers, &login.username, password).await?,
+            Proof::Token(token) => self.show(offers, &login.username, token).await?,
         };
         // 535 and its like (https://www.rfc-editor.org/rfc/rfc4954#section-6); a 4yz is no matter of the password.
         answered.expect(235).map(drop).map_err(|error| match error {
-            ChannelError::Permanent(why) => {
-                ChannelError::BadCredentials(format!("user name and password are not taken: {why}"))
+            ChannelError::Permanent(why) | ChannelError::BadCredentials(why) => {
+                let why = login.hidden(&why);
+                ChannelError::BadCredentials(format!("{} are not taken: {why}", login.what()))
             }
             other => other,
         })
+    }
+
+    async fn say(&mut self, offers: &Reply, username: &str, password: &str) -> Result<Reply, ChannelError> {
+        if offers.offers("AUTH", "PLAIN") {
+            let both = STANDARD.encode(format!("\0{username}\0{password}"));
+            self.ask(&format!("AUTH PLAIN {both}")).await
+        } else if offers.offers("AUTH", "LOGIN") {
+            self.ask("AUTH LOGIN").await?.expect(334)?;
+            self.ask(&STANDARD.encode(username)).await?.expect(334)?;
+            self.ask(&STANDARD.encode(password)).await
+        } else {
+            Err(ChannelError::Config(
+                "the SMTP server takes no user name and password (no AUTH PLAIN or LOGIN); check smtp_host and smtp_port"
+                    .to_owned(),
+            ))
+        }
+    }
+
+    /// Shows an access token. One that is refused is challenged first, and refused when that was answered.
+    async fn show(&mut self, offers: &Reply, username: &str, token: &str) -> Result<Reply, ChannelError> {
+        let mechanism = Mechanism::offered(|name| offers.offers("AUTH", name)).ok_or_else(|| {
+            ChannelError::Config(
+                "the SMTP server takes no access tokens (no AUTH XOAUTH2 or OAUTHBEARER); check smtp_host and sign_in".to_owned(),
+            )
+        })?;
+        let response = mechanism.response(username, token, self.wire.server());
+        let answered = self.ask(&format!("AUTH {} {response}", mechanism.name())).await?;
+        if answered.code == 334 { self.ask(mechanism.go_on()).await } else { Ok(answered) }
     }
 
     /// Whether it is worth another mail: used not long ago, and the server still answers.
@@ -108,7 +132,7 @@ impl Smtp {
 
     /// Hands a mail over. What breaks before the last line of it has not happened.
     pub(super) async fn send(&mut self, envelope: &Envelope<'_>) -> Result<(), ChannelError> {
-        let Envelope { from, to, mail } = envelope;
+        let Envelope { id, from, to, mail } = envelope;
         let body = stuffed(mail);
         if self.most > 0 && body.len() > self.most {
             return Err(ChannelError::Permanent(format!(
@@ -117,7 +141,8 @@ impl Smtp {
                 self.most
             )));
         }
-        self.ask(&format!("MAIL FROM:<{from}>")).await?.expect(250)?;
+        let reports = if self.reports { format!(" RET=HDRS ENVID={}", xtext(id)) } else { String::new() };
+        self.ask(&format!("MAIL FROM:<{from}>{reports}")).await?.expect(250)?;
         self.ask(&format!("RCPT TO:<{to}>")).await?.expect(250)?;
         self.ask("DATA").await?.expect(354)?;
         self.wire.write(&body).await?;
@@ -190,6 +215,11 @@ impl Reply {
         self.words(extension).any(|known| known.eq_ignore_ascii_case(word))
     }
 
+    /// Whether an extension is offered that has no words.
+    fn has(&self, extension: &str) -> bool {
+        self.lines.iter().any(|line| line.trim().eq_ignore_ascii_case(extension))
+    }
+
     fn number(&self, extension: &str) -> Option<usize> {
         self.words(extension).next()?.parse().ok()
     }
@@ -212,6 +242,14 @@ fn read_line(line: &str) -> Option<(u16, bool, &str)> {
         Some(b'-') => Some((code, false, &rest[1..])),
         Some(_) => None,
     }
+}
+
+/// A text as a parameter's value (RFC 3461, section 4).
+fn xtext(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'+' | b'=');
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("+{byte:02X}") })
+        .collect()
 }
 
 /// A mail as it goes over the wire: every line ends with CR LF, and a line that begins with a point gets another one
@@ -267,6 +305,12 @@ mod tests {
         assert_eq!(of(550, "5.1.1 <x@y>: User unknown"), ChannelError::Permanent(said.to_owned()));
         // What is over for today is not worth a minute's wait.
         assert!(matches!(of(550, "5.4.5 Daily user sending limit exceeded"), ChannelError::Permanent(_)));
+    }
+
+    #[test]
+    fn an_id_stands_in_a_command_as_one_word() {
+        assert_eq!(xtext("0190.1.claw@example.org"), "0190.1.claw@example.org");
+        assert_eq!(xtext("a+b=c d\r\n"), "a+2Bb+3Dc+20d+0D+0A");
     }
 
     #[test]

@@ -16,7 +16,9 @@ use crate::kit::plan::plan;
 
 crate::exam::conformance!(Email);
 
+mod copies;
 mod peer;
+mod signing_in;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -295,7 +297,8 @@ fn fields_that_make_no_sense_are_told_with_what_to_change() {
     }
     assert!(why(json!({"smtp_port": 0})).starts_with("smtp_port is no port"));
     assert!(why(json!({"username": "claw"})).contains("address has to be set"));
-    assert!(why(json!({"password_env": ""})).contains("can't be empty"));
+    assert!(why(json!({"username": ""})).contains("can't be empty"));
+    assert!(why(json!({"password_env": ""})).starts_with("password_env is needed"));
     assert!(why(json!({"folders": vec!["x"; 11]})).contains("at most 10"));
     assert!(made(&json!({"username": "claw", "address": "claw@example.org"})).is_ok());
 }

@@ -237,7 +237,7 @@ impl Channel for GoogleChat {
 
     /// What is in the answer becomes the app's message; an empty object is none
     /// (<https://github.com/googleworkspace/google-chat-samples/issues/36>).
-    fn taken(&self) -> Option<Reply> {
+    fn taken(&self, _: &RawRequest) -> Option<Reply> {
         Some(Reply::empty_object())
     }
 

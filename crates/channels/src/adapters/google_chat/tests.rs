@@ -192,7 +192,7 @@ async fn an_answer_quotes_what_it_answers_where_it_can() {
 /// What is in the answer would become a message of the app's.
 #[test]
 fn the_answer_to_an_event_is_no_message() {
-    assert_eq!(at(None, PROJECT, &[]).unwrap().taken(), Some(Reply::empty_object()));
+    assert_eq!(at(None, PROJECT, &[]).unwrap().taken(&posted("text")), Some(Reply::empty_object()));
 }
 
 #[tokio::test]

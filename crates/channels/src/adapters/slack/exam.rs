@@ -60,6 +60,7 @@ impl Examinee for Exam {
             "joined",
             "command",
             "button",
+            "select",
             "verify",
         ]
     }
@@ -98,6 +99,8 @@ impl Platform for Exam {
                 json!({"upload_url": format!("http://{host}{UPLOADS}v1/ABC"), "file_id": "F0EXAM0009"})
             }
             "files.completeUploadExternal" => json!({"files": [{"id": "F0EXAM0009", "title": "x"}]}),
+            "users.info" => json!({"user": {"id": "U061F7AUR", "name": "ada", "real_name": "Ada Lovelace",
+                "profile": {"display_name": "Ada", "real_name": "Ada Lovelace"}}}),
             "reactions.get" => json!({"type": "message", "message": {"reactions": []}}),
             "assistant.threads.setStatus" | "reactions.add" => json!({}),
             _ => json!({"channel": "C0EXAM00001", "ts": "1700000000.000100"}),

@@ -86,6 +86,14 @@ struct Action {
     /// None on a button that opens an address.
     value: Option<String>,
     text: Option<Words>,
+    /// What was chosen from a menu (<https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element>).
+    selected_option: Option<Chosen>,
+}
+
+#[derive(Deserialize)]
+struct Chosen {
+    value: String,
+    text: Option<Words>,
 }
 
 #[derive(Deserialize)]
@@ -178,7 +186,10 @@ fn interaction(payload: &str) -> serde_json::Result<Vec<Inbound>> {
 }
 
 fn button(pressed: &Interaction<'_>, channel: &Channel, below: &Below, action: Action) -> Option<Inbound> {
-    let data = action.value?;
+    let (data, words) = match action.selected_option {
+        Some(chosen) => (chosen.value, chosen.text),
+        None => (action.value?, action.text),
+    };
     let user = &pressed.user;
     let name = user.name.as_ref().or(user.username.as_ref());
     let is_direct = is_direct(&channel.id);
@@ -186,7 +197,7 @@ fn button(pressed: &Interaction<'_>, channel: &Channel, below: &Below, action: A
     let optional = [
         ("callback_data", Some(data.clone())),
         ("message_id", Some(below.ts.clone())),
-        ("button_text", action.text.map(|words| words.text)),
+        ("button_text", words.map(|words| words.text)),
         ("channel_name", channel.name.clone().filter(|_| !is_direct)),
         ("username", user.username.clone()),
         ("team_id", pressed.team.as_ref().map(|team| team.id.clone())),

@@ -173,7 +173,7 @@ impl Message {
         }
     }
 
-    /// Slack tells names only at times; asking for each would be a call for each message.
+    /// Slack tells names only at times; where not, the id stands there until it was asked ([`super::names`]).
     fn sender(&self) -> Option<Sender> {
         let id = self.user.clone().or_else(|| self.bot_id.clone())?;
         let profile = self.user_profile.as_ref();

@@ -15,6 +15,7 @@ mod exam;
 mod files;
 mod incoming;
 mod message;
+mod names;
 mod send;
 mod signed;
 mod sockets;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use self::api::Api;
 use self::sockets::Sockets;
 use crate::exam::Examinee;
+use crate::kit::names::People;
 use crate::kit::upload::Uploads;
 use crate::{
     About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
@@ -95,6 +97,7 @@ pub struct Slack {
     app_token: Option<String>,
     signing_secret: Option<String>,
     allowed_channels: Vec<String>,
+    people: People,
     uploads: Uploads,
 }
 
@@ -169,8 +172,17 @@ impl Adapter for Slack {
             ));
         }
         let uploads = Uploads::new(&deps);
-        let api = Api::new(config.api_url.as_deref().unwrap_or(CLOUD), config.bot_token_env, deps)?;
-        Ok(Self { api, app_token, signing_secret, allowed_channels: config.allowed_channels, uploads })
+        let server = config.api_url.as_deref().unwrap_or(CLOUD);
+        let people = People::new(&[server, &config.bot_token_env], deps.clone());
+        let api = Api::new(server, config.bot_token_env, deps)?;
+        Ok(Self {
+            api,
+            app_token,
+            signing_secret,
+            allowed_channels: config.allowed_channels,
+            people,
+            uploads,
+        })
     }
 
     fn examinee() -> &'static dyn Examinee {
@@ -202,6 +214,13 @@ impl Slack {
                 .retain(|message| !message.is_group || self.allowed_channels.contains(&message.recipient));
         }
         messages
+    }
+
+    /// What was posted by Slack.
+    fn posted(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
+        self.check(request)?;
+        let messages = incoming::posted(&request.body, is_form(request)).map_err(ChannelError::BadRequest)?;
+        Ok(self.admitted(messages))
     }
 
     fn check(&self, request: &RawRequest) -> Result<(), ChannelError> {
@@ -248,15 +267,23 @@ impl Channel for Slack {
         Ok(incoming::challenge(&request.body).map(Reply::text))
     }
 
+    /// The names of those who wrote. What is not Slack's is told when it is decoded, and nobody is asked for its sake.
+    async fn prepare(&self, request: &RawRequest) -> Result<(), ChannelError> {
+        if let Ok(messages) = self.posted(request) {
+            self.people.learn(&self.api, &messages).await;
+        }
+        Ok(())
+    }
+
     /// Of what a command is answered, people would be shown the text.
-    fn taken(&self) -> Option<Reply> {
+    fn taken(&self, _: &RawRequest) -> Option<Reply> {
         Some(Reply::text(""))
     }
 
     fn decode(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
-        self.check(request)?;
-        let messages = incoming::posted(&request.body, is_form(request)).map_err(ChannelError::BadRequest)?;
-        Ok(self.admitted(messages))
+        let mut messages = self.posted(request)?;
+        self.people.fill(&mut messages);
+        Ok(messages)
     }
 
     fn fuzz(&self, data: &[u8]) {
@@ -282,7 +309,12 @@ impl Channel for Slack {
         if let Some(token) = &self.app_token {
             sockets::address(self, token).await?;
         }
+        let shows_names = match names::of(&self.api, &bot.user_id).await {
+            Err(error) if names::lacks_scope(&error) => false,
+            asked => asked.map(|_| true)?,
+        };
         let details = Map::from_iter([
+            ("shows_names".to_owned(), json!(shows_names)),
             ("id".to_owned(), json!(bot.user_id)),
             ("team".to_owned(), json!(bot.team)),
             ("team_id".to_owned(), json!(bot.team_id)),

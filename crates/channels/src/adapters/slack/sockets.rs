@@ -179,7 +179,9 @@ impl<'a> Sockets<'a> {
             debug!(channel = %self.slack.api.deps.channel_id, kind, "an envelope that can't be read: {error}");
             Vec::new()
         });
-        let messages = self.slack.admitted(messages);
+        let mut messages = self.slack.admitted(messages);
+        self.slack.people.learn(&self.slack.api, &messages).await;
+        self.slack.people.fill(&mut messages);
         if messages.is_empty() {
             return Ok(true);
         }

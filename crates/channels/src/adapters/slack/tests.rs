@@ -10,6 +10,7 @@ use crate::exam::Examinee as _;
 use crate::exam::description::Description;
 
 mod fake;
+mod names;
 mod peer;
 mod reading;
 mod sending;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::time::timeout;
 use url::Url;
 
@@ -30,8 +31,14 @@ const UNSUBSCRIBED: u64 = 21610;
 pub(super) struct Api {
     server: Url,
     account: String,
-    token: String,
+    signer: Signer,
     deps: Deps,
+}
+
+/// Who makes calls: the account itself with its auth token, or an API key (<https://www.twilio.com/docs/iam/api-keys>).
+pub(super) struct Signer {
+    pub(super) name: String,
+    pub(super) secret: String,
 }
 
 /// The account itself (<https://www.twilio.com/docs/iam/api/account>).
@@ -59,12 +66,12 @@ impl Api {
     pub(super) fn new(
         server: &str,
         account: String,
-        token: String,
+        signer: Signer,
         deps: Deps,
     ) -> Result<Self, ChannelError> {
         let checked = deps.http.check(server);
         let server = checked.map_err(|why| ChannelError::Config(format!("api_url {why}")))?;
-        Ok(Self { server, account, token, deps })
+        Ok(Self { server, account, signer, deps })
     }
 
     /// Sends a message; its id. A call without an answer may have sent it: Twilio has no key for calls.
@@ -81,16 +88,27 @@ impl Api {
         })
     }
 
-    pub(super) async fn account(&self) -> Result<Account, ChannelError> {
-        let request = self.deps.http.calls().get(self.address(&[])?);
+    /// Who the account is. `None` for an API key: most may not ask, so its last message is asked for instead, which every key may see
+    /// that may send (<https://www.twilio.com/docs/iam/api-keys/keys-in-console>).
+    pub(super) async fn account(&self) -> Result<Option<Account>, ChannelError> {
+        let is_key = self.signer.name != self.account;
+        let path: &[&str] = if is_key { &["Messages.json"] } else { &[] };
+        let mut url = self.address(path)?;
+        if is_key {
+            url.query_pairs_mut().append_pair("PageSize", "1");
+        }
+        let request = self.deps.http.calls().get(url);
         let asked = self.signed(request).send().await.map_err(|error| repeatable(&error.without_url()))?;
         let answer = self.answer(asked).await?;
-        serde_json::from_slice(&answer)
-            .map_err(|_| ChannelError::Retryable("Twilio's answer can't be read".to_owned()))
+        let unread = |_| ChannelError::Retryable("Twilio's answer can't be read".to_owned());
+        if is_key {
+            return serde_json::from_slice::<IgnoredAny>(&answer).map(|_| None).map_err(unread);
+        }
+        serde_json::from_slice(&answer).map(Some).map_err(unread)
     }
 
     /// Opens what a person attached (<https://www.twilio.com/docs/messaging/api/media-resource>). Twilio leads on to where it is
-    /// kept, and that server is not shown the token.
+    /// kept, and that server is not shown the secret.
     pub(super) async fn open(&self, handle: &str) -> Result<MediaStream, ChannelError> {
         let (message, media) = handle.split_once('/').unwrap_or((handle, ""));
         let url = self.address(&["Messages", message, "Media", media])?;
@@ -133,7 +151,7 @@ impl Api {
     }
 
     fn signed(&self, request: RequestBuilder) -> RequestBuilder {
-        request.basic_auth(&self.account, Some(&self.token))
+        request.basic_auth(&self.signer.name, Some(&self.signer.secret))
     }
 
     /// Below the account; the account itself without a path. An id in it can't lead elsewhere.

@@ -17,6 +17,8 @@ use crate::exam::{Answer, Asked, Case, Examinee, Payload, Platform, Road, payloa
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 const TOKEN: &str = "exam5ce5a1b2c3d4e5f60718293a4b5c6d7e";
+const KEY: &str = "SK0123456789abcdef0123456789abcdef";
+const KEY_SECRET: &str = "examkey0aB1cD2eF3gH4iJ5kL6mN7oP8q";
 const NO_GROUPS: &str = "text messages have no groups";
 /// Out of the platform's description: what is called here.
 const API: &str = include_str!("api.json");
@@ -26,7 +28,8 @@ pub(super) struct Exam;
 impl Examinee for Exam {
     fn fields(&self, server: &str) -> Value {
         json!({"account_sid": ACCOUNT, "auth_token_env": TOKEN, "from": "+15017122661",
-            "public_url": "https://claw.example.org", "api_url": server})
+            "public_url": "https://claw.example.org", "api_url": server, "api_key_sid": KEY, "api_key_secret_env": KEY_SECRET,
+            "smart_encoding": "true"})
     }
 
     fn page(&self) -> &'static str {
@@ -85,9 +88,7 @@ impl Examinee for Exam {
 impl Platform for Exam {
     fn answer(&self, asked: &Asked) -> Answer {
         if asked.method == Method::GET {
-            let account =
-                json!({"sid": ACCOUNT, "friendly_name": "Exam", "status": "active", "type": "Full"});
-            return Answer::json(200, &account);
+            return Answer::json(200, &json!({"messages": [], "page": 0, "page_size": 1}));
         }
         Answer::json(201, &json!({"sid": self.message_id(), "status": "queued", "error_code": null}))
     }
@@ -107,7 +108,7 @@ impl Platform for Exam {
         }
         let account = format!("/2010-04-01/Accounts/{ACCOUNT}");
         match asked.path().strip_prefix(&account) {
-            Some(".json") => Ok(()),
+            Some("/Messages.json") if asked.method == Method::GET => Ok(()),
             Some("/Messages.json") => {
                 let fields = url::form_urlencoded::parse(&asked.body).into_owned();
                 let fields: Map<_, _> = fields.map(|(name, value)| (name, json!(value))).collect();

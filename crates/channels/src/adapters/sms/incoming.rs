@@ -8,6 +8,8 @@ use claw_types::{Deed, Inbound, MediaKind, MediaRef, Named, Receipts, Sender};
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
+use super::errors;
+
 /// Attachments of a message that are looked for; Twilio takes ten.
 const MOST_MEDIA: usize = 10;
 /// As a whole message, these stop what is sent from the number (<https://www.twilio.com/docs/proxy/opt-out-keywords>). Without
@@ -52,7 +54,8 @@ pub(super) fn read(form: &Form, own: Option<&str>) -> Result<Vec<Inbound>, Strin
 
 /// What became of a message of ours.
 fn became(form: &Form, id: &str, status: &str) -> Option<Inbound> {
-    let failed = matches!(status, "failed" | "undelivered").then(|| undelivered(form.get("ErrorCode")));
+    let failed =
+        matches!(status, "failed" | "undelivered").then(|| errors::undelivered(form.get("ErrorCode")));
     // `read` is told of messages that go to apps.
     if failed.is_none() && !matches!(status, "delivered" | "read") {
         return None;
@@ -70,16 +73,6 @@ fn became(form: &Form, id: &str, status: &str) -> Option<Inbound> {
         recipient: chat,
         ..Inbound::default()
     })
-}
-
-/// Why a message did not arrive, for its sender (<https://www.twilio.com/docs/api/errors>).
-fn undelivered(code: Option<&str>) -> String {
-    match code {
-        Some(code) => {
-            format!("it did not arrive: Twilio's error {code}, https://www.twilio.com/docs/api/errors/{code}")
-        }
-        None => "it did not arrive; Twilio does not say why".to_owned(),
-    }
 }
 
 fn message(form: &Form, id: &str, own: Option<&str>) -> Result<Vec<Inbound>, String> {

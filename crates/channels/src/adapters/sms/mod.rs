@@ -10,6 +10,7 @@
 mod address;
 mod api;
 mod calls;
+mod errors;
 mod exam;
 mod incoming;
 #[cfg(test)]
@@ -24,7 +25,7 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use self::address::Address;
-use self::api::Api;
+use self::api::{Api, Signer};
 use self::calls::Source;
 use self::incoming::Form;
 use crate::exam::Examinee;
@@ -64,6 +65,9 @@ const CALLS_PACE: Rate = Rate { every: Duration::from_millis(50), burst: 20 };
 pub struct Config {
     account_sid: String,
     auth_token_env: String,
+    api_key_sid: Option<String>,
+    api_key_secret_env: Option<String>,
+    smart_encoding: Option<bool>,
     from: String,
     public_url: Option<String>,
     api_url: Option<String>,
@@ -74,6 +78,8 @@ pub struct Sms {
     address: Address,
     token: String,
     from: Source,
+    /// Whether Twilio replaces characters that would make for more segments.
+    smart_encoding: bool,
     api: Api,
 }
 
@@ -105,9 +111,19 @@ impl Adapter for Sms {
             "auth_token_env",
             "Auth token",
             FieldKind::Secret,
-            "the account's auth token, with which Twilio signs what it posts and messages are sent.",
+            "the account's auth token, with which Twilio signs what it posts, and with which messages are sent if there is no API key.",
         )
         .required(),
+        Field::new(
+            "api_key_sid",
+            "API key",
+            FieldKind::Text,
+            "an API key with which messages are sent in place of the auth token: SK and 32 digits or letters from a to f.",
+        )
+        .advanced()
+        .like("SK00000000000000000000000000000000"),
+        Field::new("api_key_secret_env", "API key's secret", FieldKind::Secret, "the secret that was shown when the API key was made.")
+            .advanced(),
         Field::new(
             "from",
             "Number",
@@ -126,14 +142,22 @@ impl Adapter for Sms {
         .like("https://claw.example.org"),
         Field::new("api_url", "API server", FieldKind::Url, "another server in place of https://api.twilio.com.")
             .advanced()
-            .receives(&["auth_token_env"])
+            .receives(&["auth_token_env", "api_key_secret_env"])
             .like(CLOUD),
+        Field::new(
+            "smart_encoding",
+            "Fewer segments",
+            FieldKind::Bool,
+            "whether Twilio replaces characters outside the GSM alphabet with similar ones in it, such as curly quotes with straight \
+             ones, which makes for fewer segments; false if not set.",
+        )
+        .advanced(),
     ];
     type Config = Config;
 
     fn new(config: Config, deps: Deps) -> Result<Self, ChannelError> {
-        let Config { account_sid, auth_token_env: token, from, public_url, api_url } = config;
-        if !is_sid(&account_sid, "AC") {
+        let Config { account_sid, auth_token_env: token, from, public_url, api_url, .. } = &config;
+        if !is_sid(account_sid, "AC") {
             return Err(ChannelError::Config(
                 "account_sid is not that of an account: it is AC and 32 digits or letters from a to f, and stands on the first \
                  page of the Twilio Console"
@@ -147,9 +171,11 @@ impl Adapter for Sms {
             ));
         }
         let address = Address::new(public_url.as_deref(), deps.channel_id)?;
-        let from = Source::new(&from)?;
-        let api = Api::new(api_url.as_deref().unwrap_or(CLOUD), account_sid, token.clone(), deps)?;
-        Ok(Self { address, token, from, api })
+        let from = Source::new(from)?;
+        let signer = signer(&config)?;
+        let api = Api::new(api_url.as_deref().unwrap_or(CLOUD), account_sid.clone(), signer, deps)?;
+        let smart_encoding = config.smart_encoding == Some(true);
+        Ok(Self { address, token: token.clone(), from, smart_encoding, api })
     }
 
     fn credential(config: &Config) -> Option<String> {
@@ -159,6 +185,23 @@ impl Adapter for Sms {
 
     fn examinee() -> &'static dyn Examinee {
         &exam::Exam
+    }
+}
+
+/// With what calls are made.
+fn signer(config: &Config) -> Result<Signer, ChannelError> {
+    let wrong = |sentence: &str| Err(ChannelError::Config(sentence.to_owned()));
+    match (&config.api_key_sid, &config.api_key_secret_env) {
+        (Some(key), _) if !is_sid(key, "SK") => {
+            wrong("api_key_sid is not that of an API key: it is SK and 32 digits or letters from a to f")
+        }
+        (Some(key), Some(secret)) if !secret.is_empty() => {
+            Ok(Signer { name: key.clone(), secret: secret.clone() })
+        }
+        (Some(_), _) => {
+            wrong("api_key_secret_env is missing: the secret was shown when the API key was made")
+        }
+        (None, _) => Ok(Signer { name: config.account_sid.clone(), secret: config.auth_token_env.clone() }),
     }
 }
 
@@ -183,7 +226,7 @@ impl Channel for Sms {
 
     /// Twilio takes an answer for what it is to do next, and reports one that is not in its language
     /// (<https://www.twilio.com/docs/api/errors/12300>). This one says: nothing.
-    fn taken(&self) -> Option<Reply> {
+    fn taken(&self, _: &RawRequest) -> Option<Reply> {
         Some(Reply { content_type: "text/xml", body: Bytes::from_static(b"<Response/>") })
     }
 
@@ -194,12 +237,17 @@ impl Channel for Sms {
     }
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
-        let form = calls::message(part, &self.from, self.address.callback().as_deref())?;
+        let mut form = calls::message(part, &self.from, self.address.callback().as_deref())?;
+        if self.smart_encoding {
+            form.push(("SmartEncoded", "true".to_owned()));
+        }
         Ok(Receipt { platform_message_id: self.api.create(&form).await? })
     }
 
     async fn probe(&self) -> Result<Probe, ChannelError> {
-        let account = self.api.account().await?;
+        let Some(account) = self.api.account().await? else {
+            return Ok(Probe { account: Some(self.from.to_string()), details: Map::new() });
+        };
         if account.status != "active" {
             return Err(ChannelError::BadCredentials(format!(
                 "the account is {}: Twilio sends nothing for it; see the Twilio Console",

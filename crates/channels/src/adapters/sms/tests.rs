@@ -1,10 +1,12 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::{HeaderMap as Headers, StatusCode};
+use axum::http::{HeaderMap as Headers, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect};
 use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::DateTime;
 use claw_secrets::signature::sign_sha1_base64;
 use claw_types::{Deed, MessageId, Outbound};
@@ -23,6 +25,7 @@ mod peer;
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 const TOKEN: &str = "12345";
+const KEY: &str = "SK0123456789abcdef0123456789abcdef";
 
 fn config(extra: &Value) -> Value {
     let mut config = json!({"account_sid": ACCOUNT, "auth_token_env": TOKEN, "from": "+15017122661"});
@@ -131,7 +134,7 @@ fn only_what_arrived_or_never_will_is_a_receipt() {
     for status in ["failed", "undelivered"] {
         let Some(Deed::Received(receipts)) = deed(status) else { panic!("{status}") };
         assert!(
-            receipts.failed.unwrap().ends_with("https://www.twilio.com/docs/api/errors/30003"),
+            receipts.failed.unwrap().ends_with("https://www.twilio.com/docs/api/errors/30003)"),
             "{status}"
         );
     }
@@ -224,6 +227,10 @@ fn fields_that_make_no_sense_are_told_with_what_to_change() {
         assert!(why(json!({"public_url": url})).starts_with("public_url is not"), "{url}");
     }
     assert!(why(json!({"api_url": "x"})).starts_with("api_url is not"));
+    assert!(
+        why(json!({"api_key_sid": ACCOUNT, "api_key_secret_env": "s"})).starts_with("api_key_sid is not")
+    );
+    assert!(why(json!({"api_key_sid": KEY})).starts_with("api_key_secret_env is missing"));
     for from in ["+15017122661", "72975", "15017122661"] {
         assert!(made(&json!({"from": from})).is_ok(), "{from}");
     }
@@ -275,4 +282,29 @@ async fn an_attachment_is_followed_without_the_token() {
     assert_eq!(opened.content_type.as_deref(), Some("image/png"));
     assert_eq!(opened.bytes.next().await.unwrap().unwrap(), "picture");
     assert!(matches!(channel.open_media(&of("MM1/ME2")).await, Err(ChannelError::Permanent(_))));
+}
+
+/// Twilio signs with the account's token, whoever makes the calls.
+#[tokio::test]
+async fn an_api_key_makes_the_calls_and_the_token_judges_what_is_posted() {
+    let asked: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+    let noted = Arc::clone(&asked);
+    let twilio = Router::new().fallback(async move |uri: Uri, headers: Headers| {
+        let by = headers["authorization"].to_str().unwrap().to_owned();
+        noted.lock().unwrap().push((uri.to_string(), by));
+        axum::Json(json!({"sid": "SM1", "friendly_name": "Ada's", "status": "active", "type": "Full"}))
+    });
+    let server = serve(twilio).await;
+    let channel =
+        made(&json!({"api_url": server, "api_key_sid": KEY, "api_key_secret_env": "secret"})).unwrap();
+    assert_eq!(channel.probe().await.unwrap().account.as_deref(), Some("+15017122661"));
+    let text = message(&json!({"text": "hi"}));
+    channel.send(&part(&text, 0, &plan(&text, &CAPS).unwrap().parts[0])).await.unwrap();
+    let messages = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json");
+    let by = format!("Basic {}", STANDARD.encode(format!("{KEY}:secret")));
+    let expected = [(format!("{messages}?PageSize=1"), by.clone()), (messages, by)];
+    assert_eq!(*asked.lock().unwrap(), expected);
+    assert_eq!(channel.decode(&posted(&format!("https://h{}", path()), "h", "")).unwrap().len(), 1);
+    let without = made(&json!({"api_url": server})).unwrap();
+    assert_eq!(without.probe().await.unwrap().details["name"], json!("Ada's"));
 }

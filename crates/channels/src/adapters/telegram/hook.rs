@@ -18,9 +18,10 @@ use tracing::debug;
 use url::Url;
 
 use super::api::{RawUpdate, UPDATES};
+use super::calls::Call;
 use super::own::Own;
-use super::{Telegram, update};
-use crate::{ChannelError, RawRequest, Sink};
+use super::{Telegram, callback, calls, update};
+use crate::{ChannelError, RawRequest, Reply, Sink};
 
 /// The header with the secret (<https://core.telegram.org/bots/api#setwebhook>, `secret_token`).
 const SECRET: &str = "x-telegram-bot-api-secret-token";
@@ -107,18 +108,38 @@ fn secret(token: &str, channel: ChannelId) -> String {
     hex::encode(signature::hmac_sha256(token.as_bytes(), &[b"webhook of ", channel.to_string().as_bytes()]))
 }
 
-/// The message or the deed in an update that was posted.
-pub(super) fn read(request: &RawRequest, id: u64) -> Result<Vec<Inbound>, ChannelError> {
+/// The update in a request.
+fn posted(request: &RawRequest) -> serde_json::Result<RawUpdate> {
     #[derive(Deserialize)]
     struct Head {
         update_id: i64,
     }
+    let json: Box<RawValue> = serde_json::from_slice(&request.body)?;
+    let Head { update_id } = serde_json::from_str(json.get())?;
+    Ok(RawUpdate { update_id, json })
+}
+
+/// The message or the deed in an update that was posted.
+pub(super) fn read(request: &RawRequest, id: u64) -> Result<Vec<Inbound>, ChannelError> {
     let wrong = |_| ChannelError::BadRequest("the body is no update of the Bot API".to_owned());
-    let json: Box<RawValue> = serde_json::from_slice(&request.body).map_err(wrong)?;
-    let Head { update_id } = serde_json::from_str(json.get()).map_err(wrong)?;
+    let update = posted(request).map_err(wrong)?;
     let name = url::form_urlencoded::parse(request.query.as_bytes()).find(|(key, _)| key == NAME);
     let own = Own { id, name: name.as_ref().map(|(_, name)| name.as_ref()) };
-    Ok(update::inbound(&RawUpdate { update_id, json }, own).into_iter().collect())
+    Ok(update::inbound(&update, own).into_iter().collect())
+}
+
+/// The call that ends the waiting sign on a button that was pressed, as the answer to what told of the press: Telegram makes the one
+/// call that stands there (<https://core.telegram.org/bots/api#making-requests-when-getting-updates>). No gateway has to make one of
+/// its own, and the sign ends no sooner than the press is committed.
+pub(super) fn answer(request: &RawRequest) -> Option<Reply> {
+    const PRESS: &[u8] = b"\"callback_query\"";
+    // Each update passes here, and few are presses.
+    if !request.body.windows(PRESS.len()).any(|part| part == PRESS) {
+        return None;
+    }
+    let Call { method, mut body, .. } = calls::answer(&callback::id(&posted(request).ok()?)?);
+    body.insert("method".to_owned(), json!(method));
+    Some(Reply { content_type: "application/json", body: Value::Object(body).to_string().into() })
 }
 
 impl Telegram {

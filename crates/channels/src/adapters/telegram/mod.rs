@@ -40,7 +40,7 @@ use crate::exam::Examinee;
 use crate::kit::upload::Uploads;
 use crate::{
     About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
-    MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reports, Sink, TextUnit,
+    MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reply, Reports, Sink, TextUnit,
 };
 
 /// Limits: <https://core.telegram.org/bots/api#sendmessage>: "1-4096 characters after entities parsing", in UTF-16
@@ -256,6 +256,10 @@ impl Channel for Telegram {
         };
         hook.check(request)?;
         hook::read(request, self.id)
+    }
+
+    fn taken(&self, request: &RawRequest) -> Option<Reply> {
+        hook::answer(request)
     }
 
     fn fuzz(&self, data: &[u8]) {

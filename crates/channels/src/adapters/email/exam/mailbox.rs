@@ -1,17 +1,23 @@
-//! A server with one folder, which speaks as much IMAP as a client needs that only reads.
+//! A server with a folder for what comes and one for what was sent, which speaks as much IMAP as a client needs that only reads, and
+//! keeps copies.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::exam::doors::Stage;
 use crate::exam::{Asked, Mood};
 
-/// A folder.
+/// What the server has beside what every server has.
+const OFFERS: &str = "IDLE SASL-IR AUTH=PLAIN AUTH=XOAUTH2 SPECIAL-USE LIST-EXTENDED";
+
+/// A folder, and behind it that of what was sent.
 #[derive(Clone, Default)]
 pub(crate) struct Mails(Arc<Inner>);
 
@@ -20,6 +26,11 @@ struct Inner {
     mails: Mutex<Vec<(u32, Vec<u8>)>>,
     validity: Mutex<u32>,
     arrived: Notify,
+    sent: Mutex<Option<Mails>>,
+    /// The access token that is taken; any, where there is none.
+    token: Mutex<Option<String>>,
+    /// What it has beside [`OFFERS`].
+    offers: Mutex<&'static str>,
 }
 
 impl Mails {
@@ -34,17 +45,54 @@ impl Mails {
     /// The folder is made anew: its mails get other ids.
     #[cfg(test)]
     pub(crate) fn renumber(&self) {
-        *self.0.validity.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        *locked(&self.0.validity) += 1;
+    }
+
+    /// The folder of what was sent.
+    pub(crate) fn sent(&self) -> Self {
+        locked(&self.0.sent).get_or_insert_default().clone()
+    }
+
+    /// Takes this access token and no other.
+    #[cfg(test)]
+    pub(crate) fn takes(&self, token: &str) {
+        *locked(&self.0.token) = Some(token.to_owned());
+    }
+
+    /// Has this, too.
+    #[cfg(test)]
+    pub(crate) fn has_too(&self, extension: &'static str) {
+        *locked(&self.0.offers) = extension;
+    }
+
+    /// What lies there.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> Vec<Vec<u8>> {
+        self.mails().iter().map(|(_, mail)| mail.clone()).collect()
+    }
+
+    /// Returns once something arrived since the last time.
+    #[cfg(test)]
+    pub(crate) async fn arrived(&self) {
+        self.0.arrived.notified().await;
+    }
+
+    fn is_taken(&self, response: &str) -> bool {
+        let shown = STANDARD.decode(response.trim()).unwrap_or_default();
+        let shown = String::from_utf8_lossy(&shown).into_owned();
+        locked(&self.0.token)
+            .as_ref()
+            .is_none_or(|token| shown.contains(&format!("auth=Bearer {token}\u{1}")))
     }
 
     fn mails(&self) -> MutexGuard<'_, Vec<(u32, Vec<u8>)>> {
-        self.0.mails.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0.mails)
     }
 
     fn opened(&self) -> String {
         let mails = self.mails();
         let next = mails.last().map_or(1, |(uid, _)| uid + 1);
-        let validity = 7 + *self.0.validity.lock().unwrap_or_else(PoisonError::into_inner);
+        let validity = 7 + *locked(&self.0.validity);
         format!(
             "* {} EXISTS\r\n* FLAGS (\\Seen)\r\n* OK [UIDVALIDITY {validity}] valid\r\n* OK [UIDNEXT {next}] next\r\n",
             mails.len()
@@ -85,6 +133,10 @@ impl Mails {
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 pub(super) async fn serve(stream: TcpStream, stage: Stage) {
     match stage.mood() {
         Mood::Cuts => {}
@@ -97,6 +149,7 @@ pub(super) async fn serve(stream: TcpStream, stage: Stage) {
 pub(crate) async fn speak(stream: TcpStream, mails: Mails, stage: Option<Stage>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     stream.write_all(b"* OK exam\r\n").await?;
+    let mut opened = mails.clone();
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line).await? == 0 {
@@ -107,9 +160,21 @@ pub(crate) async fn speak(stream: TcpStream, mails: Mails, stage: Option<Stage>)
         let word = small.split(' ').next().unwrap_or_default();
         let answer = match word {
             "LOGIN" => sign_in(stage.as_ref()),
-            "CAPABILITY" => Ok("* CAPABILITY IMAP4rev1 IDLE\r\n".to_owned()),
-            "EXAMINE" => Ok(mails.opened()),
-            "UID" => Ok(uid(&mut stream, &mails, command).await?),
+            "AUTHENTICATE" => authenticate(&mut stream, &mails, stage.as_ref()).await?,
+            "CAPABILITY" => Ok(format!("* CAPABILITY IMAP4rev1 {OFFERS} {}\r\n", *locked(&mails.0.offers))),
+            "LIST" => {
+                Ok("* LIST () \"/\" INBOX\r\n* LIST (\\HasNoChildren \\Sent) \"/\" \"Sent\"\r\n".to_owned())
+            }
+            "EXAMINE" => {
+                opened = if command.contains("Sent") { mails.sent() } else { mails.clone() };
+                Ok(opened.opened())
+            }
+            "APPEND" => {
+                let mail = literal(&mut stream, command).await?;
+                mails.sent().arrive(mail);
+                Ok(String::new())
+            }
+            "UID" => Ok(uid(&mut stream, &opened, command).await?),
             "IDLE" => {
                 idle(&mut stream, &mails, stage.as_ref()).await?;
                 Ok(String::new())
@@ -135,6 +200,34 @@ fn sign_in(stage: Option<&Stage>) -> Result<String, &'static str> {
         Mood::Refuses(401) => Err("NO [AUTHENTICATIONFAILED] who are you?"),
         _ => Ok(String::new()),
     }
+}
+
+/// By an access token: one that is not taken is challenged, and refused when that was answered.
+async fn authenticate(
+    stream: &mut BufReader<TcpStream>,
+    mails: &Mails,
+    stage: Option<&Stage>,
+) -> std::io::Result<Result<String, &'static str>> {
+    let mut line = String::new();
+    stream.write_all(b"+ \r\n").await?;
+    stream.read_line(&mut line).await?;
+    let answer =
+        if mails.is_taken(&line) { sign_in(stage) } else { Err("NO [AUTHENTICATIONFAILED] who are you?") };
+    if answer.is_err() {
+        stream.write_all(b"+ eyJzdGF0dXMiOiI0MDAifQ==\r\n").await?;
+        stream.read_line(&mut line).await?;
+    }
+    Ok(answer)
+}
+
+/// The bytes whose number stands at the end of a command.
+async fn literal(stream: &mut BufReader<TcpStream>, command: &str) -> std::io::Result<Vec<u8>> {
+    let length = command.rsplit(['{', '}']).nth(1).and_then(|length| length.parse().ok()).unwrap_or(0);
+    stream.write_all(b"+ go on\r\n").await?;
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes).await?;
+    stream.read_line(&mut String::new()).await?;
+    Ok(bytes)
 }
 
 async fn uid(stream: &mut BufReader<TcpStream>, mails: &Mails, command: &str) -> std::io::Result<String> {

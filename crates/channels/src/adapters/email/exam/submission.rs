@@ -23,7 +23,7 @@ async fn speak(mut stream: BufReader<TcpStream>, stage: &Stage) -> std::io::Resu
         let word = line.get(..4).unwrap_or_default().to_ascii_uppercase();
         let mood = stage.mood();
         let reply = match (word.as_str(), mood) {
-            ("EHLO", _) => "250-exam\r\n250-SIZE 50000000\r\n250 AUTH PLAIN LOGIN",
+            ("EHLO", _) => "250-exam\r\n250-SIZE 50000000\r\n250-DSN\r\n250 AUTH PLAIN LOGIN XOAUTH2",
             ("AUTH", Mood::Refuses(401)) => "535 5.7.8 authentication failed",
             ("AUTH", _) => "235 2.7.0 welcome",
             // On a connection that was signed in before.

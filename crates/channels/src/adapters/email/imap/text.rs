@@ -11,6 +11,7 @@ pub(in super::super) fn fuzz(data: &[u8]) {
         number_behind(&line, "[UIDNEXT "),
         tells(&line),
         utf7(&line),
+        marked_folder(&line, "\\SENT"),
     ));
 }
 
@@ -59,8 +60,37 @@ pub(super) fn quoted(text: &str) -> Result<String, ChannelError> {
     Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
+/// The folder in a line like `* LIST (\HasNoChildren \Sent) "/" "Sent Items"`, as it goes over the wire, if it has this attribute (in
+/// capitals). One whose name is not in its line, because it is a literal, is none.
+pub(super) fn marked_folder(line: &str, attribute: &str) -> Option<String> {
+    let rest = strip(line, "* LIST (").or_else(|| strip(line, "* XLIST ("))?;
+    let (attributes, rest) = rest.split_once(") ")?;
+    let is_marked = attributes.to_ascii_uppercase().split(' ').any(|known| known == attribute);
+    // Between them stands what parts folders, in quotes or NIL; in quotes, it may be a quote or a backslash behind another one.
+    let behind = rest.strip_prefix('"').map_or(rest, |rest| {
+        let rest = rest.strip_prefix('\\').unwrap_or(rest);
+        rest.get(1..).unwrap_or_default()
+    });
+    let (_, name) = behind.split_once(' ')?;
+    let name = match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(quoted) => unescaped(quoted),
+        None => name.to_owned(),
+    };
+    (is_marked && !name.is_empty() && !name.ends_with('}')).then_some(name)
+}
+
+/// A quoted string's text.
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        out.extend(if c == '\\' { characters.next() } else { Some(c) });
+    }
+    out
+}
+
 /// A folder's name as servers take it (RFC 3501, section 5.1.3): other letters than those of ASCII as Base64 of UTF-16.
-pub(super) fn utf7(name: &str) -> String {
+pub(in super::super) fn utf7(name: &str) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
     let is_plain = |c: char| matches!(c, ' '..='~');
     let mut out = String::new();
@@ -114,6 +144,24 @@ mod tests {
         assert!(
             tells("* 23 EXISTS") && !tells("* 5 EXPUNGE") && !tells("* OK Still here") && !tells("* EXISTS")
         );
+    }
+
+    #[test]
+    fn a_marked_folder_is_found_whatever_parts_folders() {
+        let sent = |line: &str| marked_folder(line, "\\SENT");
+        assert_eq!(sent(r#"* LIST (\HasNoChildren \Sent) "/" "Sent Items""#).as_deref(), Some("Sent Items"));
+        assert_eq!(sent(r"* list (\sent) NIL Sent").as_deref(), Some("Sent"));
+        assert_eq!(sent(r#"* LIST (\Sent) "\\" "a\"b\\c""#).as_deref(), Some(r#"a"b\c"#));
+        assert_eq!(sent(r#"* XLIST (\Sent) "." INBOX.Sent"#).as_deref(), Some("INBOX.Sent"));
+        for none in [
+            r#"* LIST (\HasNoChildren) "/" "Sent""#,
+            r#"* LIST (\SentX) "/" x"#,
+            r#"* LIST (\Sent) "/" {4}Sent{4}"#,
+            r#"* LIST (\Sent) ""#,
+            "* LIST (\\Sent)",
+        ] {
+            assert_eq!(sent(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -97,6 +97,9 @@ pub(super) fn well(method: &str, host: &str, _: usize) -> (u16, Value) {
         "files.getUploadURLExternal" => {
             json!({"ok": true, "file_id": "F0FILE", "upload_url": format!("http://{host}/upload/v1/ABC")})
         }
+        "users.info" => {
+            json!({"ok": true, "user": {"name": "ada.l", "profile": {"display_name": "Ada", "real_name": "Ada L"}}})
+        }
         _ => json!({"ok": true, "channel": "C1", "ts": "1700000000.000100"}),
     };
     (200, answer)

@@ -149,7 +149,11 @@ fn what_can_not_be_read_is_a_bad_request() {
         let told = slack.decode(&posted(body, content_type));
         assert!(matches!(told, Err(ChannelError::BadRequest(_))), "{body:?}: {told:?}");
     }
-    assert_eq!(slack.taken(), Some(Reply::text("")), "of a command, people would be shown our words");
+    assert_eq!(
+        slack.taken(&posted("", "application/json")),
+        Some(Reply::text("")),
+        "of a command, people would be shown our words"
+    );
 }
 
 #[test]

@@ -94,6 +94,24 @@ async fn only_what_carries_the_secret_is_read() {
     assert!(matches!(polling.decode(&genuine), Err(ChannelError::BadRequest(_))));
 }
 
+/// Any gateway may take the press, and none of them makes calls; when it was committed, the answer to Telegram is the call.
+#[tokio::test]
+async fn a_posted_press_is_answered_in_the_answer_to_the_post() {
+    let server = Server::default();
+    let bot = by_webhook(&serve(server.router()).await);
+    let told = told(&server, &bot).await;
+    let pressed = posted(&told, &press(pressed_message())[0].to_string());
+    let message = bot.decode(&pressed).unwrap().remove(0);
+    assert_eq!((message.content_type.as_str(), message.text.as_deref()), ("button", Some("y")));
+    let Reply { content_type, body } = bot.taken(&pressed).unwrap();
+    let mut call: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((content_type, &call["callback_query_id"]), ("application/json", &json!("4711")));
+    let method = call.as_object_mut().unwrap().remove("method").unwrap();
+    assert_eq!(described(method.as_str().unwrap(), &call), Ok(()), "{method}");
+    assert_eq!(bot.taken(&posted(&told, &update("\"callback_query\""))), None, "words are no press");
+    assert!(server.asked().is_empty());
+}
+
 #[test]
 fn an_address_to_which_telegram_does_not_post_is_refused() {
     for (public_url, words) in [
