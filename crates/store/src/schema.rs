@@ -42,6 +42,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     21 "0021_alerts_and_heartbeats",
     22 "0022_after_sending",
     23 "0023_cheaper_runs",
+    26 "0026_channel_memory",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and
