@@ -184,7 +184,9 @@ peer-matrix: setup ## Have people and an agent talk over a real homeserver, Syna
 	fi; \
 	python3 -m venv target/matrix-peer; \
 	target/matrix-peer/bin/pip install --quiet --disable-pip-version-check --requirement tests/peers/matrix/requirements.txt; \
-	II_CLAW_BIN=$(TARGET)/debug/ii-claw target/matrix-peer/bin/python tests/peers/matrix/conversation.py
+	for peer in conversation encrypted; do \
+		II_CLAW_BIN=$(TARGET)/debug/ii-claw target/matrix-peer/bin/python tests/peers/matrix/$$peer.py || exit 1; \
+	done
 
 .PHONY: guide
 guide: ## Examine the example of the guide to adapters, and show what of the project knows it

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use claw_bus::Bus;
 use claw_channels::kit::http::Http;
 use claw_channels::kit::transfer;
-use claw_channels::{Deps, Live};
+use claw_channels::{Deps, Live, NoMemory};
 use claw_config::{GatewaySettings, Keys, MediaSettings};
 use claw_media::{Limits, MediaStore};
 use claw_rpc::{Credentials, Owners, Peers, WorkerClients};
@@ -140,6 +140,7 @@ impl App {
             ids: ids.clone(),
             random: Arc::clone(&random),
             live: Arc::new(BusLive(Arc::clone(&bus))),
+            memory: Arc::new(NoMemory),
         };
         let vault = Vault::new(Arc::clone(&keys.master), Arc::clone(&random));
         let channels = Arc::new(ChannelCache::new(store.clone(), vault.clone(), deps.clone()));

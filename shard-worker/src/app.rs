@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use claw_bus::Bus;
 use claw_channels::kit::http::{Http, operator_client};
-use claw_channels::{Deps, Live};
+use claw_channels::{Deps, Live, NoMemory};
 use claw_config::WorkerSettings;
 use claw_launch::{JoinError, join};
 use claw_runtime::{Backoff, Lifecycle};
@@ -74,6 +74,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
         ids: joined.ids.clone(),
         random: Arc::clone(&joined.random),
         live: Arc::new(BusLive(Arc::clone(&joined.bus))),
+        memory: Arc::new(NoMemory),
     };
     let client = operator_client(settings.backend.webhook_timeout())?;
     let former = settings.backend.ai_webhook_secret_previous.iter();

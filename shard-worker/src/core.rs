@@ -12,6 +12,7 @@ use claw_secrets::Purpose;
 use claw_store::{Accepted, MessageWriter, NewMessage, Note, Sighting, Store, Vault};
 use claw_types::{ChannelId, Direction, MessageId, Work};
 
+use crate::channels::memory::ShardMemory;
 use crate::channels::supervisor;
 use crate::deliver::backend::Backend;
 use crate::deliver::stream::Streams;
@@ -183,8 +184,9 @@ impl Core {
         }
     }
 
-    /// What a channel of ours is made with.
-    pub(crate) fn deps_for(&self, channel_id: ChannelId) -> Deps {
-        Deps { channel_id, ..self.deps.clone() }
+    /// What a channel of ours is made with, on a shard that is ours.
+    pub(crate) fn deps_for(self: &Arc<Self>, shard: &Shard, channel_id: ChannelId) -> Deps {
+        let memory = Arc::new(ShardMemory::new(Arc::clone(self), shard, channel_id));
+        Deps { channel_id, memory, ..self.deps.clone() }
     }
 }

@@ -19,9 +19,9 @@ use utoipa::ToSchema;
 use crate::exam::Examinee;
 use crate::kit::http::Http;
 use crate::kit::plan::{Piece, Text};
-use crate::{About, Caps, ChannelError, Field, Hub, SinkError};
+use crate::{About, Caps, ChannelError, Field, Hub, Memory, SinkError};
 
-/// A channel at work. Implementations hold no state that must survive them.
+/// A channel at work. Implementations hold no state that must survive them but in [`Deps::memory`].
 #[async_trait]
 pub trait Channel: Send + Sync + 'static {
     /// What the platform can carry: the adapter's [`Adapter::CAPS`].
@@ -216,6 +216,8 @@ pub struct Deps {
     pub random: Arc<dyn Random>,
     /// Reaches the sockets that gateways hold.
     pub live: Arc<dyn Live>,
+    /// What the channel has to remember by itself.
+    pub memory: Arc<dyn Memory>,
 }
 
 /// Carries something to whoever is connected to a gateway right now; nobody may be.

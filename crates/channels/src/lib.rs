@@ -15,6 +15,7 @@ pub mod fields;
 pub mod hub;
 pub mod kit;
 pub mod limits;
+pub mod memory;
 pub mod registry;
 pub mod send_body;
 
@@ -28,4 +29,5 @@ pub use fields::{Field, FieldError, FieldKind};
 pub use hub::{HistoryItem, Hosted, Hub, HubError, Stored};
 pub use kit::plan::{Degraded, PartOutcome, Plan, Unsupported, plan};
 pub use limits::{Limits, Rate};
+pub use memory::{Change, Memory, NoMemory, Remembered};
 pub use registry::{ALL, Entry};

@@ -496,6 +496,7 @@ impl Store {
         for sql in [
             "delete from group_context where channel_id = $1",
             "delete from placeholders where channel_id = $1",
+            "delete from channel_memory where channel_id = $1",
         ] {
             sqlx::query(sql).bind(id.0).execute(tenant.conn()).await?;
         }

@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod backends;
 pub mod backlog;
+pub mod channel_memory;
 pub mod channels;
 pub mod checkup;
 pub mod cluster;
@@ -52,6 +53,7 @@ pub mod wakes;
 pub use audit::{AuditEntry, AuditFilter};
 pub use backends::{BackendPlace, LoadedBackend, OwnBackend, SaveBackend};
 pub use backlog::{Look, Whose};
+pub use channel_memory::{Memo, MemoChange, MemoOwner, Remembering};
 pub use channels::{Channel, ChannelName, ChannelStatus, Loaded, Observation, SaveChannel, Sighting};
 pub use checkup::{Checkup, InTrouble};
 pub use cluster::{Census, ClusterFacts, Lag, MemberStatus, ShardClaim};

@@ -44,6 +44,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     23 "0023_cheaper_runs",
     24 "0024_indexes_of_what_is_over",
     25 "0025_sealed_by_key",
+    26 "0026_channel_memory",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and

@@ -4,6 +4,7 @@ pub(crate) mod active;
 pub(crate) mod limiter;
 pub(crate) mod manners;
 pub(crate) mod measure;
+pub(crate) mod memory;
 pub(crate) mod observe;
 mod sink;
 pub(crate) mod supervisor;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::DateTime;
 use claw_channels::kit::http::Http;
-use claw_channels::{ALL, Channel, ChannelError, Deps, Entry, Live};
+use claw_channels::{ALL, Channel, ChannelError, Deps, Entry, Live, NoMemory};
 use claw_runtime::{Ids, ManualClock, SeededRandom};
 use claw_types::ChannelId;
 use uuid::Uuid;
@@ -180,6 +180,7 @@ fn made(entry: &Entry) -> Result<Arc<dyn Channel>, ChannelError> {
         clock,
         random,
         live: Arc::new(Nobody),
+        memory: Arc::new(NoMemory),
     };
     let example = entry.example("https://example.org");
     let example = example.map_err(|error| ChannelError::Config(error.to_string()))?;

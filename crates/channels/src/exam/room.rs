@@ -18,7 +18,7 @@ use super::{Case, Examinee, NOW, Payload, Platform, Road};
 use crate::fields::Fields;
 use crate::kit::http::Http;
 use crate::kit::plan::plan;
-use crate::{Channel, ChannelError, Deps, Entry, Live, Part, RawRequest, Receipt, Sink, SinkError};
+use crate::{Channel, ChannelError, Deps, Entry, Live, NoMemory, Part, RawRequest, Receipt, Sink, SinkError};
 
 /// How long the client waits that is to find a platform silent.
 const LITTLE_PATIENCE: Duration = Duration::from_millis(500);
@@ -108,6 +108,7 @@ impl<'a> Room<'a> {
             clock: self.clock.clone(),
             random,
             live: self.live.clone(),
+            memory: Arc::new(NoMemory),
         }
     }
 

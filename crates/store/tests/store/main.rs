@@ -3,6 +3,7 @@
 
 mod agent_events;
 mod backends;
+mod channel_memory;
 mod channels;
 mod completion;
 mod cost;

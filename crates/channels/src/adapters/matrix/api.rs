@@ -4,6 +4,9 @@
 //! (<https://spec.matrix.org/latest/client-server-api/#transaction-identifiers>), an attachment that is uploaded twice is referred to
 //! once, and the others change nothing.
 
+#[cfg(feature = "matrix-encryption")]
+mod keys;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -177,14 +180,17 @@ impl Api {
         self.act(self.put_json(&path, &json!({"told": true}))?).await
     }
 
-    /// Uploads an attachment; its `mxc:` address.
+    /// Uploads an attachment, whose name may be nobody's business; its `mxc:` address.
     pub(super) async fn upload(
         &self,
-        name: &str,
+        name: Option<&str>,
         content_type: &str,
         bytes: &Bytes,
     ) -> Result<String, ChannelError> {
-        let url = with_query(self.address(&["media", "v3", "upload"])?, &[("filename", name.to_owned())]);
+        let mut url = self.address(&["media", "v3", "upload"])?;
+        if let Some(name) = name {
+            url = with_query(url, &[("filename", name.to_owned())]);
+        }
         let upload = Upload::default();
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let request = self.deps.http.calls().post(url).timeout(transfer::limit(length));

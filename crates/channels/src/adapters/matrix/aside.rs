@@ -11,8 +11,8 @@ use futures::StreamExt as _;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use super::calls::Call;
 use super::rooms::Rooms;
-use super::sync::TOLD;
 use super::{Matrix, calls};
 use crate::ChannelError;
 
@@ -85,11 +85,10 @@ async fn tell(matrix: &Matrix, rooms: &mut Rooms, unreadable: &mut BTreeMap<Stri
         }
         let told = async {
             // Named by the message, so that it is said once even if the note on it is lost.
-            matrix
-                .api
-                .put(&room, "m.room.message", &format!("encrypted.{event}"), &calls::cant_read())
-                .await?;
-            matrix.api.note(&matrix.account, &room, TOLD).await
+            let content = if matrix.crypto.is_some() { calls::cant_open() } else { calls::cant_read() };
+            let notice = Call { kind: "m.room.message", transaction: format!("encrypted.{event}"), content };
+            matrix.put_event(&room, &notice).await?;
+            matrix.api.note(&matrix.account, &room, matrix.notice()).await
         };
         match told.await {
             Ok(()) => known.is_told = true,

@@ -17,6 +17,8 @@ use crate::{ChannelError, Part};
 /// Bytes of an event's content. All of an event has 65,536 (<https://spec.matrix.org/latest/client-server-api/#size-limits>); servers
 /// add who wrote it where, what came before it, and hashes and signatures.
 pub(super) const MAX_CONTENT: usize = 65_536 - 4096;
+/// Bytes of an event's content that is encrypted: as base64 text, with what stands beside it, it has to fit the same.
+pub(super) const MAX_SEALED: usize = 44 * 1024;
 /// Bytes of a text: both forms fit in a message, and the plain one in an edit whatever signs it has.
 pub(super) const MAX_TEXT: usize = 16_000;
 /// Bytes of the same without its formatting: addresses that were behind their words stand in it.
@@ -43,10 +45,12 @@ pub(super) struct Stored {
     pub(super) name: String,
     pub(super) content_type: String,
     pub(super) size: usize,
+    /// By what it is read, where it is encrypted.
+    pub(super) secret: Option<Value>,
 }
 
-/// The event that a part is; of what is taken back, see [`super::send`].
-pub(super) fn of_part(part: &Part<'_>, stored: Option<&Stored>) -> Result<Call, ChannelError> {
+/// The event that a part is, with a content of so many bytes; of what is taken back, see [`super::send`].
+pub(super) fn of_part(part: &Part<'_>, stored: Option<&Stored>, most: usize) -> Result<Call, ChannelError> {
     let content = match &part.piece.content {
         Content::Text(text) => said(text),
         Content::Media { media, caption } => {
@@ -56,7 +60,8 @@ pub(super) fn of_part(part: &Part<'_>, stored: Option<&Stored>) -> Result<Call, 
         }
         Content::Location(place) => located(place),
         Content::Edit { message_id, text: Some(text) } => {
-            return Ok(act(part, "m.room.message", fitting_edit(text, event_id("message_id", message_id)?)));
+            let content = fitting_edit(text, event_id("message_id", message_id)?, most);
+            return Ok(act(part, "m.room.message", content));
         }
         Content::React { message_id, emoji: Some(emoji) } => {
             let to = event_id("message_id", message_id)?;
@@ -69,7 +74,7 @@ pub(super) fn of_part(part: &Part<'_>, stored: Option<&Stored>) -> Result<Call, 
     if let Some(relation) = relation(part)? {
         content.insert("m.relates_to".to_owned(), relation);
     }
-    let content = fitting(content);
+    let content = fitting(content, most);
     Ok(Call { kind: "m.room.message", transaction: part_id(part.message_id, part.index), content })
 }
 
@@ -84,6 +89,14 @@ pub(super) fn cant_read() -> Value {
         "msgtype": "m.notice", "m.mentions": {},
         "body": "This room is encrypted, and I can't read encrypted messages. Please write to me in a room without encryption: \
                  encryption can't be switched off again, so that has to be a new room.",
+    })
+}
+
+/// What the people of a room are told whose message's key never came.
+pub(super) fn cant_open() -> Value {
+    json!({
+        "msgtype": "m.notice", "m.mentions": {},
+        "body": "I could not read a message here, because its key did not reach me. Please write it again.",
     })
 }
 
@@ -163,7 +176,7 @@ fn worded(text: &Text) -> Map<String, Value> {
 
 /// An attachment; with a caption, its name stands beside it.
 fn attached(kind: MediaKind, stored: &Stored, caption: Option<&Text>) -> Map<String, Value> {
-    let Stored { mxc, name, content_type, size } = stored;
+    let Stored { mxc, name, content_type, size, secret } = stored;
     let mut content = caption.map(worded).unwrap_or_default();
     content.entry("body").or_insert_with(|| json!(name));
     content.entry("m.mentions").or_insert_with(|| json!({}));
@@ -175,7 +188,13 @@ fn attached(kind: MediaKind, stored: &Stored, caption: Option<&Text>) -> Map<Str
     };
     content.insert("msgtype".to_owned(), json!(msgtype));
     content.insert("filename".to_owned(), json!(name));
-    content.insert("url".to_owned(), json!(mxc));
+    if let Some(secret) = secret {
+        let mut file = secret.clone();
+        file["url"] = json!(mxc);
+        content.insert("file".to_owned(), file);
+    } else {
+        content.insert("url".to_owned(), json!(mxc));
+    }
     content.insert("info".to_owned(), json!({"mimetype": content_type, "size": size}));
     if kind == MediaKind::Voice {
         content.insert("org.matrix.msc3245.voice".to_owned(), json!({}));
@@ -196,15 +215,15 @@ fn located(place: &Location) -> Map<String, Value> {
     ])
 }
 
-fn fitting(mut content: Map<String, Value>) -> Value {
-    if length(&content) > MAX_CONTENT {
+fn fitting(mut content: Map<String, Value>, most: usize) -> Value {
+    if length(&content) > most {
         without_html(&mut content);
     }
     Value::Object(content)
 }
 
 /// An edit (<https://spec.matrix.org/latest/client-server-api/#event-replacements>). Nobody is told again of being named.
-fn fitting_edit(text: &Text, original: &str) -> Value {
+fn fitting_edit(text: &Text, original: &str, most: usize) -> Value {
     let mut new = said(text);
     let mut content = new.clone();
     let star = |value: &mut Value| *value = json!(format!("* {}", value.as_str().unwrap_or_default()));
@@ -213,13 +232,13 @@ fn fitting_edit(text: &Text, original: &str) -> Value {
     content.insert("m.relates_to".to_owned(), json!({"rel_type": "m.replace", "event_id": original}));
     let together =
         |content: &Map<String, Value>, new: &Map<String, Value>| length(content) + length(new) + 32;
-    if together(&content, &new) > MAX_CONTENT {
+    if together(&content, &new) > most {
         without_html(&mut content);
     }
-    if together(&content, &new) > MAX_CONTENT {
+    if together(&content, &new) > most {
         without_html(&mut new);
     }
-    if together(&content, &new) > MAX_CONTENT {
+    if together(&content, &new) > most {
         // Only who knows no edits sees it.
         let shown: String = text.plain.chars().take(1000).collect();
         content.insert("body".to_owned(), json!(format!("* {shown}…")));

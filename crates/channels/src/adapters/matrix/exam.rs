@@ -25,7 +25,7 @@ impl Examinee for Exam {
     fn fields(&self, server: &str) -> Value {
         json!({
             "homeserver_url": server, "user_id": ACCOUNT, "access_token_env": TOKEN,
-            "allowed_rooms": format!("{GROUP}, {DIRECT}"), "auto_accept_invites": "true",
+            "allowed_rooms": format!("{GROUP}, {DIRECT}"), "auto_accept_invites": "true", "encryption": "false",
         })
     }
 
@@ -166,6 +166,12 @@ pub(super) fn described(method: &Method, path: &str, query: &str, body: &Value) 
     let query = Value::Object(query.map(|(key, value)| (key.into_owned(), json!(value))).collect());
     // A name that a pointer can take.
     description.fits(&format!("methods/{}", name.replace('/', "~1")), &query)?;
+    if name.contains("/keys/") || name.contains("/sendToDevice/") {
+        return description.fits(&format!("bodies/{}", name.replace('/', "~1")), body);
+    }
+    if name.contains("/send/m.room.encrypted/") {
+        return description.fits("types/m.room.encrypted", body);
+    }
     if name.contains("/send/") {
         return content(&description, body);
     }
@@ -178,7 +184,7 @@ pub(super) fn described(method: &Method, path: &str, query: &str, body: &Value) 
 /// The call without the ids in its path.
 fn template(method: &Method, path: &str) -> String {
     /// Parts of paths that are no ids.
-    const WORDS: [&str; 28] = [
+    const WORDS: [&str; 35] = [
         "_matrix",
         "client",
         "media",
@@ -206,6 +212,13 @@ fn template(method: &Method, path: &str) -> String {
         "account_data",
         "state",
         "profile",
+        "keys",
+        "query",
+        "claim",
+        "sendToDevice",
+        "m.room.encrypted",
+        "m.room.encryption",
+        "members",
         "filter",
     ];
     let segments = path.split('/').skip(1);

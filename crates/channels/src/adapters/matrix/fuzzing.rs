@@ -3,12 +3,13 @@
 use serde_json::Value;
 
 use super::rooms::{self, Rooms};
-use super::sync::{Event, Joined, Page, Sync};
-use super::{api, calls, incoming, mention};
+use super::sync::{self, Event, Joined, Page, Sync};
+use super::{api, calls, crypto, incoming, mention};
 use crate::kit::markdown;
 
 pub(super) fn read(data: &[u8], account: &str) {
     api::fuzz(data);
+    crypto::fuzz(data);
     let mut rooms = Rooms::default();
     if let Ok(page) = serde_json::from_slice::<Page>(data) {
         see(&mut rooms, "!page:example.org", &page.chunk, account);
@@ -25,7 +26,7 @@ pub(super) fn read(data: &[u8], account: &str) {
 }
 
 fn hear(rooms: &mut Rooms, id: &str, joined: &Joined, account: &str) {
-    rooms.of(id).note(joined);
+    rooms.of(id).note(joined, sync::TOLD);
     see(rooms, id, &joined.timeline.events, account);
     for (upto, person) in rooms::readers(&joined.ephemeral) {
         let room = rooms.of(id);

@@ -8,6 +8,7 @@ use claw_types::limits::is_emoji;
 use claw_types::{Answered, Deed, Inbound, MediaKind, MediaRef, Named, Reaction, Receipts, Sender, bodies};
 use serde_json::{Map, Value, json};
 
+use super::crypto::file;
 use super::mention::Own;
 use super::rooms::{KnownReaction, Room};
 use super::sync::Event;
@@ -81,7 +82,7 @@ fn message(event: &Event, room_id: &str, room: &mut Room, account: &str) -> Opti
     if let Some(original) = relation.of_kind("m.replace") {
         return edited(event, room_id, room, account, original);
     }
-    // Asks for keys, which a bot that reads no encrypted rooms does not have.
+    // Wants to compare emoji, which a bot can't.
     if event.text("msgtype") == Some("m.key.verification.request") {
         return None;
     }
@@ -206,9 +207,10 @@ fn read_content(event: &Event, content: &Value, is_reply: bool, inbound: &mut In
         }
         .filter(|words| !words.is_empty())
         .map(str::to_owned);
-        inbound.media = text("url").map(|url| MediaRef {
+        let handle = text("url").map(str::to_owned).or_else(|| file::handle(content.get("file")?));
+        inbound.media = handle.map(|handle| MediaRef {
             kind,
-            handle: url.to_owned(),
+            handle,
             filename: (!is_sticker).then(|| name.unwrap_or(body).to_owned()).filter(|name| !name.is_empty()),
             mime: content["info"]["mimetype"].as_str().map(str::to_owned),
         });

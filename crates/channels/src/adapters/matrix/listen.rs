@@ -16,6 +16,7 @@ use claw_types::{Deed, Inbound};
 use tracing::{debug, warn};
 
 use super::aside::Aside;
+use super::crypto::Late;
 use super::rooms::{self, Rooms};
 use super::sync::{self, Event, Joined, Sync, TIMELINE};
 use super::{HOLD, Matrix, incoming};
@@ -80,12 +81,16 @@ impl Listening<'_> {
         let other = Duration::from_millis(now.unsigned_abs());
         let look = self.matrix.api.sync(None, &filter, other).await?;
         for (id, joined) in &look.rooms.join {
-            self.rooms.of(id).note(joined);
+            self.rooms.of(id).note(joined, self.matrix.notice());
         }
         self.want_invited(&look);
         let stored = self.sink.cursor().await.map_err(lost)?;
         if let Some(place) = stored.as_deref().and_then(|stored| self.place_of(stored)) {
             return Ok(place.to_owned());
+        }
+        // What is there for the device is told again with the saved place; in a new channel it is not.
+        if let Some(crypto) = &self.matrix.crypto {
+            crypto.receive(&self.matrix.api, &look).await?;
         }
         self.save(&look.next_batch).await?;
         Ok(look.next_batch)
@@ -95,7 +100,7 @@ impl Listening<'_> {
     async fn round(&mut self, since: &str) -> Result<String, ChannelError> {
         let filter = sync::filter(&self.matrix.allowed, true);
         let sync = self.matrix.api.sync(Some(since), &filter, HOLD).await?;
-        let mut messages = Vec::new();
+        let (mut messages, late) = self.of_device(&sync).await?;
         for (id, joined) in &sync.rooms.join {
             self.aside.wanted.remove(id);
             if self.matrix.allows(id) {
@@ -103,11 +108,29 @@ impl Listening<'_> {
             }
         }
         self.commit(messages).await?;
+        if let (Some(crypto), false) = (&self.matrix.crypto, late.is_empty()) {
+            crypto.settle(&self.matrix.api, &late).await?;
+        }
         self.save(&sync.next_batch).await?;
         sync.rooms.leave.keys().for_each(|id| self.rooms.forget(id));
         self.want_invited(&sync);
         self.aside.done(self.matrix, &mut self.rooms).await;
         Ok(sync.next_batch)
+    }
+
+    /// What is there for the device alone, saved; and the messages that waited for it.
+    async fn of_device(&mut self, sync: &Sync) -> Result<(Vec<Inbound>, Vec<Late>), ChannelError> {
+        let Some(crypto) = &self.matrix.crypto else { return Ok((Vec::new(), Vec::new())) };
+        crypto.receive(&self.matrix.api, sync).await?;
+        let late = crypto.late(&self.matrix.api).await?;
+        let mut messages = Vec::new();
+        for Late { room, id, event } in &late {
+            match event {
+                Some(event) => messages.extend(self.taken(room, std::slice::from_ref(event)).await?),
+                None => self.cant_read(room, id),
+            }
+        }
+        Ok((messages, late))
     }
 
     /// What is new in a room. What does not fit the answer is committed on the way.
@@ -118,7 +141,7 @@ impl Listening<'_> {
         since: &str,
     ) -> Result<Vec<Inbound>, ChannelError> {
         let is_new = !self.rooms.has(id);
-        self.rooms.of(id).note(joined);
+        self.rooms.of(id).note(joined, self.matrix.notice());
         let events = Event::all(&joined.timeline.events);
         let beginning = self.beginning_of(&events);
         if joined.timeline.limited && beginning.is_none() && !is_new {
@@ -160,6 +183,9 @@ impl Listening<'_> {
             for event in Event::all(&page.state) {
                 self.rooms.of(id).note_state(&event);
             }
+            if let Some(crypto) = &self.matrix.crypto {
+                crypto.note(&self.matrix.api, id, &Event::all(&page.chunk)).await?;
+            }
             let mut events = Event::all(&page.chunk);
             let end = events.iter().position(|event| later.contains(event.id.as_str()));
             events.truncate(end.unwrap_or(events.len()));
@@ -187,15 +213,27 @@ impl Listening<'_> {
         for event in before {
             self.rooms.of(id).note_state(event);
         }
+        let Some(crypto) = &self.matrix.crypto else { return self.taken(id, events).await };
+        let read = crypto.read(&self.matrix.api, id, events).await?;
+        read.lost.iter().for_each(|event| self.cant_read(id, event));
+        self.taken(id, &read.events).await
+    }
+
+    /// Has the people of a room told that a message can't be read, if they were not yet.
+    fn cant_read(&mut self, id: &str, event: &str) {
+        if !self.rooms.of(id).is_told {
+            self.aside.unreadable.insert(id.to_owned(), event.to_owned());
+        }
+    }
+
+    /// The messages and deeds in events that are read as far as they can be.
+    async fn taken(&mut self, id: &str, events: &[Event]) -> Result<Vec<Inbound>, ChannelError> {
         let mut messages = Vec::new();
         for event in events {
-            let room = self.rooms.of(id);
-            room.note_state(event);
+            self.rooms.of(id).note_state(event);
             if event.sender != self.matrix.account {
                 match event.r#type.as_str() {
-                    "m.room.encrypted" if !room.is_told => {
-                        self.aside.unreadable.insert(id.to_owned(), event.id.clone());
-                    }
+                    "m.room.encrypted" => self.cant_read(id, &event.id),
                     "m.room.tombstone" => self.want_successor(event),
                     _ => {}
                 }

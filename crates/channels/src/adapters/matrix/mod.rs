@@ -2,7 +2,7 @@
 //!
 //! The calls are our own, over the HTTP client that all channels share, and events are read with serde: why no SDK, says
 //! `docs/adr/0015-own-matrix-calls.md`. A room is a chat, direct when nobody but one person is there with the bot; a thread is named by
-//! its first message. What is encrypted can't be read, and its people are told so once.
+//! its first message. What is encrypted is read where `encryption` is set ([`crypto`]); where it can't be, its people are told so once.
 //!
 //! Must hold: the place in the homeserver's stream is saved only behind what was committed, so nothing is lost and what comes again is
 //! known by its event's id; whatever is sent has one id, whoever sends it and however often, by which the homeserver makes one event of
@@ -11,6 +11,11 @@
 mod api;
 mod aside;
 mod calls;
+#[cfg(feature = "matrix-encryption")]
+mod crypto;
+#[cfg(not(feature = "matrix-encryption"))]
+#[path = "crypto_off.rs"]
+mod crypto;
 mod exam;
 mod fuzzing;
 mod incoming;
@@ -31,6 +36,7 @@ use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
 use self::api::Api;
+use self::crypto::Crypto;
 use crate::exam::Examinee;
 use crate::kit::upload::Uploads;
 use crate::{
@@ -82,6 +88,7 @@ pub struct Config {
     #[serde(default)]
     allowed_rooms: Vec<String>,
     auto_accept_invites: Option<bool>,
+    encryption: Option<bool>,
 }
 
 /// An account.
@@ -92,6 +99,8 @@ pub struct Matrix {
     /// The rooms in which it reads; all of them when there are none.
     allowed: Vec<String>,
     enters: bool,
+    /// Its device, where it reads encrypted rooms.
+    crypto: Option<Crypto>,
     uploads: Uploads,
     deps: Deps,
 }
@@ -101,12 +110,12 @@ impl Adapter for Matrix {
     const ABOUT: About = About {
         display_name: "Matrix",
         category: "chat",
-        description: "An account on a Matrix homeserver, in direct chats, rooms and threads without encryption.",
+        description: "An account on a Matrix homeserver, in direct chats, rooms and threads, encrypted ones if you like.",
         setup: &[
             "On your homeserver, register an account for the bot, and sign in as it, in Element for instance.",
             "Copy its access token: All settings, Help & About, Advanced, Access Token. Then close the window without signing out, which would end the token.",
             "Put in here the homeserver's address (Help & About shows it, too), the account's id and the token.",
-            "Invite the account to a room, or begin a chat with it. In Element, switch encryption off when you make the room: it can't be switched off later.",
+            "Invite the account to a room, or begin a chat with it. In Element, switch encryption off when you make the room, or set `encryption`, for which the session must be a new one: see below.",
         ],
         docs_url: "https://matrix.org/docs/chat_basics/matrix-for-im/",
     };
@@ -147,12 +156,25 @@ impl Adapter for Matrix {
             "whether the bot enters rooms that it is invited to, and those that take the place of a room it is in; true if not set.",
         )
         .advanced(),
+        Field::new(
+            "encryption",
+            "Encrypted rooms",
+            FieldKind::Bool,
+            "whether the bot reads encrypted rooms and answers there; then the access token has to be of a session that no other program used for encryption; false if not set.",
+        )
+        .advanced(),
     ];
     type Config = Config;
 
     fn new(config: Config, deps: Deps) -> Result<Self, ChannelError> {
-        let Config { homeserver_url, user_id, access_token_env: token, allowed_rooms, auto_accept_invites } =
-            config;
+        let Config {
+            homeserver_url,
+            user_id,
+            access_token_env: token,
+            allowed_rooms,
+            auto_accept_invites,
+            encryption,
+        } = config;
         if !mention::is_id(&user_id) {
             return Err(ChannelError::Config(format!(
                 "user_id {user_id:?} is not an account's id: it looks like @helper:example.org"
@@ -169,11 +191,13 @@ impl Adapter for Matrix {
                 "allowed_rooms has {other:?}, which is not a room's id: it looks like !abc:example.org, and the room's settings show it (Advanced)"
             )));
         }
+        let crypto = encryption.unwrap_or(false).then(|| Crypto::new(&user_id, &deps)).transpose()?;
         Ok(Self {
             api: Api::new(&homeserver_url, token, deps.clone())?,
             account: user_id,
             allowed: allowed_rooms,
             enters: auto_accept_invites.unwrap_or(true),
+            crypto,
             uploads: Uploads::new(&deps),
             deps,
         })
@@ -199,6 +223,11 @@ impl Matrix {
     fn enters(&self, room: &str) -> bool {
         self.enters && self.allows(room)
     }
+
+    /// The note on a room that its people were told of what can't be read there.
+    fn notice(&self) -> &'static str {
+        if self.crypto.is_some() { sync::TOLD_OF_LOSS } else { sync::TOLD }
+    }
 }
 
 #[async_trait]
@@ -223,6 +252,9 @@ impl Channel for Matrix {
                 who.user_id, self.account
             )));
         }
+        if self.crypto.is_some() && who.device_id.is_none() {
+            return Err(ChannelError::Config(crypto::NO_SESSION.to_owned()));
+        }
         let details = Map::from_iter([("device_id".to_owned(), json!(who.device_id))]);
         Ok(Probe { account: Some(who.user_id), details })
     }
@@ -240,6 +272,10 @@ impl Channel for Matrix {
     }
 
     async fn open_media(&self, media: &MediaRef) -> Result<MediaStream, ChannelError> {
-        self.api.open(&media.handle).await
+        let Some((mxc, secret)) = media.handle.split_once('#') else {
+            return self.api.open(&media.handle).await;
+        };
+        let MediaStream { bytes, .. } = self.api.open(mxc).await?;
+        Ok(MediaStream { content_type: None, bytes: crypto::file::open(secret, bytes)? })
     }
 }

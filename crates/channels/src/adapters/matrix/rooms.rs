@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde_json::Value;
 
-use super::sync::{Batch, Event, Joined, TOLD};
+use super::sync::{Batch, Event, Joined};
 
 /// Names of a room's people that are kept; all are forgotten when there are more, and told anew by and by.
 const NAMES: usize = 500;
@@ -62,15 +62,15 @@ impl Rooms {
 }
 
 impl Room {
-    /// Takes what an answer says of the room beside what was written there.
-    pub(super) fn note(&mut self, told: &Joined) {
+    /// Takes what an answer says of the room beside what was written there; `notice` is the note that its people were told.
+    pub(super) fn note(&mut self, told: &Joined, notice: &str) {
         self.joined = told.summary.joined.unwrap_or(self.joined);
         self.invited = told.summary.invited.unwrap_or(self.invited);
         for event in Event::all(&told.state.events) {
             self.note_state(&event);
         }
         let Batch { events } = &told.account_data;
-        self.is_told |= events.iter().any(|event| event["type"] == TOLD);
+        self.is_told |= events.iter().any(|event| event["type"] == notice);
     }
 
     /// Takes a name, the room's or a person's.

@@ -3,7 +3,8 @@
 use claw_types::Media;
 
 use super::Matrix;
-use super::calls::{self, Stored};
+use super::calls::{self, Call, Stored};
+use super::crypto::file;
 use super::sync::Event;
 use crate::kit::fetch::{Fetched, essence};
 use crate::kit::filename;
@@ -26,7 +27,7 @@ impl Matrix {
                 let fetched = held.files.first();
                 let fetched = fetched
                     .ok_or_else(|| ChannelError::Retryable("the attachment was not fetched".to_owned()))?;
-                let stored = self.store(media, fetched).await?;
+                let stored = self.store(room, media, fetched).await?;
                 self.put(part, room, Some(&stored)).await
             }
             Content::Delete { message_id } => {
@@ -51,8 +52,8 @@ impl Matrix {
         room: &str,
         stored: Option<&Stored>,
     ) -> Result<Receipt, ChannelError> {
-        let call = calls::of_part(part, stored)?;
-        let sent = self.api.put(room, call.kind, &call.transaction, &call.content).await;
+        let most = if self.is_encrypted(room).await? { calls::MAX_SEALED } else { calls::MAX_CONTENT };
+        let sent = self.put_event(room, &calls::of_part(part, stored, most)?).await;
         let target = part.piece.content.target();
         let platform_message_id = match (target, sent) {
             (Some(target), Ok(_)) => target.to_owned(),
@@ -62,7 +63,27 @@ impl Matrix {
         Ok(Receipt { platform_message_id })
     }
 
-    async fn store(&self, media: &Media, fetched: &Fetched) -> Result<Stored, ChannelError> {
+    /// Puts an event into a room, encrypted where the room is; its id.
+    pub(super) async fn put_event(&self, room: &str, call: &Call) -> Result<String, ChannelError> {
+        let Call { kind, transaction, content } = call;
+        let sealed = match &self.crypto {
+            Some(crypto) => crypto.write(&self.api, room, kind, content).await?,
+            None => None,
+        };
+        match sealed {
+            Some(sealed) => self.api.put(room, "m.room.encrypted", transaction, &sealed).await,
+            None => self.api.put(room, kind, transaction, content).await,
+        }
+    }
+
+    async fn is_encrypted(&self, room: &str) -> Result<bool, ChannelError> {
+        match &self.crypto {
+            Some(crypto) => crypto.is_encrypted(&self.api, room).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn store(&self, room: &str, media: &Media, fetched: &Fetched) -> Result<Stored, ChannelError> {
         let told = essence(&fetched.content_type).to_ascii_lowercase();
         let found = infer::get(&fetched.bytes);
         let is_told = told.contains('/') && told != UNKNOWN;
@@ -76,8 +97,14 @@ impl Matrix {
         {
             name = format!("{name}.{}", found.extension());
         }
-        let mxc = self.api.upload(&name, &content_type, &fetched.bytes).await?;
-        Ok(Stored { mxc, name, content_type, size: fetched.bytes.len() })
+        let size = fetched.bytes.len();
+        if self.is_encrypted(room).await? {
+            let (sealed, secret) = file::seal(&fetched.bytes, &*self.deps.random);
+            let mxc = self.api.upload(None, UNKNOWN, &sealed).await?;
+            return Ok(Stored { mxc, name, content_type, size, secret: Some(secret) });
+        }
+        let mxc = self.api.upload(Some(&name), &content_type, &fetched.bytes).await?;
+        Ok(Stored { mxc, name, content_type, size, secret: None })
     }
 
     /// Takes our reactions off a message: they are events, which the homeserver finds by the message.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Events of one room in one answer; of more, the rest is asked for ([`super::listen`]).
@@ -13,11 +13,14 @@ pub(super) const TIMELINE: usize = 50;
 /// The account's note on a room that its people were told that the bot can't read what is encrypted
 /// (<https://spec.matrix.org/latest/client-server-api/#client-config>: names are those of Java packages).
 pub(super) const TOLD: &str = "org.ii-claw.told_of_encryption";
+/// The same, that a message was written whose key never came.
+pub(super) const TOLD_OF_LOSS: &str = "org.ii-claw.told_of_lost_key";
 
 /// What of a room's timeline is read.
-const EVENTS: [&str; 8] = [
+const EVENTS: [&str; 9] = [
     "m.room.message",
     "m.room.encrypted",
+    "m.room.encryption",
     "m.sticker",
     "m.reaction",
     "m.room.redaction",
@@ -32,6 +35,24 @@ pub(super) struct Sync {
     pub(super) next_batch: String,
     #[serde(default)]
     pub(super) rooms: Rooms,
+    /// For this device alone
+    /// (<https://spec.matrix.org/latest/client-server-api/#extensions-to-sync-1>), as all that follows.
+    #[serde(default)]
+    pub(super) to_device: Batch,
+    #[serde(default)]
+    pub(super) device_lists: DeviceLists,
+    #[serde(default)]
+    pub(super) device_one_time_keys_count: BTreeMap<String, u64>,
+    /// `None` of homeservers that know no fallback keys.
+    pub(super) device_unused_fallback_key_types: Option<Vec<String>>,
+}
+
+/// Whose devices are others than before, and of whom no more will be told.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DeviceLists {
+    pub(super) changed: Vec<String>,
+    pub(super) left: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -87,7 +108,7 @@ pub(super) struct Page {
 }
 
 /// An event (<https://spec.matrix.org/latest/client-server-api/#room-event-format>).
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Event {
     pub(super) r#type: String,
@@ -102,7 +123,7 @@ pub(super) struct Event {
     pub(super) unsigned: Unsigned,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Unsigned {
     pub(super) prev_content: Value,
@@ -144,8 +165,8 @@ pub(super) fn timeline_filter(limit: usize) -> Value {
 pub(super) fn filter(rooms: &[String], with_history: bool) -> Value {
     let nothing = json!({"not_types": ["*"]});
     let mut room = json!({
-        "state": {"types": ["m.room.member", "m.room.name"], "lazy_load_members": true},
-        "account_data": {"types": [TOLD]},
+        "state": {"types": ["m.room.member", "m.room.name", "m.room.encryption"], "lazy_load_members": true},
+        "account_data": {"types": [TOLD, TOLD_OF_LOSS]},
         "timeline": {"limit": 1, "types": [], "lazy_load_members": true},
         "ephemeral": nothing,
     });

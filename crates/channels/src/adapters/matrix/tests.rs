@@ -14,6 +14,8 @@ use super::exam::{ACCOUNT, DIRECT, GROUP, described};
 use super::*;
 use crate::adapters::webhook::testing::{Recorder, deps, serve};
 
+#[cfg(feature = "matrix-encryption")]
+mod encrypted;
 mod receiving;
 mod sending;
 
@@ -89,8 +91,12 @@ fn with(mut json: Value, extra: Value) -> Value {
 }
 
 fn configured(url: &str, extra: Value) -> Result<Matrix, ChannelError> {
+    made(url, extra, deps(Arc::new(Recorder::default())))
+}
+
+fn made(url: &str, extra: Value, deps: Deps) -> Result<Matrix, ChannelError> {
     let config = json!({"homeserver_url": url, "user_id": ACCOUNT, "access_token_env": TOKEN});
-    Matrix::new(serde_json::from_value(with(config, extra)).unwrap(), deps(Arc::new(Recorder::default())))
+    Matrix::new(serde_json::from_value(with(config, extra)).unwrap(), deps)
 }
 
 async fn answer(State(server): State<Server>, request: Request) -> Response {

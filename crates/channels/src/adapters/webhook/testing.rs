@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Config, Webhook};
 use crate::kit::http::Http;
-use crate::{Adapter as _, Deps, Live};
+use crate::{Adapter as _, Deps, Live, NoMemory};
 
 /// Seconds since 1970 at which the clock of [`deps`] stands.
 pub const NOW: i64 = 1_700_000_000;
@@ -43,6 +43,7 @@ pub fn deps(live: Arc<dyn Live>) -> Deps {
         clock,
         random,
         live,
+        memory: Arc::new(NoMemory),
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use claw_types::{MessageId, Outbound};
 use uuid::Uuid;
 
-use super::calls::{MAX_CONTENT, MAX_TEXT, Stored, of_part};
+use super::calls::{MAX_CONTENT, MAX_SEALED, MAX_TEXT, Stored, of_part};
 use super::*;
 use crate::kit::plan::{Content, Piece, plan};
 
@@ -31,17 +31,27 @@ fn part<'a>(message: &'a Outbound, index: usize, piece: &'a Piece) -> Part<'a> {
 }
 
 fn stored() -> Stored {
-    Stored { mxc: "mxc://x.org/a".into(), name: "a.ogg".into(), content_type: "audio/ogg".into(), size: 9 }
+    Stored {
+        mxc: "mxc://x.org/a".into(),
+        name: "a.ogg".into(),
+        content_type: "audio/ogg".into(),
+        size: 9,
+        secret: None,
+    }
 }
 
 /// The contents and ids of the events that a message becomes.
 fn events(extra: Value) -> Vec<(Value, String)> {
+    events_within(extra, MAX_CONTENT)
+}
+
+fn events_within(extra: Value, most: usize) -> Vec<(Value, String)> {
     let message = message(extra);
     let parts = plan(&message, &CAPS).unwrap().parts;
     let calls = parts
         .iter()
         .enumerate()
-        .map(|(index, piece)| of_part(&part(&message, index, piece), Some(&stored())).unwrap());
+        .map(|(index, piece)| of_part(&part(&message, index, piece), Some(&stored()), most).unwrap());
     calls.map(|call| (call.content, call.transaction)).collect()
 }
 
@@ -147,9 +157,9 @@ fn one_thing_has_one_id() {
 fn whatever_a_text_has_in_it_fits_an_event() {
     let nasty =
         ["\u{1}", "\"", "é", "*a* ", "> - 1. ", "[a](https://x.org/?q=1&r=2) ", "| a ", "&<>", "- x\n"];
-    for piece in nasty {
+    for (piece, most) in nasty.into_iter().flat_map(|piece| [(piece, MAX_CONTENT), (piece, MAX_SEALED)]) {
         let text = piece.repeat(MAX_TEXT / piece.len());
-        let is_fitting = |content: &Value| content.to_string().len() <= MAX_CONTENT;
+        let is_fitting = |content: &Value| content.to_string().len() <= most;
         for (format, text) in [("markdown", &text), ("plain", &text)] {
             if text.contains(char::is_control)
                 && serde_json::from_value::<Outbound>(json!({"recipient": GROUP, "text": text}))
@@ -159,14 +169,14 @@ fn whatever_a_text_has_in_it_fits_an_event() {
             {
                 continue;
             }
-            for (content, _) in events(json!({"text": text, "format": format})) {
+            for (content, _) in events_within(json!({"text": text, "format": format}), most) {
                 assert!(is_fitting(&content), "{piece:?} {format} {}", content.to_string().len());
             }
             let edit = message(
                 json!({"act": {"type": "edit", "message_id": "$5"}, "text": text.trim(), "format": format}),
             );
             if let Ok(plan) = plan(&edit, &CAPS) {
-                let call = of_part(&part(&edit, 0, &plan.parts[0]), None).unwrap();
+                let call = of_part(&part(&edit, 0, &plan.parts[0]), None, most).unwrap();
                 assert!(
                     is_fitting(&call.content),
                     "edit of {piece:?} {format} {}",
@@ -182,7 +192,7 @@ fn ids_that_are_none_are_refused_with_a_sentence() {
     let refused = |extra: Value| {
         let message = message(extra);
         let piece = plan(&message, &CAPS).unwrap().parts.remove(0);
-        match of_part(&part(&message, 0, &piece), None) {
+        match of_part(&part(&message, 0, &piece), None, MAX_CONTENT) {
             Err(ChannelError::Permanent(why)) => why,
             other => panic!("{other:?}"),
         }
