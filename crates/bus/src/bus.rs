@@ -14,7 +14,8 @@ use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use bytes::Bytes;
 use claw_telemetry::metrics::Counter;
-use claw_types::{ChannelId, MessageId, ShardId, Work};
+use claw_telemetry::trace::{self, Context, Kind, Span};
+use claw_types::{ChannelId, Direction, MessageId, ShardId, Work};
 use futures::StreamExt as _;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -127,6 +128,8 @@ impl Bus {
 
     /// Tells the shard's owner of an accepted message.
     pub async fn publish_work(&self, work: &Work) {
+        // The message's id is all of its trace that need travel: it is in the message.
+        let _span = Span::child_of(context(work), "publish", Kind::Producer);
         let number = self.next_number(work.shard);
         let mut numbered = sequence::Sent { publisher: self.publisher, number, work: Some(work) };
         let Ok(mut payload) = serde_json::to_vec(&numbered) else { return };
@@ -135,6 +138,12 @@ impl Bus {
             payload = serde_json::to_vec(&numbered).unwrap_or_default();
         }
         self.publish(self.subjects.work(work.shard), payload.into()).await;
+    }
+
+    /// As [`Self::publish_work`], of a message that no person's platform brought: this process made it, and its trace begins here.
+    pub async fn publish_made(&self, work: &Work) {
+        let _first = first_span(work);
+        self.publish_work(work).await;
     }
 
     fn next_number(&self, shard: ShardId) -> u64 {
@@ -298,6 +307,27 @@ impl Frames {
             message = self.subscriber.next() => Some(message?.payload),
         }
     }
+}
+
+/// Where an accepted message is in its trace: of one to a person, whatever this runs in.
+fn context(work: &Work) -> Option<Context> {
+    match work.direction {
+        Direction::In => Context::of_message(work.id.0.as_u128()),
+        Direction::Out => trace::current(),
+    }
+}
+
+/// The first span of the trace of a message that came into being without a platform. One to a person has none: it belongs to
+/// whatever it answers.
+pub fn first_span(work: &Work) -> Span {
+    if work.direction == Direction::Out {
+        return Span::none();
+    }
+    let mut span = Span::first(work.id.0.as_u128(), "make", Kind::Internal, trace::mark());
+    if span.is_recorded() {
+        span.set("message.id", work.id.to_string());
+    }
+    span
 }
 
 /// The message that [`Bus::publish_media`] named.

@@ -9,6 +9,7 @@
 
 pub mod settings;
 mod tls;
+mod traces;
 pub mod values;
 
 pub use settings::{
@@ -17,3 +18,4 @@ pub use settings::{
     WorkerSettings,
 };
 pub use tls::{TlsFiles, TlsSettings};
+pub use traces::TraceSettings;

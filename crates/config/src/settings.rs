@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use crate::{TlsFiles, TlsSettings, values};
+use crate::{TlsFiles, TlsSettings, TraceSettings, values};
 
 /// A setting that is missing or wrong.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -327,6 +327,9 @@ pub struct GatewaySettings {
     /// The internal RPC.
     #[command(flatten)]
     pub rpc: RpcSettings,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TraceSettings,
 }
 
 /// Everything a worker needs.
@@ -350,6 +353,9 @@ pub struct WorkerSettings {
     /// The internal RPC.
     #[command(flatten)]
     pub rpc: RpcSettings,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TraceSettings,
     /// This worker's share of the shards relative to the others
     #[arg(long, env = "II_CLAW_WEIGHT", default_value = "1", value_parser = values::weight)]
     pub weight: f64,
@@ -381,6 +387,9 @@ pub struct SchedulerSettings {
     /// The internal RPC.
     #[command(flatten)]
     pub rpc: RpcSettings,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TraceSettings,
     /// How long things are kept.
     #[command(flatten)]
     pub retention: RetentionSettings,

@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use claw_channels::{RawRequest, Reply};
 use claw_store::Accepted;
+use claw_telemetry::trace;
 use claw_types::ChannelId;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -42,6 +43,8 @@ use crate::{body, path};
     )
 )]
 pub async fn handle(State(app): State<Shared>, request: axum::extract::Request) -> Result<Response, Problem> {
+    // Whatever a stranger says of a trace: a message's own id decides.
+    let began = trace::mark();
     let (mut parts, body) = request.into_parts();
     let known = channel(&app, &mut parts).await?;
     let request = raw(parts, body).await?;
@@ -51,7 +54,7 @@ pub async fn handle(State(app): State<Shared>, request: axum::extract::Request) 
     }
     adapter.prepare(&request).await?;
     let messages = adapter.decode(&request)?;
-    let taken = intake::accept(&app, &known, messages).await?;
+    let taken = intake::accept(&app, &known, messages, began).await?;
     Ok(adapter.taken().map_or_else(|| Json(answer(&taken)).into_response(), said))
 }
 

@@ -44,7 +44,7 @@ pub(super) async fn fire_all(timers: &Timers, stop: &CancellationToken) -> Resul
             due.iter().map(|due| becomes(&timers.make, due, &channels)).collect::<Result<Vec<_>>>()?;
         let (told, messages) = timers.store.heartbeats_fire(DUTY, term, &beats).await?;
         for work in &messages {
-            timers.bus.publish_work(work).await;
+            timers.bus.publish_made(work).await;
         }
         info!(
             heartbeats = told,

@@ -94,7 +94,7 @@ async fn retry(timers: &Timers, term: i64) -> Result<u64> {
         .collect();
     let begun = timers.store.runs_retry(DUTY, term, &retries).await?;
     for work in &begun.messages {
-        timers.bus.publish_work(work).await;
+        timers.bus.publish_made(work).await;
     }
     if begun.runs > 0 {
         info!(runs = begun.runs, "trying {} runs again", begun.runs);

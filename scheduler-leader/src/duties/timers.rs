@@ -128,7 +128,7 @@ async fn fire(store: &Store, bus: &Bus, term: i64) -> Result<usize> {
         info!(fired = fired.len(), "fired {} timers", fired.len());
     }
     for work in &fired {
-        bus.publish_work(work).await;
+        bus.publish_made(work).await;
     }
     Ok(fired.len())
 }

@@ -94,7 +94,7 @@ async fn write(timers: &Timers, term: i64, firings: &[Firing]) -> Result<Fired> 
     debug!(jobs = fired.jobs, runs = fired.runs, "fired {} jobs, {} runs began", fired.jobs, fired.runs);
     // After the commit. Were this process to die here, the owners' sweeps would find the messages.
     for work in &fired.messages {
-        timers.bus.publish_work(work).await;
+        timers.bus.publish_made(work).await;
     }
     Ok(fired)
 }

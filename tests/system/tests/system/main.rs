@@ -32,5 +32,6 @@ mod reshard;
 mod rpc;
 mod settings;
 mod streams;
+mod traces;
 mod up;
 mod upgrade;
