@@ -141,6 +141,7 @@ refuse "secrets.masterKey: Does not match pattern" "${minimal[@]}" --set secrets
 refuse "secrets.otherMasterKeys: Does not match pattern" "${minimal[@]}" --set secrets.otherMasterKeys=c2hvcnQ=
 refuse "settings.shards: Must be greater than or equal to 1" "${minimal[@]}" --set settings.shards=0
 refuse "settings.sendWaitMs: Must be less than or equal to 25000" "${minimal[@]}" --set settings.sendWaitMs=30000
+refuse "settings.traceShare: Must be less than or equal to 1" "${minimal[@]}" --set settings.traceShare=2
 refuse "image.repository: Does not match pattern" "${minimal[@]}" --set image.repository=ii-claw:latest
 refuse "image.digest: Does not match pattern" "${minimal[@]}" --set image.digest=0123
 refuse "migrations must be one of" "${minimal[@]}" --set migrations=job

@@ -17,7 +17,14 @@ TRIAL = {"postgres", "nats"}
 
 # Settings without a value of their own: what the chart itself decides, and what extraEnv is for.
 CHART_DECIDES = {"II_CLAW_LISTEN", "II_CLAW_RPC_LISTEN"}
-IN_EXTRA_ENV = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "II_CLAW_WEIGHT"}
+IN_EXTRA_ENV = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "II_CLAW_WEIGHT",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SERVICE_NAME",
+}
 
 
 def documented_settings() -> dict[str, set[str]]:

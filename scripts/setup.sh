@@ -185,7 +185,7 @@ install it from PostgreSQL's own packages, or set II_CLAW_POSTGRES_BIN to the di
 
 # A copy of the lists that were installed tells whether there is anything to do.
 python_packages() {
-    local venv=target/venv wanted=({tests/contract,tests/fuzz,tests/peers/s3,clients/python/tests}/requirements.txt)
+    local venv=target/venv wanted=({tests/contract,tests/fuzz,tests/peers/{rotel,s3},clients/python/tests}/requirements.txt)
     if "$venv/bin/python" -c '' 2>/dev/null && cat "${wanted[@]}" | cmp -s - "$venv/installed.txt"; then return; fi
     say "setup: installing ${wanted[*]} in $venv"
     mkdir -p target

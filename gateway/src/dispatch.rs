@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use claw_channels::kit::plan::outcomes;
 use claw_channels::{Degraded, PartOutcome, plan};
 use claw_store::{Accepted, Channel, MessageStatus, NewMessage};
+use claw_telemetry::trace;
 use claw_types::{MessageId, MessageState, Outbound, ShardId};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -143,6 +144,7 @@ fn prepared(
     if !caps.threads {
         message.thread_id = None;
     }
+    message.traceparent = trace::current().map(trace::Context::header);
     let message = NewMessage::outbound(&known.channel, &message, &app.ids, once.key)?;
     let digest = once.key.is_some().then_some(once.digest);
     let planned = Planned { kinds: planned.kinds(), degraded: planned.degraded };

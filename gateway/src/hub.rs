@@ -9,6 +9,7 @@ use claw_bus::Frames;
 use claw_channels::{HistoryItem, Hosted, Hub, HubError, Stored};
 use claw_store::intake::indexable;
 use claw_store::{Accepted, HistoryRow};
+use claw_telemetry::trace::mark;
 use claw_types::{ChannelId, Inbound};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +54,7 @@ impl Hub for GatewayHub {
 
     async fn accept(&self, id: ChannelId, message: Inbound) -> Result<Option<Stored>, HubError> {
         let known = self.known(id).await?;
-        let taken = intake::accept(&self.0, &known, vec![message]).await.map_err(|problem| {
+        let taken = intake::accept(&self.0, &known, vec![message], mark()).await.map_err(|problem| {
             error!(channel.id = %id, ?problem, "a message of a socket of channel {id} was not accepted");
             HubError::Unavailable
         })?;
@@ -271,7 +272,7 @@ mod tests {
         }
         let batch = [("m-3", false), ("m-4", true), ("m-5", false), ("m-6", true), ("m-7", true)];
         let batch = batch.into_iter().map(|(id, mentioned)| group(id, Some(mentioned)));
-        let taken = intake::accept(&hub.0, &known, batch.collect()).await.unwrap();
+        let taken = intake::accept(&hub.0, &known, batch.collect(), None).await.unwrap();
         assert_eq!(taken.messages.len(), 3);
         hub.accept(id, group("m-8", Some(true))).await.unwrap();
         hub.accept(id, group("m-9", None)).await.unwrap();
@@ -306,12 +307,12 @@ mod tests {
         let known = hub.known(id).await.unwrap();
         let batch = |ids: &[(&str, bool)]| ids.iter().map(|(id, mentioned)| group(id, *mentioned)).collect();
         let first: Vec<Inbound> = batch(&[("m-1", false), ("m-2", true)]);
-        intake::accept(&hub.0, &known, first.clone()).await.unwrap();
+        intake::accept(&hub.0, &known, first.clone(), None).await.unwrap();
         hub.accept(id, group("m-3", false)).await.unwrap_err();
         // All of it once more, as a platform sends what it believes was lost.
-        intake::accept(&hub.0, &known, first).await.unwrap();
+        intake::accept(&hub.0, &known, first, None).await.unwrap();
         hub.accept(id, group("m-2", true)).await.unwrap();
-        intake::accept(&hub.0, &known, batch(&[("m-4", false), ("m-5", true)])).await.unwrap();
+        intake::accept(&hub.0, &known, batch(&[("m-4", false), ("m-5", true)]), None).await.unwrap();
         hub.accept(id, group("m-6", true)).await.unwrap();
         let history = hub.history(id, "visitor", 0).await.unwrap();
         let context = |item: &HistoryItem| -> Vec<String> {

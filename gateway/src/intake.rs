@@ -5,7 +5,8 @@ use std::sync::Arc;
 use claw_bus::Bus;
 use claw_intake::Desk;
 use claw_store::{Accepted, Announce, NewMessage};
-use claw_types::{Inbound, MessageId, Work};
+use claw_telemetry::trace::{Kind, Mark, Span, mark};
+use claw_types::{Direction, Inbound, MessageId, Work};
 use futures::future::{BoxFuture, join_all};
 
 use crate::app::App;
@@ -28,12 +29,19 @@ pub fn desk(app: &App) -> Desk<'_> {
     Desk { store: &app.store, ids: &app.ids, clock: &*app.clock }
 }
 
-/// Accepts what people wrote and did as far as the channel's policy lets it; returns once all of that is committed.
+/// Accepts what people wrote and did as far as the channel's policy lets it; returns once all of that is committed. `began` is when it
+/// came, if that is traced.
 ///
 /// # Errors
 /// When one was not: the platform sends them all again, and those that were committed are recognised then.
-pub async fn accept(app: &App, known: &Known, messages: Vec<Inbound>) -> Result<Taken, Problem> {
+pub async fn accept(
+    app: &App,
+    known: &Known,
+    messages: Vec<Inbound>,
+    began: Option<Mark>,
+) -> Result<Taken, Problem> {
     let mut made = known.intake.make(desk(app), &known.channel, messages).await?;
+    let _spans = made.received(&known.channel, Kind::Server, began);
     for work in &made.committed {
         announce(app, work).await;
     }
@@ -60,6 +68,13 @@ fn new(accepted: &Accepted) -> Option<&Work> {
 /// # Errors
 /// When it was not committed.
 pub async fn accept_one(app: &App, message: NewMessage) -> Result<Accepted, Problem> {
+    let mut first = match message.direction {
+        Direction::In => Span::first(message.id.0.as_u128(), "receive", Kind::Server, mark()),
+        Direction::Out => Span::none(),
+    };
+    if first.is_recorded() {
+        first.set("message.id", message.id.to_string());
+    }
     Ok(app.writer.accept(message).await?)
 }
 

@@ -44,6 +44,7 @@ mod query;
 mod router;
 mod routes;
 mod service;
+mod traced;
 mod view;
 mod wake;
 
@@ -84,6 +85,9 @@ pub enum Error {
     /// TLS for calls to platforms can't be set up.
     #[error("can't set up TLS")]
     Http(#[source] Box<dyn StdError + Send + Sync>),
+    /// Traces can't be exported.
+    #[error(transparent)]
+    Traces(#[from] claw_launch::TraceError),
     /// Attachments can't be kept.
     #[error("II_CLAW_MEDIA: attachments can't be kept there")]
     Media(#[source] claw_media::Error),
@@ -130,6 +134,7 @@ impl Gateway {
     ) -> Result<SocketAddr, Error> {
         claw_telemetry::metrics::begin();
         let app = app::App::connect(&settings, home, lifecycle).await?;
+        claw_launch::trace(Role::Gateway, &app.name, &settings.traces, &app.clock)?;
         claw_launch::observe(Role::Gateway, &app.store, &app.bus, &app.clock, lifecycle);
         lifecycle.spawn("open streams", measure::streams(Arc::clone(&app)));
         let (listener, address) = bind("II_CLAW_LISTEN", settings.listen).await?;

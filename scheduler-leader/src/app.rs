@@ -29,6 +29,7 @@ pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result
     let joined =
         join(Role::Scheduler, 1.0, connections, &settings.store, &settings.keys, &settings.rpc, lifecycle)
             .await?;
+    claw_launch::trace(Role::Scheduler, &joined.member.name, &settings.traces, &joined.clock)?;
     let leadership = Arc::new(Leadership::default());
     let (step_down, asked) = mpsc::channel(1);
     let timers = Arc::new(Timers {

@@ -67,6 +67,8 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
         lifecycle,
     )
     .await?;
+    claw_launch::trace(Role::Worker, &joined.member.name, &settings.traces, &joined.clock)
+        .map_err(JoinError::from)?;
     let deps = Deps {
         channel_id: ChannelId(Uuid::nil()),
         http: Http::new(settings.urls.allow_private)?,

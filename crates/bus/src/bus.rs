@@ -5,6 +5,7 @@
 //! server that is reached but does not read takes what fits into the client's queue, and the rest is dropped until pings
 //! that stay unanswered have shown that it is away.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +15,10 @@ use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use bytes::Bytes;
 use claw_telemetry::metrics::Counter;
-use claw_types::{ChannelId, MessageId, ShardId, Work};
+use claw_telemetry::trace::{self, Context, Kind, Span};
+use claw_types::{ChannelId, Direction, MessageId, ShardId, Work};
 use futures::StreamExt as _;
+use serde::Deserialize;
 use tokio::sync::watch;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -128,17 +131,15 @@ impl Bus {
     /// Tells the shards' owners of accepted messages. All are written before the first one is handed over, so that they
     /// travel together.
     pub async fn publish_works<'a>(&self, works: impl IntoIterator<Item = &'a Work>) {
-        let written =
-            works.into_iter().filter_map(|work| Some((self.subjects.work(work.shard), self.written(work)?)));
+        let written = works.into_iter().filter_map(|work| {
+            // The message's id is all of its trace that need travel: it is in the message.
+            let span = Span::child_of(context(work), "publish", Kind::Producer);
+            Some((span, self.subjects.work(work.shard), self.written(work)?))
+        });
         let written: Vec<_> = written.collect();
-        for (subject, payload) in written {
+        for (_span, subject, payload) in written {
             self.publish(subject, payload).await;
         }
-    }
-
-    /// Tells the shard's owner of an accepted message.
-    pub async fn publish_work(&self, work: &Work) {
-        self.publish_works([work]).await;
     }
 
     fn written(&self, work: &Work) -> Option<Bytes> {
@@ -150,6 +151,13 @@ impl Bus {
             payload = serde_json::to_vec(&numbered).ok()?;
         }
         Some(payload.into())
+    }
+
+    /// As [`Self::publish_works`], of messages that no person's platform brought: this process made them, and their traces begin
+    /// here.
+    pub async fn publish_made(&self, works: &[Work]) {
+        let _first: Vec<Span> = works.iter().map(first_span).filter(Span::is_recorded).collect();
+        self.publish_works(works).await;
     }
 
     fn next_number(&self, shard: ShardId) -> u64 {
@@ -313,6 +321,39 @@ impl Frames {
             message = self.subscriber.next() => Some(message?.payload),
         }
     }
+}
+
+/// Where an accepted message is in its trace; of one to a person, the span by which it was accepted, as its body has it.
+pub fn context(work: &Work) -> Option<Context> {
+    /// [`claw_types::Outbound::traceparent`].
+    #[derive(Deserialize)]
+    struct Body<'a> {
+        #[serde(borrow, default)]
+        traceparent: Option<Cow<'a, str>>,
+    }
+    if !trace::is_on() {
+        return None;
+    }
+    match work.direction {
+        Direction::In => Context::of_message(work.id.0.as_u128()),
+        Direction::Out => {
+            let body: Body<'_> = serde_json::from_str(work.payload.get()).ok()?;
+            Context::parse(&body.traceparent?)
+        }
+    }
+}
+
+/// The first span of the trace of a message that came into being without a platform. One to a person has none: it belongs to
+/// whatever it answers.
+pub fn first_span(work: &Work) -> Span {
+    if work.direction == Direction::Out {
+        return Span::none();
+    }
+    let mut span = Span::first(work.id.0.as_u128(), "make", Kind::Internal, trace::mark());
+    if span.is_recorded() {
+        span.set("message.id", work.id.to_string());
+    }
+    span
 }
 
 /// The message that [`Bus::publish_media`] named.

@@ -10,6 +10,7 @@
 mod own_address;
 pub mod settings;
 mod tls;
+mod traces;
 pub mod values;
 
 pub use settings::{
@@ -18,3 +19,4 @@ pub use settings::{
     WorkerSettings,
 };
 pub use tls::{TlsFiles, TlsSettings};
+pub use traces::TraceSettings;

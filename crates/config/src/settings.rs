@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::own_address::own_address;
-use crate::{TlsFiles, TlsSettings, values};
+use crate::{TlsFiles, TlsSettings, TraceSettings, values};
 
 /// A setting that is missing or wrong.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -350,6 +350,9 @@ pub struct GatewaySettings {
     /// The internal RPC.
     #[command(flatten)]
     pub rpc: RpcSettings,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TraceSettings,
 }
 
 /// Everything a worker needs.
@@ -373,6 +376,9 @@ pub struct WorkerSettings {
     /// The internal RPC.
     #[command(flatten)]
     pub rpc: RpcSettings,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TraceSettings,
     /// This worker's share of the shards relative to the others
     #[arg(long, env = "II_CLAW_WEIGHT", default_value = "1", value_parser = values::weight)]
     pub weight: f64,
@@ -404,6 +410,9 @@ pub struct SchedulerSettings {
     /// The internal RPC.
     #[command(flatten)]
     pub rpc: RpcSettings,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TraceSettings,
     /// How long things are kept.
     #[command(flatten)]
     pub retention: RetentionSettings,

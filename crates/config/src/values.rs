@@ -1,6 +1,7 @@
 //! Parsers of single values; each error says what a right value looks like.
 
 use claw_types::{Pooler, ShardCount};
+use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use url::Url;
 
@@ -85,4 +86,44 @@ pub fn weight(text: &str) -> Result<f64, String> {
         Ok(weight) if weight.is_finite() && weight > 0.0 => Ok(weight),
         _ => Err("is not a number above 0".to_owned()),
     }
+}
+
+/// A part of a whole.
+///
+/// # Errors
+/// When it is not a number from 0 to 1.
+pub fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("is not a number from 0 to 1".to_owned()),
+    }
+}
+
+/// Names and values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pairs(pub Vec<(String, String)>);
+
+/// `name=value,name=value`, as OpenTelemetry's variables are written: spaces around them don't count, and values are percent-encoded
+/// (<https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable>).
+///
+/// # Errors
+/// When a part of it is not such a pair. It does not say which: there may be secrets in it.
+pub fn pairs(text: &str) -> Result<Pairs, String> {
+    let wrong = || "is not like name=value,name=value".to_owned();
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let pair = |part: &str| {
+        let (name, value) = part.split_once('=').ok_or_else(wrong)?;
+        let value = percent_decode_str(value.trim()).decode_utf8().map_err(|_| wrong())?;
+        let name = name.trim();
+        if name.is_empty() { Err(wrong()) } else { Ok((name.to_owned(), value.into_owned())) }
+    };
+    parts.map(pair).collect::<Result<_, _>>().map(Pairs)
+}
+
+/// [`pairs`] whose values are secrets.
+///
+/// # Errors
+/// As [`pairs`].
+pub fn secret_pairs(text: &str) -> Result<SecretString, String> {
+    pairs(text).map(|_| text.into())
 }

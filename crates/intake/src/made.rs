@@ -3,7 +3,8 @@
 use claw_runtime::Ids;
 use claw_store::feedback::received_key;
 use claw_store::{Channel, Feedback, FirstSeen, NewMessage, Result, Seen, Store, Stretch, chain};
-use claw_types::{ChannelId, MessageId, Work};
+use claw_telemetry::trace::{Kind, Mark, Span};
+use claw_types::{ChannelId, Direction, MessageId, Work};
 use tracing::warn;
 
 /// What is to be committed, and what was.
@@ -42,6 +43,26 @@ impl Made {
 
     pub(crate) fn give(&mut self, message: MessageId, context: Stretch) {
         self.given.push((message, context));
+    }
+
+    /// The spans that these messages' traces begin with, each of which lasts until it is dropped: when its message is committed and told.
+    /// `began` is when they came. Without it, nothing is traced and nothing is made.
+    pub fn received(&self, channel: &Channel, kind: Kind, began: Option<Mark>) -> Vec<Span> {
+        if began.is_none() {
+            return Vec::new();
+        }
+        let new = self.messages.iter().map(|message| message.id);
+        let ids = new
+            .chain(self.committed.iter().filter(|work| work.direction == Direction::In).map(|work| work.id));
+        let spans = ids.map(|id| {
+            let mut span = Span::first(id.0.as_u128(), "receive", kind, began);
+            if span.is_recorded() {
+                span.set("message.id", id.to_string());
+                span.set("channel.type", channel.channel_type.clone());
+            }
+            span
+        });
+        spans.filter(Span::is_recorded).collect()
     }
 
     /// Takes the messages out, to be committed.

@@ -13,6 +13,8 @@ use claw_telemetry::metrics::Role;
 use claw_types::ShardCount;
 use tokio::net::TcpListener;
 
+use crate::TraceError;
+
 /// Why a process could not join; each names the setting concerned.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
@@ -25,6 +27,9 @@ pub enum JoinError {
     /// NATS.
     #[error("NATS_URL")]
     Bus(#[from] claw_bus::Error),
+    /// Traces can't be exported.
+    #[error(transparent)]
+    Traces(#[from] TraceError),
     /// The certificates.
     #[error(transparent)]
     Tls(#[from] TlsError),

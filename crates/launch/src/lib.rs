@@ -2,6 +2,7 @@
 //! what the members of a cluster do alike at their start.
 
 mod explain;
+mod export;
 mod join;
 mod memory;
 mod observe;
@@ -18,6 +19,7 @@ use claw_config::LogSettings;
 use claw_runtime::Lifecycle;
 use claw_telemetry::LogFormat;
 
+pub use export::{TraceError, trace};
 pub use join::{JoinError, Joined, join};
 pub use observe::observe;
 pub use open_files::raise_open_files;
@@ -96,7 +98,11 @@ where
     let installed = rustls::crypto::ring::default_provider().install_default();
     installed.map_err(|_| anyhow!("a TLS provider was installed before"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("the runtime can't start")?.block_on(work(Lifecycle::new()))
+    runtime.context("the runtime can't start")?.block_on(async {
+        let ended = work(Lifecycle::new()).await;
+        export::finish().await;
+        ended
+    })
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a process goes to the terminal")]

@@ -12,6 +12,7 @@ mod client;
 mod server;
 mod status;
 mod tls;
+mod traced;
 
 pub use auth::{ClusterToken, Credentials};
 pub use client::{CallError, Owners, Peers, WorkerClients};

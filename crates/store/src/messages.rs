@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use claw_runtime::{Batcher, Lifecycle};
 use claw_telemetry::metrics::Counter;
+use claw_telemetry::trace::{self, Context, Kind, Span};
 use claw_types::{ChannelId, Direction, MessageId, MessageState, ShardId, UserId, Work};
 use futures::future::BoxFuture;
 use serde_json::value::RawValue;
@@ -101,6 +102,14 @@ struct Before {
 }
 
 impl NewMessage {
+    /// Where it is in its trace: of one to a person, whatever this runs in.
+    fn context(&self) -> Option<Context> {
+        match self.direction {
+            Direction::In => Context::of_message(self.id.0.as_u128()),
+            Direction::Out => trace::current(),
+        }
+    }
+
     /// As stored.
     fn debounce(&self) -> Option<i32> {
         i32::try_from(self.debounce_ms).ok().filter(|ms| *ms > 0)
@@ -196,7 +205,13 @@ impl MessageWriter {
     /// # Errors
     /// When it was not committed; [`Error::KeyReused`] when its key came with another body before.
     pub async fn accept(&self, message: NewMessage) -> Result<Accepted> {
+        let mut span = Span::child_of(message.context(), "commit", Kind::Client);
         let accepted = self.accept_once(message).await;
+        match &accepted {
+            Ok(Accepted::Duplicate(id)) => span.link(Context::of_message(id.0.as_u128())),
+            Ok(Accepted::New(_)) => {}
+            Err(_) => span.failed("not_committed"),
+        }
         Counter::Accepts.add(&[match &accepted {
             Ok(Accepted::New(_)) => "new",
             Ok(Accepted::Duplicate(_)) => "duplicate",

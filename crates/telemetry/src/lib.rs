@@ -1,8 +1,10 @@
-//! What a process tells of itself: log lines and [`metrics`], set up in one way for every role.
+//! What a process tells of itself: log lines, [`metrics`] and [traces](trace), set up in one way for every role.
 //!
-//! Lines go to standard error; each reads alone and carries its ids as fields.
+//! Lines go to standard error; each reads alone and carries its ids as fields. One that belongs to a trace which is recorded
+//! carries `trace_id` and `span_id`, too.
 
 pub mod metrics;
+pub mod trace;
 
 use std::io::IsTerminal as _;
 
@@ -40,7 +42,9 @@ pub fn setup(filter: &str, format: LogFormat) -> Result<(), Error> {
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
         LogFormat::Text => registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init()?,
-        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init()?,
+        LogFormat::Json => {
+            registry.with(layer.json().flatten_event(true).with_span_list(false)).try_init()?;
+        }
     }
     Ok(())
 }

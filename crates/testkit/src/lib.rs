@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't be set up must fail loudly")]
 
 pub mod balancer;
+pub mod collector;
 pub mod database;
 pub mod eventually;
 pub mod fault_proxy;
@@ -17,6 +18,7 @@ pub mod receiver;
 pub mod report;
 
 pub use balancer::Balancer;
+pub use collector::Collector;
 pub use database::TestDatabase;
 pub use eventually::eventually;
 pub use fault_proxy::FaultProxy;

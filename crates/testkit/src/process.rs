@@ -45,7 +45,9 @@ impl Claw {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let ours: HashMap<String, String> = std::env::vars()
-            .filter(|(name, _)| !name.starts_with("II_CLAW_") && !name.starts_with("AI_WEBHOOK"))
+            .filter(|(name, _)| {
+                !["II_CLAW_", "AI_WEBHOOK", "OTEL_"].iter().any(|ours| name.starts_with(ours))
+            })
             .filter(|(name, _)| name != "DATABASE_URL" && name != "NATS_URL")
             .collect();
         command.env_clear().envs(ours).envs(environment.iter().copied());
@@ -171,7 +173,7 @@ pub async fn s3() -> (Child, String) {
     (child, url)
 }
 
-fn spawn_peer(command: &mut Command) -> Child {
+pub(crate) fn spawn_peer(command: &mut Command) -> Child {
     let started = command.stdin(Stdio::null()).kill_on_drop(true).spawn();
     started.unwrap_or_else(|error| {
         panic!("a peer does not start ({error}): run `scripts/setup.sh test`: {command:?}")

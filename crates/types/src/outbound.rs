@@ -53,6 +53,10 @@ pub struct Outbound {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(ignore)]
     pub replaces: Option<MessageId>,
+    /// The span by which it was accepted, as W3C's `traceparent`, if that is recorded: what becomes of it is part of that trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub traceparent: Option<String>,
 }
 
 /// What is shown until the answer comes: "Processing...", or what has come of it so far.
@@ -259,6 +263,7 @@ mod tests {
             "act": {"type": "edit", "message_id": "5"}, "ttl_seconds": 60,
             "placeholder": {"question": "4", "begins": "01890a5d-ac96-774b-bcce-b302099a8057"},
             "replaces": "01890a5d-ac96-774b-bcce-b302099a8058",
+            "traceparent": "00-01890a5dac96774bbcceb302099a8057-00f067aa0ba902b7-01",
         });
         let message: Outbound = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(message.act, Act::Edit { message_id: "5".into() });

@@ -10,6 +10,9 @@ use claw_types::UserId;
 
 use crate::error::Problem;
 
+/// What whoever holds the operator's key is called.
+const OPERATOR: &str = "operator";
+
 /// The caller of a request.
 #[derive(Debug, Clone)]
 pub struct Principal {
@@ -29,7 +32,12 @@ impl Principal {
     /// Whoever holds `II_CLAW_API_KEY`.
     pub fn operator() -> Self {
         let scopes = Scope::ALL.to_vec();
-        Self { name: "operator".to_owned(), user: None, scopes, expires_at: None, address: None }
+        Self { name: OPERATOR.to_owned(), user: None, scopes, expires_at: None, address: None }
+    }
+
+    /// Whether it is whoever holds `II_CLAW_API_KEY`. Stored keys are called `key <name>`.
+    pub fn is_operator(&self) -> bool {
+        self.name == OPERATOR
     }
 
     /// Whether it may do this.

@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use claw_channels::{RawRequest, Reply};
 use claw_store::Accepted;
+use claw_telemetry::trace;
 use claw_types::ChannelId;
 use serde_json::{Value, json};
 use tracing::warn;
@@ -43,6 +44,8 @@ use crate::{body, path};
     )
 )]
 pub async fn handle(State(app): State<Shared>, request: axum::extract::Request) -> Result<Response, Problem> {
+    // Whatever a stranger says of a trace: a message's own id decides.
+    let began = trace::mark();
     let (mut parts, body) = request.into_parts();
     let known = channel(&app, &mut parts).await?;
     let request = raw(parts, body).await?;
@@ -53,7 +56,7 @@ pub async fn handle(State(app): State<Shared>, request: axum::extract::Request) 
     adapter.prepare(&request).await?;
     let mut messages = adapter.decode(&request)?;
     adapter.complete(&mut messages).await;
-    let taken = intake::accept(&app, &known, messages).await?;
+    let taken = intake::accept(&app, &known, messages, began).await?;
     let reply = adapter.taken(&request).map_or_else(|| Json(answer(&taken)).into_response(), said);
     if adapter.is_followed_up(&request) {
         follow_up(&app, &known, request);

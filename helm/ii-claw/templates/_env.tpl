@@ -13,6 +13,7 @@ aiWebhookSecret: AI_WEBHOOK_SECRET
 leaseDatabaseUrl: II_CLAW_LEASE_DATABASE_URL
 aiWebhookSecretPrevious: AI_WEBHOOK_SECRET_PREVIOUS
 otherMasterKeys: II_CLAW_OTHER_MASTER_KEYS
+otlpHeaders: OTEL_EXPORTER_OTLP_HEADERS
 {{- end -}}
 
 {{/* Which value of settings becomes which variable of every role: those that are numbers. */}}
@@ -102,12 +103,16 @@ mediaDays: II_CLAW_MEDIA_DAYS
   value: {{ $number | int64 | quote }}
 {{ end -}}
 {{- end -}}
-{{- range $key, $value := dict "II_CLAW_MEDIA" .media "II_CLAW_TRUSTED_PROXIES" .trustedProxies -}}
+{{- range $key, $value := dict "II_CLAW_MEDIA" .media "II_CLAW_OTLP_ENDPOINT" .otlpEndpoint "II_CLAW_TRUSTED_PROXIES" .trustedProxies -}}
 {{- if $value -}}
 - name: {{ $key }}
   value: {{ $value | quote }}
 {{ end -}}
 {{- end -}}
+{{- if not (kindIs "invalid" .traceShare) -}}
+- name: II_CLAW_TRACE_SHARE
+  value: {{ .traceShare | quote }}
+{{ end -}}
 {{- if .allowPrivateUrls -}}
 - name: II_CLAW_ALLOW_PRIVATE_URLS
   value: "true"

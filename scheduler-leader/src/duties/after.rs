@@ -60,7 +60,7 @@ pub(super) async fn follow(timers: &Timers, term: i64, limit: i64) -> Result<u64
     });
     let after: Vec<_> = after.collect();
     let followed = timers.store.runs_follow(DUTY, term, &after, &jobs).await?;
-    timers.bus.publish_works(&followed.messages).await;
+    timers.bus.publish_made(&followed.messages).await;
     for judged in followed.jobs.iter().filter_map(|job| judged.get(job)) {
         judged.log(&channels);
     }

@@ -43,7 +43,7 @@ pub(super) async fn fire_all(timers: &Timers, stop: &CancellationToken) -> Resul
         let beats =
             due.iter().map(|due| becomes(&timers.make, due, &channels)).collect::<Result<Vec<_>>>()?;
         let (told, messages) = timers.store.heartbeats_fire(DUTY, term, &beats).await?;
-        timers.bus.publish_works(&messages).await;
+        timers.bus.publish_made(&messages).await;
         info!(
             heartbeats = told,
             messages = messages.len(),

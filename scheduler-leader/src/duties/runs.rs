@@ -93,7 +93,7 @@ async fn retry(timers: &Timers, term: i64) -> Result<u64> {
         })
         .collect();
     let begun = timers.store.runs_retry(DUTY, term, &retries).await?;
-    timers.bus.publish_works(&begun.messages).await;
+    timers.bus.publish_made(&begun.messages).await;
     if begun.runs > 0 {
         info!(runs = begun.runs, "trying {} runs again", begun.runs);
     }

@@ -127,6 +127,6 @@ async fn fire(store: &Store, bus: &Bus, term: i64) -> Result<usize> {
         Counter::TimersFired.add_many(&[], u64::try_from(fired.len()).unwrap_or(u64::MAX));
         info!(fired = fired.len(), "fired {} timers", fired.len());
     }
-    bus.publish_works(&fired).await;
+    bus.publish_made(&fired).await;
     Ok(fired.len())
 }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use claw_channels::{Caps, Channel, ChannelError, Draft, Part, Probe, Receipt};
 use serde_json::value::RawValue;
+use claw_telemetry::trace::{Kind, Span};
 use tokio::time::Instant;
 
 use super::limiter::{Limiter, Priority};
 use super::manners::Manners;
-use super::measure::Measured;
+use super::measure::{Measured, outcome};
 
 /// A channel at work, and how fast it may call its platform.
 pub(crate) struct Active {
@@ -64,8 +65,17 @@ impl Active {
     /// # Errors
     /// As [`Channel::send`].
     pub(crate) async fn send(&self, _turn: Turn, part: &Part<'_>) -> Result<Receipt, ChannelError> {
+        let mut span = Span::child("send", Kind::Client);
         let began = Instant::now();
         let sent = self.channel.send(part).await;
+        if span.is_recorded() {
+            span.set("channel.type", self.measured.platform());
+            span.set("message.part", u32::try_from(part.index).unwrap_or(u32::MAX));
+        }
+        if let Some(error) = sent.as_ref().err() {
+            span.failed(outcome(error));
+        }
+        drop(span);
         self.heed(began, part.recipient, sent.as_ref().err());
         sent
     }

@@ -59,19 +59,34 @@ impl Measured {
     /// A call that people can see, which began at this time, came to this.
     pub(super) fn called(&self, began: Instant, error: Option<&ChannelError>) {
         self.duration.record(began.elapsed().as_secs_f64());
-        let outcome = match error {
-            None => &self.ok,
-            Some(ChannelError::RateLimited(_) | ChannelError::ChatLimited { .. }) => &self.rate_limited,
-            Some(ChannelError::Retryable(_)) => &self.retryable,
-            Some(ChannelError::Uncertain(_)) => &self.uncertain,
-            Some(_) => &self.refused,
+        let counted = match error.map_or("ok", outcome) {
+            "ok" => &self.ok,
+            "rate_limited" => &self.rate_limited,
+            "retryable" => &self.retryable,
+            "uncertain" => &self.uncertain,
+            _ => &self.refused,
         };
-        outcome.increment(1);
+        counted.increment(1);
+    }
+
+    /// As the adapter is called.
+    pub(super) fn platform(&self) -> &'static str {
+        self.platform
     }
 
     /// A channel stopped receiving, and is started again.
     pub(super) fn reconnects(&self) {
         self.reconnects.increment(1);
+    }
+}
+
+/// What a failed call came to, in a word.
+pub(super) fn outcome(error: &ChannelError) -> &'static str {
+    match error {
+        ChannelError::RateLimited(_) | ChannelError::ChatLimited { .. } => "rate_limited",
+        ChannelError::Retryable(_) => "retryable",
+        ChannelError::Uncertain(_) => "uncertain",
+        _ => "refused",
     }
 }
 

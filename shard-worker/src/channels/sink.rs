@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use claw_channels::{Sink, SinkError};
 use claw_intake::{Desk, Intake};
 use claw_store::{Channel, Observation, chain};
+use claw_telemetry::trace::{self, Kind};
 use claw_types::{Inbound, MessageId};
 
 use super::observe;
@@ -48,10 +49,12 @@ impl Sink for ShardSink {
         if !self.core.lease.holds() || self.shard.stopping().is_cancelled() {
             return Err(SinkError::LostOwnership);
         }
+        let began = trace::mark();
         let (ids, clock) = (&self.core.ids, &*self.core.clock);
         let desk = Desk { store: &self.core.store, ids, clock };
         let made = self.intake.make(desk, &self.channel, messages).await;
         let mut made = made.map_err(|error| not_committed(&error))?;
+        let _spans = made.received(&self.channel, Kind::Consumer, began);
         for work in std::mem::take(&mut made.committed) {
             self.core.set_out(&self.shard, work).await;
         }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use claw_channels::kit::answer::{self, ReadError, excerpt};
 use claw_channels::send_body::{self, SendBody};
 use claw_store::NewMessage;
+use claw_telemetry::trace::{self, Context};
 use claw_types::{Act, Invalid, MessageId, Outbound, Placeholder, ReplyTo, WebhookBody, Work};
 use futures::future::try_join_all;
 use reqwest::Response;
@@ -207,7 +208,10 @@ async fn commit_messages(
         return Ok(None);
     }
     let mut new = Vec::with_capacity(messages.len());
-    for (index, message) in messages.iter().enumerate() {
+    // An answer that comes with the question's is part of its trace.
+    let traceparent = trace::current().map(Context::header);
+    for (index, message) in messages.iter_mut().enumerate() {
+        message.traceparent.clone_from(&traceparent);
         new.push(NewMessage::answer(work, index, message, &core.ids)?);
     }
     // Submitted together and in order: they are one batch, and in its order.

@@ -6,13 +6,14 @@ use std::time::Duration;
 use claw_runtime::Backoff;
 use claw_store::{MessageStatus, Settlement, chain};
 use claw_telemetry::metrics::Counter;
+use claw_telemetry::trace::{self, Kind, Span};
 use claw_types::{Direction, MessageState, Work};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::Attempt;
 use super::burst::{self, Delivery};
-use super::measure;
+use super::{measure, traced};
 use crate::pipeline::Pipeline;
 use crate::shard::Shard;
 use crate::shard::queue::{LaneKey, Next};
@@ -104,8 +105,14 @@ async fn attempt_burst(
     attempt(pipeline, shard, key, delivery).await
 }
 
-/// One attempt and what follows from it; `false` ends the lane.
-async fn attempt(
+/// One attempt and what follows from it, in a span of its own; `false` ends the lane.
+async fn attempt(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: &LaneKey, delivery: Delivery) -> bool {
+    let mut span = traced::attempt(&delivery);
+    trace::within(span.context(), attempt_in(&mut span, pipeline, shard, key, delivery)).await
+}
+
+async fn attempt_in(
+    span: &mut Span,
     pipeline: &Arc<Pipeline>,
     shard: &Arc<Shard>,
     key: &LaneKey,
@@ -116,6 +123,7 @@ async fn attempt(
         why => Attempt::Over { state: MessageState::Failed, error: why },
     };
     measure::attempt(&delivery.work, &attempted);
+    traced::ended(span, &attempted);
     match attempted {
         Attempt::NotOurs => false,
         Attempt::Over { state, error } => {
@@ -220,11 +228,13 @@ pub(super) async fn progress(pipeline: &Pipeline, shard: &Shard, work: &Work) ->
 
 /// Writes what happened until it is written; `false` when the claim is over or the shard is given up meanwhile.
 async fn settle(pipeline: &Pipeline, shard: &Shard, settlement: Settlement) -> bool {
+    let mut span = Span::child("settle", Kind::Client);
     let mut failed = 0;
     loop {
         match pipeline.log.settle(settlement.clone()).await {
             Ok(true) => return true,
             Ok(false) => {
+                span.failed("fenced");
                 Counter::FencedWrites.add(&[]);
                 warn!(shard = %shard.id, epoch = shard.epoch.0, "shard {} has a newer claim: stepping down", shard.id);
                 shard.abort();

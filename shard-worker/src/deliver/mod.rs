@@ -11,6 +11,7 @@ pub(crate) mod measure;
 pub(crate) mod outbound;
 pub(crate) mod placeholder;
 pub(crate) mod stream;
+mod traced;
 pub(crate) mod turns;
 pub(crate) mod typing;
 pub(crate) mod webhook;

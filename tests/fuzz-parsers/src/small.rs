@@ -5,6 +5,7 @@ use claw_channels::kit::jwt::{Expected, PublicKeys};
 use claw_channels::kit::{answer, filename, guard};
 use claw_gateway::fuzzing;
 use claw_schedule::{Limits, Schedule};
+use claw_telemetry::trace::Context;
 use claw_types::{HookName, InstanceId, UserId};
 use http::HeaderMap;
 use http::header::{HeaderValue, RETRY_AFTER};
@@ -15,6 +16,7 @@ use crate::Target;
 /// The gateway's, and the small ones.
 pub(crate) fn targets() -> Vec<Target> {
     vec![
+        Target::new("traceparent", traceparent, &["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]),
         Target::new(
             "body-send",
             fuzzing::send_body,
@@ -100,6 +102,16 @@ pub(crate) fn targets() -> Vec<Target> {
         Target::new("retry-after", retry_after, &["120", "Fri, 31 Dec 1999 23:59:59 GMT", "0.5"]),
         Target::new("names", names, &["ada", "telegram_a1b2c3d4", "https://user:pw@[::ffff:10.0.0.1]:80/x"]),
     ]
+}
+
+/// What is understood is written as it was, but for what only a later version knows.
+fn traceparent(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Some(context) = Context::parse(text) {
+        let written = context.header();
+        assert_eq!(Context::parse(&written), Some(context), "{text:?}");
+        assert_eq!(written[2..53], text[2..53], "{text:?}");
+    }
 }
 
 /// A schedule, and when it is due next at several times.

@@ -12,7 +12,7 @@ use clap::Args;
 use claw_channels::registry;
 use claw_config::{
     BackendSettings, GatewaySettings, JobSettings, KeySettings, MediaSettings, RetentionSettings,
-    RpcSettings, SchedulerSettings, StoreSettings, TlsSettings, UrlPolicy, WorkerSettings,
+    RpcSettings, SchedulerSettings, StoreSettings, TlsSettings, TraceSettings, UrlPolicy, WorkerSettings,
 };
 use claw_devstack::{Nats, Postgres, Service};
 use claw_launch::GRACE;
@@ -58,6 +58,8 @@ pub(crate) struct UpSettings {
     media: MediaSettings,
     #[command(flatten)]
     retention: RetentionSettings,
+    #[command(flatten)]
+    traces: TraceSettings,
 }
 
 /// The user of the front page's chat.
@@ -186,6 +188,9 @@ async fn serve(
     };
     let mut media = settings.media.clone();
     media.location.get_or_insert_with(|| MediaLocation::Folder(settings.data.join("media")));
+    let mut traces = settings.traces.clone();
+    // Of several roles, so by no role's name.
+    traces.otel_service_name.get_or_insert_with(|| "ii-claw".to_owned());
     let gateway = GatewaySettings {
         listen: settings.listen,
         store: settings.store.clone(),
@@ -196,6 +201,7 @@ async fn serve(
         trusted_proxies: settings.trusted_proxies.clone(),
         media,
         rpc: internal(),
+        traces: traces.clone(),
     };
     let address = claw_gateway::Gateway::start(gateway, home, lifecycle).await?;
     if settings.backend.public_url.is_none() {
@@ -215,6 +221,7 @@ async fn serve(
         urls: settings.urls,
         send_ttl_secs: settings.send_ttl_secs,
         rpc: internal(),
+        traces: traces.clone(),
         weight: 1.0,
     };
     claw_shard_worker::start(worker, lifecycle).await?;
@@ -222,6 +229,7 @@ async fn serve(
         store: settings.store.clone(),
         keys: settings.keys.clone(),
         rpc: internal(),
+        traces,
         retention: settings.retention,
     };
     claw_scheduler_leader::start(scheduler, lifecycle).await?;

@@ -7,12 +7,14 @@ use std::time::Duration;
 use claw_proto::v1::{self, worker_client::WorkerClient};
 use claw_runtime::{Backoff, Random};
 use claw_store::{MessageStatus, Owner, Store};
+use claw_telemetry::trace::{self, Kind, Span};
 use claw_types::{ChannelId, MessageId, MessageState, ShardId};
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::{CallError, Peers, Repeat, timed};
 use crate::Typing;
+use crate::traced::AWAIT_DELIVERY;
 
 /// How long a look at the table of owners is trusted.
 const OWNERS_AGE: Duration = Duration::from_secs(1);
@@ -117,7 +119,13 @@ impl WorkerClients {
             let message = message.clone();
             async move { WorkerClient::new(line).await_delivery(timed(message, left)).await }
         };
-        self.peers.call(address, Repeat::Never, limit + WAY_BACK, call).await.map(delivered)
+        let mut span = Span::child(AWAIT_DELIVERY, Kind::Client);
+        let call = self.peers.call(address, Repeat::Never, limit + WAY_BACK, call);
+        let answered = trace::within(span.context(), call).await;
+        if answered.is_err() {
+            span.failed("not_answered");
+        }
+        answered.map(delivered)
     }
 }
 

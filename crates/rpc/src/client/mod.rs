@@ -20,6 +20,7 @@ use tracing::debug;
 pub use delivery::{Owners, WorkerClients};
 
 use crate::auth::{Attach, Credentials};
+use crate::traced;
 
 /// A question about the other side itself is answered within this.
 const QUICK: Duration = Duration::from_secs(2);
@@ -132,6 +133,7 @@ impl Peers {
 fn timed<T>(message: T, limit: Duration) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(limit);
+    traced::put(&mut request);
     request
 }
 

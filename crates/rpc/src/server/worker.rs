@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use claw_proto::v1::{self, worker_server};
 use claw_runtime::Lifecycle;
 use claw_store::MessageStatus;
+use claw_telemetry::trace;
 use claw_types::{ChannelId, MessageId, MessageState, ShardId};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
@@ -14,6 +15,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{Health, Refused, ServeError, serve};
+use crate::traced::{self, AWAIT_DELIVERY};
 use crate::{Adapter, AdapterPage, AwayBackend, Credentials, Probed, Reload, Typing, WorkerStatus};
 
 /// Adapters of a page when the caller does not say, and at most.
@@ -72,10 +74,16 @@ impl worker_server::Worker for WorkerServer {
         &self,
         request: Request<v1::AwaitDeliveryRequest>,
     ) -> Result<Response<v1::AwaitDeliveryResponse>, Status> {
+        let mut span = traced::answering(&request, AWAIT_DELIVERY);
         let request = request.into_inner();
         let id = MessageId(uuid("message_id", &request.message_id)?);
         let limit = Duration::from_millis(u64::from(request.wait_ms));
-        match self.0.await_delivery(id, shard(request.shard)?, limit).await {
+        let shard = shard(request.shard)?;
+        let answered = trace::within(span.context(), self.0.await_delivery(id, shard, limit)).await;
+        if answered.is_err() {
+            span.failed("refused");
+        }
+        match answered {
             Ok(status) => Ok(Response::new(delivery(status))),
             Err(AwaitError::NotOwner) => {
                 Err(Status::failed_precondition("this worker does not own the shard"))

@@ -2,7 +2,7 @@
 
 use super::labels::{
     ACCEPT, ASKED, ATTEMPT, BREAKER, DESTINATION, DIRECTION, DROPPED, IGNORED, METHOD, PASSED, PLATFORM,
-    POOL, ROUTE, RPC, RPC_CODE, SENT, STATE, STATUS, TAKEOVER,
+    POOL, ROUTE, RPC, RPC_CODE, SENT, SPANS, STATE, STATUS, TAKEOVER,
 };
 use super::spec::Role::{self, Gateway, Scheduler, Worker};
 
@@ -63,6 +63,10 @@ kind! {
             "Times that the connection to NATS was lost.";
         NatsSlowConsumer = "claw_nats_slow_consumer_total", Count, [], EVERY,
             "Times that a subscription fell behind, so that the database was read instead.";
+        SpansExported = "claw_spans_exported_total", Count, [], EVERY,
+            "Spans of traces that the collector took.";
+        SpansDropped = "claw_spans_dropped_total", Count, [SPANS], EVERY,
+            "Spans of traces that nobody will see: too many at once (full), or the collector did not take them.";
         ProcessCpu = "process_cpu_seconds_total", Seconds, [], EVERY,
             "Time on CPUs, of user and system, in whole seconds.";
     }

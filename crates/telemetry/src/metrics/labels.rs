@@ -107,6 +107,8 @@ pub(super) const SHARED_POOL: Label = fixed("pool", &["own", "tenants"]);
 pub(super) const CONNECTION: Label = fixed("state", &["used", "idle"]);
 /// Why a publish was dropped.
 pub(super) const DROPPED: Label = fixed("reason", &["away", "full"]);
+/// Why a span is not exported.
+pub(super) const SPANS: Label = fixed("reason", &["full", "not_taken"]);
 /// What a connection that stays open is for.
 pub(super) const STREAM: Label = fixed("kind", &["events", "chat"]);
 /// What was asked for without a good secret.

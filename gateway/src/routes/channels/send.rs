@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use claw_channels::send_body::{self, SendBody};
 use claw_store::error::chain;
+use claw_telemetry::trace;
 use claw_types::UserId;
 use tracing::warn;
 use uuid::Uuid;
@@ -16,6 +17,7 @@ use crate::dispatch::{self, Once, Sent};
 use crate::error::Problem;
 use crate::idempotency::{IdempotencyKey, IdempotencyParams};
 use crate::path::{ChannelParams, ChannelPath};
+use crate::traced::{self, Caller};
 
 /// Sends a message to a person. It is committed first; then the answer waits for the platform, but not for ever. Below
 /// 400 always means that the message is safe.
@@ -38,18 +40,34 @@ use crate::path::{ChannelParams, ChannelPath};
 pub async fn handle(
     State(app): State<Shared>,
     path: ChannelPath,
+    caller: Caller,
     IdempotencyKey(key): IdempotencyKey,
+    body: Body<SendBody>,
+) -> Result<Response, Problem> {
+    let mut span = caller.span("POST /api/users/{user}/channels/{instance}/send", &app.ids);
+    let answer = trace::within(span.context(), send(&app, &path, key, body)).await;
+    match &answer {
+        Ok(response) => traced::answered(&mut span, response),
+        Err(_) => span.failed("not_accepted"),
+    }
+    answer
+}
+
+async fn send(
+    app: &Shared,
+    path: &ChannelPath,
+    key: Option<String>,
     body: Body<SendBody>,
 ) -> Result<Response, Problem> {
     let run = body.value.run();
     let message = send_body::read(body.value, app.allow_private)?;
-    let known = dispatch::channel(&app, &path).await?;
+    let known = dispatch::channel(app, path).await?;
     let once = Once { key: key.as_deref(), digest: body.digest };
-    let safe = dispatch::accept(&app, &known, Ok(message), once).await?;
+    let safe = dispatch::accept(app, &known, Ok(message), once).await?;
     if let Some(run) = run {
-        complete(&app, &path.user, run).await;
+        complete(app, &path.user, run).await;
     }
-    Ok(safe.wait(&app, &known).await.answer())
+    Ok(safe.wait(app, &known).await.answer())
 }
 
 /// Ends the run that the message is the answer of, if it goes on. The message is safe, whatever becomes of this.

@@ -93,7 +93,7 @@ async fn write(timers: &Timers, term: i64, firings: &[Firing]) -> Result<Fired> 
     Counter::CronRuns.add_many(&[], fired.runs);
     debug!(jobs = fired.jobs, runs = fired.runs, "fired {} jobs, {} runs began", fired.jobs, fired.runs);
     // After the commit. Were this process to die here, the owners' sweeps would find the messages.
-    timers.bus.publish_works(&fired.messages).await;
+    timers.bus.publish_made(&fired.messages).await;
     Ok(fired)
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use claw_telemetry::metrics::Histogram;
+use claw_telemetry::trace::{Kind, Span};
 use claw_types::{UserId, Work};
 use reqwest::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,6 +17,7 @@ use super::breaker::{Author, Sign};
 use super::gate::{Gate, Pass};
 use super::post::{Refused, Target, broken};
 use crate::deliver::answer::{self, Answer};
+use crate::deliver::traced;
 use crate::deliver::turns::{Cause, Turn, Turns};
 
 /// Where messages go, and who may post there now.
@@ -91,8 +93,14 @@ impl Destination {
     ) -> Result<Reply<'a>, Refused> {
         let target = self.target.as_ref().map_err(|why| Refused::unusable(why))?;
         let began = Instant::now();
-        let answered = target.post(&work.id.to_string(), body, now).await;
-        Histogram::BackendDuration.observe(&[outcome(&answered)], began.elapsed().as_secs_f64());
+        let mut span = Span::child("POST", Kind::Client);
+        // What is not recorded is told to the backend, too: it need not record it, either.
+        let context = span.context().or_else(|| traced::of(work));
+        let answered = target.post(&work.id.to_string(), body, now, context).await;
+        let outcome = outcome(&answered);
+        Histogram::BackendDuration.observe(&[outcome], began.elapsed().as_secs_f64());
+        self.say(&mut span, &answered, outcome);
+        drop(span);
         let author = Author { tenant: &work.user_id, message: work.id };
         let mut verdict = Verdict { pass, author };
         match answered {
@@ -101,6 +109,17 @@ impl Destination {
                 verdict.tell(refused.sign);
                 Err(refused)
             }
+        }
+    }
+
+    /// Says what came of a post. Not the address: it may be a user's own.
+    fn say(&self, span: &mut Span, answered: &Result<Response, Refused>, outcome: &'static str) {
+        span.set("http.request.method", "POST");
+        span.set("destination", if self.own.is_some() { "user" } else { "operator" });
+        span.set("outcome", outcome);
+        match answered {
+            Ok(response) => span.set("http.response.status_code", u32::from(response.status().as_u16())),
+            Err(_) => span.failed(outcome),
         }
     }
 

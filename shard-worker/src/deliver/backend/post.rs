@@ -6,6 +6,7 @@ use bytes::Bytes;
 use claw_channels::kit::answer;
 use claw_channels::kit::guard;
 use claw_channels::kit::signed_post::{self, SignedBy};
+use claw_telemetry::trace::{self, Context};
 use reqwest::{Client, Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
@@ -67,12 +68,22 @@ impl Refused {
 }
 
 impl Target {
-    /// Posts `body` under the message's `id` at `now`, in seconds since 1970. The answer is a 2xx; its body is still to be
-    /// read.
-    pub(crate) async fn post(&self, id: &str, body: Bytes, now: i64) -> Result<Response, Refused> {
+    /// Posts `body` under the message's `id` at `now`, in seconds since 1970, as part of the trace that is given. The answer is a
+    /// 2xx; its body is still to be read.
+    pub(crate) async fn post(
+        &self,
+        id: &str,
+        body: Bytes,
+        now: i64,
+        context: Option<Context>,
+    ) -> Result<Response, Refused> {
         let by = SignedBy { secret: &self.secrets.first, others: &self.secrets.others };
         let request = self.client.post(self.url.clone()).timeout(LONGEST);
         let request = signed_post::sign(request, by, id, now, body);
+        let request = match context {
+            Some(context) => request.header(trace::HEADER, context.header()),
+            None => request,
+        };
         let answered = timeout(self.limit, request.send()).await.map_err(|_| Refused::late())?;
         let response = answered.map_err(|error| broken(&error))?;
         if response.status().is_success() { Ok(response) } else { Err(refused(&response, now)) }

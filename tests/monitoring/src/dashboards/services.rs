@@ -8,6 +8,7 @@ use crate::query::{INTERVAL, each, gauge, increase, mean, observations, quantile
 pub(super) fn dashboard() -> Dashboard {
     let mut panels = postgres();
     panels.extend(nats());
+    panels.push(traces());
     Dashboard { name: "services", title: "NATS and Postgres", panels }
 }
 
@@ -58,4 +59,10 @@ fn nats() -> Vec<Panel> {
             .line(increase(Counter::NatsDisconnects, &[], &[], "5m"), "disconnects")
             .line(increase(Counter::NatsSlowConsumer, &[], &[], "5m"), "slow consumers"),
     ]
+}
+
+fn traces() -> Panel {
+    Panel::graph("Spans of traces", Unit::PerSecond, "Exported, and dropped ones; none without a collector.")
+        .line(rate(Counter::SpansExported, &[], &[], INTERVAL), "exported")
+        .line(rate(Counter::SpansDropped, &["reason"], &[], INTERVAL), "dropped: {{reason}}")
 }

@@ -35,5 +35,6 @@ mod rpc;
 mod settings;
 mod streams;
 mod traffic;
+mod traces;
 mod up;
 mod upgrade;

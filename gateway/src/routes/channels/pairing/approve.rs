@@ -34,6 +34,7 @@ pub async fn handle(
     let (approved, committed) =
         pairing::approve(intake::desk(&app), &known.channel, &path.code, &principal.actor()).await?;
     for work in &committed {
+        let _first = claw_bus::first_span(work);
         intake::announce(&app, work).await;
     }
     Ok(Json(approved.into()))
