@@ -1,6 +1,8 @@
 -- What a channel has to remember by itself, such as the keys by which it reads what is encrypted for it: rows of its own, sealed by the
 -- master key, by names that mean something to its adapter only. Written by the channel's owner, under its claim's epoch.
 create table channel_memory (
+    -- For re-sealing only, which goes through all tables by ids.
+    id         uuid not null default gen_random_uuid(),
     -- No foreign key: a channel's row stays as a tombstone, and what it remembered goes when it is deleted.
     channel_id uuid not null,
     name       text not null,
@@ -14,6 +16,7 @@ create table channel_memory (
     primary key (channel_id, name)
 );
 
+create index channel_memory_sealed_key on channel_memory (sealed_key, id);
 create index channel_memory_user on channel_memory (user_id);
 create index channel_memory_expires on channel_memory (channel_id, expires_at) where expires_at is not null;
 

@@ -163,7 +163,7 @@ pub async fn accept(
     let event = NewMessage::event(event, app.shards, &app.ids, &*app.clock)?;
     let woken = app.store.wake(&event, call.mode.into(), once).await?;
     if let Some(work) = &woken.work {
-        app.bus.publish_made(work).await;
+        app.bus.publish_made(std::slice::from_ref(work)).await;
     }
     Ok(answer(call.mode, &woken))
 }

@@ -58,7 +58,7 @@ pub enum Remembering {
 }
 
 /// To what a row's text is sealed.
-fn place(channel: ChannelId, name: &str) -> String {
+pub(crate) fn place(channel: ChannelId, name: &str) -> String {
     format!("channel_memory/{channel}/{name}")
 }
 

@@ -8,6 +8,7 @@
 //! not have the same credential while some fingerprints are of one key and some of another, `channel_save` sees to.
 
 use claw_secrets::Sealed;
+use claw_types::ChannelId;
 use serde_json::{Map, Value, json};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -16,7 +17,9 @@ use uuid::Uuid;
 use crate::channels::{FINGERPRINTS, unique_violation};
 use crate::sealed::Columns;
 use crate::tenant::write;
-use crate::{Actor, Change, Error, SealedKind, Store, Vault, backends, chain, destinations, hooks};
+use crate::{
+    Actor, Change, Error, SealedKind, Store, Vault, backends, chain, channel_memory, destinations, hooks,
+};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -116,6 +119,7 @@ impl Reseal {
         let Columns { table, value, key: named } = kind.columns();
         let more = match kind {
             SealedKind::Channels => ", instance as name, channel_type, config::text as config",
+            SealedKind::Memories => ", name, channel_id",
             SealedKind::Backends => ", id::text as name, channel_id",
             SealedKind::Hooks | SealedKind::Destinations => ", id::text as name",
         };
@@ -134,6 +138,9 @@ impl Reseal {
         let read: Vec<u8> = row.try_get("value")?;
         let place = match kind {
             SealedKind::Channels => id.as_bytes().to_vec(),
+            SealedKind::Memories => {
+                channel_memory::place(ChannelId(row.try_get("channel_id")?), &name).into_bytes()
+            }
             SealedKind::Backends => backends::seal(&backends::place(row)?).into_bytes(),
             SealedKind::Hooks => hooks::place(id).into_bytes(),
             SealedKind::Destinations => destinations::place(id).into_bytes(),

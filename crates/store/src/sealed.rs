@@ -18,6 +18,8 @@ pub enum SealedKind {
     Channels,
     /// The keys by which webhooks to users' own backends are signed.
     Backends,
+    /// What channels remember.
+    Memories,
     /// What callers of hooks show.
     Hooks,
     /// The keys by which posts to event destinations are signed.
@@ -35,12 +37,14 @@ pub(crate) struct Columns {
 
 impl SealedKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Channels, Self::Backends, Self::Hooks, Self::Destinations];
+    pub const ALL: [Self; 5] =
+        [Self::Channels, Self::Memories, Self::Backends, Self::Hooks, Self::Destinations];
 
     /// What to call one or several of them.
     pub fn name(self) -> &'static str {
         match self {
             Self::Channels => "channels",
+            Self::Memories => "channel memories",
             Self::Backends => "backends",
             Self::Hooks => "hooks",
             Self::Destinations => "event destinations",
@@ -55,6 +59,7 @@ impl SealedKind {
     pub(crate) fn columns(self) -> Columns {
         let (table, value, key) = match self {
             Self::Channels => ("channels", "secrets", "secrets_key"),
+            Self::Memories => ("channel_memory", "sealed", "sealed_key"),
             Self::Backends => ("backends", "secrets", "secrets_key"),
             Self::Hooks => ("hooks", "secret", "secret_key"),
             Self::Destinations => ("event_destinations", "secret", "secret_key"),

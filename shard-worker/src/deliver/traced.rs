@@ -16,9 +16,6 @@ struct Body<'a> {
     /// Of a person's message: the type of its channel.
     #[serde(borrow, default)]
     channel: Option<Cow<'a, str>>,
-    /// Of one to a person: [`claw_types::Outbound::traceparent`].
-    #[serde(borrow, default)]
-    traceparent: Option<Cow<'a, str>>,
 }
 
 fn body(work: &Work) -> Option<Body<'_>> {
@@ -31,11 +28,7 @@ pub(super) fn attempt(delivery: &Delivery) -> Span {
         return Span::none();
     }
     let work = &delivery.work;
-    let parent = match work.direction {
-        Direction::In => of(work),
-        Direction::Out => body(work).and_then(|body| Context::parse(&body.traceparent?)),
-    };
-    let mut span = Span::child_of(parent, "deliver", Kind::Consumer);
+    let mut span = Span::child_of(claw_bus::context(work), "deliver", Kind::Consumer);
     if !span.is_recorded() {
         return span;
     }

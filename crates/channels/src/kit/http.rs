@@ -11,7 +11,6 @@ use tokio::sync::Semaphore;
 use super::access_token::AccessTokens;
 use super::guard::{self, PublicResolver, UrlError};
 use super::jwt::KeySets;
-use super::names::Names;
 use super::upload::AT_ONCE;
 use crate::ChannelError;
 
@@ -26,7 +25,6 @@ pub struct Http {
     places: Arc<Semaphore>,
     keys: Arc<KeySets>,
     tokens: Arc<AccessTokens>,
-    names: Arc<Names>,
     allow_private: bool,
     limit: Duration,
 }
@@ -51,8 +49,8 @@ impl Http {
         };
         let (calls, polls) = (build(base().timeout(limit))?, build(base())?);
         let places = Arc::new(Semaphore::new(AT_ONCE));
-        let (keys, tokens, names) = (Arc::default(), Arc::default(), Arc::default());
-        Ok(Self { calls, polls, places, keys, tokens, names, allow_private, limit })
+        let (keys, tokens) = (Arc::default(), Arc::default());
+        Ok(Self { calls, polls, places, keys, tokens, allow_private, limit })
     }
 
     /// Reaches public addresses only, and a server of the test by this name.
@@ -60,14 +58,13 @@ impl Http {
     pub fn guarded_except(name: &str, address: std::net::SocketAddr) -> Self {
         let client = || base().dns_resolver(PublicResolver).resolve(name, address).build().unwrap();
         let places = Arc::new(Semaphore::new(AT_ONCE));
-        let (keys, tokens, names) = (Arc::default(), Arc::default(), Arc::default());
+        let (keys, tokens) = (Arc::default(), Arc::default());
         Self {
             calls: client(),
             polls: client(),
             places,
             keys,
             tokens,
-            names,
             allow_private: false,
             limit: TIMEOUT,
         }
@@ -101,11 +98,6 @@ impl Http {
     /// The access tokens that platforms gave to channels.
     pub(super) fn tokens(&self) -> &AccessTokens {
         &self.tokens
-    }
-
-    /// The names of people that platforms told.
-    pub(super) fn names(&self) -> &Names {
-        &self.names
     }
 
     /// Whether private addresses may be called.

@@ -73,12 +73,6 @@ pub(super) const KINDS: &[Kind] = &[
                                    limit $2 for update skip locked), '{}'),
                       array(select id from messages where user_id = $1 and finished_at is null
                             limit $2 for update skip locked)))
-        sql: "with gone as (
-                  delete from messages where id = any (coalesce(
-                      nullif(array(select id from messages where user_id = $1 and finished_at is not null
-                                   limit $2 for update skip locked), '{}'),
-                      array(select id from messages where user_id = $1 and finished_at is null
-                            limit $2 for update skip locked)))
                   returning id, media is not null as attached),
               keys as (
                   delete from message_keys k using gone

@@ -251,7 +251,7 @@ async fn every_table_with_sealed_values_is_known() {
     let mut admin = bench.database.connect().await;
     let columns: Vec<String> = sqlx::query_scalar(
         "select table_name::text from information_schema.columns
-         where table_schema = 'public' and column_name in ('secret_key', 'secrets_key') order by 1",
+         where table_schema = 'public' and column_name in ('secret_key', 'secrets_key', 'sealed_key') order by 1",
     )
     .fetch_all(&mut admin)
     .await

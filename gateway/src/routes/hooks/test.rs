@@ -86,7 +86,7 @@ pub async fn handle(
         let event = render::event(&app, &hook, mapped, None).await?;
         let Woken { id, work, duplicate, .. } = app.store.wake(&event, When::Now, once).await?;
         if let Some(work) = &work {
-            app.bus.publish_made(work).await;
+            app.bus.publish_made(std::slice::from_ref(work)).await;
         }
         let excerpt = excerpt(posted.body.to_string().as_bytes());
         let outcome = if duplicate { HookOutcome::Duplicate(id) } else { HookOutcome::Accepted(id) };

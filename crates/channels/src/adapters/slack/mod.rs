@@ -34,9 +34,9 @@ use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
 use self::api::Api;
+use self::names::People;
 use self::sockets::Sockets;
 use crate::exam::Examinee;
-use crate::kit::names::People;
 use crate::kit::upload::Uploads;
 use crate::{
     About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
@@ -173,14 +173,13 @@ impl Adapter for Slack {
         }
         let uploads = Uploads::new(&deps);
         let server = config.api_url.as_deref().unwrap_or(CLOUD);
-        let people = People::new(&[server, &config.bot_token_env], deps.clone());
         let api = Api::new(server, config.bot_token_env, deps)?;
         Ok(Self {
             api,
             app_token,
             signing_secret,
             allowed_channels: config.allowed_channels,
-            people,
+            people: People::default(),
             uploads,
         })
     }
@@ -214,13 +213,6 @@ impl Slack {
                 .retain(|message| !message.is_group || self.allowed_channels.contains(&message.recipient));
         }
         messages
-    }
-
-    /// What was posted by Slack.
-    fn posted(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
-        self.check(request)?;
-        let messages = incoming::posted(&request.body, is_form(request)).map_err(ChannelError::BadRequest)?;
-        Ok(self.admitted(messages))
     }
 
     fn check(&self, request: &RawRequest) -> Result<(), ChannelError> {
@@ -267,12 +259,8 @@ impl Channel for Slack {
         Ok(incoming::challenge(&request.body).map(Reply::text))
     }
 
-    /// The names of those who wrote. What is not Slack's is told when it is decoded, and nobody is asked for its sake.
-    async fn prepare(&self, request: &RawRequest) -> Result<(), ChannelError> {
-        if let Ok(messages) = self.posted(request) {
-            self.people.learn(&self.api, &messages).await;
-        }
-        Ok(())
+    async fn complete(&self, messages: &mut [Inbound]) {
+        self.people.complete(&self.api, messages).await;
     }
 
     /// Of what a command is answered, people would be shown the text.
@@ -281,9 +269,9 @@ impl Channel for Slack {
     }
 
     fn decode(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
-        let mut messages = self.posted(request)?;
-        self.people.fill(&mut messages);
-        Ok(messages)
+        self.check(request)?;
+        let messages = incoming::posted(&request.body, is_form(request)).map_err(ChannelError::BadRequest)?;
+        Ok(self.admitted(messages))
     }
 
     fn fuzz(&self, data: &[u8]) {

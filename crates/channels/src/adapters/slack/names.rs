@@ -1,19 +1,17 @@
 //! What people are called (<https://docs.slack.dev/reference/methods/users.info>). Slack's events name people by their ids.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use async_trait::async_trait;
+use claw_types::Inbound;
 use serde::Deserialize;
 use tracing::warn;
 
 use super::api::{Api, Call, is_person, said};
 use crate::ChannelError;
-use crate::kit::names::{Asked, Directory};
+use crate::kit::names::{Names, matters};
 
-/// Before anybody is asked for again where the app may not ask.
-const NO_SCOPE: Duration = Duration::from_secs(3600);
-/// The same where Slack did not answer, or says that it can't.
-const NO_ANSWER: Duration = Duration::from_secs(10);
+/// Seconds before anybody is asked for again where the app may not ask.
+const NO_SCOPE: i64 = 3600;
 
 /// A person (<https://docs.slack.dev/reference/objects/user-object>).
 #[derive(Deserialize)]
@@ -44,6 +42,50 @@ impl User {
     }
 }
 
+/// Those who write to a bot.
+#[derive(Default)]
+pub(super) struct People {
+    names: Names,
+    /// Until when nobody is asked for, in seconds since 1970.
+    pause: AtomicI64,
+}
+
+impl People {
+    /// Calls those by their names whom Slack's events name by their ids only.
+    pub(super) async fn complete(&self, api: &Api, messages: &mut [Inbound]) {
+        let now = api.deps.clock.now();
+        if now.timestamp() >= self.pause.load(Ordering::Relaxed) {
+            let ids = messages.iter().filter(|message| matters(message)).filter_map(nameless).collect();
+            self.names.learn(ids, now, |id: String| async move { self.ask(api, &id).await }).await;
+        }
+        self.names.call(messages, nameless);
+    }
+
+    async fn ask(&self, api: &Api, id: &str) -> Result<Option<String>, ChannelError> {
+        let told = of(api, id).await;
+        let now = api.deps.clock.now().timestamp();
+        match &told {
+            Err(error) if lacks_scope(error) => {
+                warn!(channel = %api.deps.channel_id, "people are known by their ids only: {error}");
+                self.pause.store(now + NO_SCOPE, Ordering::Relaxed);
+            }
+            Err(ChannelError::RateLimited(wait)) => {
+                let wait = i64::try_from(wait.as_secs()).unwrap_or(NO_SCOPE).min(NO_SCOPE);
+                self.pause.store(now + wait, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+        told
+    }
+}
+
+/// The id of somebody of whom no name was told.
+fn nameless(message: &Inbound) -> Option<String> {
+    let sender = message.sender.as_ref()?;
+    let is_nameless = sender.display_name == sender.platform_id && is_person(&sender.platform_id);
+    is_nameless.then(|| sender.platform_id.clone())
+}
+
 /// What Slack calls somebody.
 pub(super) async fn of(api: &Api, id: &str) -> Result<Option<String>, ChannelError> {
     Ok(api.call::<Answer>(&Call::form("users.info").with("user", id)).await?.user.shown())
@@ -52,25 +94,4 @@ pub(super) async fn of(api: &Api, id: &str) -> Result<Option<String>, ChannelErr
 /// Whether an answer says that the app may not ask for names.
 pub(super) fn lacks_scope(error: &ChannelError) -> bool {
     said(error, "missing_scope")
-}
-
-#[async_trait]
-impl Directory for Api {
-    fn has(&self, id: &str) -> bool {
-        is_person(id)
-    }
-
-    async fn ask(&self, id: &str) -> Asked {
-        match of(self, id).await {
-            Ok(name) => Asked::Name(name),
-            Err(error) if lacks_scope(&error) => {
-                warn!(channel = %self.deps.channel_id, "people are known by their ids only: {error}");
-                Asked::Later(NO_SCOPE)
-            }
-            // Somebody whom the app can't see.
-            Err(ChannelError::Permanent(_)) => Asked::Name(None),
-            Err(ChannelError::RateLimited(wait)) => Asked::Later(wait),
-            Err(_) => Asked::Later(NO_ANSWER),
-        }
-    }
 }

@@ -180,8 +180,7 @@ impl<'a> Sockets<'a> {
             Vec::new()
         });
         let mut messages = self.slack.admitted(messages);
-        self.slack.people.learn(&self.slack.api, &messages).await;
-        self.slack.people.fill(&mut messages);
+        self.slack.complete(&mut messages).await;
         if messages.is_empty() {
             return Ok(true);
         }

@@ -10,8 +10,9 @@ fn event(user: &str) -> String {
 
 /// What the one who wrote is called, by way of a gateway.
 async fn called(slack: &Slack, request: &RawRequest) -> Result<String, ChannelError> {
-    slack.prepare(request).await?;
-    Ok(slack.decode(request)?.remove(0).sender.unwrap().display_name)
+    let mut messages = slack.decode(request)?;
+    slack.complete(&mut messages).await;
+    Ok(messages.remove(0).sender.unwrap().display_name)
 }
 
 fn at(fake: &Fake) -> Slack {
