@@ -5,5 +5,7 @@ pub mod bus;
 pub mod sequence;
 pub mod subjects;
 
-pub use bus::{Bus, Error, Frames, Subscription, changed_channel, changed_shard, context, first_span, media_message};
+pub use bus::{
+    Bus, Error, Frames, Subscription, changed_channel, changed_shard, context, first_span, media_message,
+};
 pub use sequence::{Gaps, Numbered};

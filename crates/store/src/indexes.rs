@@ -55,11 +55,8 @@ async fn replace(conn: &mut PgConnection) -> Result<bool> {
     for part in parts(conn).await? {
         build(conn, &part).await?;
     }
-    let swap: String = OVER
-        .iter()
-        .map(|(name, on)| format!("drop index {name}; create index {name} on messages {on};"))
-        .collect();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("begin; {swap} commit"))).execute(conn).await?;
+    let swap = OVER.map(|(name, on)| format!("drop index {name}; create index {name} on messages {on};"));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("begin; {} commit", swap.join(" ")))).execute(conn).await?;
     Ok(true)
 }
 

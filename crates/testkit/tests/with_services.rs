@@ -1,5 +1,5 @@
 //! What `with-services` leaves behind when it is told to end: nothing.
-#![allow(clippy::unwrap_used, reason = "a test that can't be set up must fail loudly")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't be set up must fail loudly")]
 
 use std::net::SocketAddr;
 use std::process::{ExitStatus, Stdio};

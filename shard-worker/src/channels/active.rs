@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use claw_channels::{Caps, Channel, ChannelError, Draft, Part, Probe, Receipt};
-use serde_json::value::RawValue;
 use claw_telemetry::trace::{Kind, Span};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::limiter::{Limiter, Priority};

@@ -59,15 +59,7 @@ impl Http {
         let client = || base().dns_resolver(PublicResolver).resolve(name, address).build().unwrap();
         let places = Arc::new(Semaphore::new(AT_ONCE));
         let (keys, tokens) = (Arc::default(), Arc::default());
-        Self {
-            calls: client(),
-            polls: client(),
-            places,
-            keys,
-            tokens,
-            allow_private: false,
-            limit: TIMEOUT,
-        }
+        Self { calls: client(), polls: client(), places, keys, tokens, allow_private: false, limit: TIMEOUT }
     }
 
     /// For ordinary calls, which end within 30 s.

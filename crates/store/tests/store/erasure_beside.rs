@@ -58,8 +58,8 @@ async fn a_step_passes_over_what_others_hold_and_the_end_is_not_said_before_that
     let mut held = Vec::new();
     for table in &tables {
         let mut holder = bench.database.connect().await;
-        let hold = format!("begin; select 1 from {table} for update");
-        sqlx::raw_sql(AssertSqlSafe(hold)).execute(&mut holder).await.unwrap();
+        let lock = format!("begin; select 1 from {table} for update");
+        sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut holder).await.unwrap();
         held.push((table, holder));
     }
     assert!(held.len() > 10, "{tables:?}");
@@ -128,7 +128,7 @@ async fn erasing_a_user_with_many_runs_and_settling_them_end_without_a_deadlock(
             eventually("the end of the erasure", Duration::from_secs(120), over).await;
         };
         let (settled, ()) = tokio::join!(settled, erased);
-        settled.into_iter().for_each(|settled| assert!(settled.unwrap(), "the shard is ours"));
+        assert!(settled.into_iter().all(Result::unwrap), "the shard is ours");
     }
     assert_eq!(deadlocks(&mut admin).await, 0);
 }

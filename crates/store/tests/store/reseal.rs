@@ -150,16 +150,20 @@ async fn who_changes_a_channel_meanwhile_wins() {
     let mut other = bench.database.connect().await;
     let change = "begin; update channels set secrets = secrets || '\\x00'::bytea";
     sqlx::raw_sql(change).execute(&mut other).await.unwrap();
-    let page = tokio::spawn(async move { work.page(SealedKind::Channels, &key("old").id(), None).await });
+    let old = key("old").id();
+    let page = work.page(SealedKind::Channels, &old, None);
     let mut admin = bench.database.connect().await;
     let waits = "select exists (select 1 from pg_locks where not granted
          and pid in (select pid from pg_stat_activity where datname = current_database()))";
-    eventually("the page to wait for the row", Duration::from_secs(20), async || {
-        sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut admin).await.unwrap().then_some(())
-    })
-    .await;
-    sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
-    let page = page.await.unwrap().unwrap();
+    let committed = async {
+        eventually("the page to wait for the row", Duration::from_secs(20), async || {
+            sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut admin).await.unwrap().then_some(())
+        })
+        .await;
+        sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
+    };
+    let (page, ()) = tokio::join!(page, committed);
+    let page = page.unwrap();
     assert_eq!((page.resealed, page.changed), (0, 1));
     let kept: (String, i32) =
         sqlx::query_as("select secrets_key, length(secrets) from channels where id = $1")

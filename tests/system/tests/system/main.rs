@@ -34,7 +34,7 @@ mod reshard;
 mod rpc;
 mod settings;
 mod streams;
-mod traffic;
 mod traces;
+mod traffic;
 mod up;
 mod upgrade;

@@ -46,7 +46,8 @@ impl Seen {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let each: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    each.concat()
 }
 
 /// All that the collector has.
@@ -87,10 +88,10 @@ fn tree(seen: &[Seen]) -> BTreeMap<String, usize> {
 }
 
 fn path<'a>(seen: &'a [Seen], mut of: &'a Seen) -> String {
-    let named = |seen: &Seen| format!("{} {}", seen.service, seen.span.name);
-    let mut names = vec![named(of)];
+    let called = |seen: &Seen| format!("{} {}", seen.service, seen.span.name);
+    let mut names = vec![called(of)];
     while let Some(above) = seen.iter().find(|above| above.id() == of.parent()) {
-        names.push(named(above));
+        names.push(called(above));
         of = above;
     }
     if !of.parent().is_empty() {

@@ -180,7 +180,7 @@ impl<'a> Sockets<'a> {
             Vec::new()
         });
         let mut messages = self.slack.admitted(messages);
-        self.slack.complete(&mut messages).await;
+        self.slack.people.complete(&self.slack.api, &mut messages).await;
         if messages.is_empty() {
             return Ok(true);
         }

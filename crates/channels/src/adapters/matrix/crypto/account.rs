@@ -32,15 +32,14 @@ impl State {
     /// Makes this device known, if it is not yet.
     pub(super) async fn introduce(&mut self, api: &Api) -> Result<(), ChannelError> {
         let kept: Option<Kept> = self.rows.get(ROW).await?;
-        let (account, is_published) = match kept {
-            Some(kept) => (Account::from_pickle(kept.pickle), kept.is_published),
-            None => {
-                self.must_be_unused(api).await?;
-                let account = Account::new();
-                self.keep(&account, false).await?;
-                self.rows.save().await?;
-                (account, false)
-            }
+        let (account, is_published) = if let Some(kept) = kept {
+            (Account::from_pickle(kept.pickle), kept.is_published)
+        } else {
+            self.must_be_unused(api).await?;
+            let account = Account::new();
+            self.keep(&account, false).await?;
+            self.rows.save().await?;
+            (account, false)
         };
         self.curve = account.curve25519_key().to_base64();
         self.ed = account.ed25519_key().to_base64();

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use crate::ChannelError;
 
 /// How an attachment is read.
-struct Key {
+struct Opening {
     key: [u8; 32],
     counter: [u8; 16],
     hash: [u8; 32],
@@ -51,12 +51,16 @@ pub(in crate::adapters::matrix) fn handle(file: &Value) -> Option<String> {
 }
 
 /// What is behind the address of an attachment that is kept.
-fn parsed(secret: &str) -> Option<Key> {
+fn parsed(secret: &str) -> Option<Opening> {
     let mut parts = secret.split('.');
     let key = URL_SAFE_NO_PAD.decode(parts.next()?).ok()?;
     let counter = STANDARD_NO_PAD.decode(parts.next()?).ok()?;
     let hash = STANDARD_NO_PAD.decode(parts.next()?).ok()?;
-    Some(Key { key: key.try_into().ok()?, counter: counter.try_into().ok()?, hash: hash.try_into().ok()? })
+    Some(Opening {
+        key: key.try_into().ok()?,
+        counter: counter.try_into().ok()?,
+        hash: hash.try_into().ok()?,
+    })
 }
 
 /// Decrypts an attachment as it comes. What comes last is an error when it is not what its sender sent.
@@ -64,7 +68,7 @@ pub(in crate::adapters::matrix) fn open(
     secret: &str,
     bytes: BoxStream<'static, Result<Bytes, ChannelError>>,
 ) -> Result<BoxStream<'static, Result<Bytes, ChannelError>>, ChannelError> {
-    let Key { key, counter, hash } = parsed(secret)
+    let Opening { key, counter, hash } = parsed(secret)
         .ok_or_else(|| ChannelError::Permanent("the attachment's key can't be read".to_owned()))?;
     let cipher = Ctr64BE::<Aes256>::new(&key.into(), &counter.into());
     let opened = stream::unfold(Some((bytes, cipher, Sha256::new())), move |state| async move {

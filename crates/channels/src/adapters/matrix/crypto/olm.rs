@@ -163,7 +163,9 @@ impl State {
             return Ok(());
         }
         self.begin_with(api, &known).await?;
-        known.keys().for_each(|name| self.try_later(&later(name)));
+        for name in known.keys() {
+            self.try_later(&later(name));
+        }
         self.tell(api, &known, "m.dummy", &json!({})).await.map(drop)
     }
 

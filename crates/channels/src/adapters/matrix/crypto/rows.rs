@@ -53,7 +53,7 @@ impl Rows {
         if new.is_empty() {
             return Ok(());
         }
-        let mut found = self.memory.load(&new).await.map_err(lost)?;
+        let mut found = self.memory.load(&new).await.map_err(|error| lost(&error))?;
         for name in new {
             let row = found.remove(&name).map(|found| Row {
                 text: Some(found.text),
@@ -95,9 +95,11 @@ impl Rows {
 
     /// Writes what was changed. When it returns, nothing of it can be lost any more.
     pub(super) async fn save(&mut self) -> Result<(), ChannelError> {
-        let changed =
-            self.known.iter().filter(|(_, row)| row.is_changed && (row.text.is_some() || row.version > 0));
-        let changes: Vec<Change> = changed
+        let is_to_be_written = |row: &Row| row.is_changed && (row.text.is_some() || row.version > 0);
+        let changes: Vec<Change> = self
+            .known
+            .iter()
+            .filter(|(_, row)| is_to_be_written(row))
             .map(|(name, row)| Change {
                 name: name.clone(),
                 text: row.text.clone(),
@@ -110,7 +112,7 @@ impl Rows {
         {
             // What is there now is not known.
             self.known.clear();
-            return Err(lost(error));
+            return Err(lost(&error));
         }
         for row in self.known.values_mut().filter(|row| row.is_changed) {
             row.version = if row.text.is_some() { row.version + 1 } else { 0 };
@@ -126,6 +128,6 @@ impl Rows {
 }
 
 /// Nothing was told to anybody yet, so it can be tried again, here or by another owner.
-fn lost(error: SinkError) -> ChannelError {
+fn lost(error: &SinkError) -> ChannelError {
     ChannelError::Retryable(error.to_string())
 }
