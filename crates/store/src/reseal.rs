@@ -233,7 +233,7 @@ fn taken(kind: SealedKind, one: &Renewed) -> Refused {
 }
 
 impl Refused {
-    /// `channels ada/telegram_ada: why`
+    /// `channels ada/support: why`
     pub fn line(&self) -> String {
         let user = self.user.as_deref().unwrap_or("the operator");
         format!("{} {user}/{}: {}", self.kind.name(), self.name, self.why)

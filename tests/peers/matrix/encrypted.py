@@ -67,7 +67,7 @@ class Encrypted:
 
     def _channel(self, instance: str) -> dict:
         channels = self.claw.call("GET", "users/ada/channels")["channels"]
-        return next(channel for channel in channels if channel["channel_instance"] == instance)
+        return next(channel for channel in channels if channel["instance_name_id"] == instance)
 
     def _enters(self, room: str) -> None:
         """Waits until the bot is there."""
@@ -235,7 +235,7 @@ class Encrypted:
                 continue
             assert event["type"] == "m.room.encrypted", event
             places[(event["content"]["session_id"], place(event["content"]["ciphertext"]))] += 1
-        assert len(places) > 20 and max(places.values()) == 1, places
+        assert len(places) >= 20 and max(places.values()) == 1, places
 
 
 def place(ciphertext: str) -> int:

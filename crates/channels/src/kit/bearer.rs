@@ -165,11 +165,11 @@ mod tests {
 
     #[test]
     fn an_id_stays_one_segment_of_its_address() {
-        let server = Url::parse("https://acme.example/base/").unwrap();
+        let server = Url::parse("https://smba.example/base/").unwrap();
         let url = below(&server, ["v3", "19:a@thread.tacv2;messageid=1/../../x?y#z"]).unwrap();
         assert_eq!(
             url.as_str(),
-            "https://acme.example/base/v3/19:a@thread.tacv2;messageid=1%2F..%2F..%2Fx%3Fy%23z"
+            "https://smba.example/base/v3/19:a@thread.tacv2;messageid=1%2F..%2F..%2Fx%3Fy%23z"
         );
     }
 }

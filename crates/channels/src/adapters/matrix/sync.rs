@@ -31,6 +31,7 @@ const EVENTS: [&str; 9] = [
 
 /// An answer of `/sync`.
 #[derive(Default, Deserialize)]
+#[cfg_attr(not(feature = "matrix-encryption"), allow(dead_code, reason = "read where encrypted rooms are"))]
 pub(super) struct Sync {
     pub(super) next_batch: String,
     #[serde(default)]
@@ -49,6 +50,7 @@ pub(super) struct Sync {
 
 /// Whose devices are others than before, and of whom no more will be told.
 #[derive(Default, Deserialize)]
+#[cfg_attr(not(feature = "matrix-encryption"), allow(dead_code, reason = "read where encrypted rooms are"))]
 #[serde(default)]
 pub(super) struct DeviceLists {
     pub(super) changed: Vec<String>,
