@@ -245,6 +245,8 @@ async fn a_stored_secret_is_not_sent_to_another_server() {
             ("email", "imap_port"),
             ("email", "smtp_host"),
             ("email", "smtp_port"),
+            ("email", "sign_in"),
+            ("email", "token_url"),
             ("email", "encryption"),
             ("teams", "api_url"),
             ("google_chat", "api_url"),

@@ -137,7 +137,7 @@ async fn under(cluster: &Cluster, key: &str) -> i64 {
 /// The middle one of the channels can't be written, so that a re-sealing stands still there, and is killed.
 async fn kill_in_the_middle(cluster: &Cluster, all: i64) {
     let mut database = cluster.database.connect().await;
-    let lock = "begin; select 1 from channels order by id offset 4 limit 1 for update";
+    let lock = "begin; select 1 from channels where id = (select id from channels order by id offset 4 limit 1) for update";
     sqlx::raw_sql(lock).execute(&mut database).await.unwrap();
     let mut command = cluster.start(&["reseal", "--batch", "1"], &[]);
     eventually("four to be sealed anew", Duration::from_secs(30), async || {
@@ -174,7 +174,7 @@ async fn the_key_is_replaced_under_load_and_nobody_notices() {
     );
 
     cluster = with_keys(cluster, NEW, Some(BOTH));
-    nodes.roll(&cluster, &load, "switched").await;
+    nodes.roll(&cluster, &load, "moved").await;
     assert_eq!(signed_by(&hers).await, (true, true));
     let said = diagnosis(&cluster).await;
     assert!(
