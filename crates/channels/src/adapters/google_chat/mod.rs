@@ -1,6 +1,6 @@
 //! Google Chat apps (<https://developers.google.com/workspace/chat/overview>), by interaction events and the Chat API.
 //!
-//! Google posts events with a token, of one of three kinds by what the app's owner chose ([`Signer`]); `event` and `incoming` read them. Answers are
+//! Google posts events with a token, of one of three kinds by what the app's owner chose (`Signer`); `event` and `incoming` read them. Answers are
 //! sent by the API, never in the answer to an event: an agent may need longer than an event is waited for, and a message by the API has a
 //! request id, by which a call that is made again counts once.
 //!

@@ -2,7 +2,7 @@
 //!
 //! The calls are our own, over the HTTP client that all channels share, and events are read with serde: why no SDK, says
 //! `docs/adr/0015-own-matrix-calls.md`. A room is a chat, direct when nobody but one person is there with the bot; a thread is named by
-//! its first message. What is encrypted is read where `encryption` is set ([`crypto`]); where it can't be, its people are told so once.
+//! its first message. What is encrypted is read where `encryption` is set (`crypto`); where it can't be, its people are told so once.
 //!
 //! Must hold: the place in the homeserver's stream is saved only behind what was committed, so nothing is lost and what comes again is
 //! known by its event's id; whatever is sent has one id, whoever sends it and however often, by which the homeserver makes one event of
