@@ -20,6 +20,7 @@ use claw_types::{ChannelId, Direction, MessageId, ShardId, Work};
 use futures::StreamExt as _;
 use serde::Deserialize;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -137,8 +138,10 @@ impl Bus {
             Some((span, self.subjects.work(work.shard), self.written(work)?))
         });
         let written: Vec<_> = written.collect();
+        // Together they wait as long as one would: the next batch to be accepted waits for this.
+        let deadline = Instant::now() + BURST_LIMIT;
         for (_span, subject, payload) in written {
-            self.publish(subject, payload).await;
+            self.publish_until(deadline, subject, payload).await;
         }
     }
 
@@ -220,12 +223,17 @@ impl Bus {
 
     /// Waits for [`BURST_LIMIT`] at most: an accepted message is not held up by telling of it.
     async fn publish(&self, subject: String, payload: Bytes) {
+        self.publish_until(Instant::now() + BURST_LIMIT, subject, payload).await;
+    }
+
+    async fn publish_until(&self, deadline: Instant, subject: String, payload: Bytes) {
         if !self.connected() {
             Counter::NatsDropped.add(&["away"]);
             return;
         }
         // One of them waits to see whether it is only a burst; while the queue stays full, the others do not.
-        let patience = if self.full.load(Ordering::Relaxed) { Duration::ZERO } else { BURST_LIMIT };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let patience = if self.full.load(Ordering::Relaxed) { Duration::ZERO } else { left };
         // The sweep makes good for what is dropped.
         match tokio::time::timeout(patience, self.client.publish(subject, payload)).await {
             Ok(Ok(())) => {
