@@ -80,14 +80,7 @@ pub async fn accept_one(app: &App, message: NewMessage) -> Result<Accepted, Prob
 
 /// Tells the owner of a message that was committed by something else than the gateway's writer, which does so by itself.
 pub async fn announce(app: &App, work: &Work) {
-    announce_all(&app.bus, &[work]).await;
-}
-
-async fn announce_all(bus: &Bus, works: &[&Work]) {
-    bus.publish_works(works.iter().copied()).await;
-    for work in works.iter().filter(|work| work.media.is_some()) {
-        bus.publish_media(work.id).await;
-    }
+    app.bus.publish_accepted(&[work]).await;
 }
 
 /// To whom the writer tells what it committed.
@@ -95,6 +88,6 @@ pub struct Owners(pub Arc<Bus>);
 
 impl Announce for Owners {
     fn announce<'a>(&'a self, accepted: &'a [&'a Work]) -> BoxFuture<'a, ()> {
-        Box::pin(announce_all(&self.0, accepted))
+        Box::pin(self.0.publish_accepted(accepted))
     }
 }

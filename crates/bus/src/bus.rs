@@ -132,14 +132,26 @@ impl Bus {
     /// Tells the shards' owners of accepted messages. All are written before the first one is handed over, so that they
     /// travel together.
     pub async fn publish_works<'a>(&self, works: impl IntoIterator<Item = &'a Work>) {
+        self.publish_works_until(Instant::now() + BURST_LIMIT, works).await;
+    }
+
+    /// As [`Self::publish_works`], and tells gateways of those with an attachment. Together they wait as long as one would: the
+    /// next batch to be accepted waits for this.
+    pub async fn publish_accepted(&self, works: &[&Work]) {
+        let deadline = Instant::now() + BURST_LIMIT;
+        self.publish_works_until(deadline, works.iter().copied()).await;
+        for work in works.iter().filter(|work| work.media.is_some()) {
+            self.publish_until(deadline, self.subjects.media(), media_frame(work.id)).await;
+        }
+    }
+
+    async fn publish_works_until<'a>(&self, deadline: Instant, works: impl IntoIterator<Item = &'a Work>) {
         let written = works.into_iter().filter_map(|work| {
             // The message's id is all of its trace that need travel: it is in the message.
             let span = Span::child_of(context(work), "publish", Kind::Producer);
             Some((span, self.subjects.work(work.shard), self.written(work)?))
         });
         let written: Vec<_> = written.collect();
-        // Together they wait as long as one would: the next batch to be accepted waits for this.
-        let deadline = Instant::now() + BURST_LIMIT;
         for (_span, subject, payload) in written {
             self.publish_until(deadline, subject, payload).await;
         }
@@ -202,7 +214,7 @@ impl Bus {
 
     /// Tells gateways that a message with an attachment was accepted.
     pub async fn publish_media(&self, message: MessageId) {
-        self.publish(self.subjects.media(), Bytes::copy_from_slice(message.0.as_bytes())).await;
+        self.publish(self.subjects.media(), media_frame(message)).await;
     }
 
     /// Messages with attachments, from now on: those that fall to this subscriber, for each goes to one of them.
@@ -362,6 +374,10 @@ pub fn first_span(work: &Work) -> Span {
         span.set("message.id", work.id.to_string());
     }
     span
+}
+
+fn media_frame(message: MessageId) -> Bytes {
+    Bytes::copy_from_slice(message.0.as_bytes())
 }
 
 /// The message that [`Bus::publish_media`] named.
