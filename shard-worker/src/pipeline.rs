@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::deliver::lane;
+use crate::deliver::unsettled::Unsettled;
 use crate::outcomes::Outcomes;
 use crate::ports::{Acts, Log, Road};
 use crate::shard::Shard;
@@ -44,6 +45,7 @@ pub struct Pipeline {
     /// Whether an operator wants this worker to own nothing; `placement` acts on it.
     pub drain_wanted: watch::Sender<bool>,
     pub(crate) outcomes: Outcomes,
+    pub(crate) unsettled: Unsettled,
     // In order: what is done shard by shard is then the same in every run of a simulation.
     owned: RwLock<BTreeMap<ShardId, Arc<Shard>>>,
 }
@@ -98,6 +100,7 @@ impl Pipeline {
             draining: AtomicBool::new(false),
             drain_wanted: watch::Sender::new(false),
             outcomes: Outcomes::default(),
+            unsettled: Unsettled::default(),
             owned: RwLock::default(),
         }
     }

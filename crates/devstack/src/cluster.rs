@@ -21,11 +21,13 @@ pub(crate) const NAME: &str = "ii_claw";
 const PATIENCE: Duration = Duration::from_mins(2);
 /// What the server is told at every start, so that no file goes stale.
 /// Durability (`fsync`, `synchronous_commit`) stays at its safe default.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=200",
     "shared_buffers=64MB",
+    // As much log as it may have anyhow, kept to be used again: while a new piece is made, every commit waits.
+    "min_wal_size=1GB",
     "logging_collector=off",
     "log_destination=stderr",
     "log_checkpoints=off",

@@ -2,17 +2,21 @@
 //!
 //! An item that arrives while nothing is in flight goes at once, alone; what arrives while a batch is in flight is
 //! the next batch. So an idle system has the latency of one commit and a busy one the throughput of large batches.
-//! Nothing waits for company, unless its callers can wait: then a busy system saves round trips by a short
-//! [pause](Batcher::gathering).
+//! Nothing waits for company. Two [paces](Pace) differ: where callers can wait, a busy system saves round trips by a short
+//! pause; where they can't, many need not wait for the batch before theirs.
 //!
 //! Must hold: an item's caller hears of it only after its batch was flushed; dropping a caller does not take its
-//! item out of a batch (it may already be committed).
+//! item out of a batch (it may already be committed); items that must keep their order are flushed in the order in which
+//! they were submitted.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use claw_telemetry::metrics::Histogram;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -38,6 +42,27 @@ pub trait FlushError {
 
 /// What a batch has at least that is followed by a pause.
 const MANY: usize = 8;
+
+/// How one batch follows another.
+#[derive(Debug, Clone, Copy)]
+pub enum Pace<T> {
+    /// One at a time, each as soon as the one before it is over.
+    OneByOne,
+    /// One at a time, with a pause after each batch of many, in which the next one grows: as long as that one took, at most
+    /// `longest`. Where there are few, the pause would be what limits them.
+    Gathering {
+        /// How long the pause is at most.
+        longest: Duration,
+    },
+    /// As soon as at least `least` wait, they do not wait for the batch that is under way: a second one goes beside it. Fewer would
+    /// cost more than they save. Items of one `place` keep their order: none goes beside another one of its place.
+    Beside {
+        /// How many make it worth a batch.
+        least: usize,
+        /// What must stay in order among itself. Two places of one number are as good as one.
+        place: fn(&T) -> u64,
+    },
+}
 
 type Entry<T, R, E> = (T, oneshot::Sender<Result<R, BatchError<E>>>);
 
@@ -68,16 +93,15 @@ where
         F: Fn(Vec<T>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Vec<R>, E>> + Send,
     {
-        Self::gathering(lifecycle, name, limit, Duration::ZERO, flush)
+        Self::paced(lifecycle, name, limit, Pace::OneByOne, flush)
     }
 
-    /// As [`Batcher::start`], with a pause after each batch of many, in which the next one grows: as long as that one took, at
-    /// most `longest`. Where there are few, the pause would be what limits them.
-    pub fn gathering<F, Fut>(
+    /// As [`Batcher::start`], at another pace.
+    pub fn paced<F, Fut>(
         lifecycle: &Lifecycle,
         name: &'static str,
         limit: usize,
-        longest: Duration,
+        pace: Pace<T>,
         flush: F,
     ) -> Self
     where
@@ -85,26 +109,23 @@ where
         Fut: Future<Output = Result<Vec<R>, E>> + Send,
     {
         let (queue, mut inbox) = mpsc::channel::<Entry<T, R, E>>(4 * limit);
-        let hard = lifecycle.hard();
         lifecycle.spawn(name, async move {
-            let mut entries = Vec::with_capacity(limit);
-            loop {
-                let received = tokio::select! {
-                    n = inbox.recv_many(&mut entries, limit) => n,
-                    () = hard.cancelled() => 0,
-                };
-                if received == 0 {
-                    return;
+            let mut line = Line { waiting: Vec::with_capacity(limit), busy: HashSet::new(), under_way: 0, limit, pace };
+            let mut flushes = FuturesUnordered::new();
+            let mut open = true;
+            while open || line.under_way > 0 || !line.waiting.is_empty() {
+                while let Some((batch, places)) = line.next() {
+                    flushes.push(timed(name, &flush, batch, places));
                 }
-                let began = Instant::now();
-                flush_all(&flush, entries.drain(..)).await;
-                measure(name, received, began.elapsed());
-                // After a full batch there is enough to do.
-                if !longest.is_zero() && (MANY..limit).contains(&received) {
-                    tokio::select! {
-                        () = tokio::time::sleep(began.elapsed().min(longest)) => {}
-                        () = hard.cancelled() => {}
+                let room = line.room();
+                tokio::select! {
+                    Some((places, size, took)) = flushes.next() => {
+                        line.over(&places);
+                        if let Some(pause) = line.pause(size, took) {
+                            tokio::time::sleep(pause).await;
+                        }
                     }
+                    received = inbox.recv_many(&mut line.waiting, room), if open && room > 0 => open = received > 0,
                 }
             }
         });
@@ -120,6 +141,89 @@ where
         self.queue.send((item, reply)).await.map_err(|_| BatchError::Stopped)?;
         answer.await.map_err(|_| BatchError::Stopped)?
     }
+}
+
+/// What waits, and what is under way.
+struct Line<T, R, E> {
+    waiting: Vec<Entry<T, R, E>>,
+    /// The places in order of all that is under way.
+    busy: HashSet<u64>,
+    under_way: usize,
+    limit: usize,
+    pace: Pace<T>,
+}
+
+impl<T, R, E> Line<T, R, E> {
+    /// How many more are to be taken in before something ends.
+    fn room(&self) -> usize {
+        // With nothing to begin they stay where they are, which wakes nobody.
+        let batches = if matches!(self.pace, Pace::Beside { .. }) { 2 } else { 1 };
+        if self.under_way < batches { self.limit.saturating_sub(self.waiting.len()) } else { 0 }
+    }
+
+    /// The next batch, if there is one to begin with now, and the places of its items.
+    fn next(&mut self) -> Option<(Vec<Entry<T, R, E>>, Vec<u64>)> {
+        let least = match (&self.pace, self.under_way) {
+            (_, 0) => 1,
+            (Pace::Beside { least, .. }, 1) => *least,
+            _ => return None,
+        };
+        if self.waiting.len() < least {
+            return None;
+        }
+        let places = self.free_places();
+        let size = places.as_ref().map_or(self.waiting.len(), Vec::len);
+        if size < least {
+            return None;
+        }
+        self.under_way += 1;
+        let places = places.unwrap_or_default();
+        self.busy.extend(&places);
+        Some((self.waiting.drain(..size).collect(), places))
+    }
+
+    /// The places of those in front that go beside nothing of their own place; `None` where places don't matter.
+    fn free_places(&self) -> Option<Vec<u64>> {
+        let Pace::Beside { place, .. } = &self.pace else { return None };
+        let places = self.waiting.iter().map(|(item, _)| place(item));
+        Some(places.take_while(|place| !self.busy.contains(place)).collect())
+    }
+
+    /// These places are free again.
+    fn over(&mut self, places: &[u64]) {
+        self.under_way -= 1;
+        for place in places {
+            self.busy.remove(place);
+        }
+    }
+
+    fn pause(&self, size: usize, took: Duration) -> Option<Duration> {
+        match self.pace {
+            // After a full batch there is enough to do.
+            Pace::Gathering { longest } if (MANY..self.limit).contains(&size) => Some(took.min(longest)),
+            _ => None,
+        }
+    }
+}
+
+/// Flushes a batch; its places, its size and how long it took.
+async fn timed<T, R, E, F, Fut>(
+    name: &'static str,
+    flush: &F,
+    batch: Vec<Entry<T, R, E>>,
+    places: Vec<u64>,
+) -> (Vec<u64>, usize, Duration)
+where
+    T: Clone,
+    E: FlushError,
+    F: Fn(Vec<T>) -> Fut,
+    Fut: Future<Output = Result<Vec<R>, E>>,
+{
+    let (began, size) = (Instant::now(), batch.len());
+    flush_all(flush, batch.into_iter()).await;
+    let took = began.elapsed();
+    measure(name, size, took);
+    (places, size, took)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "batches have at most some thousand items")]
@@ -211,12 +315,17 @@ mod tests {
     async fn where_callers_can_wait_a_busy_one_gathers() {
         let lifecycle = Lifecycle::new();
         let (takes, longest) = (Duration::from_millis(4), Duration::from_millis(2));
-        let batcher =
-            Batcher::gathering(&lifecycle, "test", 100, longest, move |items: Vec<u32>| async move {
+        let batcher = Batcher::paced(
+            &lifecycle,
+            "test",
+            100,
+            Pace::Gathering { longest },
+            move |items: Vec<u32>| async move {
                 tokio::time::sleep(takes).await;
                 let size = items.len();
                 Ok::<_, Failed>(vec![size; size])
-            });
+            },
+        );
         let all = |range: std::ops::Range<u32>| futures::future::join_all(range.map(|i| batcher.submit(i)));
         let begun = Instant::now();
         all(0..7).await;
@@ -231,6 +340,81 @@ mod tests {
         let gathered = futures::future::join(first, second).await;
         assert_eq!((gathered.0.unwrap(), gathered.1.unwrap()), (2, 2), "the second one came in the pause");
         assert_eq!(begun.elapsed(), 4 * takes + longest);
+    }
+
+    /// Flushes that end when they are let: which items are in them, and the permits that each takes one of.
+    fn gated(
+        pace: Pace<u32>,
+    ) -> (Batcher<u32, u32, Failed>, mpsc::UnboundedReceiver<(Vec<u32>, oneshot::Sender<()>)>) {
+        let (begun, flushes) = mpsc::unbounded_channel();
+        let batcher = Batcher::paced(&Lifecycle::new(), "test", 100, pace, move |items: Vec<u32>| {
+            let (end, ended) = oneshot::channel();
+            begun.send((items.clone(), end)).unwrap();
+            async move {
+                ended.await.unwrap();
+                Ok(items)
+            }
+        });
+        (batcher, flushes)
+    }
+
+    const BESIDE: Pace<u32> = Pace::Beside { least: 3, place: |item| u64::from(item % 10) };
+
+    #[tokio::test]
+    async fn many_do_not_wait_for_the_batch_before_theirs_and_few_do() {
+        let (batcher, mut flushes) = gated(BESIDE);
+        let submit = |item| {
+            let batcher = batcher.clone();
+            tokio::spawn(async move { batcher.submit(item).await.unwrap() })
+        };
+        let first = submit(1);
+        let (items, end_first) = flushes.recv().await.unwrap();
+        assert_eq!(items, [1]);
+        let second = [submit(2), submit(3)];
+        tokio::task::yield_now().await;
+        assert!(flushes.try_recv().is_err(), "two are too few to go beside the first");
+        let third = submit(4);
+        let (items, end_second) = flushes.recv().await.unwrap();
+        assert_eq!(items, [2, 3, 4], "three are enough");
+        let rest = [submit(5), submit(6), submit(7), submit(8)];
+        tokio::task::yield_now().await;
+        assert!(flushes.try_recv().is_err(), "no third one beside two");
+        end_second.send(()).unwrap();
+        futures::future::join_all(second.into_iter().chain([third])).await;
+        let (items, end_third) = flushes.recv().await.unwrap();
+        assert_eq!(items, [5, 6, 7, 8]);
+        end_first.send(()).unwrap();
+        end_third.send(()).unwrap();
+        first.await.unwrap();
+        futures::future::join_all(rest).await;
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_beside_or_past_what_it_must_follow() {
+        let (batcher, mut flushes) = gated(BESIDE);
+        let all = |items: &'static [u32]| {
+            let batcher = batcher.clone();
+            let each = move |&item| {
+                let batcher = batcher.clone();
+                async move { batcher.submit(item).await.unwrap() }
+            };
+            tokio::spawn(async move { futures::future::join_all(items.iter().map(each)).await })
+        };
+        let first = all(&[1]);
+        let (_, end_first) = flushes.recv().await.unwrap();
+        let rest = all(&[2, 3, 4, 11, 5, 6, 12]);
+        let (items, end_second) = flushes.recv().await.unwrap();
+        assert_eq!(items, [2, 3, 4], "11 follows 1, and what is behind 11 stays behind it");
+        end_first.send(()).unwrap();
+        first.await.unwrap();
+        let (items, end_third) = flushes.recv().await.unwrap();
+        assert_eq!(items, [11, 5, 6], "12 follows 2");
+        end_second.send(()).unwrap();
+        end_third.send(()).unwrap();
+        let (items, end_last) = flushes.recv().await.unwrap();
+        assert_eq!(items, [12]);
+        end_last.send(()).unwrap();
+        assert_eq!(rest.await.unwrap(), [2, 3, 4, 11, 5, 6, 12]);
     }
 
     #[tokio::test]

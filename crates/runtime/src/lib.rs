@@ -9,7 +9,7 @@ pub mod lifecycle;
 pub mod random;
 pub mod retry;
 
-pub use batch::{BatchError, Batcher, FlushError};
+pub use batch::{BatchError, Batcher, FlushError, Pace};
 pub use clock::{Clock, ManualClock, SyncedClock, SystemClock};
 pub use ids::Ids;
 pub use lifecycle::{Failure, Lifecycle};

@@ -122,10 +122,10 @@ impl Store {
         Ok(Self { pool: Road::pooled("own", pool, &settings), tenants })
     }
 
-    /// A handle whose own statements go by one connection that nobody else uses, for who has one after the other all the
+    /// A handle whose own statements go by so many connections that nobody else uses, for who has one after the other all the
     /// time: what the server remembers of a connection stays warm, and nobody waits behind others' statements.
-    pub(crate) fn alone(&self) -> Self {
-        Self { pool: self.pool.alone(), tenants: self.tenants.clone() }
+    pub(crate) fn apart(&self, connections: u32) -> Self {
+        Self { pool: self.pool.apart(connections), tenants: self.tenants.clone() }
     }
 
     /// How much of the two pools is in use.

@@ -90,7 +90,7 @@ async fn leave(core: &Core, shard: &Shard, work: &Work) -> Result<(Arc<Destinati
         // Waited for before the lease is asked: it may take as long as another message's answer.
         let room = tokio::select! {
             biased;
-            room = to.room(&work.user_id, Cause::of(work)) => room,
+            room = room(core, &to, work) => room,
             () = shard.stopping().cancelled() => return Err(Attempt::NotOurs),
         };
         if core.erased.has(work) {
@@ -105,6 +105,13 @@ async fn leave(core: &Core, shard: &Shard, work: &Work) -> Result<(Arc<Destinati
             return Ok((to, room, pass));
         }
     }
+}
+
+/// Room to post, and not too much that was posted and is not written down.
+async fn room(core: &Core, to: &Destination, work: &Work) -> Room {
+    let room = to.room(&work.user_id, Cause::of(work)).await;
+    core.pipeline.unsettled.few(work).await;
+    room
 }
 
 /// Nothing is attempted while the backend does not answer, and no attempt is counted. But as late as its schedule would end

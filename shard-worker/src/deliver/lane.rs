@@ -124,6 +124,10 @@ async fn attempt_in(
     };
     measure::attempt(&delivery.work, &attempted);
     traced::ended(span, &attempted);
+    let _handed = match &attempted {
+        Attempt::NotOurs | Attempt::NotYet { .. } => None,
+        Attempt::Over { .. } | Attempt::Again { .. } => Some(pipeline.unsettled.one(&delivery.work).await),
+    };
     match attempted {
         Attempt::NotOurs => false,
         Attempt::Over { state, error } => {

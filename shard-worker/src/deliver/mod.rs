@@ -14,6 +14,7 @@ pub(crate) mod stream;
 mod traced;
 pub(crate) mod turns;
 pub(crate) mod typing;
+pub(crate) mod unsettled;
 pub(crate) mod webhook;
 
 use std::time::Duration;

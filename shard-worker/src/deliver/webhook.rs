@@ -103,7 +103,7 @@ async fn leave(
     // Waited for before the lease is asked: it may take as long as another post's answer.
     let room = tokio::select! {
         biased;
-        room = core.webhooks.room(place, &work.user_id) => room,
+        room = room(core, place, work) => room,
         () = shard.stopping().cancelled() => return Err(Attempt::NotOurs),
     };
     if core.erased.has(work) {
@@ -114,6 +114,13 @@ async fn leave(
     }
     let pass = place.gate.admit(&work.user_id).map_err(|after| away(core, work, post, after))?;
     Ok((room, pass))
+}
+
+/// Room to post, and not too much that was posted and is not written down.
+async fn room(core: &Core, place: &Arc<Place>, work: &Work) -> Room {
+    let room = core.webhooks.room(place, &work.user_id).await;
+    core.pipeline.unsettled.few(work).await;
+    room
 }
 
 /// Nothing is attempted while the receiver does not answer, unless that is longer than anybody waits for it.

@@ -52,11 +52,11 @@ impl Road {
         Self { pool, name, opening: Some(format!("begin{}", set.collect::<String>())) }
     }
 
-    /// The same way, by one connection of its own: it comes on top of the pool's, when it is first needed.
-    pub(crate) fn alone(&self) -> Self {
-        let one = self.pool.options().clone().min_connections(0).max_connections(1);
+    /// The same way, by connections of its own: they come on top of the pool's, when they are first needed.
+    pub(crate) fn apart(&self, connections: u32) -> Self {
+        let few = self.pool.options().clone().min_connections(0).max_connections(connections);
         let options = PgConnectOptions::clone(&self.pool.connect_options());
-        Self { pool: one.connect_lazy_with(options), name: "alone", opening: self.opening.clone() }
+        Self { pool: few.connect_lazy_with(options), name: "alone", opening: self.opening.clone() }
     }
 
     /// What is open, what of it nobody uses, and what may be open.

@@ -1,0 +1,220 @@
+//! Accepting: a message and its event are written by one statement, or neither is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use claw_types::{MessageId, Work};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::{Accepted, NewMessage};
+use crate::cron::message::CRON;
+use crate::events::TELL_ACCEPTED;
+use crate::pool::Txn;
+use crate::{Result, Store, Tenant};
+
+/// What became of a [`NewMessage`] in one statement.
+#[derive(Debug, Clone)]
+pub(super) enum Inserted {
+    Known(Accepted),
+    /// Its key came with another body before.
+    KeyReused,
+    /// Its key belongs to a transaction that was not yet to be seen.
+    NotSeen,
+}
+
+impl Inserted {
+    pub(super) fn work(&self) -> Option<&Work> {
+        match self {
+            Self::Known(Accepted::New(work)) => Some(work),
+            Self::Known(Accepted::Duplicate(_)) | Self::KeyReused | Self::NotSeen => None,
+        }
+    }
+}
+
+/// A message that was accepted before under some key.
+struct Before {
+    id: Uuid,
+    digest: Option<Vec<u8>>,
+}
+
+/// What is pending in the conversation of a row of `accepted`, the last few; those of its own statement do not show.
+pub(crate) const AHEAD: &str = "array(select m.id from messages m
+    where m.channel_id = accepted.channel_id and m.conversation = accepted.conversation
+      and m.direction = accepted.direction and m.finished_at is null
+    order by m.seq desc limit 4)";
+
+/// What the database adds to a message that it accepts.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    seq: i64,
+    accepted_at_ms: i64,
+    ahead: Vec<MessageId>,
+}
+
+impl Stored {
+    pub(crate) fn of(row: &PgRow) -> Result<Self> {
+        let ahead: Vec<Uuid> = row.try_get("ahead")?;
+        Ok(Self {
+            seq: row.try_get("seq")?,
+            accepted_at_ms: row.try_get("accepted_at_ms")?,
+            ahead: ahead.into_iter().map(MessageId).collect(),
+        })
+    }
+}
+
+impl Store {
+    /// One statement for the whole batch.
+    pub(super) async fn messages_insert(&self, batch: &[Arc<NewMessage>]) -> Result<Vec<Inserted>> {
+        let sql = format!(
+            "with input as (
+                 select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::text[], $6::text[],
+                                      $7::text[], $8::text[], $9::text[], $10::bytea[], $11::text[],
+                                      $12::int[])
+                 with ordinality
+                 as t (id, user_id, channel_id, shard, direction, conversation, payload, media, key, digest, source,
+                       debounce_ms, n)),
+             fresh as (
+                 insert into message_keys (channel_id, key, message_id, digest)
+                 select channel_id, key, id, digest from input where key is not null order by channel_id, key
+                 on conflict do nothing returning message_id),
+             accepted as (
+                 insert into messages
+                     (id, user_id, channel_id, shard, direction, conversation, payload, media, source, debounce_ms)
+                 select id, user_id, channel_id, shard, direction, conversation, payload::json, media::json, source,
+                        debounce_ms
+                 from input where key is null or id in (select message_id from fresh) order by n
+                 returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
+                           user_id, channel_id, direction, conversation, source),
+             told as ({TELL_ACCEPTED})
+             select id, seq, accepted_at_ms, {AHEAD} as ahead from accepted"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(batch.iter().map(|m| m.id.0).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.user_id.as_str()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.channel_id.0).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.shard.as_i32()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.direction.as_str()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.conversation.as_str()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.payload.get()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.media.as_ref().map(|r| r.get())).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.key.as_deref()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.digest.as_ref().map(<[u8; 32]>::as_slice)).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.source.as_deref()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|m| m.debounce()).collect::<Vec<_>>())
+            .fetch_all(&self.pool)
+            .await?;
+        let mut stored = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            stored.insert(row.try_get::<Uuid, _>("id")?, Stored::of(row)?);
+        }
+        let known = if stored.len() < batch.len() {
+            self.messages_by_key(batch, &stored).await?
+        } else {
+            HashMap::new()
+        };
+        Ok(batch.iter().map(|message| accepted(message, &stored, &known)).collect())
+    }
+
+    /// The messages that were accepted before under the keys of those that are not in `stored`.
+    async fn messages_by_key(
+        &self,
+        batch: &[Arc<NewMessage>],
+        stored: &HashMap<Uuid, Stored>,
+    ) -> Result<HashMap<(Uuid, String), Before>> {
+        let again = || batch.iter().filter(|m| !stored.contains_key(&m.id.0));
+        let rows = sqlx::query(
+            "select k.channel_id, k.key, k.message_id, k.digest
+             from unnest($1::uuid[], $2::text[]) as i (channel_id, key)
+             join message_keys k on k.channel_id = i.channel_id and k.key = i.key",
+        )
+        .bind(again().map(|m| m.channel_id.0).collect::<Vec<_>>())
+        .bind(again().map(|m| m.key.as_deref()).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let before = Before { id: row.try_get("message_id")?, digest: row.try_get("digest")? };
+                Ok(((row.try_get("channel_id")?, row.try_get("key")?), before))
+            })
+            .collect()
+    }
+}
+
+fn accepted(
+    message: &NewMessage,
+    stored: &HashMap<Uuid, Stored>,
+    known: &HashMap<(Uuid, String), Before>,
+) -> Inserted {
+    if let Some(stored) = stored.get(&message.id.0) {
+        return Inserted::Known(Accepted::New(Box::new(stored_work(message, stored.clone()))));
+    }
+    let key = message.key.clone().map(|key| (message.channel_id.0, key));
+    let Some(before) = key.and_then(|key| known.get(&key)) else { return Inserted::NotSeen };
+    match (&before.digest, &message.digest) {
+        (Some(before), Some(now)) if before != now => Inserted::KeyReused,
+        _ => Inserted::Known(Accepted::Duplicate(MessageId(before.id))),
+    }
+}
+
+pub(crate) fn stored_work(message: &NewMessage, stored: Stored) -> Work {
+    let Stored { seq, accepted_at_ms, ahead } = stored;
+    Work {
+        id: message.id,
+        seq,
+        shard: message.shard,
+        user_id: message.user_id.clone(),
+        channel_id: message.channel_id,
+        direction: message.direction,
+        conversation: message.conversation.clone(),
+        payload: message.payload.clone(),
+        media: message.media.clone(),
+        attempts: 0,
+        platform_message_ids: Vec::new(),
+        accepted_at_ms,
+        retries: 0,
+        retried_at_ms: 0,
+        ahead,
+        debounce_ms: message.debounce_ms,
+        burst: None,
+        scheduled: message.source.as_deref() == Some(CRON),
+    }
+}
+
+impl Tenant {
+    /// Accepts a message as part of this transaction: it is safe once that is committed. Its key does not count; what
+    /// makes it the same one again is the transaction's to know ([`Tenant::once`]).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn message_accept(&mut self, message: &NewMessage) -> Result<Work> {
+        accept(self.conn(), message).await
+    }
+}
+
+/// [`Tenant::message_accept`] within any transaction.
+pub(crate) async fn accept(txn: &mut Txn, message: &NewMessage) -> Result<Work> {
+    let sql = format!(
+        "with accepted as (
+             insert into messages
+                 (id, user_id, channel_id, shard, direction, conversation, payload, media, source)
+             values ($1, $2, $3, $4, $5, $6, $7::json, $8::json, $9) returning *),
+         told as ({TELL_ACCEPTED})
+         select seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms, {AHEAD} as ahead
+         from accepted"
+    );
+    let stored = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(message.id.0)
+        .bind(message.user_id.as_str())
+        .bind(message.channel_id.0)
+        .bind(message.shard.as_i32())
+        .bind(message.direction.as_str())
+        .bind(&message.conversation)
+        .bind(message.payload.get())
+        .bind(message.media.as_ref().map(|media| media.get()))
+        .bind(message.source.as_deref())
+        .fetch_one(txn)
+        .await?;
+    Ok(stored_work(message, Stored::of(&stored)?))
+}
