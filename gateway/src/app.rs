@@ -25,8 +25,8 @@ use crate::auth::{Proxies, Throttle, Verifier};
 use crate::channel_cache::ChannelCache;
 use crate::events::feed::Feed;
 use crate::events::slots::Slots;
-use crate::intake;
 use crate::service::Sockets;
+use crate::{intake, memory};
 
 /// How long a gateway that starts beside `ii-claw migrate` waits for it.
 const SCHEMA_WAIT: Duration = Duration::from_secs(30);
@@ -184,7 +184,7 @@ impl App {
 
     /// What the adapter of this channel is given.
     pub fn deps_for(&self, channel_id: ChannelId) -> Deps {
-        Deps { channel_id, ..self.deps.clone() }
+        memory::deps_for(&self.deps, &self.store, &self.vault, channel_id)
     }
 }
 

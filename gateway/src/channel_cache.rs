@@ -20,6 +20,7 @@ use tracing::warn;
 
 use crate::error::Problem;
 use crate::fresh::Fresh;
+use crate::memory;
 
 /// The longest that a missed change goes unnoticed.
 const TTL: Duration = Duration::from_secs(5);
@@ -109,7 +110,7 @@ impl ChannelCache {
     ) -> Result<Arc<dyn claw_channels::Channel>, ChannelError> {
         let unknown = || ChannelError::Config(format!("no adapter of type {:?}", channel.channel_type));
         let entry = registry::find(&channel.channel_type).ok_or_else(unknown)?;
-        let deps = Deps { channel_id: channel.id, ..self.deps.clone() };
+        let deps = memory::deps_for(&self.deps, &self.store, &self.vault, channel.id);
         entry.make(&channel.config, secrets, deps)
     }
 

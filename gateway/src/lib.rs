@@ -4,7 +4,7 @@
 //! - `auth` knows who calls and what they may; `openapi` makes the API's document of the handlers' own annotations.
 //! - `listener` is the socket; it ends connections whose clients take nothing.
 //! - `path`, `query` and `body` check what comes in; `error` and `answers` are what goes out when it is wrong.
-//! - `edit` makes and changes channels; `channel_cache` keeps those in use.
+//! - `edit` makes and changes channels; `channel_cache` keeps those in use; `memory` has what they remember, to read.
 //! - `intake` has messages committed and tells their owner, before anyone is answered.
 //! - `wake` makes events of what no person wrote.
 //! - `membership` has it in the cluster's list, `service` is what it answers to other roles.
@@ -37,6 +37,7 @@ mod measure;
 mod media_ahead;
 mod media_expiry;
 mod membership;
+mod memory;
 mod openapi;
 mod path;
 mod perform;

@@ -1,7 +1,7 @@
 //! What a channel has to remember by itself, beyond the place in its platform's stream: texts by names, sealed where they are kept.
 //!
-//! For secrets that change as they are used, such as the keys of an encrypted conversation. What can be asked of the platform again
-//! is not remembered.
+//! For secrets that change as they are used or as time goes by, such as the keys of an encrypted conversation, or a token that is renewed. What
+//! can be asked of the platform again is not remembered. Gateways, which make channels to ask and to try them, read it.
 //!
 //! Must hold: only the channel's owner writes, and never over what he has not read; of several changes all are made or none; what
 //! is saved is there for the next owner before anything that follows from it can be seen by others.
@@ -51,7 +51,7 @@ pub trait Memory: Send + Sync + 'static {
     async fn save(&self, changes: Vec<Change>) -> Result<(), SinkError>;
 }
 
-/// Where channels are made that nobody runs, to be asked or tried: nothing is remembered there, and nothing known.
+/// Where channels are made of which nothing is stored: nothing is remembered there, and nothing known.
 #[derive(Debug, Clone, Copy)]
 pub struct NoMemory;
 

@@ -24,6 +24,7 @@ mod keys;
 mod media;
 mod messages;
 mod pairing;
+mod renewed_token;
 mod rich;
 mod send;
 mod settings;

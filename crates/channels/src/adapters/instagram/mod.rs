@@ -4,7 +4,7 @@
 //!
 //! An account is reached by a Page's token (Facebook Login), or without a Page by the account's own (Instagram Login,
 //! <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/messaging-api>): another server, another secret, and a
-//! token that ends (`token.rs` says what is done about that).
+//! token that ends and is renewed (`token.rs`).
 
 mod exam;
 #[cfg(test)]
@@ -18,7 +18,7 @@ use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::exam::Examinee;
-use crate::kit::graph::api::{Api, Proof};
+use crate::kit::graph::api::{Api, Tokens};
 use crate::kit::graph::fields::{APP_SECRET, PAGE_TOKEN, VERIFY_TOKEN, api_url};
 use crate::kit::graph::messaging::calls::Kind;
 use crate::kit::graph::messaging::{
@@ -145,7 +145,7 @@ impl Adapter for Instagram {
             "login",
             "Login",
             FieldKind::Choice(LOGINS),
-            "whose token it is: the Page's (facebook) or the account's (instagram), which ends after 60 days; facebook if not set.",
+            "whose token it is: the Page's (facebook) or the account's (instagram), which ends after 60 days and is renewed here; facebook if not set.",
         )
         .advanced(),
         Field::new(
@@ -173,7 +173,7 @@ impl Adapter for Instagram {
             api_url,
         } = config;
         let api_url = api_url.unwrap_or_else(|| login.server().to_owned());
-        let fields = Fields { token, verify_token, app_secret, account, api_url, proof: login.proof() };
+        let fields = Fields { token, verify_token, app_secret, account, api_url, tokens: login.tokens() };
         Ok(Conversations::of(Page::new(&KIND, fields, deps)?, login))
     }
 
@@ -194,11 +194,11 @@ impl Login {
         }
     }
 
-    /// Of the proof only the Graph API at Facebook's address says something.
-    fn proof(self) -> Proof {
+    /// A Page's token stays, as the App Dashboard gives it. Of the proof only the Graph API at Facebook's address says something.
+    fn tokens(self) -> Tokens {
         match self {
-            Self::Facebook => Proof::Given,
-            Self::Instagram => Proof::Unknown,
+            Self::Facebook => Tokens::Proven,
+            Self::Instagram => Tokens::Renewed,
         }
     }
 }

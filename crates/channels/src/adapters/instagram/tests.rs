@@ -1,17 +1,15 @@
-use std::sync::{Arc, Mutex};
+mod renewal;
 
-use chrono::{DateTime, TimeDelta};
-use claw_runtime::ManualClock;
-use claw_types::Inbound;
+use std::sync::Arc;
+
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use super::*;
-use crate::adapters::webhook::testing::{NOW, Recorder, deps};
+use crate::Channel as _;
+use crate::adapters::webhook::testing::{Notes, Recorder, deps};
 use crate::kit::graph::exam::sign;
 use crate::kit::graph::messaging::calls::{Handed, of_part};
 use crate::kit::graph::testing::{Meta, parts_of, send};
-use crate::{Channel as _, SinkError};
 
 crate::exam::conformance!(Instagram);
 
@@ -22,7 +20,8 @@ fn config(more: &Value) -> Config {
 }
 
 fn instagram(more: &Value) -> Instagram {
-    Instagram::new(config(more), deps(Arc::new(Recorder::default()))).unwrap()
+    let deps = Deps { memory: Arc::new(Notes::default()), ..deps(Arc::new(Recorder::default())) };
+    Instagram::new(config(more), deps).unwrap()
 }
 
 #[test]
@@ -106,79 +105,4 @@ fn each_login_has_its_server() {
     );
     assert_eq!(config(&json!({})).login, Login::Facebook);
     assert!(LOGINS.iter().all(|login| serde_json::from_value::<Login>(json!(login)).is_ok()));
-}
-
-/// Remembers the cursor, and passes on what the user is told.
-struct Told {
-    cursor: Mutex<Option<String>>,
-    told: mpsc::UnboundedSender<String>,
-}
-
-#[async_trait]
-impl Sink for Told {
-    async fn accept(&self, _: Vec<Inbound>) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    async fn cursor(&self) -> Result<Option<String>, SinkError> {
-        Ok(self.cursor.lock().unwrap().clone())
-    }
-
-    async fn save_cursor(&self, cursor: String) -> Result<(), SinkError> {
-        *self.cursor.lock().unwrap() = Some(cursor);
-        Ok(())
-    }
-
-    async fn trouble(&self, error: Option<&str>) {
-        self.told.send(error.unwrap_or_default().to_owned()).unwrap();
-    }
-}
-
-/// For one look.
-fn stopped() -> CancellationToken {
-    let stop = CancellationToken::new();
-    stop.cancel();
-    stop
-}
-
-/// A channel whose clock is this many days after [`NOW`].
-fn after(days: i64, token: &str) -> Instagram {
-    let now = DateTime::from_timestamp(NOW, 0).unwrap() + TimeDelta::days(days);
-    let deps = Deps { clock: Arc::new(ManualClock::new(now)), ..deps(Arc::new(Recorder::default())) };
-    Instagram::new(config(&json!({"login": "instagram", "page_token_env": token})), deps).unwrap()
-}
-
-#[tokio::test]
-async fn a_token_that_ends_soon_is_told_of_by_its_first_use_here() {
-    let (told, mut heard) = mpsc::unbounded_channel();
-    let sink = Told { cursor: Mutex::default(), told };
-    for days in [0, 49] {
-        after(days, "token").listen(&sink, stopped()).await.unwrap();
-        assert!(heard.try_recv().is_err(), "day {days}");
-    }
-    let cursor = sink.cursor.lock().unwrap().clone().unwrap();
-    assert!(!cursor.contains("\"token\":\"token\""), "the token is kept nowhere: {cursor}");
-    after(50, "token").listen(&sink, stopped()).await.unwrap();
-    let warning = heard.try_recv().unwrap();
-    // NOW is 14 November 2023.
-    assert!(warning.contains("2024-01-13") && warning.contains("generate a new one"), "{warning}");
-    after(50, "another").listen(&sink, stopped()).await.unwrap();
-    assert!(heard.try_recv().is_err(), "a new token has its own time");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_token_is_looked_at_again_and_again() {
-    let (told, mut heard) = mpsc::unbounded_channel();
-    let sink = Told { cursor: Mutex::default(), told };
-    let stop = CancellationToken::new();
-    after(0, "token").listen(&sink, stopped()).await.unwrap();
-    let channel = after(55, "token");
-    let listening = channel.listen(&sink, stop.clone());
-    let twice = async {
-        let first = heard.recv().await.unwrap();
-        assert_eq!(heard.recv().await.unwrap(), first);
-        stop.cancel();
-    };
-    let (ended, ()) = tokio::join!(listening, twice);
-    ended.unwrap();
 }

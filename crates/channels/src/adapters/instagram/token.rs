@@ -1,74 +1,95 @@
-//! Tokens of Instagram Login end after 60 days
-//! (<https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/get-started>). Which day that is Meta tells only with a new
-//! token (<https://developers.facebook.com/docs/instagram-platform/reference/refresh_access_token>), and a channel has nowhere to put
-//! one: its secrets are what its user gave, and whoever changes them is its user. So the day on which a token was first used here is
-//! remembered, after which it lasts for 60 days at most, and the user is told in time.
+//! Tokens of Instagram Login end after 60 days, and are renewed for 60 more if they are a day old and have not ended
+//! (<https://developers.facebook.com/docs/instagram-platform/reference/refresh_access_token>). The channel's owner does it, when half of the time is
+//! over; how the new one is kept and used is in [`crate::kit::graph::api`].
 //!
-//! Rejected: a renewed token in the channel's cursor. The stored one would end all the same, and with it every test and change of
-//! the channel's fields.
+//! Meta does not tell how old the token is that the channel was given. So it is renewed as soon as it must be a day old, after a day of use
+//! here, and from then on the end is known.
+//!
+//! Must hold: the token at hand is used on until there is a newer one; the channel's user is told of each failure, with the day on which
+//! the token ends. That the former token works until its own end is what people who renew theirs report; Meta's page says only how long the
+//! newer one does. Were it not so, an answer that got lost would end the channel as 60 days did before.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use claw_runtime::Backoff;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::kit::graph::api::Api;
+use crate::kit::graph::api::{Api, NotRenewed, Term};
 use crate::{ChannelError, Sink, SinkError};
 
-/// How long a token lasts.
+/// The call that renews, beside the versions of the API.
+const PATH: &str = "refresh_access_token";
+/// What is asked for by it.
+const GRANT_TYPE: &str = "ig_refresh_token";
+/// How long a token lasts at most.
 const LIFE: TimeDelta = TimeDelta::days(60);
-/// How long before its end its user is told.
-const AHEAD: TimeDelta = TimeDelta::days(10);
-/// How often it is looked at: it is told of days.
+/// How old a token must be to be renewed.
+const AGE: TimeDelta = TimeDelta::days(1);
+/// How often it is looked at: its time is a matter of days.
 const EVERY: Duration = Duration::from_hours(6);
 
-/// As the cursor has it.
-#[derive(Serialize, Deserialize)]
-struct Seen {
-    /// Which token, without giving it away.
-    token: String,
-    /// When it was first used here.
-    since: DateTime<Utc>,
+/// Why it was not renewed, and when it ends as far as that is known.
+struct Failure {
+    why: NotRenewed,
+    ends: Option<DateTime<Utc>>,
 }
 
-/// Tells in time that the token ends; returns when it is asked to, or when somebody else owns the channel.
+/// Renews the token in time; returns when it is asked to, or when somebody else owns the channel.
 pub(super) async fn watch(api: &Api, sink: &dyn Sink, stop: &CancellationToken) -> Result<(), ChannelError> {
-    let since = match first_use(api, sink).await {
-        Ok(since) => since,
-        Err(SinkError::LostOwnership) => return Ok(()),
-        Err(error) => return Err(ChannelError::Retryable(error.to_string())),
-    };
+    let mut failed = 0;
     loop {
-        if let Some(warning) = warning(since + LIFE, api.deps().clock.now()) {
-            sink.trouble(Some(&warning)).await;
-        }
-        if stop.run_until_cancelled(sleep(EVERY)).await.is_none() {
+        let pause = match look(api).await {
+            Ok(()) => {
+                if failed > 0 {
+                    sink.trouble(None).await;
+                }
+                failed = 0;
+                EVERY
+            }
+            Err(Failure { why: NotRenewed::Forgotten(SinkError::LostOwnership), .. }) => return Ok(()),
+            Err(failure) => {
+                failed += 1;
+                sink.trouble(Some(&failure.warning())).await;
+                failure.pause(failed, api)
+            }
+        };
+        if stop.run_until_cancelled(sleep(pause)).await.is_none() {
             return Ok(());
         }
     }
 }
 
-/// Remembered from the first time on; a cursor of another token, or one that can't be read, is replaced.
-async fn first_use(api: &Api, sink: &dyn Sink) -> Result<DateTime<Utc>, SinkError> {
-    let token = api.fingerprint();
-    let seen = sink.cursor().await?.and_then(|cursor| serde_json::from_str::<Seen>(&cursor).ok());
-    if let Some(seen) = seen.filter(|seen| seen.token == token) {
-        return Ok(seen.since);
-    }
-    let since = api.deps().clock.now();
-    let cursor = serde_json::to_string(&Seen { token, since });
-    sink.save_cursor(cursor.map_err(|error| SinkError::NotCommitted(error.to_string()))?).await?;
-    Ok(since)
+/// Renews it if it is time.
+async fn look(api: &Api) -> Result<(), Failure> {
+    let term = api.term().await.map_err(|error| Failure { why: error.into(), ends: None })?;
+    let Some(term) = term.filter(|term| is_due(*term, api.deps().clock.now())) else { return Ok(()) };
+    let ends = Some(term.until.unwrap_or(term.since + LIFE));
+    api.renew(PATH, GRANT_TYPE).await.map_err(|why| Failure { why, ends })
 }
 
-fn warning(ends: DateTime<Utc>, now: DateTime<Utc>) -> Option<String> {
-    (now + AHEAD >= ends).then(|| {
+fn is_due(Term { since, until }: Term, now: DateTime<Utc>) -> bool {
+    let half = until.map_or(AGE, |until| (until - since) / 2);
+    now >= since + half.max(AGE)
+}
+
+impl Failure {
+    /// The one schedule; when that is over, as often as it is looked at.
+    fn pause(&self, failed: u32, api: &Api) -> Duration {
+        match self.why {
+            NotRenewed::Refused(ChannelError::RateLimited(wait)) => wait,
+            _ => Backoff::MESSAGE.wait(failed, &*api.deps().random).unwrap_or(EVERY),
+        }
+    }
+
+    fn warning(&self) -> String {
+        let ends = self.ends.map(|ends| format!(" and ends on {} at the latest", ends.format("%Y-%m-%d")));
         format!(
-            "the access token ends on {} at the latest: generate a new one in Meta's App Dashboard (API setup with Instagram login) \
-             and save it here",
-            ends.format("%Y-%m-%d")
+            "the access token was not renewed{}: {}; it is tried again. If this stays, generate a new one in Meta's App Dashboard (API \
+             setup with Instagram login) and save it here",
+            ends.unwrap_or_default(),
+            self.why
         )
-    })
+    }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use crate::exam::Examinee;
-use crate::kit::graph::api::{Api, Proof};
+use crate::kit::graph::api::{Api, Tokens};
 use crate::kit::graph::fields::{APP_SECRET, PAGE_TOKEN, VERIFY_TOKEN, api_url};
 use crate::kit::graph::messaging::calls::Kind;
 use crate::kit::graph::messaging::{
@@ -109,7 +109,7 @@ impl Adapter for Messenger {
     fn new(config: Config, deps: Deps) -> Result<Self, ChannelError> {
         let Config { page_token_env: token, verify_token, app_secret, page_id: account, api_url } = config;
         let api_url = api_url.unwrap_or_else(|| CLOUD.to_owned());
-        let fields = Fields { token, verify_token, app_secret, account, api_url, proof: Proof::Given };
+        let fields = Fields { token, verify_token, app_secret, account, api_url, tokens: Tokens::Proven };
         Ok(Conversations::of(Page::new(&KIND, fields, deps)?, Facebook))
     }
 

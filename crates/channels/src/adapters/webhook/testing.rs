@@ -1,5 +1,7 @@
 //! What the tests of this adapter, and of others, stand on.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -12,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Config, Webhook};
 use crate::kit::http::Http;
-use crate::{Adapter as _, Deps, Live, NoMemory};
+use crate::{Adapter as _, Change, Deps, Live, Memory, NoMemory, Remembered, SinkError};
 
 /// Seconds since 1970 at which the clock of [`deps`] stands.
 pub const NOW: i64 = 1_700_000_000;
@@ -27,6 +29,39 @@ pub struct Recorder(pub Mutex<Vec<(ChannelId, String, Bytes)>>);
 impl Live for Recorder {
     async fn publish(&self, channel: ChannelId, conversation: &str, frame: Bytes) {
         self.0.lock().unwrap().push((channel, conversation.to_owned(), frame));
+    }
+}
+
+/// Remembers, for as many workers as there are.
+#[derive(Clone, Default)]
+pub struct Notes {
+    /// What is remembered, by name.
+    pub rows: Arc<Mutex<HashMap<String, Remembered>>>,
+    /// Whether nothing can be saved just now.
+    pub is_away: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Memory for Notes {
+    async fn load(&self, names: &[String]) -> Result<HashMap<String, Remembered>, SinkError> {
+        let rows = self.rows.lock().unwrap();
+        Ok(names.iter().filter_map(|name| Some((name.clone(), rows.get(name)?.clone()))).collect())
+    }
+
+    async fn save(&self, changes: Vec<Change>) -> Result<(), SinkError> {
+        let mut rows = self.rows.lock().unwrap();
+        let version = |name: &str| rows.get(name).map_or(0, |row| row.version);
+        if self.is_away.load(Ordering::Relaxed) || changes.iter().any(|new| new.version != version(&new.name))
+        {
+            return Err(SinkError::NotCommitted("a test".to_owned()));
+        }
+        for Change { name, text, version, .. } in changes {
+            match text {
+                Some(text) => drop(rows.insert(name, Remembered { text, version: version + 1 })),
+                None => drop(rows.remove(&name)),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,11 +1,14 @@
 //! Calls of the Graph API (<https://developers.facebook.com/docs/graph-api/overview>).
 //!
-//! The token is in the `Authorization` header. Beside it goes `appsecret_proof`, by which Meta takes no calls from whoever has
-//! found the token alone (<https://developers.facebook.com/docs/graph-api/guides/secure-requests>); being a hash of both secrets it may
-//! stand in the address. Meta knows no repeated calls: one that is not answered may have happened.
+//! The token is in the `Authorization` header, but for the one call that renews it (`renewal.rs`). Beside it goes `appsecret_proof`, by
+//! which Meta takes no calls from whoever has found the token alone
+//! (<https://developers.facebook.com/docs/graph-api/guides/secure-requests>); being a hash of both secrets it may stand in the address. Meta
+//! knows no repeated calls: one that is not answered may have happened.
+
+mod renewal;
 
 use bytes::Bytes;
-use claw_secrets::signature::{hmac_sha256, sha256};
+use claw_secrets::signature::hmac_sha256;
 use reqwest::multipart::{Form, Part};
 use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
@@ -13,6 +16,8 @@ use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
 
+use self::renewal::Renewal;
+pub use self::renewal::{NotRenewed, Term};
 use super::Platform;
 use super::file::File;
 use super::refusal::refused;
@@ -28,22 +33,27 @@ const MAX_ANSWER: usize = 256 * 1024;
 /// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media/>).
 const META: [&str; 4] = [".fbsbx.com", ".fbcdn.net", ".facebook.com", ".whatsapp.net"];
 
+/// A token of Meta's has more characters than this; what is shorter may be a word of what is said.
+const SHORTEST_TOKEN: usize = 16;
+
 /// The calls of one channel.
 pub struct Api {
     platform: Platform,
     base: Url,
+    /// The one that the channel was given.
     token: String,
     proof: Option<String>,
+    renewal: Option<Renewal>,
     deps: Deps,
 }
 
-/// Whether calls prove that their maker knows the app's secret.
+/// What becomes of a server's tokens, and what goes with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
-    /// They do.
-    Given,
-    /// The server knows no such proof.
-    Unknown,
+pub enum Tokens {
+    /// They stay. Each call proves that its maker knows the app's secret.
+    Proven,
+    /// They end, and are renewed here. Of a proof the server says nothing.
+    Renewed,
 }
 
 /// Whether a call may just be made again when nobody knows what became of it.
@@ -70,18 +80,19 @@ impl Api {
         let base = deps.http.check(api_url);
         let base = base.map_err(|why| ChannelError::Config(format!("api_url {why}")))?;
         let proof = Some(hex::encode(hmac_sha256(app_secret.as_bytes(), &[token.as_bytes()])));
-        Ok(Self { platform, base, token, proof, deps })
+        Ok(Self { platform, base, token, proof, renewal: None, deps })
     }
 
-    /// The same, but that the proof is left out where the server knows none.
+    /// The same, at a server with tokens like these.
     #[must_use]
-    pub fn proving(self, proof: Proof) -> Self {
-        Self { proof: self.proof.filter(|_| proof == Proof::Given), ..self }
-    }
-
-    /// Which token it is, without giving it away.
-    pub fn fingerprint(&self) -> String {
-        hex::encode(&sha256(self.token.as_bytes())[..8])
+    pub fn with(self, tokens: Tokens) -> Self {
+        match tokens {
+            Tokens::Proven => self,
+            Tokens::Renewed => {
+                let renewal = Renewal::new(&self.deps.memory, &self.base, &self.token);
+                Self { proof: None, renewal: Some(renewal), ..self }
+            }
+        }
     }
 
     /// What was made of the channel.
@@ -156,12 +167,13 @@ impl Api {
         if !self.may_have_token(&url) {
             return Err(elsewhere());
         }
-        let request = self.deps.http.calls().get(url).bearer_auth(&self.token).timeout(LONGEST).send();
+        let token = self.token().await?;
+        let request = self.deps.http.calls().get(url).bearer_auth(&token).timeout(LONGEST).send();
         let late = || ChannelError::Retryable(format!("{} did not answer in time", self.platform.name));
         let response = timeout(STALL, request).await.map_err(|_| late())?;
         let response = response.map_err(|error| repeatable(&error.without_url()))?;
         if !response.status().is_success() {
-            return Err(self.refused(response).await);
+            return Err(self.refused(response, &token).await);
         }
         let header = response.headers().get(http::header::CONTENT_TYPE);
         let content_type = header.and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -185,21 +197,32 @@ impl Api {
     }
 
     async fn answer(&self, request: RequestBuilder, twice: Twice) -> Result<Bytes, ChannelError> {
-        let response = request.bearer_auth(&self.token).send().await.map_err(|error| match twice {
+        let token = self.token().await?;
+        self.answered(request.bearer_auth(&token), &token, twice).await
+    }
+
+    /// The answer to a request that has the token wherever it belongs.
+    async fn answered(
+        &self,
+        request: RequestBuilder,
+        token: &str,
+        twice: Twice,
+    ) -> Result<Bytes, ChannelError> {
+        let response = request.send().await.map_err(|error| match twice {
             Twice::Harmless => repeatable(&error.without_url()),
             Twice::Seen => classify(&error.without_url()),
         })?;
         if response.status().is_success() {
             Ok(beginning(response, MAX_ANSWER).await)
         } else {
-            Err(self.refused(response).await)
+            Err(self.refused(response, token).await)
         }
     }
 
-    async fn refused(&self, response: Response) -> ChannelError {
+    async fn refused(&self, response: Response, token: &str) -> ChannelError {
         let (status, headers) = (response.status(), response.headers().clone());
-        let answer = beginning(response, MAX_ANSWER).await;
-        refused(self.platform, status, &headers, &answer, self.deps.clock.now().timestamp())
+        let answer = without(&beginning(response, MAX_ANSWER).await, token);
+        refused(self.platform, status, &headers, answer.as_bytes(), self.deps.clock.now().timestamp())
     }
 
     /// Meta said that it was done; only the answer may be of no use.
@@ -210,6 +233,12 @@ impl Api {
             Twice::Seen => ChannelError::Uncertain(unread),
         })
     }
+}
+
+/// Meta's words for a token that it can't read may have the token in them.
+fn without(answer: &[u8], token: &str) -> String {
+    let said = String::from_utf8_lossy(answer);
+    if token.len() < SHORTEST_TOKEN { said.into_owned() } else { said.replace(token, "[token]") }
 }
 
 fn part(file: &File, length: u64, upload: &Upload) -> Result<Part, ChannelError> {
@@ -259,6 +288,17 @@ mod tests {
         let proof = "e941110e3d2bfe82621f0e3e1434730d7305d106c5f68c87165d0b27a4611a4a";
         let expected = format!("https://graph.example/v1/..%2F1%3Fx=%23/messages?appsecret_proof={proof}");
         assert_eq!(url.as_str(), expected);
+    }
+
+    #[test]
+    fn a_token_is_not_quoted() {
+        let token = "IGAAexamTokenOfTheAccount0123456789";
+        let said = format!(r#"{{"error": {{"message": "Malformed access token {token}"}}}}"#);
+        assert_eq!(
+            without(said.as_bytes(), token),
+            r#"{"error": {"message": "Malformed access token [token]"}}"#
+        );
+        assert_eq!(without(b"the token is no token", "token"), "the token is no token", "a word stays one");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What the adapters of Meta's Graph API share (<https://developers.facebook.com/docs/graph-api>): how its webhooks are known to be
 //! genuine, its calls, what their failures mean, and the conversations of Pages ([`messaging`]), which two platforms have in common.
 //!
-//! Must hold: nothing of a request is parsed before its signature was checked; the token goes in a header and never into an
-//! address, and to no other server than Meta's own or the one that the channel names.
+//! Must hold: nothing of a request is parsed before its signature was checked; the token goes in a header and into no
+//! address but that of the call which renews it, whose page has it there, and to no other server than Meta's own or the one that the channel
+//! names.
 
 pub mod api;
 pub(crate) mod exam;

@@ -1,54 +1,21 @@
 //! Encrypted rooms: another device, made of the same ratchets, behind a homeserver that answers what it is told to. That other programs
 //! understand what is written here, `make peer-matrix` shows.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use async_trait::async_trait;
 use vodozemac::Curve25519PublicKey;
 use vodozemac::megolm::{GroupSession, InboundGroupSession, MegolmMessage, SessionConfig, SessionKey};
 use vodozemac::olm::{self, Account, OlmMessage};
 
 use super::super::sync::{Event, Sync};
 use super::*;
-use crate::{Change, Memory, Remembered, SinkError};
+use crate::adapters::webhook::testing::Notes;
 
 const ADA: &str = "@ada:example.org";
 const HERS: &str = "ADADEVICE";
 const OURS: &str = "HELPERDEVICE";
 const MEGOLM: &str = "m.megolm.v1.aes-sha2";
 const OLM: &str = "m.olm.v1.curve25519-aes-sha2";
-
-/// Remembers, for as many workers as there are.
-#[derive(Clone, Default)]
-struct Notes {
-    rows: Arc<Mutex<HashMap<String, Remembered>>>,
-    is_away: Arc<AtomicBool>,
-}
-
-#[async_trait]
-impl Memory for Notes {
-    async fn load(&self, names: &[String]) -> Result<HashMap<String, Remembered>, SinkError> {
-        let rows = self.rows.lock().unwrap();
-        Ok(names.iter().filter_map(|name| Some((name.clone(), rows.get(name)?.clone()))).collect())
-    }
-
-    async fn save(&self, changes: Vec<Change>) -> Result<(), SinkError> {
-        let mut rows = self.rows.lock().unwrap();
-        let version = |name: &str| rows.get(name).map_or(0, |row| row.version);
-        if self.is_away.load(Ordering::Relaxed) || changes.iter().any(|new| new.version != version(&new.name))
-        {
-            return Err(SinkError::NotCommitted("a test".to_owned()));
-        }
-        for Change { name, text, version, .. } in changes {
-            match text {
-                Some(text) => drop(rows.insert(name, Remembered { text, version: version + 1 })),
-                None => drop(rows.remove(&name)),
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Her device.
 struct Ada {

@@ -18,7 +18,7 @@ use claw_types::Inbound;
 use self::calls::Kind;
 pub use self::channel::{Conversations, Product};
 use super::Hook;
-use super::api::{Api, Proof, Twice, open_public};
+use super::api::{Api, Tokens, Twice, open_public};
 use super::fields::PAGE_TOKEN;
 use super::posted::{Elsewhere, Posted};
 use crate::kit::names::Names;
@@ -60,8 +60,8 @@ pub struct Fields {
     pub account: Option<String>,
     /// The server that is called.
     pub api_url: String,
-    /// Whether calls prove that their maker knows the app's secret.
-    pub proof: Proof,
+    /// What becomes of that server's tokens.
+    pub tokens: Tokens,
 }
 
 /// What only one channel may use: the account's id, by which even a renewed token is known. Without it a hash of the token, because it is
@@ -76,11 +76,11 @@ impl Page {
     /// # Errors
     /// [`ChannelError::Config`], with what to change.
     pub fn new(kind: &'static Kind, fields: Fields, deps: Deps) -> Result<Self, ChannelError> {
-        let Fields { token, verify_token, app_secret, account, api_url, proof } = fields;
+        let Fields { token, verify_token, app_secret, account, api_url, tokens } = fields;
         super::filled(PAGE_TOKEN, &token, "generate an access token in Meta's App Dashboard")?;
         let hook = Hook::new(app_secret, verify_token)?;
         let uploads = Uploads::new(&deps);
-        let api = Api::new(kind.platform, &api_url, token, hook.app_secret(), deps)?.proving(proof);
+        let api = Api::new(kind.platform, &api_url, token, hook.app_secret(), deps)?.with(tokens);
         Ok(Self {
             kind,
             hook,
