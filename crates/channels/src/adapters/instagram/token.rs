@@ -38,7 +38,7 @@ pub(super) async fn watch(api: &Api, sink: &dyn Sink, stop: &CancellationToken) 
     let since = match first_use(api, sink).await {
         Ok(since) => since,
         Err(SinkError::LostOwnership) => return Ok(()),
-        Err(error) => return Err(ChannelError::Retryable(error.to_string())),
+        Err(error) => return Err(error.into()),
     };
     loop {
         if let Some(warning) = warning(since + LIFE, api.deps().clock.now()) {
