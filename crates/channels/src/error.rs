@@ -54,3 +54,28 @@ pub enum SinkError {
     #[error("this worker does not own the channel any more")]
     LostOwnership,
 }
+
+/// As receiving ends or goes on: what was not committed is not confirmed to the platform and comes again, but a channel that is
+/// somebody else's is no more of this process's business.
+///
+/// Not for sending: there, [`ChannelError::Config`] is the end of the message.
+impl From<SinkError> for ChannelError {
+    fn from(error: SinkError) -> Self {
+        match error {
+            SinkError::NotCommitted(why) => Self::Retryable(why),
+            SinkError::LostOwnership => Self::Config(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_committed_is_tried_again_and_what_is_not_ours_is_not() {
+        let passing = ChannelError::from(SinkError::NotCommitted("away".to_owned()));
+        assert_eq!(passing, ChannelError::Retryable("away".to_owned()));
+        assert!(matches!(ChannelError::from(SinkError::LostOwnership), ChannelError::Config(_)));
+    }
+}

@@ -114,8 +114,8 @@ where
             let mut flushes = FuturesUnordered::new();
             let mut open = true;
             while open || line.under_way > 0 || !line.waiting.is_empty() {
-                while let Some((batch, places)) = line.next() {
-                    flushes.push(timed(name, &flush, batch, places));
+                while let Some(batch) = line.next() {
+                    flushes.push(timed(name, &flush, batch));
                 }
                 let room = line.room();
                 tokio::select! {
@@ -161,8 +161,8 @@ impl<T, R, E> Line<T, R, E> {
         if self.under_way < batches { self.limit.saturating_sub(self.waiting.len()) } else { 0 }
     }
 
-    /// The next batch, if there is one to begin with now, and the places of its items.
-    fn next(&mut self) -> Option<(Vec<Entry<T, R, E>>, Vec<u64>)> {
+    /// The next batch, if there is one to begin with now.
+    fn next(&mut self) -> Option<Batch<T, R, E>> {
         let least = match (&self.pace, self.under_way) {
             (_, 0) => 1,
             (Pace::Beside { least, .. }, 1) => *least,
@@ -179,7 +179,7 @@ impl<T, R, E> Line<T, R, E> {
         self.under_way += 1;
         let places = places.unwrap_or_default();
         self.busy.extend(&places);
-        Some((self.waiting.drain(..size).collect(), places))
+        Some(Batch { entries: self.waiting.drain(..size).collect(), places })
     }
 
     /// The places of those in front that go beside nothing of their own place; `None` where places don't matter.
@@ -206,12 +206,18 @@ impl<T, R, E> Line<T, R, E> {
     }
 }
 
+/// What is flushed at once.
+struct Batch<T, R, E> {
+    entries: Vec<Entry<T, R, E>>,
+    /// Of each, where places matter.
+    places: Vec<u64>,
+}
+
 /// Flushes a batch; its places, its size and how long it took.
 async fn timed<T, R, E, F, Fut>(
     name: &'static str,
     flush: &F,
-    batch: Vec<Entry<T, R, E>>,
-    places: Vec<u64>,
+    batch: Batch<T, R, E>,
 ) -> (Vec<u64>, usize, Duration)
 where
     T: Clone,
@@ -219,11 +225,11 @@ where
     F: Fn(Vec<T>) -> Fut,
     Fut: Future<Output = Result<Vec<R>, E>>,
 {
-    let (began, size) = (Instant::now(), batch.len());
-    flush_all(flush, batch.into_iter()).await;
+    let (began, size) = (Instant::now(), batch.entries.len());
+    flush_all(flush, batch.entries.into_iter()).await;
     let took = began.elapsed();
     measure(name, size, took);
-    (places, size, took)
+    (batch.places, size, took)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "batches have at most some thousand items")]
@@ -270,6 +276,8 @@ where
 mod tests {
     use std::sync::Mutex;
 
+    use futures::FutureExt as _;
+    use futures::future::BoxFuture;
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -342,10 +350,10 @@ mod tests {
         assert_eq!(begun.elapsed(), 4 * takes + longest);
     }
 
-    /// Flushes that end when they are let: which items are in them, and the permits that each takes one of.
-    fn gated(
-        pace: Pace<u32>,
-    ) -> (Batcher<u32, u32, Failed>, mpsc::UnboundedReceiver<(Vec<u32>, oneshot::Sender<()>)>) {
+    /// What began to be flushed, and what ends it.
+    type Begun = mpsc::UnboundedReceiver<(Vec<u32>, oneshot::Sender<()>)>;
+
+    fn gated(pace: Pace<u32>) -> (Batcher<u32, u32, Failed>, Begun) {
         let (begun, flushes) = mpsc::unbounded_channel();
         let batcher = Batcher::paced(&Lifecycle::new(), "test", 100, pace, move |items: Vec<u32>| {
             let (end, ended) = oneshot::channel();
@@ -358,55 +366,53 @@ mod tests {
         (batcher, flushes)
     }
 
+    /// All of these are submitted when it returns.
+    fn submit(batcher: &Batcher<u32, u32, Failed>, items: &[u32]) -> BoxFuture<'static, Vec<u32>> {
+        let each = items.iter().map(|&item| {
+            let batcher = batcher.clone();
+            async move { batcher.submit(item).await.unwrap() }
+        });
+        let mut all = futures::future::join_all(each).boxed();
+        assert!(all.as_mut().now_or_never().is_none());
+        all
+    }
+
     const BESIDE: Pace<u32> = Pace::Beside { least: 3, place: |item| u64::from(item % 10) };
 
     #[tokio::test]
     async fn many_do_not_wait_for_the_batch_before_theirs_and_few_do() {
         let (batcher, mut flushes) = gated(BESIDE);
-        let submit = |item| {
-            let batcher = batcher.clone();
-            tokio::spawn(async move { batcher.submit(item).await.unwrap() })
-        };
-        let first = submit(1);
+        let first = submit(&batcher, &[1]);
         let (items, end_first) = flushes.recv().await.unwrap();
         assert_eq!(items, [1]);
-        let second = [submit(2), submit(3)];
+        let second = submit(&batcher, &[2, 3]);
         tokio::task::yield_now().await;
         assert!(flushes.try_recv().is_err(), "two are too few to go beside the first");
-        let third = submit(4);
+        let third = submit(&batcher, &[4]);
         let (items, end_second) = flushes.recv().await.unwrap();
         assert_eq!(items, [2, 3, 4], "three are enough");
-        let rest = [submit(5), submit(6), submit(7), submit(8)];
+        let rest = submit(&batcher, &[5, 6, 7, 8]);
         tokio::task::yield_now().await;
         assert!(flushes.try_recv().is_err(), "no third one beside two");
         end_second.send(()).unwrap();
-        futures::future::join_all(second.into_iter().chain([third])).await;
+        assert_eq!((second.await, third.await), (vec![2, 3], vec![4]));
         let (items, end_third) = flushes.recv().await.unwrap();
         assert_eq!(items, [5, 6, 7, 8]);
         end_first.send(()).unwrap();
         end_third.send(()).unwrap();
-        first.await.unwrap();
-        futures::future::join_all(rest).await;
+        assert_eq!((first.await, rest.await), (vec![1], vec![5, 6, 7, 8]));
     }
 
     #[tokio::test]
     async fn nothing_goes_beside_or_past_what_it_must_follow() {
         let (batcher, mut flushes) = gated(BESIDE);
-        let all = |items: &'static [u32]| {
-            let batcher = batcher.clone();
-            let each = move |&item| {
-                let batcher = batcher.clone();
-                async move { batcher.submit(item).await.unwrap() }
-            };
-            tokio::spawn(async move { futures::future::join_all(items.iter().map(each)).await })
-        };
-        let first = all(&[1]);
+        let first = submit(&batcher, &[1]);
         let (_, end_first) = flushes.recv().await.unwrap();
-        let rest = all(&[2, 3, 4, 11, 5, 6, 12]);
+        let rest = submit(&batcher, &[2, 3, 4, 11, 5, 6, 12]);
         let (items, end_second) = flushes.recv().await.unwrap();
         assert_eq!(items, [2, 3, 4], "11 follows 1, and what is behind 11 stays behind it");
         end_first.send(()).unwrap();
-        first.await.unwrap();
+        first.await;
         let (items, end_third) = flushes.recv().await.unwrap();
         assert_eq!(items, [11, 5, 6], "12 follows 2");
         end_second.send(()).unwrap();
@@ -414,7 +420,7 @@ mod tests {
         let (items, end_last) = flushes.recv().await.unwrap();
         assert_eq!(items, [12]);
         end_last.send(()).unwrap();
-        assert_eq!(rest.await.unwrap(), [2, 3, 4, 11, 5, 6, 12]);
+        assert_eq!(rest.await, [2, 3, 4, 11, 5, 6, 12]);
     }
 
     #[tokio::test]

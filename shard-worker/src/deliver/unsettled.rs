@@ -22,7 +22,9 @@ pub(crate) struct Unsettled {
 }
 
 /// One of them, until it is dropped.
-pub(crate) struct Handed(#[expect(dead_code, reason = "counts until it is dropped")] Option<OwnedSemaphorePermit>);
+pub(crate) struct Handed(
+    #[expect(dead_code, reason = "counts until it is dropped")] Option<OwnedSemaphorePermit>,
+);
 
 impl Default for Unsettled {
     fn default() -> Self {

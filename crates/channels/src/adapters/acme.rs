@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use crate::exam::body::at;
 use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road};
 use crate::kit::answer::{beginning, excerpt, retry_after};
 use crate::kit::http::repeatable;
@@ -266,8 +267,7 @@ impl Examinee for Exam {
     }
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        body["text"].as_str().map(str::to_owned).into_iter().collect()
+        at(body, "/text")
     }
 
     fn platform(&self) -> Option<&'static dyn Platform> {

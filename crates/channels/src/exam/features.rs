@@ -30,9 +30,28 @@ pub(super) async fn works(room: &Room<'_>, requirement: Requirement) -> Found {
         return lacks(room, &trial);
     }
     let channel = room.channel()?;
+    if requirement == Requirement::ReplyTo {
+        return points(room, &*channel, &trial).await;
+    }
     for extra in &trial.messages {
         let sent = send(room, &*channel, extra).await?;
         arrived(room, extra, &sent)?;
+    }
+    Ok(Outcome::Met)
+}
+
+/// What is answered is named to the platform: by an answer, and by no text that answers nothing.
+async fn points(room: &Room<'_>, channel: &dyn Channel, trial: &Trial) -> Found {
+    let plain = json!({"text": "hello"});
+    let mut tried = vec![(&plain, Vec::new())];
+    tried.extend(trial.messages.iter().map(|answer| (answer, vec![room.examinee.answered_as()])));
+    for (extra, expected) in tried {
+        let sent = send(room, channel, extra).await?;
+        arrived(room, extra, &sent)?;
+        let named: Vec<String> = sent.bodies.iter().flat_map(|body| room.examinee.answered(body)).collect();
+        if named != expected {
+            return Err(format!("the platform is told that {extra} answers {named:?} and not {expected:?}"));
+        }
     }
     Ok(Outcome::Met)
 }

@@ -13,6 +13,7 @@
 //! well as whoever recorded it.
 
 pub mod bearer;
+pub mod body;
 mod configuration;
 pub mod description;
 pub mod doors;
@@ -97,6 +98,18 @@ pub trait Examinee: Sync {
 
     /// The texts in what was sent: in the body of a call or, where there is no platform, in a frame to the gateways.
     fn texts(&self, body: &[u8]) -> Vec<String>;
+
+    /// The messages that are answered by what was sent, in the same bodies, as they are named there. An adapter that declares `reply_to`
+    /// is not believed without it.
+    fn answered(&self, _body: &[u8]) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// How [`Examinee::message_id`] is named where it is answered. A name that the platform gives for this alone is that of the answers
+    /// of [`Platform::answer`]: a text is sent before, from which the channel can learn it.
+    fn answered_as(&self) -> &'static str {
+        self.message_id()
+    }
 
     /// Where the platform is reached by something else than HTTP. Each is a port of the exam's server, which `fields` is told in the
     /// query of the server's address, by the door's name.

@@ -77,7 +77,7 @@ requirements! {
     Location location,
     /// Polls.
     Poll poll,
-    /// An answer that points to its question.
+    /// An answer names its question to the platform, and nothing else names one.
     ReplyTo reply_to,
     /// A thread of a chat.
     Threads threads,

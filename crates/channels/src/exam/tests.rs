@@ -168,6 +168,7 @@ mod a_bad_examinee {
         secret: Option<&'static str>,
         never_repeated: bool,
         strict: bool,
+        answered: Option<&'static str>,
     }
 
     fn honest() -> &'static dyn Examinee {
@@ -213,6 +214,9 @@ mod a_bad_examinee {
         }
         fn texts(&self, _: &[u8]) -> Vec<String> {
             vec!["cut".to_owned()]
+        }
+        fn answered(&self, _: &[u8]) -> Vec<String> {
+            self.lies().answered.map(str::to_owned).into_iter().collect()
         }
         fn platform(&self) -> Option<&'static dyn Platform> {
             Some(Box::leak(Box::new(Self(self.0))))
@@ -272,6 +276,20 @@ mod a_bad_examinee {
         for (requirement, lies) in lies {
             let found = outcome(requirement, lies).await;
             assert!(matches!(found, Outcome::Failed(_)), "{}: {found:?}", requirement.name());
+        }
+    }
+
+    /// The call goes well and its id comes back, so what it names has to be looked at.
+    #[tokio::test]
+    async fn names_no_message_that_it_answers_or_always_one() {
+        let lies: [(Lie, &str); 3] = [
+            (|_| {}, "answers [] and not [\"m-1\"]"),
+            (|lies| lies.answered = Some("m-1"), "answers [\"m-1\"] and not []"),
+            (|lies| lies.answered = Some("m-2"), "answers [\"m-2\"] and not []"),
+        ];
+        for (lie, why) in lies {
+            let found = outcome(Requirement::ReplyTo, lie).await;
+            assert!(matches!(&found, Outcome::Failed(said) if said.contains(why)), "{found:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::components;
-use super::media::File;
+use crate::kit::file::File;
 use crate::kit::plan::{Content, Text, part_id};
 use crate::{ChannelError, Part};
 

@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::exam::body::at;
 use crate::exam::description::Description;
 use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road, Talk, payloads};
 
@@ -89,8 +90,11 @@ impl Examinee for Exam {
     }
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        body["content"].as_str().map(str::to_owned).into_iter().collect()
+        at(body, "/content")
+    }
+
+    fn answered(&self, body: &[u8]) -> Vec<String> {
+        at(body, "/message_reference/message_id")
     }
 
     fn platform(&self) -> Option<&'static dyn Platform> {

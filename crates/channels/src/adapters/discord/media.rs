@@ -4,7 +4,6 @@
 //! (<https://docs.discord.com/developers/reference#signed-attachment-cdn-urls>): it carries no token of the bot's. When it has
 //! expired, the message is asked for once more and has a new one. What we send is uploaded.
 
-use bytes::Bytes;
 use claw_types::{Media, MediaKind, MediaRef};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
@@ -13,8 +12,8 @@ use serde::Deserialize;
 use super::api::Api;
 use super::calls;
 use super::event::{Attachment, Message, Snapshot, Sticker};
-use crate::kit::fetch::{Fetched, essence};
-use crate::kit::filename;
+use crate::kit::fetch::Fetched;
+use crate::kit::file::File;
 use crate::kit::transfer::download;
 use crate::{ChannelError, MediaStream};
 
@@ -27,38 +26,14 @@ const PNG: u64 = 1;
 const APNG: u64 = 2;
 const GIF: u64 = 4;
 
-/// An attachment as it is handed over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct File {
-    pub(super) name: String,
-    pub(super) content_type: String,
-    pub(super) bytes: Bytes,
-}
-
 /// Whether attachments were not fetched because of their size.
 pub(super) fn is_too_large(error: &ChannelError) -> bool {
     matches!(error, ChannelError::Permanent(why) if why.contains("bytes that are allowed"))
 }
 
-/// What was fetched of a part.
+/// What was fetched of a part. Discord shows a file by the end of its name.
 pub(super) fn files(media: &[Media], fetched: &[Fetched]) -> Vec<File> {
-    media.iter().zip(fetched).map(|(media, fetched)| file(media, fetched)).collect()
-}
-
-/// Discord shows a file by the end of its name, so one without an end gets that of what it is.
-fn file(media: &Media, fetched: &Fetched) -> File {
-    let found = infer::get(&fetched.bytes);
-    let told = essence(&fetched.content_type).to_ascii_lowercase();
-    let given = media.filename.as_deref().and_then(filename::clean);
-    let mut name =
-        given.or_else(|| fetched.filename.clone()).unwrap_or_else(|| media.kind.as_str().to_owned());
-    if let Some(found) = found
-        && !name.contains('.')
-    {
-        name = format!("{name}.{}", found.extension());
-    }
-    let content_type = found.map_or(told, |found| found.mime_type().to_owned());
-    File { name, content_type, bytes: fetched.bytes.clone() }
+    media.iter().zip(fetched).map(|(media, fetched)| File::new(media, fetched)).collect()
 }
 
 /// What is attached to a message, or to the one that it carries on, and the pictures of stickers: its kind in words, where it is,

@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::api::{Api, Failure};
 use super::calls::{self, Call};
 use super::event::User;
-use super::media::{self, File};
+use super::media;
 use super::{CAPS, Discord, words};
+use crate::kit::file::File;
 use crate::kit::plan::{Content, Piece, Text};
 use crate::{ChannelError, Part, Receipt};
 

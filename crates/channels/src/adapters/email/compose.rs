@@ -13,7 +13,7 @@ use super::incoming::{Thread, clean_id};
 use crate::ChannelError;
 use crate::kit::answer::excerpt;
 use crate::kit::fetch::{Fetched, essence};
-use crate::kit::filename;
+use crate::kit::file;
 use crate::kit::plan::{Text, part_id};
 
 /// Characters of a subject that is made of a text.
@@ -63,7 +63,7 @@ pub(super) fn mail(draft: &Draft<'_>) -> Result<Vec<u8>, ChannelError> {
     }
     for (media, fetched) in &draft.files {
         let bytes: &[u8] = &fetched.bytes;
-        builder = builder.attachment(content_type(fetched), file_name(media, fetched), bytes);
+        builder = builder.attachment(content_type(fetched), file::name(media, fetched), bytes);
     }
     builder
         .write_to_vec()
@@ -82,7 +82,7 @@ fn subject(draft: &Draft<'_>) -> String {
         return if is_answer { thread.subject.clone() } else { format!("Re: {}", thread.subject) };
     }
     let first = draft.text.and_then(|text| text.plain.lines().find(|line| !line.trim().is_empty()));
-    let named = || draft.files.first().map(|(media, fetched)| file_name(media, fetched));
+    let named = || draft.files.first().map(|(media, fetched)| file::name(media, fetched));
     let words = first.map(|line| excerpt(line.trim(), MAX_SUBJECT)).or_else(named).unwrap_or_default();
     if draft.thread.is_some() { format!("Re: {words}") } else { words }
 }
@@ -102,11 +102,6 @@ fn content_type(fetched: &Fetched) -> String {
     let known =
         is_plain && told.split_once('/').is_some_and(|(kind, _)| !matches!(kind, "multipart" | "message"));
     if known { told } else { "application/octet-stream".to_owned() }
-}
-
-fn file_name(media: &Media, fetched: &Fetched) -> String {
-    let given = media.filename.as_deref().and_then(filename::clean);
-    given.or_else(|| fetched.filename.clone()).unwrap_or_else(|| media.kind.as_str().to_owned())
 }
 
 /// Who a mail can be sent to.

@@ -8,11 +8,11 @@ mod submission;
 
 use claw_types::MediaKind;
 use futures::FutureExt as _;
-use mail_parser::MessageParser;
+use mail_parser::{Message, MessageParser};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::smtp;
+use super::{incoming, smtp};
 use crate::exam::doors::Door;
 use crate::exam::{Answer, Asked, Case, Examinee, Payload, Platform, Road, payloads};
 
@@ -95,9 +95,13 @@ impl Examinee for Exam {
     }
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
-        let mail = if is_form(body) { None } else { MessageParser::default().parse(body) };
+        let mail = mail(body);
         let text = mail.as_ref().and_then(|mail| mail.body_text(0));
         text.into_iter().map(|text| text.trim().replace("\r\n", "\n")).collect()
+    }
+
+    fn answered(&self, body: &[u8]) -> Vec<String> {
+        mail(body).map(|mail| incoming::ids(mail.in_reply_to())).unwrap_or_default()
     }
 
     fn doors(&self) -> &'static [Door] {
@@ -156,6 +160,11 @@ impl Platform for Exam {
 /// The address of the exam's server, without its doors.
 fn base(server: &str) -> &str {
     server.split("/?").next().unwrap_or_default()
+}
+
+/// A body that is a mail.
+fn mail(body: &[u8]) -> Option<Message<'_>> {
+    if is_form(body) { None } else { MessageParser::default().parse(body) }
 }
 
 /// What is sent for an access token; at a door that has no body, nothing.

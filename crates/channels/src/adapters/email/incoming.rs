@@ -283,7 +283,7 @@ fn id(mail: &Message<'_>) -> Option<String> {
     mail.message_id().and_then(clean_id)
 }
 
-fn ids(value: &HeaderValue<'_>) -> Vec<String> {
+pub(super) fn ids(value: &HeaderValue<'_>) -> Vec<String> {
     let texts: Vec<&str> = match value {
         HeaderValue::Text(text) => vec![text.as_ref()],
         HeaderValue::TextList(texts) => texts.iter().map(AsRef::as_ref).collect(),

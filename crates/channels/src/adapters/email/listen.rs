@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 use super::imap::{Folder, Imap};
 use super::incoming::{self, Place};
 use super::{Email, MAX_MAIL};
-use crate::{ChannelError, Sink, SinkError};
+use crate::{ChannelError, Sink};
 
 /// How long one IDLE lasts. Servers may end those of 29 minutes and more (<https://www.rfc-editor.org/rfc/rfc2177>); what stands
 /// between forgets a silent connection much sooner.
@@ -25,7 +25,7 @@ type Cursor = BTreeMap<String, Folder>;
 
 impl Email {
     pub(super) async fn listen_for_ever(&self, sink: &dyn Sink) -> Result<(), ChannelError> {
-        let stored = sink.cursor().await.map_err(lost)?;
+        let stored = sink.cursor().await?;
         let mut cursor = stored.as_deref().map(read_cursor).unwrap_or_default();
         let mut failed = 0;
         loop {
@@ -125,7 +125,7 @@ impl Email {
         if let (Some(root), Some(thread)) = (&first.thread_id, incoming::thread(mail)) {
             self.threads.learn(root, thread);
         }
-        sink.accept(messages).await.map_err(lost)
+        Ok(sink.accept(messages).await?)
     }
 }
 
@@ -133,19 +133,11 @@ async fn save(sink: &dyn Sink, cursor: &mut Cursor, name: &str, folder: Folder) 
     cursor.insert(name.to_owned(), folder);
     let written: serde_json::Map<_, _> =
         cursor.iter().map(|(name, folder)| (name.clone(), json!([folder.validity, folder.next]))).collect();
-    sink.save_cursor(serde_json::Value::Object(written).to_string()).await.map_err(lost)
+    Ok(sink.save_cursor(serde_json::Value::Object(written).to_string()).await?)
 }
 
 /// What can't be read is as if nothing was read yet: old mail is not answered.
 fn read_cursor(text: &str) -> Cursor {
     let read: BTreeMap<String, [u32; 2]> = serde_json::from_str(text).unwrap_or_default();
     read.into_iter().map(|(name, [validity, next])| (name, Folder { validity, next })).collect()
-}
-
-/// What was not committed is read again.
-fn lost(error: SinkError) -> ChannelError {
-    match error {
-        SinkError::NotCommitted(why) => ChannelError::Retryable(why),
-        SinkError::LostOwnership => ChannelError::Config(error.to_string()),
-    }
 }

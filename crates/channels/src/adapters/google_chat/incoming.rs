@@ -5,12 +5,13 @@
 //! from the message all the same, not from its having come.
 
 use chrono::{DateTime, Utc};
-use claw_types::{Answered, Inbound, MediaKind, MediaRef, Sender};
-use serde_json::{Map, Value, json};
+use claw_types::{Answered, Inbound, MediaKind, MediaRef};
+use serde_json::{Value, json};
 
 use super::calls::PRESSED;
 use super::event::{Annotation, Attachment, Event, Message, Space, User};
 use crate::kit::attachments::one_each;
+use crate::kit::session;
 
 /// What an event means; nothing where it means nothing to an agent.
 pub(super) fn understood(event: Event) -> Vec<Inbound> {
@@ -37,7 +38,7 @@ fn said(event: Event) -> Option<Vec<Inbound>> {
 fn base(space: &Space, user: Option<&User>, message: Option<&Message>, time: Option<&str>) -> Inbound {
     let is_group = !is_direct(space);
     let thread = message.and_then(|message| thread(space, message));
-    let mut metadata = session(&space.name, thread.as_deref());
+    let mut metadata = session::keys(&space.name, thread.as_deref());
     let optional = [
         ("chat_title", space.display_name.as_deref()),
         ("email", user.and_then(|user| user.email.as_deref())),
@@ -47,7 +48,7 @@ fn base(space: &Space, user: Option<&User>, message: Option<&Message>, time: Opt
         .filter_map(|(key, value)| Some((key.to_owned(), json!(value.filter(|v| !v.is_empty())?))));
     metadata.extend(told);
     Inbound {
-        sender: user.map(sender),
+        sender: user.map(|user| session::sender(&user.name, user.display_name.as_deref())),
         content_type: "text".to_owned(),
         is_group,
         mentioned: Some(!is_group),
@@ -83,24 +84,6 @@ fn thread(space: &Space, message: &Message) -> Option<String> {
     };
     let counts = is_threaded && !is_direct(space) || message.thread_reply == Some(true);
     counts.then(|| name.rsplit('/').next().unwrap_or(name).to_owned())
-}
-
-fn session(chat: &str, thread: Option<&str>) -> Map<String, Value> {
-    let mut metadata = Map::from_iter([("chat_id".to_owned(), json!(chat))]);
-    if let Some(thread) = thread {
-        metadata.insert("thread_id".to_owned(), json!(format!("{chat}:{thread}")));
-        metadata.insert("message_thread_id".to_owned(), json!(thread));
-    }
-    metadata
-}
-
-fn sender(user: &User) -> Sender {
-    let name = user.display_name.clone().filter(|name| !name.trim().is_empty());
-    Sender {
-        display_name: name.unwrap_or_else(|| user.name.clone()),
-        platform_id: user.name.clone(),
-        internal_user: None,
-    }
 }
 
 fn written(base: Inbound, message: Message) -> Vec<Inbound> {
@@ -214,7 +197,7 @@ fn commanded(event: Event) -> Option<Inbound> {
     let in_thread = event.thread.and_then(|thread| thread.name);
     let thread =
         in_thread.and_then(|name| name.rsplit('/').next().map(str::to_owned)).filter(|_| base.is_group);
-    metadata.extend(session(&space.name, thread.as_deref().or(base.thread_id.as_deref())));
+    metadata.extend(session::keys(&space.name, thread.as_deref().or(base.thread_id.as_deref())));
     metadata.insert("command_id".to_owned(), json!(id));
     // Chosen in the menu of a message, which somebody else may have written.
     if let Some(message) = event.message {

@@ -10,11 +10,14 @@ use serde_json::{Value, json};
 
 use super::{SIGNATURE, api};
 use crate::RawRequest;
+use crate::exam::body::at;
 use crate::exam::description::Description;
 use crate::exam::{Answer, Asked, Case, Examinee, Payload, Platform, Road, payloads};
 
 const SECRET: &str = "8c570fa6dd201bb328f1c1eac23a96d8";
 const TOKEN: &str = "exam0zTG5rY2ZVpQx1lO3Wq7uB9kD4eF6hJ8mN2sT0vXyA";
+/// By which a message that was sent is quoted.
+const QUOTE: &str = "IStG5h1Tz7b";
 /// Out of the platform's description: what is called here, and what is read.
 pub(super) const API: &str = include_str!("api.json");
 
@@ -75,6 +78,14 @@ impl Examinee for Exam {
             .collect()
     }
 
+    fn answered(&self, body: &[u8]) -> Vec<String> {
+        at(body, "/messages/0/quoteToken")
+    }
+
+    fn answered_as(&self) -> &'static str {
+        QUOTE
+    }
+
     fn platform(&self) -> Option<&'static dyn Platform> {
         Some(&Self)
     }
@@ -96,10 +107,9 @@ impl Platform for Exam {
             path if path.contains("/member/") || path.contains("/profile/") => {
                 Answer::json(200, &json!({"displayName": "Ada", "userId": "U1"}))
             }
-            _ => Answer::json(
-                200,
-                &json!({"sentMessages": [{"id": "461230966842064897", "quoteToken": "IStG5h1Tz7b"}]}),
-            ),
+            _ => {
+                Answer::json(200, &json!({"sentMessages": [{"id": self.message_id(), "quoteToken": QUOTE}]}))
+            }
         }
     }
 

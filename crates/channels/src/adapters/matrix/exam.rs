@@ -8,6 +8,7 @@ use claw_types::MediaKind;
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::exam::body::at;
 use crate::exam::description::Description;
 use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road, payloads};
 
@@ -59,6 +60,7 @@ impl Examinee for Exam {
             "reaction",
             "own",
             "encrypted",
+            "encrypted-room",
         ]
     }
 
@@ -71,8 +73,11 @@ impl Examinee for Exam {
     }
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        body["body"].as_str().map(str::to_owned).into_iter().collect()
+        at(body, "/body")
+    }
+
+    fn answered(&self, body: &[u8]) -> Vec<String> {
+        at(body, "/m.relates_to/m.in_reply_to/event_id")
     }
 
     fn platform(&self) -> Option<&'static dyn Platform> {

@@ -20,7 +20,7 @@ use super::crypto::Late;
 use super::rooms::{self, Rooms};
 use super::sync::{self, Event, Joined, Sync, TIMELINE};
 use super::{HOLD, Matrix, incoming};
-use crate::{ChannelError, Sink, SinkError};
+use crate::{ChannelError, Sink};
 
 /// Pages of a room's history that are read at a time, of a hundred events each: a homeserver whose history has no end must not keep
 /// all other rooms waiting for ever.
@@ -84,7 +84,7 @@ impl Listening<'_> {
             self.rooms.of(id).note(joined, self.matrix.notice());
         }
         self.want_invited(&look);
-        let stored = self.sink.cursor().await.map_err(lost)?;
+        let stored = self.sink.cursor().await?;
         if let Some(place) = stored.as_deref().and_then(|stored| self.place_of(stored)) {
             return Ok(place.to_owned());
         }
@@ -288,12 +288,12 @@ impl Listening<'_> {
     }
 
     async fn commit(&self, messages: Vec<Inbound>) -> Result<(), ChannelError> {
-        if messages.is_empty() { Ok(()) } else { self.sink.accept(messages).await.map_err(lost) }
+        if messages.is_empty() { Ok(()) } else { Ok(self.sink.accept(messages).await?) }
     }
 
     /// Saves a place, with whose it is: those of another account would be nonsense to this one's homeserver.
     async fn save(&self, place: &str) -> Result<(), ChannelError> {
-        self.sink.save_cursor(format!("{} {place}", self.matrix.account)).await.map_err(lost)
+        Ok(self.sink.save_cursor(format!("{} {place}", self.matrix.account)).await?)
     }
 
     fn place_of<'s>(&self, stored: &'s str) -> Option<&'s str> {
@@ -314,13 +314,5 @@ impl Listening<'_> {
         };
         let server = tombstone.sender.split_once(':').map(|(_, server)| server.to_owned());
         self.aside.wanted.entry(next.to_owned()).or_insert((server, 0));
-    }
-}
-
-/// What was not committed is not confirmed; the poll is repeated.
-fn lost(error: SinkError) -> ChannelError {
-    match error {
-        SinkError::NotCommitted(why) => ChannelError::Retryable(why),
-        SinkError::LostOwnership => ChannelError::Config(error.to_string()),
     }
 }

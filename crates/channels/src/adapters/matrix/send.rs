@@ -7,7 +7,7 @@ use super::calls::{self, Call, Stored};
 use super::crypto::file;
 use super::sync::Event;
 use crate::kit::fetch::{Fetched, essence};
-use crate::kit::filename;
+use crate::kit::file::File;
 use crate::kit::plan::Content;
 use crate::{ChannelError, Part, Receipt};
 
@@ -89,14 +89,7 @@ impl Matrix {
         let is_told = told.contains('/') && told != UNKNOWN;
         let content_type =
             if is_told { told } else { found.map_or(UNKNOWN, |found| found.mime_type()).to_owned() };
-        let given = media.filename.as_deref().and_then(filename::clean);
-        let mut name =
-            given.or_else(|| fetched.filename.clone()).unwrap_or_else(|| media.kind.as_str().to_owned());
-        if let Some(found) = found
-            && !name.contains('.')
-        {
-            name = format!("{name}.{}", found.extension());
-        }
+        let File { name, .. } = File::new(media, fetched);
         let size = fetched.bytes.len();
         if self.is_encrypted(room).await? {
             let (sealed, secret) = file::seal(&fetched.bytes, &*self.deps.random);

@@ -11,6 +11,7 @@ use url::form_urlencoded::{self, Serializer};
 
 use super::signed::{SIGNATURE, TIMESTAMP, sign};
 use crate::RawRequest;
+use crate::exam::body::at;
 use crate::exam::description::Description;
 use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road, payloads};
 
@@ -74,8 +75,11 @@ impl Examinee for Exam {
     }
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        body["text"].as_str().map(str::to_owned).into_iter().collect()
+        at(body, "/text")
+    }
+
+    fn answered(&self, body: &[u8]) -> Vec<String> {
+        at(body, "/thread_ts")
     }
 
     fn platform(&self) -> Option<&'static dyn Platform> {

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::api::{Api, Call, by_status};
 use super::calls::Place;
 use crate::kit::fetch::{Fetched, essence};
-use crate::kit::filename;
+use crate::kit::file;
 use crate::kit::http::repeatable;
 use crate::kit::plan::Text;
 use crate::kit::transfer::{self, LONGEST, STALL, Upload, download};
@@ -55,11 +55,12 @@ pub(super) async fn upload(
 ) -> Result<Vec<Uploaded>, ChannelError> {
     let mut uploaded = Vec::with_capacity(fetched.len());
     for (media, fetched) in media.iter().zip(fetched) {
-        let title = name(media, fetched);
+        // By what stands behind the point, Slack chooses how to show it.
+        let file::File { name: title, bytes, .. } = file::File::new(media, fetched);
         let ask = Call::form("files.getUploadURLExternal");
-        let ask = ask.with("filename", title.as_str()).with("length", fetched.bytes.len());
+        let ask = ask.with("filename", title.as_str()).with("length", bytes.len());
         let target: Target = api.call(&ask).await?;
-        hand_over(api, &target.upload_url, &title, fetched.bytes.clone()).await?;
+        hand_over(api, &target.upload_url, &title, bytes).await?;
         uploaded.push(Uploaded { id: target.file_id, title });
     }
     Ok(uploaded)
@@ -134,14 +135,4 @@ pub(super) async fn open(api: &Api, id: &str) -> Result<MediaStream, ChannelErro
         return Err(ChannelError::Permanent(format!("{text}: the app needs the scope files:read")));
     }
     Ok(MediaStream { content_type: file.mimetype.or(content_type), bytes: download(response) })
-}
-
-/// The caller's name for it, else where it came from says one. By what stands behind the point, Slack chooses how to show it.
-fn name(media: &Media, fetched: &Fetched) -> String {
-    let given = media.filename.as_deref().and_then(filename::clean);
-    let name = given.or_else(|| fetched.filename.clone()).unwrap_or_else(|| media.kind.as_str().to_owned());
-    match infer::get(&fetched.bytes) {
-        Some(found) if !name.contains('.') => format!("{name}.{}", found.extension()),
-        _ => name,
-    }
 }

@@ -193,7 +193,7 @@ impl<'a> Sockets<'a> {
                 self.trouble(Some(&why)).await;
                 Ok(false)
             }
-            Err(error @ SinkError::LostOwnership) => Err(ChannelError::Config(error.to_string())),
+            Err(error @ SinkError::LostOwnership) => Err(error.into()),
         }
     }
 

@@ -10,10 +10,10 @@ use url::Url;
 
 use super::calls::Call;
 use super::cloud::Cloud;
-use crate::adapters::webhook::media;
 use crate::kit::access_token::Grant;
 use crate::kit::bearer::{self, Bearer, below, meaning};
 use crate::kit::http::repeatable;
+use crate::kit::public;
 use crate::kit::transfer::{self, STALL, Upload};
 use crate::{ChannelError, Deps, MediaStream};
 
@@ -96,7 +96,7 @@ impl Api {
         if url.origin() == self.connector.origin() || self.cloud.serves(&url) {
             return self.calls.open(url).await;
         }
-        media::open(&self.deps.http, address).await
+        public::open(&self.deps.http, address, "the attachment").await
     }
 
     /// Puts a file where a person said that it may be. No token goes there: the address is the permission.

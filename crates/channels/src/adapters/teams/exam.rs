@@ -13,6 +13,7 @@ use super::CHANNEL;
 use super::consent::{ASKS, SHOWS};
 use crate::RawRequest;
 use crate::exam::bearer::{self, SECRET, list};
+use crate::exam::body::at;
 use crate::exam::description::Description;
 use crate::exam::{Answer, Asked, Case, Examinee, FILES, Payload, Platform, Road, payloads};
 use crate::kit::jwt::vectors::RFC_7515;
@@ -80,8 +81,11 @@ impl Examinee for Exam {
     }
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        body["text"].as_str().map(str::to_owned).into_iter().collect()
+        at(body, "/text")
+    }
+
+    fn answered(&self, body: &[u8]) -> Vec<String> {
+        at(body, "/entities/0/quotedReply/messageId")
     }
 
     fn platform(&self) -> Option<&'static dyn Platform> {

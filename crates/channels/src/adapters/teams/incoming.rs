@@ -6,13 +6,14 @@
 
 use chrono::{DateTime, Utc};
 use claw_types::limits::is_emoji;
-use claw_types::{Answered, Deed, Inbound, MediaKind, MediaRef, Reaction, Sender};
+use claw_types::{Answered, Deed, Inbound, MediaKind, MediaRef, Reaction};
 use serde_json::{Map, Value, json};
 
-use super::activity::{Account, Activity, Attachment, Mention, Quoted};
+use super::activity::{Activity, Attachment, Mention, Quoted};
 use super::calls::{PRESSED, QUOTED};
 use super::reactions::emoji;
 use crate::kit::attachments::one_each;
+use crate::kit::session;
 
 /// A file in a chat with one person (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/bots-filesv4>).
 const FILE: &str = "application/vnd.microsoft.teams.file.download.info";
@@ -84,7 +85,7 @@ fn base(activity: &Activity, bot: &Bot) -> Option<Inbound> {
     let is_group = conversation.kind.as_deref() != Some("personal");
     let from = activity.from.as_ref();
     let timestamp = activity.timestamp.as_deref().and_then(|time| DateTime::parse_from_rfc3339(time).ok());
-    let mut metadata = session(chat, thread);
+    let mut metadata = session::keys(chat, thread);
     let team = activity.channel_data.as_ref().and_then(|data| data.team.as_ref()?.name.as_deref());
     let optional = [
         ("chat_title", conversation.name.as_deref().or(team)),
@@ -94,7 +95,7 @@ fn base(activity: &Activity, bot: &Bot) -> Option<Inbound> {
     metadata.extend(optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))));
     Some(Inbound {
         platform_message_id: activity.id.clone(),
-        sender: from.map(sender),
+        sender: from.map(|from| session::sender(&from.id, from.name.as_deref())),
         content_type: "text".to_owned(),
         is_group,
         mentioned: Some(!is_group),
@@ -107,25 +108,6 @@ fn base(activity: &Activity, bot: &Bot) -> Option<Inbound> {
         metadata,
         ..Inbound::default()
     })
-}
-
-/// Session keys: a thread's number may be that of a message elsewhere, so it goes with the chat's.
-fn session(chat: &str, thread: Option<&str>) -> Map<String, Value> {
-    let mut metadata = Map::from_iter([("chat_id".to_owned(), json!(chat))]);
-    if let Some(thread) = thread {
-        metadata.insert("thread_id".to_owned(), json!(format!("{chat}:{thread}")));
-        metadata.insert("message_thread_id".to_owned(), json!(thread));
-    }
-    metadata
-}
-
-fn sender(account: &Account) -> Sender {
-    let name = account.name.clone().filter(|name| !name.trim().is_empty());
-    Sender {
-        display_name: name.unwrap_or_else(|| account.id.clone()),
-        platform_id: account.id.clone(),
-        internal_user: None,
-    }
 }
 
 /// The message with its first attachment, and the others.

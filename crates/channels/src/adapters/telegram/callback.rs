@@ -3,12 +3,13 @@
 //! Read by hand: all that is needed of the message below which the button stands is there even when Telegram calls the message
 //! inaccessible because it is old.
 
-use claw_types::{Inbound, Sender};
+use claw_types::Inbound;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::RawUpdate;
-use super::update::session;
+use super::who::{Chat, User};
+use crate::kit::session;
 
 #[derive(Deserialize)]
 struct Update {
@@ -24,15 +25,6 @@ struct Query {
     data: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct User {
-    id: i64,
-    #[serde(default)]
-    first_name: String,
-    last_name: Option<String>,
-    username: Option<String>,
-}
-
 /// The message below which the button stands.
 #[derive(Deserialize)]
 struct Below {
@@ -43,14 +35,6 @@ struct Below {
     is_topic_message: bool,
     #[serde(default)]
     reply_markup: Value,
-}
-
-#[derive(Deserialize)]
-struct Chat {
-    id: i64,
-    #[serde(default)]
-    r#type: String,
-    title: Option<String>,
 }
 
 fn read(update: &RawUpdate) -> Option<Query> {
@@ -70,7 +54,7 @@ pub(super) fn inbound(update: &RawUpdate) -> Option<Inbound> {
     let data = data.unwrap_or_default();
     let chat = message.chat.id.to_string();
     let topic = message.message_thread_id.filter(|_| message.is_topic_message).map(|topic| topic.to_string());
-    let mut metadata = session(&chat, topic.as_deref());
+    let mut metadata = session::keys(&chat, topic.as_deref());
     metadata.insert("callback_data".to_owned(), json!(data));
     metadata.insert("message_id".to_owned(), json!(message.message_id.to_string()));
     let optional = [
@@ -79,15 +63,13 @@ pub(super) fn inbound(update: &RawUpdate) -> Option<Inbound> {
         ("username", from.username.as_deref()),
     ];
     metadata.extend(optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))));
-    let full_name = [Some(from.first_name), from.last_name];
-    let display_name = full_name.into_iter().flatten().collect::<Vec<_>>().join(" ");
     Some(Inbound {
         platform_message_id: Some(id.clone()),
         dedup_key: Some(format!("button:{id}")),
-        sender: Some(Sender { platform_id: from.id.to_string(), display_name, internal_user: None }),
+        sender: Some(from.sender()),
         content_type: "button".to_owned(),
         text: Some(data),
-        is_group: message.chat.r#type != "private",
+        is_group: message.chat.is_group(),
         // It is a button of the bot's.
         mentioned: Some(true),
         recipient: chat,

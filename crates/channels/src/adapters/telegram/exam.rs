@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use crate::exam::body::at;
 use crate::exam::description::Description;
 use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road, payloads};
 
@@ -63,8 +64,11 @@ impl Examinee for Exam {
     }
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        body["text"].as_str().map(str::to_owned).into_iter().collect()
+        at(body, "/text")
+    }
+
+    fn answered(&self, body: &[u8]) -> Vec<String> {
+        at(body, "/reply_parameters/message_id")
     }
 
     fn platform(&self) -> Option<&'static dyn Platform> {

@@ -13,8 +13,8 @@
 use bytes::Bytes;
 use claw_types::{Media, MediaKind};
 
-use crate::kit::fetch::{Fetched, essence};
-use crate::kit::filename;
+use crate::kit::fetch::Fetched;
+use crate::kit::file;
 
 /// Of a request; megabytes as the smaller ones, as the Bot API does not say which.
 pub(super) const MAX_BYTES: usize = 50_000_000;
@@ -87,18 +87,10 @@ pub(super) fn as_documents(files: &mut [File]) {
 }
 
 fn file(media: &Media, fetched: &Fetched) -> File {
-    let told = essence(&fetched.content_type).to_ascii_lowercase();
-    let found = infer::get(&fetched.bytes);
-    let content_type = found.map_or(told, |found| found.mime_type().to_owned());
-    let mut name = name(media, fetched);
-    if let Some(found) = found
-        && !name.contains('.')
-    {
-        // Telegram goes by it.
-        name = format!("{name}.{}", found.extension());
-    }
-    let form = form(media.kind, &content_type, fetched.bytes.len());
-    File { form, name, content_type, bytes: fetched.bytes.clone() }
+    let file::File { name, content_type, bytes } = file::File::new(media, fetched);
+    let form = form(media.kind, &content_type, bytes.len());
+    // Telegram takes a semicolon for the end of the name, even between quotes.
+    File { form, name: name.replace(';', "_"), content_type, bytes }
 }
 
 fn form(kind: MediaKind, content_type: &str, length: usize) -> Form {
@@ -110,14 +102,6 @@ fn form(kind: MediaKind, content_type: &str, length: usize) -> Form {
         MediaKind::Voice if is(SOUNDS) || content_type == OPUS => Form::Voice,
         _ => Form::Document,
     }
-}
-
-/// The caller's name for it, else where it came from says one.
-fn name(media: &Media, fetched: &Fetched) -> String {
-    let given = media.filename.as_deref().and_then(filename::clean);
-    let name = given.or_else(|| fetched.filename.clone()).unwrap_or_else(|| media.kind.as_str().to_owned());
-    // Telegram takes a semicolon for the end of the name, even between quotes.
-    name.replace(';', "_")
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 mod update;
+mod who;
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 use super::api::{HAS_WEBHOOK, RawUpdate};
 use super::own::Own;
 use super::{Telegram, callback, calls, update};
-use crate::{ChannelError, Sink, SinkError};
+use crate::{ChannelError, Sink};
 
 /// Buttons whose waiting sign is ended at the same time.
 const ANSWERS: usize = 16;
@@ -19,7 +19,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 
 impl Telegram {
     pub(super) async fn poll_for_ever(&self, sink: &dyn Sink) -> Result<(), ChannelError> {
-        let stored = sink.cursor().await.map_err(lost)?;
+        let stored = sink.cursor().await?;
         let mut offset: i64 = stored.and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut failed = 0;
         loop {
@@ -63,9 +63,9 @@ impl Telegram {
         let Some(next) = updates.iter().map(|update| update.update_id + 1).max() else { return Ok(offset) };
         let messages = self.understand(&updates).await;
         if !messages.is_empty() {
-            sink.accept(messages).await.map_err(lost)?;
+            sink.accept(messages).await?;
         }
-        sink.save_cursor(next.to_string()).await.map_err(lost)?;
+        sink.save_cursor(next.to_string()).await?;
         self.answer_buttons(&updates).await;
         Ok(next)
     }
@@ -122,12 +122,4 @@ impl Telegram {
 /// Whether a poll ended because updates are posted somewhere.
 fn has_webhook(error: &ChannelError) -> bool {
     matches!(error, ChannelError::Retryable(why) if why.contains(HAS_WEBHOOK))
-}
-
-/// What was not committed is not confirmed; the poll is repeated.
-fn lost(error: SinkError) -> ChannelError {
-    match error {
-        SinkError::NotCommitted(why) => ChannelError::Retryable(why),
-        SinkError::LostOwnership => ChannelError::Config(error.to_string()),
-    }
 }

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 
 use chrono::DateTime;
 use claw_types::limits::is_emoji;
-use claw_types::{Deed, Inbound, Reaction, Sender};
+use claw_types::{Deed, Inbound, Reaction};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::api::RawUpdate;
-use super::update::session;
+use super::who::{Chat, User};
+use crate::kit::session;
 
 #[derive(Deserialize)]
 struct Update {
@@ -46,25 +47,6 @@ struct Counted {
 struct Count {
     r#type: Kind,
     total_count: u64,
-}
-
-#[derive(Deserialize)]
-struct Chat {
-    id: i64,
-    #[serde(default)]
-    r#type: String,
-    title: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct User {
-    id: u64,
-    #[serde(default)]
-    is_bot: bool,
-    #[serde(default)]
-    first_name: String,
-    last_name: Option<String>,
-    username: Option<String>,
 }
 
 /// A type of reaction; those that came later have none of the keys.
@@ -120,10 +102,7 @@ impl Changed {
             if let Some(name) = &user.username {
                 message.metadata.insert("username".to_owned(), json!(name));
             }
-            let full_name = [Some(user.first_name), user.last_name];
-            let display_name = full_name.into_iter().flatten().collect::<Vec<_>>().join(" ");
-            message.sender =
-                Some(Sender { platform_id: user.id.to_string(), display_name, internal_user: None });
+            message.sender = Some(user.sender());
         }
         Some(message)
     }
@@ -142,14 +121,14 @@ impl Chat {
         if reaction.is_empty() {
             return None;
         }
-        let chat = self.id.to_string();
-        let mut metadata = session(&chat, None);
+        let (chat, is_group) = (self.id.to_string(), self.is_group());
+        let mut metadata = session::keys(&chat, None);
         if let Some(title) = self.title {
             metadata.insert("chat_title".to_owned(), json!(title));
         }
         Some(Inbound {
             deed: Deed::Reacted(reaction),
-            is_group: self.r#type != "private",
+            is_group,
             // It is there to an answer of the bot's, or is not looked at.
             mentioned: Some(true),
             recipient: chat,

@@ -10,6 +10,7 @@ use teloxide_core::types::{FileMeta, Message, MessageKind, User};
 use super::api::RawUpdate;
 use super::own::{self, Own};
 use super::{callback, reaction};
+use crate::kit::session;
 
 /// The message, the edit, the reaction or the pressed button in an update; `None` for an update without a chat to answer to, or
 /// of a change that no person made.
@@ -70,7 +71,7 @@ fn understood(message: &Message, own: Own<'_>) -> Inbound {
     let topic = message.thread_id.filter(|_| message.is_topic_message).map(|thread| thread.0.0.to_string());
     let (content_type, media, duration) = attachment(message);
     let text = message.text().or(message.caption()).map(str::to_owned);
-    let mut metadata = session(&chat, topic.as_deref());
+    let mut metadata = session::keys(&chat, topic.as_deref());
     if let Some(title) = message.chat.title() {
         metadata.insert("chat_title".to_owned(), json!(title));
     }
@@ -98,17 +99,6 @@ fn understood(message: &Message, own: Own<'_>) -> Inbound {
         timestamp: Some(message.date),
         metadata,
     }
-}
-
-/// Session keys. The backend takes the first of `thread_id` and `chat_id`; a topic's number alone is the same in
-/// every group, so it goes with the chat's.
-pub(super) fn session(chat: &str, topic: Option<&str>) -> Map<String, Value> {
-    let mut metadata = Map::from_iter([("chat_id".to_owned(), json!(chat))]);
-    if let Some(topic) = topic {
-        metadata.insert("thread_id".to_owned(), json!(format!("{chat}:{topic}")));
-        metadata.insert("message_thread_id".to_owned(), json!(topic));
-    }
-    metadata
 }
 
 fn sender(user: &User) -> Sender {
@@ -221,7 +211,7 @@ fn by_hand(update: &Value, own: Own<'_>) -> Option<Inbound> {
         sender_is_bot: message.pointer("/from/is_bot").and_then(Value::as_bool).unwrap_or_default(),
         is_own: message.pointer("/from/id").and_then(Value::as_u64) == Some(own.id),
         timestamp: time("date"),
-        metadata: session(&chat, None),
+        metadata: session::keys(&chat, None),
         recipient: chat,
         ..Inbound::default()
     };

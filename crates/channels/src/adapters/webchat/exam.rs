@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::socket;
+use crate::exam::body::at;
 use crate::exam::{Case, Examinee, NOW, Payload, Road, payloads};
 
 pub(super) struct Exam;
@@ -57,7 +58,6 @@ impl Examinee for Exam {
     }
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
-        let frame: Value = serde_json::from_slice(body).unwrap_or_default();
-        frame["text"].as_str().map(str::to_owned).into_iter().collect()
+        at(body, "/text")
     }
 }

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::RawRequest;
+use crate::exam::body::at;
 use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road, payloads};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -37,8 +38,11 @@ impl Examinee for Exam {
     }
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        body["text"].as_str().map(str::to_owned).into_iter().collect()
+        at(body, "/text")
+    }
+
+    fn answered(&self, body: &[u8]) -> Vec<String> {
+        at(body, "/reply_to")
     }
 
     fn platform(&self) -> Option<&'static dyn Platform> {

@@ -10,7 +10,6 @@
 mod deed;
 mod exam;
 mod incoming;
-pub(crate) mod media;
 mod outgoing;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -25,6 +24,7 @@ use serde_json::{Value, json};
 use self::outgoing::Outgoing;
 use crate::exam::Examinee;
 use crate::kit::plan::part_id;
+use crate::kit::public;
 use crate::{
     About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, MediaStream,
     Part, Probe, RawRequest, Receipt, Reports, TextUnit,
@@ -170,7 +170,7 @@ impl Channel for Webhook {
     }
 
     async fn open_media(&self, media: &MediaRef) -> Result<MediaStream, ChannelError> {
-        media::open(&self.deps.http, &media.handle).await
+        public::open(&self.deps.http, &media.handle, "media.url").await
     }
 }
 

@@ -3,7 +3,7 @@
 
 use claw_types::MediaKind;
 
-use crate::kit::graph::file::File;
+use crate::kit::file::File;
 
 const MEGABYTE: usize = 1 << 20;
 /// A document may have 100 MB, but a worker holds attachments in memory until WhatsApp has them.

@@ -19,10 +19,9 @@ use url::Url;
 use self::renewal::Renewal;
 pub use self::renewal::{NotRenewed, Term};
 use super::Platform;
-use super::file::File;
 use super::refusal::refused;
 use crate::kit::answer::beginning;
-use crate::kit::fetch::{self, FetchError, Limits, Opened};
+use crate::kit::file::File;
 use crate::kit::http::{classify, repeatable};
 use crate::kit::transfer::{self, LONGEST, STALL, Upload, download};
 use crate::{ChannelError, Deps, MediaStream};
@@ -247,23 +246,6 @@ fn part(file: &File, length: u64, upload: &Upload) -> Result<Part, ChannelError>
     part.mime_str(&file.content_type).map_err(|_| {
         ChannelError::Permanent("the attachment's server does not tell which type it has".to_owned())
     })
-}
-
-/// Opens an attachment that lies in the open, at an address that came with a genuine request. Not with the token.
-///
-/// # Errors
-/// When it is not handed out.
-pub async fn open_public(deps: &Deps, url: &str) -> Result<MediaStream, ChannelError> {
-    let limits = Limits { max_bytes: usize::MAX, allowed: None, timeout: LONGEST };
-    let opened = timeout(STALL, fetch::open(&deps.http, url, limits)).await;
-    match opened.unwrap_or(Err(FetchError::TimedOut(STALL))) {
-        Ok(Opened { content_type, response, .. }) => {
-            Ok(MediaStream { content_type, bytes: download(response) })
-        }
-        // Without the address, whose query lets everybody see what a person sent.
-        Err(error) if error.is_passing() => Err(ChannelError::Retryable(format!("the attachment {error}"))),
-        Err(error) => Err(ChannelError::Permanent(format!("the attachment {error}"))),
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::SIGNATURE;
 use super::fields::PAGE_TOKEN;
 use crate::RawRequest;
+use crate::exam::body::at;
 use crate::exam::{Answer, Asked, Case, Examinee, Payload, Platform, Road};
 
 /// The signature has no time in it: what is posted again is known by its ids.
@@ -131,8 +132,11 @@ impl Examinee for PageExam {
     }
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        body["message"]["text"].as_str().map(str::to_owned).into_iter().collect()
+        at(body, "/message/text")
+    }
+
+    fn answered(&self, body: &[u8]) -> Vec<String> {
+        at(body, "/reply_to/mid")
     }
 
     fn platform(&self) -> Option<&'static dyn Platform> {

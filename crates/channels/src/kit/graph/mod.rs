@@ -8,7 +8,6 @@
 pub mod api;
 pub(crate) mod exam;
 pub mod fields;
-pub mod file;
 pub mod messaging;
 pub mod posted;
 pub mod refusal;

@@ -10,7 +10,7 @@ use url::Url;
 use super::budget::Permit;
 use super::frame::{self, Event, Frame, Raw};
 use super::session::Session;
-use super::{Shared, Shift, lost};
+use super::{Shared, Shift};
 use crate::ChannelError;
 use crate::adapters::discord::api::Gateway;
 use crate::adapters::discord::{Discord, incoming, interaction};
@@ -208,7 +208,7 @@ impl Line<'_> {
         if taken.messages.is_empty() {
             return Ok(());
         }
-        self.shared.sink.accept(taken.messages).await.map_err(lost)?;
+        self.shared.sink.accept(taken.messages).await?;
         if let Some(press) = &taken.press {
             interaction::answer(self.shared.bot, press).await;
         }

@@ -36,7 +36,7 @@ use self::connection::{Next, Shards, connection};
 use self::frame::Shard;
 use self::session::{MAX_SHARDS, Session, Stored};
 use super::{Discord, commands};
-use crate::{ChannelError, Sink, SinkError};
+use crate::{ChannelError, Sink};
 
 /// After an invalid session, one to five seconds: those who lose theirs together don't come back together.
 const SPREAD: (f64, f64) = (1.0, 4.0);
@@ -66,7 +66,7 @@ pub(super) async fn listen(
     sink: &dyn Sink,
     stop: CancellationToken,
 ) -> Result<(), ChannelError> {
-    let cursor = sink.cursor().await.map_err(lost)?;
+    let cursor = sink.cursor().await?;
     let mut sessions = session::read(cursor.as_deref(), &bot.key);
     let stored = Stored::new(sessions.clone());
     let shared = Shared { bot, sink, stored, troubled: AtomicUsize::new(0) };
@@ -204,13 +204,5 @@ fn in_words(error: &ChannelError, shard: Shard) -> String {
     match shard {
         Shard { of: 1, .. } => words,
         Shard { number, of } => format!("connection {} of {of}: {words}", number + 1),
-    }
-}
-
-/// What was not committed is not confirmed; it comes again.
-pub(super) fn lost(error: SinkError) -> ChannelError {
-    match error {
-        SinkError::NotCommitted(why) => ChannelError::Retryable(why),
-        SinkError::LostOwnership => ChannelError::Config(error.to_string()),
     }
 }

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::frame::Event;
-use super::lost;
 use crate::{ChannelError, Sink};
 
 /// Connections of one channel at most: each takes memory, and who chose `api_url` may have chosen a server that wants a million.
@@ -122,7 +121,7 @@ impl Stored {
         }
         let mut now = stored.clone();
         now[shard] = Some(session.clone());
-        sink.save_cursor(written(&now)?).await.map_err(lost)?;
+        sink.save_cursor(written(&now)?).await?;
         *stored = now;
         Ok(())
     }
@@ -137,7 +136,7 @@ impl Stored {
         if *stored == sessions || sessions.iter().all(Option::is_none) {
             return Ok(());
         }
-        sink.save_cursor(written(sessions)?).await.map_err(lost)?;
+        sink.save_cursor(written(sessions)?).await?;
         *stored = sessions.to_vec();
         Ok(())
     }

@@ -53,7 +53,7 @@ impl Rows {
         if new.is_empty() {
             return Ok(());
         }
-        let mut found = self.memory.load(&new).await.map_err(|error| lost(&error))?;
+        let mut found = self.memory.load(&new).await.map_err(|error| again(&error))?;
         for name in new {
             let row = found.remove(&name).map(|found| Row {
                 text: Some(found.text),
@@ -112,7 +112,7 @@ impl Rows {
         {
             // What is there now is not known.
             self.known.clear();
-            return Err(lost(&error));
+            return Err(again(&error));
         }
         for row in self.known.values_mut().filter(|row| row.is_changed) {
             row.version = if row.text.is_some() { row.version + 1 } else { 0 };
@@ -127,7 +127,8 @@ impl Rows {
     }
 }
 
-/// Nothing was told to anybody yet, so it can be tried again, here or by another owner.
-fn lost(error: &SinkError) -> ChannelError {
+/// Nothing was told to anybody yet, so it can be tried again, here or by another owner. Whoever owns the channel: what is sent is written
+/// with these rows, too, and a send that ends with [`ChannelError::Config`], as receiving does, would be over for good.
+fn again(error: &SinkError) -> ChannelError {
     ChannelError::Retryable(error.to_string())
 }

@@ -3,11 +3,13 @@
 
 use std::sync::atomic::Ordering;
 
+use claw_types::Deed;
 use vodozemac::Curve25519PublicKey;
 use vodozemac::megolm::{GroupSession, InboundGroupSession, MegolmMessage, SessionConfig, SessionKey};
 use vodozemac::olm::{self, Account, OlmMessage};
 
 use super::super::sync::{Event, Sync};
+use super::receiving::{self, Kept, look};
 use super::*;
 use crate::adapters::webhook::testing::Notes;
 
@@ -286,6 +288,30 @@ async fn a_message_waits_for_its_key_beyond_a_restart() {
     let late = crypto.late(&two.api).await.unwrap();
     crypto.settle(&two.api, &late).await.unwrap();
     assert!(crypto.late(&two.api).await.unwrap().is_empty());
+}
+
+/// What the exam has read without encryption. In a channel with it, what can't be read yet waits, nobody is told that it can't be, and
+/// what is never encrypted is taken at once, all the same.
+#[tokio::test]
+async fn recorded_messages_wait_for_their_key_and_keep_nothing_back() {
+    let (server, notes) = (Server::start().await, Notes::default());
+    let bot = bot(&server, &notes);
+    server.will("/sync", look());
+    server.will("/sync", serde_json::from_str(include_str!("../payloads/encrypted-room.json")).unwrap());
+    let sink = Kept::at("s7");
+    receiving::receive(&server, &bot, &sink).await;
+    let messages = sink.messages.lock().unwrap();
+    let reacted = |message: &claw_types::Inbound| match &message.deed {
+        Deed::Reacted(reaction) => reaction.to.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(messages.iter().map(reacted).collect::<Vec<_>>(), ["$sealed:example.org"]);
+    assert!(!server.asked().iter().any(|asked| asked.path.contains("/send/")), "somebody was told");
+    let rows = notes.rows.lock().unwrap();
+    let (_, waiting) = rows.iter().find(|(name, _)| name.ends_with("/waiting")).unwrap();
+    for id in ["$sealed:example.org", "$sealed-edit:example.org"] {
+        assert!(waiting.text.contains(id), "{id}");
+    }
 }
 
 #[tokio::test]

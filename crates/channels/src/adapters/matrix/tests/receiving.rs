@@ -8,9 +8,9 @@ use crate::SinkError;
 
 /// Keeps what it is given, and what happened in which order.
 #[derive(Default)]
-struct Kept {
+pub(super) struct Kept {
     cursor: Option<String>,
-    messages: Mutex<Vec<Inbound>>,
+    pub(super) messages: Mutex<Vec<Inbound>>,
     saved: Mutex<Vec<String>>,
     away: bool,
 }
@@ -38,7 +38,7 @@ impl Sink for Kept {
 }
 
 impl Kept {
-    fn at(place: &str) -> Self {
+    pub(super) fn at(place: &str) -> Self {
         Self { cursor: Some(format!("{ACCOUNT} {place}")), ..Self::default() }
     }
 
@@ -49,7 +49,7 @@ impl Kept {
 }
 
 /// Receives what is planned: one look and some polls, until the poll comes that has nothing to tell.
-async fn receive(server: &Server, bot: &Matrix, sink: &Kept) {
+pub(super) async fn receive(server: &Server, bot: &Matrix, sink: &Kept) {
     let planned = server.answers.lock().unwrap().iter().filter(|(path, ..)| path == "/sync").count();
     let stop = CancellationToken::new();
     let told = async {
@@ -88,7 +88,7 @@ fn membership(id: &str, sender: &str, membership: &str) -> Value {
     event
 }
 
-fn look() -> Value {
+pub(super) fn look() -> Value {
     let people = |count: u64| json!({"summary": {"m.joined_member_count": count}});
     json!({"next_batch": "s1", "rooms": {"join": {GROUP: people(3), DIRECT: people(2)}}})
 }

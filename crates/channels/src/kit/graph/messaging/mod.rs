@@ -18,10 +18,11 @@ use claw_types::Inbound;
 use self::calls::Kind;
 pub use self::channel::{Conversations, Product};
 use super::Hook;
-use super::api::{Api, Tokens, Twice, open_public};
+use super::api::{Api, Tokens, Twice};
 use super::fields::PAGE_TOKEN;
 use super::posted::{Elsewhere, Posted};
 use crate::kit::names::Names;
+use crate::kit::public;
 use crate::kit::upload::Uploads;
 use crate::{ChannelError, Deps, Limits, MediaStream, Part, Rate, RawRequest, Receipt};
 
@@ -122,6 +123,6 @@ impl Page {
 
     /// Meta's servers hand out what people attach to whoever knows the address.
     async fn open(&self, url: &str) -> Result<MediaStream, ChannelError> {
-        open_public(self.api.deps(), url).await
+        public::open(&self.api.deps().http, url, "the attachment").await
     }
 }

@@ -4,8 +4,8 @@
 use serde::Deserialize;
 
 use super::calls::{self, Handed, Kind};
+use crate::kit::file::File;
 use crate::kit::graph::api::{Api, Twice};
-use crate::kit::graph::file::File;
 use crate::kit::plan::Content;
 use crate::kit::upload::Uploads;
 use crate::{ChannelError, Part, Receipt};

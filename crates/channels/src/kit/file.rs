@@ -1,10 +1,13 @@
-//! An attachment as it is uploaded.
+//! An attachment as it is uploaded: its name, and what it is.
+//!
+//! The caller's name for it goes before that of its server. Platforms and people's programs go by the end of a name, so one without
+//! gets that of what it is, by its first bytes.
 
 use bytes::Bytes;
 use claw_types::Media;
 
-use crate::kit::fetch::{Fetched, essence};
-use crate::kit::filename;
+use super::fetch::{Fetched, essence};
+use super::filename;
 
 /// What is uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +21,11 @@ pub struct File {
 }
 
 impl File {
-    /// What was fetched of an attachment; the caller's name for it goes before that of its server.
+    /// What was fetched of an attachment.
     pub fn new(media: &Media, fetched: &Fetched) -> Self {
         let found = infer::get(&fetched.bytes);
         let told = essence(&fetched.content_type).to_ascii_lowercase();
-        let given = media.filename.as_deref().and_then(filename::clean);
-        let mut name =
-            given.or_else(|| fetched.filename.clone()).unwrap_or_else(|| media.kind.as_str().to_owned());
+        let mut name = name(media, fetched);
         if let Some(found) = found
             && !name.contains('.')
         {
@@ -33,6 +34,12 @@ impl File {
         let content_type = found.map_or(told, |found| found.mime_type().to_owned());
         Self { name, content_type, bytes: fetched.bytes.clone() }
     }
+}
+
+/// Its name as it is told: by the caller, else by its server, else its kind.
+pub fn name(media: &Media, fetched: &Fetched) -> String {
+    let given = media.filename.as_deref().and_then(filename::clean);
+    given.or_else(|| fetched.filename.clone()).unwrap_or_else(|| media.kind.as_str().to_owned())
 }
 
 #[cfg(test)]

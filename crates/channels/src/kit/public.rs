@@ -1,15 +1,18 @@
-//! Attachments of people's messages: whoever posts a message keeps them, and we fetch them from there. How large they may be
-//! is the gateway's to say.
+//! Attachments that lie in the open, at an address that came with a genuine request: whoever knows it may have them, so no token
+//! goes there. How large they may be is the gateway's to say.
 
 use tokio::time::timeout;
 
-use crate::kit::fetch::{self, FetchError, Limits, Opened};
-use crate::kit::http::Http;
-use crate::kit::transfer::{LONGEST, STALL, download};
+use super::fetch::{self, FetchError, Limits, Opened};
+use super::http::Http;
+use super::transfer::{LONGEST, STALL, download};
 use crate::{ChannelError, MediaStream};
 
-/// Opens the attachment at `url`.
-pub async fn open(http: &Http, url: &str) -> Result<MediaStream, ChannelError> {
+/// Opens the attachment at `url`; errors begin with `what`, as the caller knows it.
+///
+/// # Errors
+/// [`ChannelError::Retryable`] when the same may work later, [`ChannelError::Permanent`] when it will not.
+pub async fn open(http: &Http, url: &str, what: &str) -> Result<MediaStream, ChannelError> {
     let limits = Limits { max_bytes: usize::MAX, allowed: None, timeout: LONGEST };
     let opened = timeout(STALL, fetch::open(http, url, limits)).await;
     match opened.unwrap_or(Err(FetchError::TimedOut(STALL))) {
@@ -17,8 +20,8 @@ pub async fn open(http: &Http, url: &str) -> Result<MediaStream, ChannelError> {
             Ok(MediaStream { content_type, bytes: download(response) })
         }
         // Without the address, whose query may be a secret.
-        Err(error) if error.is_passing() => Err(ChannelError::Retryable(format!("media.url {error}"))),
-        Err(error) => Err(ChannelError::Permanent(format!("media.url {error}"))),
+        Err(error) if error.is_passing() => Err(ChannelError::Retryable(format!("{what} {error}"))),
+        Err(error) => Err(ChannelError::Permanent(format!("{what} {error}"))),
     }
 }
 
@@ -33,9 +36,9 @@ mod tests {
     use futures::StreamExt as _;
     use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
-    use super::super::testing::{channel, serve};
     use super::*;
     use crate::Channel as _;
+    use crate::adapters::webhook::testing::{channel, serve};
 
     async fn open(url: &str) -> Result<MediaStream, ChannelError> {
         let media = MediaRef { kind: MediaKind::Image, handle: url.to_owned(), filename: None, mime: None };
