@@ -225,6 +225,11 @@ deploy-check: ## Check the Helm chart, the Dockerfile and the compose file
 image-test: ## Build the image around target/release/ii-claw, and start it as its README says
 	python3 deploy/image_test.py $(TARGET)/release/ii-claw
 
+# An engine of its own where none runs, and Debian's packages in the place of images that can't be pulled. As root.
+.PHONY: compose-test
+compose-test: ## Bring deploy/compose.yaml up around target/release/ii-claw, kill containers of it, and see that nothing is lost
+	python3 deploy/compose_test.py $(TARGET)/release/ii-claw
+
 # It brings its own database, which it destroys.
 .PHONY: restore-drill
 restore-drill: setup release ## Destroy a cluster's database under load and restore it, from base backup and log, and from a dump

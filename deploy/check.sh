@@ -170,5 +170,5 @@ say "crossplane: deploy/nginx.conf parses, strictly"
 
 deploy/prometheus/check.sh
 
-"$BIN/shellcheck" deploy/*.sh deploy/prometheus/*.sh
-say "shellcheck: deploy/*.sh is clean"
+"$BIN/shellcheck" deploy/*.sh deploy/prometheus/*.sh deploy/standins/*.sh
+say "shellcheck: deploy/*.sh and those of its folders are clean"

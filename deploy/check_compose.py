@@ -49,6 +49,13 @@ def check_hardening(services: dict) -> None:
             expect(open_to_all or port.startswith("127.0.0.1:"), f"compose {name}: {port} is open to every machine")
 
 
+def check_health(services: dict) -> None:
+    """`up --wait` waits for nothing that nobody asks. migrate ends, and the collector's image has nothing to ask with."""
+    for name, service in services.items():
+        asked = "healthcheck" in service
+        expect(asked or name in ("migrate", "otel-collector"), f"compose {name}: nothing asks whether it works")
+
+
 def check_proxy(compose: dict) -> None:
     (network,) = compose["networks"]["default"]["ipam"]["config"]
     nginx = ip_address(compose["services"]["nginx"]["networks"]["default"]["ipv4_address"])
@@ -115,6 +122,7 @@ def main() -> None:
     services = compose["services"]
     check_roles(services, known_settings())
     check_hardening(services)
+    check_health(services)
     check_proxy(compose)
     check_mounts(services)
     check_prometheus(services)
