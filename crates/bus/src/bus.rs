@@ -68,6 +68,8 @@ pub struct Bus {
     subjects: Subjects,
     publisher: Uuid,
     counters: Mutex<HashMap<ShardId, u64>>,
+    /// Held from a batch's first number until its last one is on its way.
+    telling: tokio::sync::Mutex<()>,
     /// Counts the times that the connection was lost or a subscriber fell behind.
     losses: watch::Sender<u64>,
     /// Whether the last message found the client's queue full; a warning for each would be too many.
@@ -119,6 +121,7 @@ impl Bus {
             subjects: Subjects::new(cluster),
             publisher,
             counters: Mutex::default(),
+            telling: tokio::sync::Mutex::default(),
             losses,
             full: AtomicBool::new(false),
         })
@@ -135,8 +138,8 @@ impl Bus {
         self.publish_works_until(Instant::now() + BURST_LIMIT, works).await;
     }
 
-    /// As [`Self::publish_works`], and tells gateways of those with an attachment. Together they wait as long as one would: the
-    /// next batch to be accepted waits for this.
+    /// As [`Self::publish_works`], and tells gateways of those with an attachment. Together they wait as long as one would: who
+    /// accepted them waits for this.
     pub async fn publish_accepted(&self, works: &[&Work]) {
         let deadline = Instant::now() + BURST_LIMIT;
         self.publish_works_until(deadline, works.iter().copied()).await;
@@ -146,6 +149,8 @@ impl Bus {
     }
 
     async fn publish_works_until<'a>(&self, deadline: Instant, works: impl IntoIterator<Item = &'a Work>) {
+        // Two batches may be told of at once. Were one's numbers to overtake the other's, workers would take that for a loss.
+        let _in_order = self.telling.lock().await;
         let written = works.into_iter().filter_map(|work| {
             // The message's id is all of its trace that need travel: it is in the message.
             let span = Span::child_of(context(work), "publish", Kind::Producer);

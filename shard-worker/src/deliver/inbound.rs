@@ -110,7 +110,7 @@ async fn leave(core: &Core, shard: &Shard, work: &Work) -> Result<(Arc<Destinati
 /// Room to post, and not too much that was posted and is not written down.
 async fn room(core: &Core, to: &Destination, work: &Work) -> Room {
     let room = to.room(&work.user_id, Cause::of(work)).await;
-    core.pipeline.unsettled.few(work).await;
+    core.pipeline.unsettled.until_few(work).await;
     room
 }
 

@@ -126,7 +126,12 @@ async fn attempt_in(
     traced::ended(span, &attempted);
     let _handed = match &attempted {
         Attempt::NotOurs | Attempt::NotYet { .. } => None,
-        Attempt::Over { .. } | Attempt::Again { .. } => Some(pipeline.unsettled.one(&delivery.work).await),
+        Attempt::Over { .. } | Attempt::Again { .. } => tokio::select! {
+            biased;
+            handed = pipeline.unsettled.count(&delivery.work) => handed,
+            // It is still written down, if that goes at once.
+            () = shard.stopping().cancelled() => None,
+        },
     };
     match attempted {
         Attempt::NotOurs => false,

@@ -119,7 +119,7 @@ async fn leave(
 /// Room to post, and not too much that was posted and is not written down.
 async fn room(core: &Core, place: &Arc<Place>, work: &Work) -> Room {
     let room = core.webhooks.room(place, &work.user_id).await;
-    core.pipeline.unsettled.few(work).await;
+    core.pipeline.unsettled.until_few(work).await;
     room
 }
 

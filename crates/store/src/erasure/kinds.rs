@@ -97,7 +97,7 @@ pub(super) const KINDS: &[Kind] = &[
     rows!("pairings", "pairings", "user_id = $1"),
     // What was shown until an answer came: where it is on its platform.
     rows!("placeholders", "placeholders", "user_id = $1"),
-    // What channels remembered by themselves: keys of encrypted conversations.
+    // What channels remembered by themselves: keys of encrypted conversations, renewed tokens.
     rows!("channel_memory", "channel_memory", "user_id = $1"),
     rows!("settings", "user_settings", "user_id = $1"),
     rows!("idempotency_keys", "idempotency_keys", "user_id = $1"),

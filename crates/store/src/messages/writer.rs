@@ -59,7 +59,7 @@ const BESIDE: usize = 24;
 /// A batch is told of at once, by who committed it: one by one, each caller for itself, would wake the connection to NATS, NATS
 /// and the worker for nearly every message. And a caller that goes away takes no message's announcement with it.
 pub trait Announce: Send + Sync + 'static {
-    /// All of these are committed. The next batch waits for this.
+    /// All of these are committed. Their callers wait for this, and who has a place among them.
     fn announce<'a>(&'a self, accepted: &'a [&'a Work]) -> BoxFuture<'a, ()>;
 }
 

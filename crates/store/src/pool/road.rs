@@ -34,7 +34,7 @@ const CALL_LIMIT: Duration = Duration::from_secs(12);
 #[derive(Debug, Clone)]
 pub(crate) struct Road {
     pool: PgPool,
-    /// Which one, as metrics call it: `own`, `tenants` or `alone`.
+    /// Which one, as metrics call it: `own`, `tenants`, or `alone` for connections that one user has to itself.
     name: &'static str,
     /// What each transaction begins with, where sessions are not ours: `begin; set local ...`.
     opening: Option<String>,
