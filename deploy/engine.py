@@ -37,7 +37,7 @@ class Daemon:
         self.log = folder / "dockerd.log"
         # Not the machine's.
         config = folder / "daemon.json"
-        config.write_text("{}")
+        config.write_text('{"ip6tables": false}')
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [
@@ -122,10 +122,13 @@ class Engine:
         tar.unlink()
 
     def have(self, image: str) -> StandIn | str | None:
-        """The real image (its own name is answered), or a stand-in for it, or nothing."""
+        """The real image (its own name is answered), or a stand-in for it, or nothing. An engine that others use gets no stand-in:
+        were the test killed, they would take it for the real one."""
         self.remember(image)
         if self.before[image] or self.works("pull", "--quiet", image):
             return image
+        if self.daemon is None:
+            raise Failed(f"this machine's engine can't pull {image}: let it, or stop it, and the test starts one of its own")
         found = stand_in(self.docker, image, self.roots)
         if found:
             self.before[root_name(found)] = ""
