@@ -224,12 +224,16 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets what was kept for longer than `hours`: nobody addressed the bot meanwhile. Tells how many.
+    /// Forgets up to `limit` entries that were kept for longer than `hours`: nobody addressed the bot meanwhile. Tells how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn context_forget(&self, hours: i32) -> Result<u64> {
-        let old = sqlx::query("delete from group_context where kept_at < now() - make_interval(hours => $1)");
-        Ok(old.bind(hours).execute(&self.pool).await?.rows_affected())
+    pub async fn context_forget(&self, hours: i32, limit: i64) -> Result<u64> {
+        let old = sqlx::query(
+            "delete from group_context where ctid = any (array(
+                 select ctid from group_context where kept_at < now() - make_interval(hours => $1)
+                 order by kept_at limit $2))",
+        );
+        Ok(old.bind(hours).bind(limit).execute(&self.pool).await?.rows_affected())
     }
 }

@@ -235,17 +235,21 @@ impl Store {
         rows.iter().map(history).collect()
     }
 
-    /// Forgets keys older than `days`: a platform that redelivers later than that is not recognised any more.
+    /// Forgets up to `limit` keys older than `days`: a platform that redelivers later than that is not recognised any more.
     /// Tells how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn message_keys_forget(&self, days: i32) -> Result<u64> {
-        let done =
-            sqlx::query("delete from message_keys where created_at < now() - make_interval(days => $1)")
-                .bind(days)
-                .execute(&self.pool)
-                .await?;
+    pub async fn message_keys_forget(&self, days: i32, limit: i64) -> Result<u64> {
+        let done = sqlx::query(
+            "delete from message_keys where ctid = any (array(
+                 select ctid from message_keys where created_at < now() - make_interval(days => $1)
+                 order by created_at limit $2))",
+        )
+        .bind(days)
+        .bind(limit)
+        .execute(&self.pool)
+        .await?;
         Ok(done.rows_affected())
     }
 }

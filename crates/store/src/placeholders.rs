@@ -143,16 +143,19 @@ impl Store {
         rows.iter().map(placeholder).collect()
     }
 
-    /// Forgets those that were shown longer ago than this many hours, unless their answer is still being sent. Tells how many.
+    /// Forgets up to `limit` of those that were shown longer ago than this many hours, unless their answer is still being sent. Tells how
+    /// many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn placeholders_forget(&self, hours: i32) -> Result<u64> {
+    pub async fn placeholders_forget(&self, hours: i32, limit: i64) -> Result<u64> {
         let old = sqlx::query(
-            "delete from placeholders p where p.shown_at < now() - make_interval(hours => $1)
-             and not exists (select from messages m where m.id = p.answer_id and m.finished_at is null)",
+            "delete from placeholders where ctid = any (array(
+                 select p.ctid from placeholders p where p.shown_at < now() - make_interval(hours => $1)
+                   and not exists (select from messages m where m.id = p.answer_id and m.finished_at is null)
+                 order by p.shown_at limit $2))",
         );
-        Ok(old.bind(hours).execute(&self.pool).await?.rows_affected())
+        Ok(old.bind(hours).bind(limit).execute(&self.pool).await?.rows_affected())
     }
 
     /// What was sent into a conversation behind a place, the latest 20: how long ago it was accepted, by the clock of the database

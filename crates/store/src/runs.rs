@@ -15,8 +15,6 @@ use crate::error::reason;
 use crate::jobs::{Job, find};
 use crate::{Actor, Change, Error, Once, Result, Store};
 
-/// Forgotten at once, so that a statement stays short.
-const FORGET: i64 = 10_000;
 /// Of a run, `cron_runs r`, before [`WHY`] it is overdue.
 const COLUMNS: &str = "r.id, r.seq, r.job_id, r.job_name, r.status, r.scheduled_for, r.started_at, r.deadline_at, \
      r.finished_at, r.duration_ms, r.error_message, r.action_type, r.schedule_type, r.metadata::text as metadata, \
@@ -255,17 +253,17 @@ impl Store {
         rows.iter().map(run).collect()
     }
 
-    /// Forgets runs older than `days`, some of them at a time. Tells how many.
+    /// Forgets up to `limit` runs older than `days`. Tells how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn runs_forget(&self, days: i32) -> Result<u64> {
+    pub async fn runs_forget(&self, days: i32, limit: i64) -> Result<u64> {
         let done = sqlx::query(
             "delete from cron_runs where id in (
                  select id from cron_runs where started_at < now() - make_interval(days => $1) limit $2)",
         )
         .bind(days)
-        .bind(FORGET)
+        .bind(limit)
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected())

@@ -135,16 +135,20 @@ impl Tenant {
 }
 
 impl Store {
-    /// Forgets callers' keys older than `days`: a call that is repeated later than that is a new one. Tells how many.
+    /// Forgets up to `limit` callers' keys older than `days`: a call that is repeated later than that is a new one. Tells how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn idempotency_keys_forget(&self, days: i32) -> Result<u64> {
-        let done =
-            sqlx::query("delete from idempotency_keys where created_at < now() - make_interval(days => $1)")
-                .bind(days)
-                .execute(&self.pool)
-                .await?;
+    pub async fn idempotency_keys_forget(&self, days: i32, limit: i64) -> Result<u64> {
+        let done = sqlx::query(
+            "delete from idempotency_keys where ctid = any (array(
+                 select ctid from idempotency_keys where created_at < now() - make_interval(days => $1)
+                 order by created_at limit $2))",
+        )
+        .bind(days)
+        .bind(limit)
+        .execute(&self.pool)
+        .await?;
         Ok(done.rows_affected())
     }
 }

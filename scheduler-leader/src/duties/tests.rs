@@ -283,20 +283,37 @@ async fn a_wake_up_waits_for_the_heartbeat_that_its_user_has_set() {
     assert_eq!(store.message_status(run.message_id.unwrap()).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_task_that_timed_out_is_handed_over_again() {
+/// The first attempt of a task whose time is up, after `before`, and the second one.
+async fn timed_out(options: Value, before: &'static str) -> (Run, Run) {
     let bench = Bench::new().await;
-    let schedule = json!({"type": "every", "every_secs": 3600});
-    bench.job(schedule, json!({"max_retries": 1, "timeout_secs": 60}), "2025-03-29T10:00:00Z").await;
+    bench.job(json!({"type": "every", "every_secs": 3600}), options, "2025-03-29T10:00:00Z").await;
     let first = bench.fire().await.remove(0);
-    let up = "update cron_runs set deadline_at = now()";
-    sqlx::query(up).execute(&mut bench.database.connect().await).await.unwrap();
+    let mut admin = bench.database.connect().await;
+    sqlx::raw_sql(before).execute(&mut admin).await.unwrap();
+    sqlx::raw_sql("update cron_runs set deadline_at = now()").execute(&mut admin).await.unwrap();
     assert_eq!(bench.fire().await[0].status, RunStatus::Timeout);
     // What follows from it.
     bench.fire().await;
     hurry(&bench).await;
     let again = bench.fire().await.remove(0);
     assert_eq!((again.id, again.status, again.attempt), (first.id, RunStatus::Running, 2));
+    let made: i64 = sqlx::query_scalar("select count(*) from messages").fetch_one(&mut admin).await.unwrap();
+    assert_eq!(made, 1 + i64::from(again.message_id != first.message_id));
+    (first, again)
+}
+
+#[tokio::test]
+async fn a_task_that_still_waits_for_its_backend_is_handed_over_once() {
+    let (first, again) = timed_out(json!({"max_retries": 1, "timeout_secs": 60}), "select 1").await;
+    assert_eq!(again.message_id, first.message_id);
+}
+
+#[tokio::test]
+async fn a_task_that_timed_out_is_handed_over_again() {
+    let options = json!({"max_retries": 1, "timeout_secs": 60, "await_completion": true});
+    let handed = "update messages set state = 'done', finished_at = now();
+                  update cron_runs set handed_at = now()";
+    let (first, again) = timed_out(options, handed).await;
     assert_ne!(again.message_id, first.message_id);
 }
 

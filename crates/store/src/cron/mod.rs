@@ -6,14 +6,14 @@
 //! | --- | --- | --- | --- |
 //! | `cron` | the job's | at its next time | a run, and the message that it makes ([`fire`]) |
 //! | `run_over` | the run's | at once | a `retry`, or a failure that is counted ([`over`]) |
-//! | `retry` | the run's | after a pause | another message of the same run ([`retry`]) |
+//! | `retry` | the run's | after a pause | another attempt of the same run ([`retry`]) |
 //!
 //! What a run wakes an agent with may wait for a heartbeat, as a timer of the kind that every wake-up waits as ([`crate::timers`]).
 //! That kind is of no job, nor is `heartbeat` ([`crate::heartbeats`]).
 //!
 //! Nothing is held open while somebody thinks: a page is read, what becomes of it is decided in memory, and one statement
 //! writes all of it, if everything still is as it was read and the leader's term has not ended. So each scheduled time has
-//! one run, and each run's attempt one message, whoever dies when and however many believe that they lead.
+//! one run, and each run's attempt one message at most, whoever dies when and however many believe that they lead.
 //!
 //! A run ends in the statement that ends what it waits for: the worker's that settles its message (`settle`), a call that
 //! says it is complete, or the leader's when its time is up ([`overdue`]). That statement also leaves a `run_over`, because

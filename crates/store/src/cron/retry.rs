@@ -1,4 +1,20 @@
-//! Trying a run again: the same run, another attempt, another message.
+//! Trying a run again: the same run, another attempt, and another message if the former one is done with.
+//!
+//! Must hold: of a run's messages to an agent at most one is still to be handed over. While a backend is away they wait for it,
+//! longer than their runs may take: with a message for each attempt it would be given the same task several times when it is
+//! back, under several ids that say that they are different ones. So the next attempt
+//!
+//! - is the wait for the former message, when that is still to be handed over to an agent: the run goes on, for as long as
+//!   an attempt may take, and ends with it as ever;
+//! - is none, when the former message was handed over after the run's time was up: the run is over, well; or it goes on until
+//!   somebody says that it is complete, if it awaits that;
+//! - has a message of its own, else.
+//!
+//! What goes to a person or a URL has an end of its own, that of its attempt, after which no worker sends it: one that is still
+//! pending by then holds nothing up.
+//!
+//! A worker that settles the message in the very moment in which its run goes on does not see that it does. Then the run's time will
+//! be up once more, and the attempt after that finds its message handed over: no message is made twice by it.
 
 use chrono::{DateTime, Utc};
 use claw_types::UserId;
@@ -12,6 +28,18 @@ use super::pages::METADATA;
 use crate::events::TELL_ACCEPTED;
 use crate::messages::AHEAD;
 use crate::{Result, Store};
+
+/// The message of the attempt before of a run `r`, if the next one is about it, and when it was handed over. It is looked up by its id,
+/// whatever the planner was told: `offset 0` is a fence.
+///
+/// A run that awaits its completion and failed is tried again with another one: who has its message may have said so before it was
+/// written that they have it.
+const FORMER: &str = "select m.id, m.finished_at as handed_at from messages m
+     where m.id = r.message_id
+       and ((m.finished_at is null and m.direction = 'in')
+            or (m.state in ('done', 'uncertain') and r.handed_at is null
+                and (r.status = 'timeout' or not r.await_completion)))
+     offset 0";
 
 /// A run that is to be tried again now, as its job says it by now.
 #[derive(Debug, Clone)]
@@ -72,7 +100,8 @@ impl Store {
         rows.iter().map(due).collect()
     }
 
-    /// Begins attempts, as long as this term of `duty` goes on. Those whose job was changed meanwhile wait for the next look.
+    /// Begins attempts, as long as this term of `duty` goes on. Those whose job was changed meanwhile wait for the next look. What an
+    /// attempt would send is dropped where its run's former message is still on its way, or has arrived.
     ///
     /// # Errors
     /// When the database fails; then nothing was written, or everything and the owners' sweeps will find the messages.
@@ -128,7 +157,9 @@ fn retry_sql() -> String {
     format!(
         "with {FENCE},
          held as materialized (
-             select i.*, r.user_id, {BEGINS} as becomes
+             select i.*, r.user_id, f.id as former, f.handed_at,
+                    case when f.id is null then {BEGINS}
+                         when f.handed_at is null or r.await_completion then 'running' else 'ok' end as becomes
              from unnest($3::uuid[], $4::uuid[], $5::timestamptz[], $6::int[], $7::float8[], $8::bool[], $9::text[],
                          $10::text[], $11::uuid[], $12::uuid[], $13::int[], $14::text[], $15::text[], $16::text[],
                          $17::text[], $18::timestamptz[]) with ordinality
@@ -137,16 +168,19 @@ fn retry_sql() -> String {
              join cron_runs r on r.id = i.run and r.attempt = i.attempt and r.status in ('error', 'timeout')
              join timers t on t.id = i.run and t.kind = 'retry'
              join cron_jobs j on j.id = i.job and j.updated_at = i.was_changed
+             left join lateral ({FORMER}) f on true
              where exists (select 1 from fence)
              for update of r, t skip locked),
          begun as (
              update cron_runs r set status = h.becomes,
-                 attempt = r.attempt + 1, message_id = h.message, await_completion = h.await_completion,
-                 deadline_at = now() + make_interval(secs => h.seconds), handed_at = null, sent = h.sent::json,
-                 finished_at = case when h.becomes <> 'running' then now() end,
-                 duration_ms = case when h.becomes <> 'running'
-                               then (extract(epoch from now() - r.started_at) * 1000)::bigint end,
-                 error_message = h.refused
+                 attempt = r.attempt + 1, message_id = coalesce(h.former, h.message),
+                 await_completion = case when h.former is null then h.await_completion else r.await_completion end,
+                 deadline_at = now() + make_interval(secs => h.seconds), handed_at = h.handed_at,
+                 sent = case when h.former is null then h.sent::json else r.sent end,
+                 finished_at = case when h.becomes <> 'running' then coalesce(h.handed_at, now()) end,
+                 duration_ms = case when h.becomes <> 'running' then
+                     (extract(epoch from coalesce(h.handed_at, now()) - r.started_at) * 1000)::bigint end,
+                 error_message = case when h.former is null then h.refused end
              from held h where r.id = h.run
              returning r.id),
          owed as (
@@ -156,11 +190,11 @@ fn retry_sql() -> String {
          waits as (
              insert into timers (id, user_id, kind, due_at, shard, channel_id, conversation, payload, source)
              select message, user_id, 'wake', wake_at, shard, channel_id, conversation, payload::json, source
-             from held where wake_at is not null),
+             from held where wake_at is not null and former is null),
          accepted as (
              insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, source)
              select message, user_id, channel_id, shard, direction, conversation, payload::json, source
-             from held where message is not null and wake_at is null order by n
+             from held where message is not null and wake_at is null and former is null order by n
              returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
                        user_id, channel_id, direction, conversation, source),
          told as ({TELL_ACCEPTED})

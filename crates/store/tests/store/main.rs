@@ -32,6 +32,7 @@ mod pooler;
 mod receipts;
 mod reseal;
 mod reshard;
+mod retries;
 mod run_ends;
 mod tenants;
 mod timers;

@@ -101,8 +101,10 @@ async fn the_same_key_is_the_same_message() {
     let ids: std::collections::HashSet<_> = answers.iter().map(|a| a.as_ref().unwrap().id()).collect();
     assert_eq!(ids.len(), 1);
     assert_eq!(bench.store.messages_pending(&[(SHARD, 0)], 100).await.unwrap().len(), 2);
-    assert_eq!(bench.store.message_keys_forget(7).await.unwrap(), 0);
-    assert_eq!(bench.store.message_keys_forget(-1).await.unwrap(), 2);
+    assert_eq!(bench.store.message_keys_forget(7, 10).await.unwrap(), 0);
+    for left in [1, 1, 0] {
+        assert_eq!(bench.store.message_keys_forget(-1, 1).await.unwrap(), left, "some at a time");
+    }
 }
 
 #[tokio::test]

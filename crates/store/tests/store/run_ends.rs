@@ -1,16 +1,15 @@
 //! How runs end, and what follows: in the statement that ends what they wait for, once.
 
-use claw_runtime::OsRandom;
 use claw_store::{
-    Aftermath, EndedRun, Fired, Firing, Job, JobAfter, Lease, MessageStatus, NewRun, Retry, Run, RunStatus,
-    SaveJob, Settlement,
+    Aftermath, EndedRun, Fired, Firing, Job, JobAfter, Lease, MessageStatus, NewRun, Run, RunStatus, SaveJob,
+    Settlement,
 };
 use claw_types::{Epoch, MessageState, ShardId, Work};
 use serde_json::{Value, json};
 
 use crate::Bench;
 use crate::firing::{due, firing, make_due};
-use crate::jobs::{actor, ada, create, every, saved};
+use crate::jobs::{ada, create, every, saved};
 use crate::timers::{DUTY, elect};
 
 /// A job whose first run has begun, and who leads.
@@ -27,7 +26,7 @@ impl Running {
         Self::with(options, |run| run).await
     }
 
-    async fn with(options: Value, change: impl Fn(NewRun) -> NewRun) -> Self {
+    pub async fn with(options: Value, change: impl Fn(NewRun) -> NewRun) -> Self {
         let bench = Bench::new().await;
         let term = elect(&bench, "clock").await;
         let mut lease = Lease::open(bench.database.url(), Bench::member("worker")).await.unwrap();
@@ -85,7 +84,7 @@ impl Running {
         sqlx::query(sql).execute(&mut self.bench.database.connect().await).await.unwrap();
     }
 
-    async fn status_of_message(&self, work: &Work) -> MessageStatus {
+    pub async fn status_of_message(&self, work: &Work) -> MessageStatus {
         self.bench.store.message_status(work.id).await.unwrap().unwrap()
     }
 }
@@ -212,50 +211,6 @@ async fn the_dead_letters_of_a_job_that_is_never_paused_have_an_end() {
     let told: i64 =
         sqlx::query_scalar(told).fetch_one(&mut running.bench.database.connect().await).await.unwrap();
     assert_eq!(told, 2);
-}
-
-#[tokio::test]
-async fn a_failed_run_is_tried_again_with_another_message() {
-    let running = Running::new(json!({"max_retries": 1})).await;
-    running.settle(&running.work, MessageState::Failed, Some("refused")).await;
-    let over = running.over().await.remove(0);
-    assert_eq!((over.goes_on, over.job.unwrap().options.as_str()), (true, r#"{"max_retries":1}"#));
-    assert_eq!(running.follow(Some(30.0), false).await, 1);
-    assert_eq!(running.job().await.failures, 0, "it is not over yet");
-    let store = &running.bench.store;
-    assert!(store.retries_due(10).await.unwrap().is_empty(), "not yet");
-    running.admin("update timers set due_at = now() where kind = 'retry'").await;
-    let retry = store.retries_due(10).await.unwrap().remove(0);
-    assert_eq!((retry.attempt, retry.job), (1, running.job.id));
-    make_due(&running.bench).await;
-    let job = due(&running.bench).await.remove(0);
-    let run = NewRun { id: retry.run, ..crate::firing::run(&running.bench, &job) };
-    let retry = [Retry { job: retry.job, was_changed: retry.updated_at, attempt: retry.attempt, run }];
-    assert_eq!(store.runs_retry(DUTY, running.term - 1, &retry).await.unwrap().runs, 0, "a former leader");
-    let begun = store.runs_retry(DUTY, running.term, &retry).await.unwrap();
-    assert_eq!((begun.runs, begun.messages.len()), (1, 1));
-    assert_eq!(store.runs_retry(DUTY, running.term, &retry).await.unwrap().runs, 0, "once");
-    let run = running.run().await;
-    assert_eq!((run.status, run.message_id), (RunStatus::Running, Some(begun.messages[0].id)));
-    assert_eq!((run.error_message, run.finished_at), (None, None));
-    assert_eq!(running.status_of_message(&running.work).await.state, MessageState::Failed, "stays as it was");
-    running.settle(&begun.messages[0], MessageState::Failed, Some("again")).await;
-    assert_eq!(running.over().await[0].attempt, 2);
-    running.follow(None, false).await;
-    assert_eq!(running.job().await.failures, 1);
-}
-
-#[tokio::test]
-async fn what_was_switched_off_is_not_tried_again() {
-    let running = Running::new(json!({"max_retries": 1})).await;
-    running.settle(&running.work, MessageState::Failed, None).await;
-    running.follow(Some(0.0), false).await;
-    let store = &running.bench.store;
-    assert_eq!(store.retries_drop(DUTY, running.term, 10).await.unwrap(), 0);
-    store.job_enable(&ada(), running.job.id, false, &actor(), &OsRandom).await.unwrap();
-    assert!(store.retries_due(10).await.unwrap().is_empty());
-    assert_eq!(store.retries_drop(DUTY, running.term, 10).await.unwrap(), 1);
-    assert!(!store.runs_waiting().await.unwrap().retries);
 }
 
 #[tokio::test]

@@ -152,8 +152,8 @@ async fn an_idempotency_key_is_one_request() {
     let mut bob = bench.store.tenant(&"bob".parse().unwrap()).await.unwrap();
     assert_eq!(bob.once("job", "k", [2; 32], second).await.unwrap(), None, "another user's key");
     drop(bob);
-    assert_eq!(bench.store.idempotency_keys_forget(7).await.unwrap(), 0, "it is young");
-    assert_eq!(bench.store.idempotency_keys_forget(-1).await.unwrap(), 1);
+    assert_eq!(bench.store.idempotency_keys_forget(7, 10).await.unwrap(), 0, "it is young");
+    assert_eq!(bench.store.idempotency_keys_forget(-1, 10).await.unwrap(), 1);
     let mut tenant = bench.store.tenant(&ada).await.unwrap();
     assert_eq!(tenant.once("job", "k", [2; 32], second).await.unwrap(), None, "forgotten: a new request");
 }

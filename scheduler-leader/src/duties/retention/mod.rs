@@ -22,10 +22,8 @@ const BACKEND_DAYS: i32 = 7;
 const CONTEXT_HOURS: i32 = 24;
 /// No answer takes a placeholder later than this: workers stop after an hour, or another one when the shard has moved.
 const PLACEHOLDER_HOURS: i32 = 2;
-/// Events in one statement: a fraction of a second, so that nothing waits behind it.
-const EVENTS: i64 = 5_000;
-/// Timers whose runs are gone, in one statement: only who is erased while a run ends leaves some.
-const TIMERS: i64 = 5_000;
+/// Rows in one statement: a fraction of a second, so that nothing waits behind it.
+const ROWS: i64 = 5_000;
 /// A round ends after this, however much is left: other duties wait, and the next round goes on.
 const ROUND: Duration = Duration::from_secs(30);
 
@@ -36,14 +34,15 @@ pub(crate) async fn run(store: &Store, keep: RetentionSettings) -> u64 {
         warn!("making partitions for messages failed, trying again in a minute: {}", chain(&error));
     }
     let mut all = 0;
+    let run_days = i32::from(keep.run_days);
     let rounds = [
-        ("message keys", store.message_keys_forget(KEY_DAYS).await),
-        ("idempotency keys", store.idempotency_keys_forget(KEY_DAYS).await),
-        ("runs of jobs", store.runs_forget(i32::from(keep.run_days)).await),
-        ("timers of runs", store.run_timers_prune(TIMERS).await),
+        ("message keys", in_batches(|| store.message_keys_forget(KEY_DAYS, ROWS)).await),
+        ("idempotency keys", in_batches(|| store.idempotency_keys_forget(KEY_DAYS, ROWS)).await),
+        ("runs of jobs", in_batches(|| store.runs_forget(run_days, ROWS)).await),
+        ("timers of runs", in_batches(|| store.run_timers_prune(ROWS)).await),
         ("requests to be let in", store.pairings_forget().await),
-        ("messages of groups", store.context_forget(CONTEXT_HOURS).await),
-        ("placeholders", store.placeholders_forget(PLACEHOLDER_HOURS).await),
+        ("messages of groups", in_batches(|| store.context_forget(CONTEXT_HOURS, ROWS)).await),
+        ("placeholders", in_batches(|| store.placeholders_forget(PLACEHOLDER_HOURS, ROWS)).await),
         ("backends", store.backends_forget(BACKEND_DAYS).await),
         ("members", store.members_prune(MEMBER_MINUTES).await),
         ("events", forget_events(store, keep).await),
@@ -62,12 +61,26 @@ pub(crate) async fn run(store: &Store, keep: RetentionSettings) -> u64 {
     all
 }
 
+/// Statement by statement, each of which forgets up to [`ROWS`], until one finds fewer. Any number of rows may become old in a
+/// minute: one statement for all of them would run into its time limit, and one statement a round would fall behind for good.
+async fn in_batches<F: Future<Output = Result<u64>>>(forget: impl Fn() -> F) -> Result<u64> {
+    let began = Instant::now();
+    let mut all = 0;
+    loop {
+        let removed = forget().await?;
+        all += removed;
+        if removed < ROWS.unsigned_abs() || began.elapsed() > ROUND {
+            return Ok(all);
+        }
+    }
+}
+
 /// From the oldest on, until the first batch with a young one in it.
 async fn forget_events(store: &Store, keep: RetentionSettings) -> Result<u64> {
     let began = Instant::now();
     let mut adopted = 0;
     while began.elapsed() < ROUND {
-        let some = store.events_adopt(EVENTS).await?;
+        let some = store.events_adopt(ROWS).await?;
         if some == 0 {
             break;
         }
@@ -80,11 +93,9 @@ async fn forget_events(store: &Store, keep: RetentionSettings) -> Result<u64> {
         );
     }
     let (mut all, mut behind) = (0, Place::default());
-    while let Some((removed, last)) =
-        store.events_forget(i32::from(keep.events_hours), behind, EVENTS).await?
-    {
+    while let Some((removed, last)) = store.events_forget(i32::from(keep.events_hours), behind, ROWS).await? {
         (all, behind) = (all + removed, last);
-        if i64::try_from(removed).is_ok_and(|removed| removed < EVENTS) || began.elapsed() > ROUND {
+        if i64::try_from(removed).is_ok_and(|removed| removed < ROWS) || began.elapsed() > ROUND {
             break;
         }
     }

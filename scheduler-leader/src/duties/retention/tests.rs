@@ -76,6 +76,16 @@ async fn what_is_old_and_decided_is_forgotten_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_is_old_is_forgotten_in_one_round_however_much_there_is() {
+    let (store, mut admin) = migrated().await;
+    let keys = "insert into message_keys (channel_id, key, message_id, created_at)
+                select gen_random_uuid(), n::text, gen_random_uuid(), now() - interval '8 days' from generate_series(1, $1) n";
+    let many = super::ROWS + 1;
+    sqlx::query(keys).bind(many).execute(&mut admin).await.unwrap();
+    assert_eq!(run(&store, KEEP).await, many.unsigned_abs(), "more than one statement forgets");
+}
+
+#[tokio::test]
 async fn a_leader_that_died_halfway_is_gone_on_for() {
     let (store, mut admin) = migrated().await;
     age(&mut admin).await;
