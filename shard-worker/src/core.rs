@@ -10,7 +10,7 @@ use claw_channels::Deps;
 use claw_runtime::{Backoff, Batcher, Clock, Ids, Lifecycle};
 use claw_secrets::Purpose;
 use claw_store::{Accepted, MessageWriter, NewMessage, Note, Sighting, Store, Vault};
-use claw_types::{ChannelId, Direction, MessageId, Work};
+use claw_types::{ChannelId, Direction, MessageId, UserId, Work};
 
 use crate::channels::memory::ShardMemory;
 use crate::channels::supervisor;
@@ -23,6 +23,7 @@ use crate::erased::Erased;
 use crate::pipeline::Pipeline;
 use crate::ports::{Acts, Database};
 use crate::shard::Shard;
+use crate::shard::queue::LaneKey;
 
 /// The worker's insides. What it shares with the simulated one is [`Pipeline`], to which it dereferences.
 pub(crate) struct Core {
@@ -78,6 +79,18 @@ impl Acts for Doing {
             Direction::Out if work.is_webhook() => Box::pin(webhook::attempt(&core, shard, work)).await,
             // Boxed: it is larger than the other one, which would be made and moved at its size.
             Direction::Out => Box::pin(outbound::attempt(&core, shard, work)).await,
+        }
+    }
+
+    async fn recovered(&self, user: &UserId, lane: &LaneKey) {
+        let to = match lane.direction {
+            Direction::In => self.0.upgrade().map(|core| core.backend.of_channel(user, lane.channel)),
+            // A send's pauses are short, and a job's webhook has its own time.
+            Direction::Out => None,
+        };
+        match to {
+            Some(to) => to.recovered(user).await,
+            None => std::future::pending().await,
         }
     }
 

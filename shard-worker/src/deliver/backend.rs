@@ -2,7 +2,7 @@
 //!
 //! All tenants share the operator's backend. So that messages of one that are many, or answered late, never take all places,
 //! each may have a quarter of them ([`Turns`]): whoever waits then waits for its own, and the others go on. Backends of
-//! users' own ([`own`]) have places apart, each a number of its own. One that does not answer is left alone
+//! users' own ([`own`]) have places apart, each a number of its own. One that does not answer, or only 5xx, is left alone
 //! ([`breaker`]), and messages to it wait where others that are tried again do: in the database, not in a place.
 
 mod breaker;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use claw_channels::kit::http::Http;
 use claw_runtime::Random;
 use claw_store::{Actor, Store, Vault, chain};
-use claw_types::Work;
+use claw_types::{ChannelId, UserId, Work};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -66,8 +66,13 @@ impl Backend {
 
     /// Where a message goes.
     pub(crate) fn of(&self, work: &Work) -> Arc<Destination> {
+        self.of_channel(&work.user_id, work.channel_id)
+    }
+
+    /// Where messages of a user and a channel go.
+    pub(crate) fn of_channel(&self, user: &UserId, channel: ChannelId) -> Arc<Destination> {
         let known = self.own.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(known.of(&work.user_id, work.channel_id).unwrap_or(&self.operators))
+        Arc::clone(known.of(user, channel).unwrap_or(&self.operators))
     }
 
     /// Reads what changed since the last look; everything, the first time.

@@ -1,4 +1,8 @@
 //! The runner of one conversation: attempt, settle, next. What is attempted is a message, or a burst as one.
+//!
+//! What waits for another attempt is woken when its destination is well again. Must hold: an attempt more for that reason costs the
+//! message nothing. If it fails it is not counted, and the message waits until when it would have: a destination that comes and
+//! goes must not use up in minutes what is meant for a day.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +30,8 @@ pub(crate) fn start(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: LaneKey) 
 
 async fn run(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: &LaneKey) {
     let mut load_failed = 0;
+    // Of a message that was woken: until when it would have waited.
+    let mut woken = None;
     while !shard.stopping().is_cancelled() {
         let next = shard.queue().next(key, Instant::now(), pipeline.clock.now().timestamp_millis());
         match next {
@@ -35,22 +41,28 @@ async fn run(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: &LaneKey) {
                     // Who asks from now on asks for what becomes of it this time.
                     pipeline.outcomes.forget(work.id);
                 }
-                if !attempt(pipeline, shard, key, Delivery::single(*work)).await {
+                if !attempt(pipeline, shard, key, Delivery::single(*work), woken.take()).await {
                     return;
                 }
             }
             Next::Burst(works) => {
-                if !attempt_burst(pipeline, shard, key, works).await {
+                if !attempt_burst(pipeline, shard, key, works, woken.take()).await {
                     return;
                 }
             }
-            Next::WaitUntil(at) => pause_until(shard, at).await,
+            Next::WaitUntil(at) => {
+                if wait(pipeline, shard, key, at).await {
+                    shard.queue().wake(key);
+                    woken = Some(at);
+                }
+            }
             Next::Gather { until, news } => tokio::select! {
                 biased;
                 () = news.notified() => {}
                 () = pause_until(shard, until) => {}
             },
             Next::Load { after, limit } => {
+                woken = None;
                 load_failed =
                     if load(pipeline, shard, key, after, limit).await { 0 } else { load_failed + 1 };
                 if load_failed > 0 {
@@ -62,6 +74,17 @@ async fn run(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: &LaneKey) {
         if !pipeline.lease.holds() {
             return;
         }
+    }
+}
+
+/// Waits until then; `true` when what waits may be tried before.
+async fn wait(pipeline: &Pipeline, shard: &Shard, key: &LaneKey, at: Instant) -> bool {
+    let user = shard.queue().user(key);
+    let Some(user) = user else { return false };
+    tokio::select! {
+        biased;
+        () = pause_until(shard, at) => false,
+        () = pipeline.acts.recovered(&user, key) => true,
     }
 }
 
@@ -93,6 +116,7 @@ async fn attempt_burst(
     shard: &Arc<Shard>,
     key: &LaneKey,
     works: Vec<Work>,
+    woken: Option<Instant>,
 ) -> bool {
     let sealed = burst::is_sealed(&works);
     let Some(delivery) = Delivery::burst(works) else { return false };
@@ -102,13 +126,19 @@ async fn attempt_burst(
     {
         return false;
     }
-    attempt(pipeline, shard, key, delivery).await
+    attempt(pipeline, shard, key, delivery, woken).await
 }
 
 /// One attempt and what follows from it, in a span of its own; `false` ends the lane.
-async fn attempt(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: &LaneKey, delivery: Delivery) -> bool {
+async fn attempt(
+    pipeline: &Arc<Pipeline>,
+    shard: &Arc<Shard>,
+    key: &LaneKey,
+    delivery: Delivery,
+    woken: Option<Instant>,
+) -> bool {
     let mut span = traced::attempt(&delivery);
-    trace::within(span.context(), attempt_in(&mut span, pipeline, shard, key, delivery)).await
+    trace::within(span.context(), attempt_in(&mut span, pipeline, shard, key, delivery, woken)).await
 }
 
 async fn attempt_in(
@@ -117,6 +147,7 @@ async fn attempt_in(
     shard: &Arc<Shard>,
     key: &LaneKey,
     mut delivery: Delivery,
+    woken: Option<Instant>,
 ) -> bool {
     let attempted = match delivery.unreadable.take() {
         None => pipeline.acts.attempt(pipeline, shard, &mut delivery.work).await,
@@ -141,10 +172,21 @@ async fn attempt_in(
         }
         Attempt::NotYet { after, why } => {
             debug!(message.id = %delivery.work.id, "message {} waits: {why}", delivery.work.id);
-            shard.queue().retry(key, delivery.work, Instant::now() + after)
+            put_back(shard, key, delivery.work, after, woken)
+        }
+        Attempt::Again { after, error } if woken.is_some() => {
+            info!(message.id = %delivery.work.id,
+                "message {} failed before its time ({error}): it waits on", delivery.work.id);
+            put_back(shard, key, delivery.work, after.unwrap_or_default(), woken)
         }
         Attempt::Again { after, error } => again(pipeline, shard, key, delivery, after, error).await,
     }
+}
+
+/// It waits so long and, if it was woken, until when it would have; `false` as from `retry`.
+fn put_back(shard: &Shard, key: &LaneKey, work: Work, after: Duration, woken: Option<Instant>) -> bool {
+    let at = Instant::now() + after;
+    shard.queue().retry(key, work, woken.map_or(at, |due| due.max(at)))
 }
 
 async fn over(
@@ -261,3 +303,6 @@ async fn settle(pipeline: &Pipeline, shard: &Shard, settlement: Settlement) -> b
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,10 +128,10 @@ fn away(core: &Core, work: &Work, post: &WebhookPost, after: Duration) -> Attemp
     if after >= time_left(core, work, post) {
         return over(
             MessageState::Dead,
-            "its receiver has not answered for a while, and is left alone".to_owned(),
+            "its receiver has not answered for a while, or only with errors, and is left alone".to_owned(),
         );
     }
-    Attempt::NotYet { after, why: "its receiver does not answer".to_owned() }
+    Attempt::NotYet { after, why: "its receiver does not answer, or only with errors".to_owned() }
 }
 
 /// What becomes of it after an attempt.
@@ -186,6 +186,7 @@ fn sign(answered: &Result<(Posted, Bytes), PostError>) -> Option<Sign> {
         Ok((Posted { status: 502..=504, .. }, _)) | Err(PostError::Timeout(_) | PostError::Broken) => {
             Some(Sign::Silent)
         }
+        Ok((Posted { status: 500..=599, .. }, _)) => Some(Sign::Failing),
         Ok(_) => Some(Sign::Answered),
         Err(PostError::Connect) => Some(Sign::Unreachable),
         Err(PostError::Url(_)) => None,
@@ -229,11 +230,13 @@ mod tests {
     }
 
     #[test]
-    fn only_silence_speaks_against_a_receiver() {
+    fn silence_and_errors_speak_against_a_receiver() {
         let answered = |status| Ok((Posted { status, retry_after: None }, Bytes::new()));
         for (came, expected) in [
             (answered(200), Some(Sign::Answered)),
-            (answered(500), Some(Sign::Answered)),
+            (answered(404), Some(Sign::Answered)),
+            (answered(500), Some(Sign::Failing)),
+            (answered(599), Some(Sign::Failing)),
             (answered(503), Some(Sign::Silent)),
             (Err(PostError::Connect), Some(Sign::Unreachable)),
             (Err(PostError::Timeout(15)), Some(Sign::Silent)),

@@ -10,13 +10,14 @@ use async_trait::async_trait;
 use claw_bus::Numbered;
 use claw_runtime::Backoff;
 use claw_store::{Claimed, Look, Peer, Result, Settlement};
-use claw_types::{Direction, ShardId, Work};
+use claw_types::{Direction, ShardId, UserId, Work};
 use futures::stream::BoxStream;
 
 pub(crate) use self::live::{Database, Postgres};
 use crate::deliver::Attempt;
 use crate::pipeline::Pipeline;
 use crate::shard::Shard;
+use crate::shard::queue::LaneKey;
 
 /// Opens the lease connection.
 #[async_trait]
@@ -59,12 +60,7 @@ pub trait Log: Send + Sync {
     ///
     /// # Errors
     /// When the database fails.
-    async fn pending_in(
-        &self,
-        lane: &crate::shard::queue::LaneKey,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<Work>>;
+    async fn pending_in(&self, lane: &LaneKey, after: i64, limit: usize) -> Result<Vec<Work>>;
 
     /// Writes what became of a message; `false` when the claim it carries is not the newest one.
     ///
@@ -103,6 +99,12 @@ pub trait Acts: Send + Sync {
 
     /// One attempt at a message; what it learned is put into `work`.
     async fn attempt(&self, pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, work: &mut Work) -> Attempt;
+
+    /// Until what waits in this user's conversation need not wait on, because where it goes is well again, or somebody has to find
+    /// out whether it is. Unless that is known of anything, what waits does so until its time.
+    async fn recovered(&self, _user: &UserId, _lane: &LaneKey) {
+        std::future::pending().await
+    }
 
     /// When failed attempts are repeated: a send ends by its time to live, a webhook by the number of its attempts.
     fn schedule(&self, direction: Direction) -> Backoff {

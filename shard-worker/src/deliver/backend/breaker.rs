@@ -4,14 +4,16 @@
 //! nobody may until a time; half-open, one may, and what becomes of that decides. Why it is our own: docs/adr/0007.
 //!
 //! One destination serves many tenants, so what counts as a failure has an author. No body can cause a refused connection;
-//! but one that makes the backend hang or fall over looks like a backend that is away. So:
+//! but one that makes the backend hang, fall over or fail looks like a backend that is away. So:
 //!
-//! - Any answer to an attempt, whatever its status, shows that the destination is there: the count begins anew. Only its
-//!   absence counts: no connection, no answer in time, an answer that breaks off, or a proxy's word that there is none (502, 503,
-//!   504).
+//! - A 2xx, 3xx or 4xx shows that the destination is there and well: the count begins anew. What counts is its absence (no
+//!   connection, no answer in time, an answer that breaks off, or a proxy's word that there is none: 502, 503, 504) and any other
+//!   5xx: one whose database is away answers 500 to everything.
 //! - Without a connection, [`TRIPS`] in a row open it for everybody.
 //! - Otherwise [`TRIPS`] different messages in a row open it, and only for the tenants they came from; when these are more
 //!   than [`FEW`], for everybody. A message that fails again and again counts once.
+//! - While it is open, whose message fails without an answer waits, too; whose is answered 5xx only after as many in a row:
+//!   now and then a message has a 500 at any backend, and the poison of one tenant may keep it open for days.
 //!
 //! Must hold: while it is open at most one attempt is under way that it let through for those whom it concerns; a probe
 //! that ends without a word (its shard was given up) leaves room for another.
@@ -26,6 +28,9 @@ use tokio::time::Instant;
 pub(super) const TRIPS: usize = 5;
 /// So many tenants may have failed while others are believed to be well.
 const FEW: usize = 2;
+/// So long after a probe is due and not made, a message that waits for its own next attempt makes it: where all of them do, nobody
+/// else would for up to an hour.
+pub(super) const UNASKED: Duration = Duration::from_mins(1);
 /// How long it stays open before the n-th probe, at a backend that everybody's messages go to: nobody's go anywhere meanwhile, and
 /// one request in 3 s is nothing to it.
 pub(super) const SHARED: Backoff = pauses(Duration::from_secs(3));
@@ -48,6 +53,8 @@ pub(crate) struct Author<'a> {
 pub(crate) enum Sign {
     /// It answered, maybe with a refusal.
     Answered,
+    /// It answered with an error of its own: a 5xx that is no [`Self::Silent`].
+    Failing,
     /// No connection.
     Unreachable,
     /// A connection and no answer, or none that came to its end; or a proxy's word that there is none.
@@ -82,6 +89,8 @@ pub(super) struct Breaker {
     /// The different messages that failed in a row although there was one.
     silent: Vec<(MessageId, UserId)>,
     open: Option<Open>,
+    /// For whom it closed the last time.
+    closed: Option<Concerns>,
     /// Probes so far.
     probes: u64,
 }
@@ -133,7 +142,7 @@ impl Concerns {
 impl Breaker {
     /// Closed.
     pub(super) fn new(pauses: Backoff) -> Self {
-        Self { pauses, unreachable: 0, silent: Vec::new(), open: None, probes: 0 }
+        Self { pauses, unreachable: 0, silent: Vec::new(), open: None, closed: None, probes: 0 }
     }
 
     /// Whether this tenant's next attempt may be made now.
@@ -171,7 +180,7 @@ impl Breaker {
     ) -> Option<Changed> {
         match sign {
             Sign::Answered => self.answered(author.tenant),
-            Sign::Unreachable | Sign::Silent => self.failed(author, sign, probe, now, random),
+            Sign::Failing | Sign::Unreachable | Sign::Silent => self.failed(author, sign, probe, now, random),
         }
     }
 
@@ -180,7 +189,7 @@ impl Breaker {
         // Of those whom it does not concern everybody knew that they are well.
         let concerned = self.open.as_ref().is_some_and(|open| open.concerns.has(tenant));
         if concerned {
-            self.open = None;
+            self.closed = self.open.take().map(|open| open.concerns);
         }
         concerned.then_some(Changed::Closed)
     }
@@ -201,7 +210,10 @@ impl Breaker {
         if let Some(open) = &mut self.open {
             if sign == Sign::Unreachable && self.unreachable >= TRIPS {
                 open.concerns = Concerns::Everybody;
-            } else {
+            } else if sign != Sign::Failing {
+                open.concerns.add(author.tenant);
+            } else if self.silent.len() >= TRIPS {
+                self.silent.iter().for_each(|(_, tenant)| open.concerns.add(tenant));
                 open.concerns.add(author.tenant);
             }
             if probe.is_some() && probe == open.probing {
@@ -231,6 +243,17 @@ impl Breaker {
         {
             open.probing = None;
         }
+    }
+
+    /// Whether it was open for this tenant before it closed the last time.
+    pub(super) fn closed_for(&self, tenant: &UserId) -> bool {
+        self.closed.as_ref().is_some_and(|concerns| concerns.has(tenant))
+    }
+
+    /// Whether it is open for this tenant, and for [`UNASKED`] nobody has found out what could have.
+    pub(super) fn is_unasked(&self, tenant: &UserId, now: Instant) -> bool {
+        let open = self.open.as_ref().filter(|open| open.concerns.has(tenant));
+        open.is_some_and(|open| open.probing.is_none() && now >= open.until + UNASKED)
     }
 
     /// Since when it is open, and whether a probe is due or under way.

@@ -67,6 +67,11 @@ impl Destination {
         self.gate.wait(tenant)
     }
 
+    /// Until a message of this tenant that waits for its next attempt may be tried before its time.
+    pub(crate) async fn recovered(&self, tenant: &UserId) {
+        self.gate.recovered(tenant).await;
+    }
+
     /// Waits for room for one more post of this tenant: hold it until the answer is read. First what the destination may
     /// have, then what the tenant may have of all: a slow destination holds none of the latter for those that wait for it.
     pub(crate) async fn room(&self, tenant: &UserId, cause: Cause) -> Room {
@@ -140,7 +145,7 @@ impl Destination {
 fn outcome(answered: &Result<Response, Refused>) -> &'static str {
     match answered.as_ref().map_err(|refused| refused.sign) {
         Ok(_) => "taken",
-        Err(Sign::Answered) => "refused",
+        Err(Sign::Answered | Sign::Failing) => "refused",
         Err(Sign::Unreachable) => "unreachable",
         Err(Sign::Silent) => "silent",
     }

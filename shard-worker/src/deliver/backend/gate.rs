@@ -6,15 +6,18 @@ use std::time::Duration;
 use claw_runtime::Random;
 use claw_telemetry::metrics::Counter;
 use claw_types::UserId;
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
-use super::breaker::{self, Admission, Author, Breaker, Changed, Sign};
+use super::breaker::{self, Admission, Author, Breaker, Changed, Sign, UNASKED};
 
 /// One for the operator's backend, and one for each origin of a user's backends or of its jobs' webhooks: a URL under somebody
 /// else's origin is quickly configured, so no two tenants share one.
 pub(crate) struct Gate {
     breaker: Mutex<Breaker>,
+    /// Rung when the breaker has closed.
+    closed: Notify,
     random: Arc<dyn Random>,
     /// Whose origin it is; `None` for the operator's backend.
     pub(super) tenant: Option<UserId>,
@@ -47,7 +50,8 @@ impl Gate {
         random: Arc<dyn Random>,
     ) -> Arc<Self> {
         let pauses = if tenant.is_some() { breaker::OWN } else { breaker::SHARED };
-        Arc::new(Self { breaker: Mutex::new(Breaker::new(pauses)), random, tenant, origin })
+        let breaker = Mutex::new(Breaker::new(pauses));
+        Arc::new(Self { breaker, closed: Notify::new(), random, tenant, origin })
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
@@ -68,6 +72,21 @@ impl Gate {
     /// How long this tenant would have to wait for it right now, if at all.
     pub(in crate::deliver) fn wait(&self, tenant: &UserId) -> Option<Duration> {
         self.breaker().wait(tenant, Instant::now(), &*self.random)
+    }
+
+    /// Until a message of this tenant that waits for its next attempt need not wait on: it is well again, or nobody else finds out.
+    /// The latter is looked at over as long again, or all that wait would ask at one moment.
+    pub(super) async fn recovered(&self, tenant: &UserId) {
+        loop {
+            let look = UNASKED.mul_f64(1.0 + self.random.unit());
+            let over = match timeout(look, self.closed.notified()).await {
+                Ok(()) => self.breaker().closed_for(tenant),
+                Err(_) => self.breaker().is_unasked(tenant, Instant::now()),
+            };
+            if over {
+                return;
+            }
+        }
     }
 
     /// What is known, if it does not answer.
@@ -91,7 +110,9 @@ impl Gate {
         };
         Counter::BreakerChanges.add(&[whose, to]);
         match changed {
-            Changed::Opened => warn!(user, %origin, "{which} does not answer: messages to it wait"),
+            Changed::Opened => {
+                warn!(user, %origin, "{which} does not answer, or only with errors (5xx): messages to it wait");
+            }
             Changed::Closed => info!(user, %origin, "{which} answers again"),
         }
     }
@@ -109,6 +130,9 @@ impl Pass {
         let changed = gate.breaker().settle(author, sign, probe, Instant::now(), &*gate.random);
         if let Some(changed) = changed {
             gate.log(changed);
+        }
+        if changed == Some(Changed::Closed) {
+            gate.closed.notify_waiters();
         }
     }
 }

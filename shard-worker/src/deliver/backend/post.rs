@@ -38,7 +38,7 @@ pub(crate) struct Secrets {
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) reason: String,
-    /// What the backend asked for (RFC 9110, section 10.2.3).
+    /// What the backend asked for (RFC 9110, section 10.2.3), with 429 or any 5xx.
     pub(crate) retry_after: Option<Duration>,
     /// What it says of the backend.
     pub(crate) sign: Sign,
@@ -104,14 +104,16 @@ pub(super) fn broken(error: &reqwest::Error) -> Refused {
     Refused { reason, retry_after: None, sign, gone: false }
 }
 
-fn refused(response: &Response, now: i64) -> Refused {
+/// What an answer means that is no 2xx.
+pub(super) fn refused(response: &Response, now: i64) -> Refused {
     let status = response.status();
-    let asks = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let asks = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
     let retry_after = answer::retry_after(response.headers(), now).filter(|_| asks);
     let sign = match status {
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             Sign::Silent
         }
+        _ if status.is_server_error() => Sign::Failing,
         _ => Sign::Answered,
     };
     let reason = format!("the backend answered {}", status.as_u16());

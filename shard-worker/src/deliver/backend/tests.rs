@@ -1,9 +1,12 @@
+use std::pin::pin;
+
 use claw_channels::kit::http::operator_client;
 use claw_runtime::SeededRandom;
 use claw_store::{BackendPlace, LoadedBackend, OwnBackend};
 use claw_types::{ChannelId, MessageId, UserId};
 use futures::FutureExt as _;
 use tokio::task::unconstrained;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::breaker::Author;
@@ -185,4 +188,59 @@ async fn nobody_waits_long_for_the_end_of_a_probe() {
     };
     verdict.follow(reading, Duration::from_secs(15), |()| Some(Sign::Silent)).await;
     assert_eq!(to.wait(&ada), None, "one that breaks off after that is one failure, not the probe's");
+}
+
+/// One that answers everything so, whose answers are over at once.
+async fn all_end(to: &Destination, sign: Sign) {
+    let waits = followed(to, &[(0, sign); breaker::TRIPS]).await;
+    assert_eq!(waits.last(), Some(&true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_another_attempt_hears_that_it_is_well_again() {
+    let backend = backend();
+    let (to, ada, bob) = (&backend.operators, user("ada"), user("bob"));
+    all_end(to, Sign::Failing).await;
+    let (mut hers, mut his) = (pin!(to.recovered(&ada)), pin!(to.recovered(&bob)));
+    let moment = Duration::from_millis(1);
+    assert!(timeout(moment, &mut hers).await.is_err());
+    assert!(timeout(moment, &mut his).await.is_err());
+    assert_eq!(followed(to, &[(0, Sign::Failing)]).await, [true]);
+    assert!(timeout(moment, &mut hers).await.is_err(), "the probe had a 500, too");
+    assert_eq!(followed(to, &[(0, Sign::Answered)]).await, [false]);
+    assert!(timeout(moment, &mut hers).await.is_ok());
+    assert!(timeout(moment, &mut his).await.is_err(), "it was not away for him");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_another_attempt_asks_when_nobody_else_does() {
+    let backend = backend();
+    let (to, ada, bob) = (&backend.operators, user("ada"), user("bob"));
+    let hours = Duration::from_hours(2);
+    assert!(timeout(hours, to.recovered(&ada)).await.is_err(), "it is well");
+    all_end(to, Sign::Failing).await;
+    let began = Instant::now();
+    to.recovered(&ada).await;
+    assert!((breaker::UNASKED..=5 * breaker::UNASKED).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert!(timeout(hours, to.recovered(&bob)).await.is_err(), "he does not wait for that");
+}
+
+#[tokio::test]
+async fn a_5xx_speaks_against_a_backend_and_its_retry_after_counts() {
+    let cases = [
+        (302_u16, Sign::Answered, None),
+        (404, Sign::Answered, None),
+        (429, Sign::Answered, Some(7)),
+        (500, Sign::Failing, Some(7)),
+        (501, Sign::Failing, Some(7)),
+        (502, Sign::Silent, Some(7)),
+        (503, Sign::Silent, Some(7)),
+        (504, Sign::Silent, Some(7)),
+        (507, Sign::Failing, Some(7)),
+    ];
+    for (status, sign, asks) in cases {
+        let answer = http::Response::builder().status(status).header("retry-after", "7").body("").unwrap();
+        let refused = post::refused(&reqwest::Response::from(answer), 0);
+        assert_eq!((refused.sign, refused.retry_after), (sign, asks.map(Duration::from_secs)), "{status}");
+    }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use claw_types::Work;
+use claw_types::{UserId, Work};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -162,6 +162,18 @@ impl ShardQueue {
             self.done.insert(&work, now);
         }
         lane.not_before = None;
+    }
+
+    /// Whose the lane is, if it is there.
+    pub fn user(&self, key: &LaneKey) -> Option<UserId> {
+        self.lanes.get(key).map(|lane| lane.user.clone())
+    }
+
+    /// What waits for another attempt in the lane is due now.
+    pub fn wake(&mut self, key: &LaneKey) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.not_before = None;
+        }
     }
 
     /// What is attempted of the lane is to be tried again at `at`, as `work` says, which is the last message of it. All but

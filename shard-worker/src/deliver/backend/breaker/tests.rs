@@ -74,12 +74,77 @@ fn refused_connections_in_a_row_open_it_for_everybody() {
 }
 
 #[test]
-fn one_message_that_hangs_again_and_again_opens_nothing() {
-    let mut world = World::new();
-    for _ in 0..10 * TRIPS {
-        assert_eq!(world.settle("ada", 1, Sign::Silent, None), None);
+fn one_message_that_fails_again_and_again_opens_nothing() {
+    for sign in [Sign::Silent, Sign::Failing] {
+        let mut world = World::new();
+        for _ in 0..10 * TRIPS {
+            assert_eq!(world.settle("ada", 1, sign, None), None);
+        }
+        assert_eq!(world.admit("ada"), Admission::Go);
     }
-    assert_eq!(world.admit("ada"), Admission::Go);
+}
+
+#[test]
+fn errors_to_everybody_and_nothing_else_open_it_for_everybody() {
+    let mut world = World::pausing(SHARED);
+    let users = ["ada", "bob", "cy", "dan", "eve"];
+    for user in &users[1..] {
+        assert_eq!(world.ends(user, Sign::Failing), None);
+    }
+    assert_eq!(world.ends("ada", Sign::Answered), None, "a 404, say");
+    let changed: Vec<_> = users.iter().filter_map(|user| world.ends(user, Sign::Failing)).collect();
+    assert_eq!(changed, [Changed::Opened], "the count began anew");
+    assert!(world.waits("fay"), "and who has not posted at all waits");
+    world.pass(1.0);
+    let probe = world.probe("fay");
+    assert_eq!(world.settle("fay", 99, Sign::Failing, probe), None);
+    assert!(world.waits("ada"), "still");
+    world.pass(2.0);
+    let probe = world.probe("ada");
+    assert_eq!(world.settle("ada", 1, Sign::Answered, probe), Some(Changed::Closed));
+    assert!(users.iter().all(|user| world.admit(user) == Admission::Go), "the first success lets all go on");
+}
+
+#[test]
+fn errors_of_one_tenants_messages_keep_nobody_else_waiting() {
+    let mut world = World::pausing(SHARED);
+    world.trip("ada", Sign::Failing);
+    assert!(world.waits("ada"));
+    // For days, while others have a 500 now and then.
+    for probe in 0..10 * TRIPS {
+        for user in ["bob", "cy", "dan"] {
+            assert_eq!(world.ends(user, Sign::Answered), None);
+            assert_eq!(world.ends(user, Sign::Failing), None);
+            assert_eq!(world.admit(user), Admission::Go, "{user}, probe {probe}");
+        }
+        world.pass(3.0);
+        let number = world.probe("ada");
+        assert!(number.is_some(), "probe {probe}");
+        world.settle("ada", 1_000 + probe as u128, Sign::Failing, number);
+    }
+    // Until nobody is answered any more.
+    world.ends("dan", Sign::Answered);
+    for user in ["bob", "cy", "dan", "eve"] {
+        world.ends(user, Sign::Failing);
+        assert_eq!(world.admit(user), Admission::Go);
+    }
+    world.ends("fay", Sign::Failing);
+    assert!(["bob", "cy", "dan", "eve", "fay", "gus"].into_iter().all(|user| world.waits(user)));
+}
+
+#[test]
+fn a_probe_that_nobody_makes_is_noticed_by_those_whom_it_is_for() {
+    let mut world = World::new();
+    world.trip("ada", Sign::Failing);
+    world.pass(1.0);
+    let unasked = |world: &World, user: &str| world.breaker.is_unasked(&user.parse().unwrap(), world.now);
+    assert!(!unasked(&world, "ada"), "due, but not for long");
+    world.now += UNASKED;
+    assert!(unasked(&world, "ada") && !unasked(&world, "bob"));
+    let probe = world.probe("ada");
+    assert!(!unasked(&world, "ada"), "somebody asks");
+    world.settle("ada", 99, Sign::Failing, probe);
+    assert!(!unasked(&world, "ada"), "somebody has asked");
 }
 
 #[test]
@@ -175,7 +240,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         (0..5_000_u32).prop_map(Step::Pass),
         (0..4_u8).prop_map(Step::Admit),
-        (any::<usize>(), 0..4_u8).prop_map(|(which, how)| Step::End(which, how)),
+        (any::<usize>(), 0..5_u8).prop_map(|(which, how)| Step::End(which, how)),
     ];
     prop::collection::vec(step, 0..200)
 }
@@ -211,6 +276,7 @@ proptest! {
                         0 => None,
                         1 => Some(Sign::Answered),
                         2 => Some(Sign::Unreachable),
+                        3 => Some(Sign::Failing),
                         _ => Some(Sign::Silent),
                     };
                     let changed = match (sign, probe) {

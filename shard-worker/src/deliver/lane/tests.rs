@@ -1,0 +1,139 @@
+use std::collections::VecDeque;
+use std::result::Result as StdResult;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use claw_bus::Numbered;
+use claw_runtime::{Lifecycle, ManualClock, SeededRandom};
+use claw_store::{Look, Result};
+use claw_types::{Epoch, ShardId, UserId};
+use futures::stream::{self, BoxStream};
+
+use super::*;
+use crate::ports::{Acts, Log, Road};
+use crate::testing;
+
+/// A world in which attempts end as was told, and what waits is woken as long after that as was told.
+#[derive(Default)]
+struct World {
+    ends: Mutex<VecDeque<Attempt>>,
+    recovers_after: Mutex<VecDeque<Duration>>,
+    attempted: Mutex<Vec<Instant>>,
+    settled: Mutex<Vec<Settlement>>,
+}
+
+#[async_trait]
+impl Log for World {
+    async fn high_water(&self) -> Result<i64> {
+        Ok(1)
+    }
+
+    async fn pending(&self, _looks: &[Look], _limit: usize) -> Result<Vec<(Work, f64)>> {
+        Ok(Vec::new())
+    }
+
+    async fn pending_in(&self, _lane: &LaneKey, _after: i64, _limit: usize) -> Result<Vec<Work>> {
+        Ok(Vec::new())
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<bool> {
+        self.settled.lock().unwrap().push(settlement);
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl Road for World {
+    async fn work(&self, _shard: ShardId) -> StdResult<BoxStream<'static, Numbered>, claw_bus::Error> {
+        Ok(Box::pin(stream::pending()))
+    }
+
+    async fn members(&self) -> StdResult<BoxStream<'static, ()>, claw_bus::Error> {
+        Ok(Box::pin(stream::pending()))
+    }
+
+    async fn tell_members(&self) {}
+
+    async fn flush(&self) {}
+}
+
+#[async_trait]
+impl Acts for World {
+    async fn attend(&self, _pipeline: &Arc<Pipeline>, _shard: Arc<Shard>) {}
+
+    async fn attempt(&self, _pipeline: &Arc<Pipeline>, _shard: &Arc<Shard>, _work: &mut Work) -> Attempt {
+        self.attempted.lock().unwrap().push(Instant::now());
+        self.ends.lock().unwrap().pop_front().unwrap()
+    }
+
+    async fn recovered(&self, _user: &UserId, _lane: &LaneKey) {
+        let after = self.recovers_after.lock().unwrap().pop_front();
+        match after {
+            Some(after) => tokio::time::sleep(after).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn again() -> Attempt {
+    Attempt::Again { after: None, error: "the backend answered 500".to_owned() }
+}
+
+fn done() -> Attempt {
+    Attempt::Over { state: MessageState::Done, error: None }
+}
+
+/// Works a message off that was attempted 20 times and is next tried an hour after it fails: when it was attempted, and what was
+/// written.
+async fn worked_off(ends: Vec<Attempt>, recovers_after: &[u64]) -> (Vec<Duration>, Vec<Settlement>) {
+    let recovers_after = recovers_after.iter().map(|secs| Duration::from_secs(*secs)).collect();
+    let world = Arc::new(World {
+        ends: Mutex::new(ends.into()),
+        recovers_after: Mutex::new(recovers_after),
+        ..World::default()
+    });
+    let clock = Arc::new(ManualClock::new(chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap()));
+    let pipeline = Arc::new(Pipeline::new(
+        "one".to_owned(),
+        Arc::clone(&world) as Arc<dyn Log>,
+        Arc::clone(&world) as Arc<dyn Road>,
+        Arc::clone(&world) as Arc<dyn Acts>,
+        clock,
+        Arc::new(SeededRandom::new(7)),
+        &Lifecycle::new(),
+    ));
+    let began = Instant::now();
+    pipeline.lease.renew(began, Duration::from_hours(24));
+    let shard = Arc::new(Shard::new(ShardId(0), Epoch(1)));
+    let key = {
+        let mut queue = shard.queue();
+        queue.begin_page(0, began);
+        queue.end_page(Vec::new(), false, began);
+        queue.offer(Work { attempts: 20, ..testing::work() }).unwrap()
+    };
+    run(&pipeline, &shard, &key).await;
+    let attempted = world.attempted.lock().unwrap();
+    let attempted = attempted.iter().map(|at| at.duration_since(began)).collect();
+    (attempted, std::mem::take(&mut *world.settled.lock().unwrap()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_goes_when_its_destination_is_well_again_and_costs_no_attempt_if_it_fails() {
+    let away = Attempt::NotYet { after: Duration::from_secs(1), why: "away again".to_owned() };
+    let (attempted, settled) = worked_off(vec![again(), away, again(), done()], &[10, 10, 10]).await;
+    let attempted: Vec<_> = attempted.iter().map(Duration::as_secs).collect();
+    assert_eq!(attempted, [0, 10, 20, 30]);
+    let written: Vec<_> = settled.iter().map(|settled| (settled.state, settled.attempts)).collect();
+    assert_eq!(written, [(MessageState::Pending, 21), (MessageState::Done, 22)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_when_it_is_woken_waits_until_when_it_would_have() {
+    let asked = Attempt::Again { after: Some(Duration::from_secs(60)), error: "429".to_owned() };
+    let (attempted, settled) = worked_off(vec![again(), asked, again(), done()], &[10]).await;
+    let [_, woken, due, last] = attempted[..] else { panic!("{attempted:?}") };
+    assert_eq!(woken.as_secs(), 10);
+    assert!(due.as_secs() > 2_600 && (due.as_secs_f64() - settled[0].due_in).abs() < 0.1, "{attempted:?}");
+    assert!((last - due).as_secs() > 2_600, "nobody woke it");
+    assert_eq!(settled.iter().map(|settled| settled.attempts).collect::<Vec<_>>(), [21, 22, 23]);
+}
