@@ -200,11 +200,45 @@ pub struct ButtonCaps {
     pub url: bool,
     /// Those that send something back.
     pub data: bool,
+    /// How many of them stand below what; `None` where they stand below anything.
+    pub room: Option<&'static ButtonRoom>,
 }
 
 impl ButtonCaps {
     /// No buttons at all.
-    pub const NONE: Self = Self { url: false, data: false };
+    pub const NONE: Self = Self { url: false, data: false, room: None };
     /// Both kinds.
-    pub const ALL: Self = Self { url: true, data: true };
+    pub const ALL: Self = Self { url: true, data: true, room: None };
+}
+
+/// How many buttons stand below what. Those of a message that has more, or that has nothing they can stand below, become lines of its
+/// text: first those that open an address, then all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ButtonRoom {
+    /// Below a text.
+    pub text: Most,
+    /// Below an attachment.
+    pub media: Most,
+    /// Below a place.
+    pub place: Most,
+    /// Whether they stand below an attachment without a caption, too.
+    pub bare_media: bool,
+    /// The longest text above buttons of which one opens an address.
+    pub url_text: usize,
+    /// How that is counted.
+    pub unit: TextUnit,
+}
+
+/// Most buttons in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Most {
+    /// When all of them send something back.
+    pub choices: usize,
+    /// When one of them opens an address, all together.
+    pub with_url: usize,
+}
+
+impl Most {
+    /// Not even one.
+    pub const NONE: Self = Self { choices: 0, with_url: 0 };
 }

@@ -175,7 +175,7 @@ impl FieldInfo {
 
 impl Capabilities {
     fn of(caps: &Caps) -> Self {
-        let ButtonCaps { url: url_buttons, data: data_buttons } = caps.buttons;
+        let ButtonCaps { url: url_buttons, data: data_buttons, room: _ } = caps.buttons;
         Self {
             max_text: caps.max_text,
             max_caption: caps.max_caption,

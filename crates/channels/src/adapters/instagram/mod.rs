@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::exam::Examinee;
 use crate::kit::graph::api::{Api, Tokens};
 use crate::kit::graph::fields::{APP_SECRET, PAGE_TOKEN, VERIFY_TOKEN, api_url};
-use crate::kit::graph::messaging::calls::Kind;
+use crate::kit::graph::messaging::calls::{BUTTONS, Kind};
 use crate::kit::graph::messaging::{
     Conversations, Fields, LIMITS, Page, Product, TYPING_EVERY, WINDOW, credential,
 };
@@ -39,7 +39,7 @@ static CAPS: Caps = Caps {
     unit: TextUnit::Bytes,
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice],
     reply_to: true,
-    buttons: ButtonCaps::ALL,
+    buttons: ButtonCaps { room: Some(&BUTTONS), ..ButtonCaps::ALL },
     typing: true,
     typing_every: Some(TYPING_EVERY),
     reports: Reports { edits: true, deletions: true, reactions: true, replies: true, receipts: true },

@@ -34,7 +34,7 @@ fn a_pages_events_are_not_instagrams() {
 #[test]
 fn a_text_is_cut_by_bytes() {
     let message = parts_of::message("42", &json!({"text": "é".repeat(1200), "format": "plain"}));
-    let bodies = parts_of::each(&message, &CAPS, |part| of_part(&KIND, part, &Handed::Linked).unwrap());
+    let bodies = parts_of::each(&message, &CAPS, |part| of_part(part, &Handed::Linked).unwrap());
     assert_eq!(bodies.len(), 3);
     for body in bodies {
         assert!(body["message"]["text"].as_str().unwrap().len() <= 1000);
@@ -46,7 +46,7 @@ fn attachments_are_fetched_by_instagram_and_files_are_links() {
     let url = "https://example.org/a.pdf";
     let sent = |kind: &str| {
         let message = parts_of::message("42", &json!({"media": [{"kind": kind, "url": url}]}));
-        parts_of::each(&message, &CAPS, |part| of_part(&KIND, part, &Handed::Linked).unwrap()).remove(0)
+        parts_of::each(&message, &CAPS, |part| of_part(part, &Handed::Linked).unwrap()).remove(0)
     };
     let attachment = json!({"attachment": {"type": "audio", "payload": {"url": url}}});
     assert_eq!(sent("voice")["message"], attachment);

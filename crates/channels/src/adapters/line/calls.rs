@@ -7,20 +7,33 @@ use url::Url;
 use uuid::Uuid;
 
 use super::CAPS;
+use crate::caps::{ButtonRoom, Most};
 use crate::kit::label::shortened;
 use crate::kit::plan::{Content, part_id};
-use crate::{ChannelError, Part};
+use crate::{ChannelError, Part, TextUnit};
 
 /// How long the loading animation is shown: a multiple of 5, from 5 to 60
 /// (<https://developers.line.biz/en/reference/messaging-api/#display-a-loading-indicator>).
 pub(super) const LOADING_SECONDS: u32 = 20;
 /// Most quick reply buttons of a message (<https://developers.line.biz/en/docs/messaging-api/using-quick-reply/>).
 const MOST_BUTTONS: usize = 13;
+const MOST: Most = Most { choices: MOST_BUTTONS, with_url: MOST_BUTTONS };
+/// Any message takes them, with an address or without; one that is too long for a card has quick replies.
+pub(super) static BUTTONS: ButtonRoom = ButtonRoom {
+    text: MOST,
+    media: MOST,
+    place: MOST,
+    bare_media: true,
+    url_text: usize::MAX,
+    unit: TextUnit::Utf16,
+};
 /// What is on a button has 20 characters as people count them
 /// (<https://developers.line.biz/en/reference/messaging-api/#action-objects>,
 /// <https://developers.line.biz/en/docs/messaging-api/text-character-count/>).
 const LABEL: usize = 20;
-/// A place's name and address have 100 characters each (<https://developers.line.biz/en/reference/messaging-api/#location-message>).
+const LABEL_UNIT: TextUnit = TextUnit::Graphemes;
+/// A place's name and address have 100 characters each (<https://developers.line.biz/en/reference/messaging-api/#location-message>),
+/// counted like texts.
 const PLACE: usize = 100;
 
 /// The longest text of a message with buttons of its own: a notification shows all of it
@@ -30,12 +43,6 @@ const CARD: usize = 1500;
 /// The message of a part; `quote` is the token of what it answers.
 pub(super) fn message(part: &Part<'_>, quote: Option<&str>) -> Result<Value, ChannelError> {
     let buttons: Vec<&Button> = part.piece.buttons.iter().flatten().collect();
-    if buttons.len() > MOST_BUTTONS {
-        return Err(ChannelError::Permanent(format!(
-            "LINE shows at most {MOST_BUTTONS} buttons below a message, and this one has {}: send fewer",
-            buttons.len()
-        )));
-    }
     if let Content::Text(text) = &part.piece.content
         && quote.is_none()
         && is_card(&text.body, &buttons)
@@ -130,14 +137,14 @@ fn location(place: &Location) -> Value {
     let title = title.as_ref().or(address.as_ref()).unwrap_or(&degrees);
     let address = address.as_ref().unwrap_or(&degrees);
     json!({
-        "type": "location", "title": shortened(title, PLACE), "address": shortened(address, PLACE),
-        "latitude": latitude, "longitude": longitude,
+        "type": "location", "title": shortened(title, PLACE, CAPS.unit),
+        "address": shortened(address, PLACE, CAPS.unit), "latitude": latitude, "longitude": longitude,
     })
 }
 
 /// When it is pressed, all that is on the button stands in the chat, also what did not fit.
 fn action(button: &Button) -> Value {
-    let label = shortened(&button.text, LABEL);
+    let label = shortened(&button.text, LABEL, LABEL_UNIT);
     match &button.action {
         ButtonAction::Url(url) => json!({"type": "uri", "label": label, "uri": url}),
         ButtonAction::Data(data) => {

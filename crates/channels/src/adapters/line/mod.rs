@@ -49,7 +49,7 @@ static CAPS: Caps = Caps {
     unit: TextUnit::Utf16,
     media: &[MediaKind::Image],
     reply_to: true,
-    buttons: ButtonCaps::ALL,
+    buttons: ButtonCaps { room: Some(&calls::BUTTONS), ..ButtonCaps::ALL },
     location: true,
     typing: true,
     // It is shown for `calls::LOADING_SECONDS`, or until a message comes.

@@ -141,11 +141,28 @@ fn an_address_makes_a_card_whose_buttons_stay() {
 
 #[test]
 fn what_line_would_refuse_is_refused_with_a_sentence() {
-    let row = |n: usize| (0..n).map(|i| json!({"text": i.to_string(), "data": "d"})).collect::<Vec<_>>();
-    let many = json!({"text": "pick", "buttons": [row(8), row(6)]});
-    assert!(refused(&many).contains("at most 13 buttons"), "{}", refused(&many));
     let plain = json!({"media": [{"kind": "image", "url": "http://example.org/a.png"}]});
     assert!(refused(&plain).contains("https://"), "{}", refused(&plain));
+}
+
+#[test]
+fn more_buttons_than_fit_are_lines_of_the_text() {
+    let row = |n: usize| (0..n).map(|i| json!({"text": i.to_string(), "data": "d"})).collect::<Vec<_>>();
+    let push = pushes(&json!({"text": "pick", "buttons": [row(8), row(6)]})).remove(0).unwrap();
+    let text = push["messages"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with("pick\n\n1. 0\n") && text.ends_with("\n14. 5"), "{text}");
+    assert_eq!(push["messages"][0]["quickReply"], json!(null));
+}
+
+#[test]
+fn a_label_has_20_characters_as_people_count_and_a_place_100_units() {
+    let thai = "กี่".repeat(20);
+    let push = pushes(&json!({"text": "?", "buttons": [[{"text": thai, "data": "d"}]]})).remove(0).unwrap();
+    assert_eq!(push["messages"][0]["quickReply"]["items"][0]["action"]["label"], thai.as_str());
+    let place = json!({"latitude": 48.5, "longitude": -2.25, "title": "กี่".repeat(60)});
+    let push = pushes(&json!({"location": place})).remove(0).unwrap();
+    let title = push["messages"][0]["title"].as_str().unwrap();
+    assert!(title.ends_with('…') && title.encode_utf16().count() <= 100, "{title}");
 }
 
 #[test]

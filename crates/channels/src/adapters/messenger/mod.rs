@@ -13,7 +13,7 @@ use serde_json::{Map, json};
 use crate::exam::Examinee;
 use crate::kit::graph::api::{Api, Tokens};
 use crate::kit::graph::fields::{APP_SECRET, PAGE_TOKEN, VERIFY_TOKEN, api_url};
-use crate::kit::graph::messaging::calls::Kind;
+use crate::kit::graph::messaging::calls::{BUTTONS, Kind};
 use crate::kit::graph::messaging::{
     Conversations, Fields, LIMITS, Page, Product, TYPING_EVERY, WINDOW, credential,
 };
@@ -29,7 +29,7 @@ static CAPS: Caps = Caps {
     unit: TextUnit::Utf16,
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
     reply_to: true,
-    buttons: ButtonCaps::ALL,
+    buttons: ButtonCaps { room: Some(&BUTTONS), ..ButtonCaps::ALL },
     reactions: true,
     typing: true,
     typing_every: Some(TYPING_EVERY),

@@ -37,14 +37,7 @@ fn event(event: &Value) -> Value {
 /// The messages that a send becomes; attachments are uploaded as `a1`.
 fn bodies(extra: &Value) -> Vec<Result<Value, ChannelError>> {
     let message: Outbound = parts_of::message("42", extra);
-    parts_of::each(&message, &CAPS, |part| of_part(&KIND, part, &Handed::Uploaded("a1".to_owned())))
-}
-
-fn refused(extra: &Value) -> String {
-    match bodies(extra).remove(0) {
-        Err(ChannelError::Permanent(why)) => why,
-        other => panic!("{other:?}"),
-    }
+    parts_of::each(&message, &CAPS, |part| of_part(part, &Handed::Uploaded("a1".to_owned())))
 }
 
 #[test]
@@ -126,16 +119,32 @@ fn an_address_makes_a_template_of_up_to_three_buttons() {
 }
 
 #[test]
-fn what_messenger_would_refuse_is_refused_with_a_sentence() {
+fn buttons_that_do_not_fit_are_lines_of_the_text() {
     let row = |n: usize| (0..n).map(|i| json!({"text": i.to_string(), "data": "d"})).collect::<Vec<_>>();
-    let many = json!({"text": "pick", "buttons": [row(8), row(6)]});
-    assert!(refused(&many).contains("at most 13 buttons"), "{}", refused(&many));
-    let picture = json!({"media": [{"kind": "image", "url": "https://example.org/a.png"}],
-        "buttons": [[{"text": "Site", "url": "https://example.org"}]]});
-    assert!(refused(&picture).contains("below a text only"), "{}", refused(&picture));
-    let full =
-        json!({"text": "x".repeat(2000), "buttons": [[{"text": "Site", "url": "https://example.org"}]]});
-    assert!(refused(&full).contains("more than 2000"), "{}", refused(&full));
+    let sent = |extra: &Value| {
+        let all = bodies(extra).into_iter().map(|body| body.unwrap()["message"].clone());
+        all.collect::<Vec<_>>()
+    };
+    let many = sent(&json!({"text": "pick", "buttons": [row(8), row(6)]}));
+    let text = many[0]["text"].as_str().unwrap();
+    assert!(text.starts_with("pick\n\n1. 0\n") && text.ends_with("\n14. 5"), "{text}");
+    assert_eq!((many.len(), &many[0]["quick_replies"]), (1, &json!(null)));
+    let site = json!([[{"text": "Site", "url": "https://example.org"}]]);
+    let media = json!([{"kind": "image", "url": "https://example.org/a.png"}]);
+    let picture = sent(&json!({"media": media, "buttons": site}));
+    assert_eq!(picture[0], json!({"attachment": {"type": "image", "payload": {"attachment_id": "a1"}}}));
+    assert_eq!(picture[1], json!({"text": "Site: https://example.org"}));
+    let full = sent(&json!({"text": "x".repeat(2000), "buttons": site}));
+    assert_eq!(full.len(), 2);
+    assert!(full[1]["text"].as_str().unwrap().ends_with("Site: https://example.org"), "{full:?}");
+}
+
+#[test]
+fn a_label_is_cut_between_characters_and_fits() {
+    let hindi = "क्या आप सहमत हैं या नहीं बताइए";
+    let sent = bodies(&json!({"text": "?", "buttons": [[{"text": hindi, "data": "d"}]]})).remove(0).unwrap();
+    let title = sent["message"]["quick_replies"][0]["title"].as_str().unwrap();
+    assert!(title.ends_with('…') && title.encode_utf16().count() <= 20, "{title}");
 }
 
 #[test]

@@ -10,22 +10,33 @@ use serde_json::{Map, Value, json};
 
 use super::CAPS;
 use super::files::Form;
-use crate::kit::label::shortened;
+use crate::caps::{ButtonRoom, Most};
+use crate::kit::label::{distinct, shortened};
 use crate::kit::plan::{Content, Text};
-use crate::{ChannelError, Part};
+use crate::{ChannelError, Part, TextUnit};
 
-/// The longest text above reply buttons and above a link, and above a list
+/// The longest text above reply buttons and above a link
 /// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-reply-buttons-messages>,
-/// `BodyObject` of Meta's description, and
-/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-list-messages>).
+/// `BodyObject` of Meta's description). Above a list any text may stand
+/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-list-messages>).
 const MAX_BODY: usize = 1024;
-const MAX_LIST_BODY: usize = 4096;
-/// Most reply buttons and most rows, and how long what is on them may be (the same pages).
+/// Most reply buttons and most rows, and how long what is on them may be (the same pages). No two buttons of a message may have the same
+/// title (<https://whatsapp.github.io/WhatsApp-Nodejs-SDK/api-reference/types/ButtonObject>). As what a title is counted no page says, so it
+/// is counted like a text.
 const MOST_BUTTONS: usize = 3;
 const MOST_ROWS: usize = 10;
 const LABEL: usize = 20;
 const ROW: usize = 24;
 const ROW_DESCRIPTION: usize = 72;
+/// One address is a button if it is alone, and attachments stand above reply buttons only, with a text between them.
+pub(super) static BUTTONS: ButtonRoom = ButtonRoom {
+    text: Most { choices: MOST_ROWS, with_url: 1 },
+    media: Most { choices: MOST_BUTTONS, with_url: 0 },
+    place: Most::NONE,
+    bare_media: false,
+    url_text: MAX_BODY,
+    unit: TextUnit::Utf16,
+};
 /// What a list is opened by; a sign, because in which language people speak nobody knows.
 const OPEN_LIST: &str = "☰";
 
@@ -70,16 +81,10 @@ pub(super) struct Attached<'a> {
 pub(super) fn of_part(part: &Part<'_>, attached: Option<&Attached<'_>>) -> Result<Value, ChannelError> {
     let buttons: Vec<&Button> = part.piece.buttons.iter().flatten().collect();
     let to = To::of(part.recipient);
-    if to == To::Group && !buttons.is_empty() {
-        return Err(ChannelError::Permanent(
-            "WhatsApp shows no buttons in groups: write the choices into the text".to_owned(),
-        ));
-    }
     let (kind, content) = match (&part.piece.content, attached) {
         (Content::Text(text), _) => text_message(text, &buttons)?,
         (Content::Media { caption, .. }, Some(attached)) => media(attached, caption.as_ref(), &buttons)?,
         (Content::Location(place), _) if buttons.is_empty() => ("location", location(place)),
-        (Content::Location(_), _) => return Err(unbuttoned()),
         (Content::React { message_id, emoji }, _) => {
             ("reaction", json!({"message_id": message_id, "emoji": emoji.as_deref().unwrap_or_default()}))
         }
@@ -132,92 +137,54 @@ type Message = (&'static str, Value);
 
 fn text_message(text: &Text, buttons: &[&Button]) -> Result<Message, ChannelError> {
     if let Some(template) = template(&text.plain) {
-        return if buttons.is_empty() { Ok(("template", template)) } else { Err(unbuttoned()) };
+        return if buttons.is_empty() { Ok(("template", template)) } else { Err(buttoned_template()) };
     }
-    if buttons.is_empty() {
-        return Ok(("text", json!({"body": text.body})));
-    }
-    if let [button] = buttons
-        && let ButtonAction::Url(url) = &button.action
-        && CAPS.unit.count(&text.body) <= MAX_BODY
-    {
-        return Ok(("interactive", link(&text.body, &button.text, url)));
-    }
-    let (text, choices) = with_links(&text.body, buttons)?;
-    if choices.is_empty() { Ok(("text", json!({"body": text}))) } else { interactive(&text, &choices, None) }
-}
-
-/// Addresses of buttons, written below the text, because only one button with an address can stand alone; and the other buttons.
-fn with_links<'b>(text: &str, buttons: &[&'b Button]) -> Result<(String, Vec<&'b Button>), ChannelError> {
-    let (mut text, mut choices) = (text.to_owned(), Vec::new());
-    let mut gap = "\n\n";
-    for button in buttons {
-        match &button.action {
-            ButtonAction::Url(url) => {
-                text = format!("{text}{gap}{}: {url}", button.text.trim());
-                gap = "\n";
-            }
-            ButtonAction::Data(_) => choices.push(*button),
+    Ok(match buttons {
+        [] => ("text", json!({"body": text.body})),
+        [Button { text: label, action: ButtonAction::Url(url) }] => {
+            ("interactive", link(&text.body, label, url))
         }
-    }
-    if CAPS.unit.count(&text) > CAPS.max_text {
-        return Err(ChannelError::Permanent(format!(
-            "with the addresses of its buttons the text has more than {} characters: send them in a message of their own",
-            CAPS.max_text
-        )));
-    }
-    Ok((text, choices))
+        _ => ("interactive", interactive(&text.body, buttons, None)),
+    })
 }
 
 /// A button that opens an address
 /// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-cta-url-messages>).
 fn link(text: &str, label: &str, url: &str) -> Value {
-    let parameters = json!({"display_text": shortened(label, LABEL), "url": url});
+    let parameters = json!({"display_text": shortened(label, LABEL, CAPS.unit), "url": url});
     json!({"type": "cta_url", "body": {"text": text}, "action": {"name": "cta_url", "parameters": parameters}})
 }
 
-/// Up to three choices are buttons, up to ten rows of a list, which takes a longer text, but no picture above it.
-fn interactive(text: &str, choices: &[&Button], header: Option<Value>) -> Result<Message, ChannelError> {
-    let length = CAPS.unit.count(text);
-    if choices.len() <= MOST_BUTTONS && length <= MAX_BODY {
-        let mut message = json!({"type": "button", "body": {"text": text}, "action": reply_buttons(choices)});
-        if let Some(header) = header {
-            message["header"] = header;
-        }
-        return Ok(("interactive", message));
+/// Up to three choices are buttons, more are rows of a list, which takes a longer text, but no picture above it.
+fn interactive(text: &str, choices: &[&Button], header: Option<Value>) -> Value {
+    if choices.len() > MOST_BUTTONS || CAPS.unit.count(text) > MAX_BODY {
+        return json!({"type": "list", "body": {"text": text}, "action": list(choices)});
     }
-    if header.is_some() {
-        return Err(ChannelError::Permanent(format!(
-            "WhatsApp shows at most {MOST_BUTTONS} buttons below an attachment: send fewer, or a message of their own"
-        )));
+    let mut message = json!({"type": "button", "body": {"text": text}, "action": reply_buttons(choices)});
+    if let Some(header) = header {
+        message["header"] = header;
     }
-    if choices.len() > MOST_ROWS {
-        return Err(ChannelError::Permanent(format!(
-            "WhatsApp shows at most {MOST_ROWS} buttons below a message, and this one has {}: send fewer",
-            choices.len()
-        )));
-    }
-    if length > MAX_LIST_BODY {
-        return Err(unbuttoned());
-    }
-    Ok(("interactive", json!({"type": "list", "body": {"text": text}, "action": list(choices)})))
+    message
+}
+
+fn titles(choices: &[&Button], limit: usize) -> Vec<String> {
+    distinct(choices.iter().map(|choice| choice.text.as_str()), limit, CAPS.unit)
 }
 
 fn reply_buttons(choices: &[&Button]) -> Value {
-    let button = |button: &&Button| json!({"type": "reply", "reply": {"id": data(button), "title": shortened(&button.text, LABEL)}});
-    json!({"buttons": choices.iter().map(button).collect::<Vec<_>>()})
+    let button = |(button, title): (&&Button, String)| json!({"type": "reply", "reply": {"id": data(button), "title": title}});
+    json!({"buttons": choices.iter().zip(titles(choices, LABEL)).map(button).collect::<Vec<_>>()})
 }
 
 fn list(choices: &[&Button]) -> Value {
-    let row = |button: &&Button| {
-        let title = shortened(&button.text, ROW);
+    let row = |(button, title): (&&Button, String)| {
         let mut row = json!({"id": data(button), "title": title});
         if title != button.text {
-            row["description"] = json!(shortened(&button.text, ROW_DESCRIPTION));
+            row["description"] = json!(shortened(&button.text, ROW_DESCRIPTION, CAPS.unit));
         }
         row
     };
-    let rows: Vec<_> = choices.iter().map(row).collect();
+    let rows: Vec<_> = choices.iter().zip(titles(choices, ROW)).map(row).collect();
     json!({"button": OPEN_LIST, "sections": [{"rows": rows}]})
 }
 
@@ -246,14 +213,14 @@ fn media(
         }
         return Ok((form.key(), object));
     }
-    // Sound has no caption.
-    let Some(caption) = caption else { return Err(unbuttoned()) };
-    let (text, choices) = with_links(&caption.body, buttons)?;
-    if choices.is_empty() {
-        object["caption"] = json!(text);
-        return Ok((form.key(), object));
-    }
-    interactive(&text, &choices, Some(json!({"type": form.key(), form.key(): object})))
+    let Some(caption) = caption else {
+        // The plan makes none of these, by the room that is declared.
+        return Err(ChannelError::Unsupported(
+            "WhatsApp shows no buttons below an attachment without a text",
+        ));
+    };
+    let header = json!({"type": form.key(), form.key(): object});
+    Ok(("interactive", interactive(&caption.body, buttons, Some(header))))
 }
 
 /// Both numbers as texts, as Meta's description has them.
@@ -269,8 +236,9 @@ fn location(place: &Location) -> Value {
     location
 }
 
-fn unbuttoned() -> ChannelError {
+fn buttoned_template() -> ChannelError {
     ChannelError::Permanent(
-        "WhatsApp shows buttons only below a text that is not too long, with a picture, film or file above it: send them in a message of their own".to_owned(),
+        "a template of WhatsApp's has the buttons that were approved with it: send it without others"
+            .to_owned(),
     )
 }

@@ -37,7 +37,7 @@ use crate::{
 
 /// A text has 4,096 characters (<https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/text-messages>), a caption 1,024
 /// (`MediaObject` of Meta's description). As what these are counted neither says; no way of counting gives more than UTF-16.
-static CAPS: Caps = Caps {
+const PERSONAL: Caps = Caps {
     max_text: 4096,
     max_caption: 1024,
     uncaptioned: &[MediaKind::Audio, MediaKind::Voice],
@@ -45,7 +45,7 @@ static CAPS: Caps = Caps {
     markdown: Dialect::WhatsApp,
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
     reply_to: true,
-    buttons: ButtonCaps::ALL,
+    buttons: ButtonCaps { room: Some(&calls::BUTTONS), ..ButtonCaps::ALL },
     location: true,
     reactions: true,
     typing: true,
@@ -57,6 +57,11 @@ static CAPS: Caps = Caps {
     limits: Some(&LIMITS),
     ..Caps::TEXT_ONLY
 };
+
+static CAPS: Caps = PERSONAL;
+
+/// Groups take no interactive messages (<https://developers.facebook.com/documentation/business-messaging/whatsapp/groups/>, "Limits").
+static GROUP_CAPS: Caps = Caps { buttons: ButtonCaps::NONE, ..PERSONAL };
 
 /// 80 messages in a second for a number, both ways together
 /// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/throughput>); one in six seconds to a person, and up to 45 at once that
@@ -157,6 +162,10 @@ impl Adapter for WhatsApp {
         Some(config.phone_number_id.clone())
     }
 
+    fn caps_in(recipient: &str) -> &'static Caps {
+        if To::of(recipient) == To::Group { &GROUP_CAPS } else { &CAPS }
+    }
+
     fn examinee() -> &'static dyn Examinee {
         &exam::Exam
     }
@@ -166,6 +175,10 @@ impl Adapter for WhatsApp {
 impl Channel for WhatsApp {
     fn caps(&self) -> &'static Caps {
         &CAPS
+    }
+
+    fn caps_in(&self, recipient: &str) -> &'static Caps {
+        <Self as Adapter>::caps_in(recipient)
     }
 
     fn is_group(&self, recipient: &str) -> bool {

@@ -5,8 +5,10 @@
 //! chat page tells by its place what it has shown; nothing that was written is lost; every part fits.
 //!
 //! The order: attachments (the first with the text as its caption when that fits), what text is left, the place, the poll. The
-//! reference to the answered message is on the first part, the buttons are on the last.
+//! reference to the answered message is on the first part, the buttons are on the last; where they can't stand below it, they are lines of
+//! the text.
 
+mod below;
 mod fallback;
 mod outcome;
 mod text;
@@ -19,7 +21,7 @@ pub use self::fallback::media as link;
 pub use self::outcome::{PartOutcome, PartState, in_place, outcomes};
 pub use self::text::Text;
 use crate::Caps;
-use crate::caps::Dialect;
+use crate::caps::{ButtonCaps, Dialect};
 
 /// What a message becomes.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,12 +171,25 @@ impl Planner<'_> {
         self.degraded.push(Degraded { feature, how });
     }
 
+    /// With as many of the buttons as the platform has and can show below the last part: all, those that send something back, or none.
     fn post(&mut self) -> Vec<Piece> {
+        let all = self.caps.buttons;
+        for buttons in [all, ButtonCaps { url: false, ..all }] {
+            let parts = self.posted(buttons);
+            if parts.last().is_none_or(|last| last.fits(all.room)) {
+                return parts;
+            }
+            self.degraded.clear();
+        }
+        self.posted(ButtonCaps::NONE)
+    }
+
+    fn posted(&mut self, buttons: ButtonCaps) -> Vec<Piece> {
         let (caps, message) = (self.caps, self.message);
         let (native, foreign): (Vec<_>, Vec<_>) =
             message.media.iter().partition(|media| caps.media.contains(&media.kind));
         let mut source = message.written().map(str::to_owned);
-        let buttons = self.write_out(&mut source, &foreign);
+        let buttons = self.write_out(&mut source, &foreign, buttons);
         let mut contents = self.attachments(&native, &mut source, !buttons.is_empty());
         if let Some(source) = source {
             let texts = text::split(&source, message.format, caps);
@@ -194,7 +209,12 @@ impl Planner<'_> {
     }
 
     /// Puts what the platform does not have into the text; the buttons that stay buttons.
-    fn write_out(&mut self, source: &mut Option<String>, foreign: &[&Media]) -> Vec<Vec<Button>> {
+    fn write_out(
+        &mut self,
+        source: &mut Option<String>,
+        foreign: &[&Media],
+        buttons: ButtonCaps,
+    ) -> Vec<Vec<Button>> {
         let (caps, message) = (self.caps, self.message);
         let format = message.format;
         if !foreign.is_empty() {
@@ -210,7 +230,7 @@ impl Planner<'_> {
             self.degrade("poll", "sent as a text with numbered answers");
             fallback::append(source, format, &fallback::poll(poll, format));
         }
-        let (kept, lines) = fallback::buttons(&message.buttons, caps.buttons, format);
+        let (kept, lines) = fallback::buttons(&message.buttons, buttons, format);
         if !lines.is_empty() {
             self.degrade("buttons", "sent as numbered lines, those with an address as links");
             fallback::append(source, format, &lines.join("\n"));
@@ -272,7 +292,7 @@ impl Planner<'_> {
         supported(self.caps.edit, "change a sent message")?;
         let mut source = self.message.written().map(str::to_owned);
         let before = source.is_some();
-        let buttons = self.write_out(&mut source, &[]);
+        let buttons = self.write_out(&mut source, &[], self.caps.buttons);
         if !before && source.is_some() {
             return Err(Unsupported(
                 "channels of this type have no such buttons, so they can't be changed".to_owned(),

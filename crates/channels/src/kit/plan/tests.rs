@@ -2,7 +2,7 @@ use claw_types::{Act, ButtonAction, Format};
 use proptest::prelude::*;
 
 use super::*;
-use crate::caps::{Albums, ButtonCaps, Reports, TextUnit};
+use crate::caps::{Albums, ButtonRoom, Most, Reports, TextUnit};
 
 const ALBUMS: Albums =
     Albums { max: 3, groups: &[&[MediaKind::Image, MediaKind::Video], &[MediaKind::File]] };
@@ -203,12 +203,45 @@ fn buttons_never_stand_below_an_album() {
 
 #[test]
 fn some_buttons_may_stay() {
-    let caps = Caps { buttons: ButtonCaps { url: true, data: false }, ..RICH };
+    let caps = Caps { buttons: ButtonCaps { data: false, ..ButtonCaps::ALL }, ..RICH };
     let message =
         Outbound { buttons: vec![vec![data("a")], vec![data("b"), link("c")]], ..message("x", &[]) };
     let plan = plan(&message, &caps).unwrap();
     assert_eq!(plan.parts[0].buttons, [[link("c")]]);
     assert_eq!(texts(&plan), ["x\n\n1. a\n2. b"]);
+}
+
+#[test]
+fn buttons_without_room_are_lines_of_the_text() {
+    static ROOM: ButtonRoom = ButtonRoom {
+        text: Most { choices: 2, with_url: 1 },
+        media: Most { choices: 1, with_url: 0 },
+        place: Most::NONE,
+        bare_media: false,
+        url_text: 5,
+        unit: TextUnit::Chars,
+    };
+    let buttons = ButtonCaps { room: Some(&ROOM), ..ButtonCaps::ALL };
+    let caps = Caps { max_text: 100, max_caption: 50, markdown: Dialect::Plain, buttons, ..RICH };
+    let (a, site) = (|| data("a"), || link("c"));
+    let sent = |message: Outbound, row: Vec<Button>| {
+        let plan = plan(&Outbound { buttons: vec![row], ..message }, &caps).unwrap();
+        let left = plan.parts.last().map_or(0, |last| last.buttons.iter().flatten().count());
+        assert_eq!(plan.degraded.iter().filter(|degraded| degraded.feature == "buttons").count(), 1);
+        (texts(&plan).join("|"), left)
+    };
+    let lines = |text: &str, left: usize| (text.to_owned(), left);
+    assert_eq!(sent(message("x", &[]), vec![a(), a(), a()]), lines("x\n\n1. a\n2. a\n3. a", 0));
+    assert_eq!(sent(message("x", &[]), vec![a(), site()]), lines("x\n\nc: https://x/a_b", 1));
+    assert_eq!(sent(message("longer", &[]), vec![site()]), lines("longer\n\nc: https://x/a_b", 0));
+    let picture = [MediaKind::Image];
+    assert_eq!(sent(message("x", &picture), vec![a(), a()]), lines("x\n\n1. a\n2. a", 0));
+    assert_eq!(sent(message("x", &picture), vec![a(), site()]), lines("x\n\nc: https://x/a_b", 1));
+    assert_eq!(sent(message("", &picture), vec![a()]), lines("1. a", 0));
+    let place = Outbound { location: everything().location, ..message("", &[]) };
+    assert_eq!(sent(place, vec![a()]), lines("1. a", 0));
+    let kept = plan(&Outbound { buttons: vec![vec![a(), a()]], ..message("x", &[]) }, &caps).unwrap();
+    assert_eq!((kept.parts[0].buttons[0].len(), kept.degraded), (2, Vec::new()));
 }
 
 #[test]

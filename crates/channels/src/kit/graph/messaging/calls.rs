@@ -4,9 +4,10 @@ use claw_types::{Button, ButtonAction, Media, MediaKind};
 use serde_json::{Value, json};
 
 use super::super::Platform;
+use crate::caps::{ButtonRoom, Most};
 use crate::kit::label::shortened;
 use crate::kit::plan::Content;
-use crate::{Caps, ChannelError, Part};
+use crate::{Caps, ChannelError, Part, TextUnit};
 
 /// Where messages and actions go: the Page is known by its token.
 pub const MESSAGES: [&str; 2] = ["me", "messages"];
@@ -19,10 +20,22 @@ pub const MAX_BYTES: usize = 25_000_000;
 /// (<https://developers.facebook.com/documentation/business-messaging/messenger-platform/send-messages/quick-replies>).
 const MOST_QUICK: usize = 13;
 const LABEL: usize = 20;
+/// As what that is counted no page says; no way of counting gives more.
+const LABEL_UNIT: TextUnit = TextUnit::Utf16;
 /// Most buttons of a template, and the longest text above them
 /// (<https://developers.facebook.com/documentation/business-messaging/messenger-platform/send-messages/template/button>).
 const MOST_BUTTONS: usize = 3;
 const TEMPLATE_TEXT: usize = 640;
+
+/// Addresses stand in templates only, which have no attachment.
+pub static BUTTONS: ButtonRoom = ButtonRoom {
+    text: Most { choices: MOST_QUICK, with_url: MOST_BUTTONS },
+    media: Most { choices: MOST_QUICK, with_url: 0 },
+    place: Most::NONE,
+    bare_media: true,
+    url_text: TEMPLATE_TEXT,
+    unit: TextUnit::Chars,
+};
 
 /// In what the two platforms differ.
 pub struct Kind {
@@ -49,12 +62,12 @@ pub enum Handed {
 /// The body of the call for a part.
 ///
 /// # Errors
-/// When the platform can't show it as it is meant, with what to change.
-pub fn of_part(kind: &Kind, part: &Part<'_>, handed: &Handed) -> Result<Value, ChannelError> {
+/// When there are no such messages.
+pub fn of_part(part: &Part<'_>, handed: &Handed) -> Result<Value, ChannelError> {
     let buttons: Vec<&Button> = part.piece.buttons.iter().flatten().collect();
     let message = match &part.piece.content {
-        Content::Text(text) => with_buttons(kind, &text.body, &buttons)?,
-        Content::Media { media, .. } => attachment(kind, media, handed, &buttons)?,
+        Content::Text(text) => with_buttons(&text.body, &buttons),
+        Content::Media { media, .. } => attachment(media, handed, &buttons),
         Content::React { message_id, emoji } => {
             return Ok(reaction(part.recipient, message_id, emoji.as_deref()));
         }
@@ -104,64 +117,33 @@ fn type_of(kind: MediaKind) -> &'static str {
     }
 }
 
-fn attachment(
-    kind: &Kind,
-    media: &Media,
-    handed: &Handed,
-    buttons: &[&Button],
-) -> Result<Value, ChannelError> {
+fn attachment(media: &Media, handed: &Handed, buttons: &[&Button]) -> Value {
     let payload = match handed {
         Handed::Uploaded(id) => json!({"attachment_id": id}),
         Handed::Linked => json!({"url": media.url}),
     };
     let mut message = json!({"attachment": {"type": type_of(media.kind), "payload": payload}});
-    if buttons.iter().any(|button| matches!(button.action, ButtonAction::Url(_))) {
-        return Err(ChannelError::Permanent(format!(
-            "{} shows buttons with an address below a text only: send a message along",
-            kind.platform.name
-        )));
-    }
     if !buttons.is_empty() {
-        message["quick_replies"] = quick(kind, buttons)?;
+        message["quick_replies"] = quick(buttons);
     }
-    Ok(message)
+    message
 }
 
-/// Up to three buttons, of which one opens an address, stand in a template below a text that is not too long. Otherwise those with
-/// data are quick replies, and addresses are written below the text.
-fn with_buttons(kind: &Kind, text: &str, buttons: &[&Button]) -> Result<Value, ChannelError> {
-    let is_link = |button: &&&Button| matches!(button.action, ButtonAction::Url(_));
-    let links: Vec<_> = buttons.iter().filter(is_link).collect();
-    if !links.is_empty() && buttons.len() <= MOST_BUTTONS && text.chars().count() <= TEMPLATE_TEXT {
-        return Ok(template(text, buttons));
-    }
-    let written: String = links.iter().map(|button| line(button)).collect();
-    let text = if written.is_empty() { text.to_owned() } else { format!("{text}\n{written}") };
-    if kind.caps.unit.count(&text) > kind.caps.max_text {
-        return Err(ChannelError::Permanent(format!(
-            "with the addresses of its buttons the text has more than {} {}: send them in a message of their own",
-            kind.caps.max_text,
-            kind.caps.unit.name()
-        )));
+/// Buttons of which one opens an address stand in a template, others are quick replies.
+fn with_buttons(text: &str, buttons: &[&Button]) -> Value {
+    if buttons.iter().any(|button| matches!(button.action, ButtonAction::Url(_))) {
+        return template(text, buttons);
     }
     let mut message = json!({"text": text});
-    let data: Vec<_> = buttons.iter().filter(|button| !is_link(button)).copied().collect();
-    if !data.is_empty() {
-        message["quick_replies"] = quick(kind, &data)?;
+    if !buttons.is_empty() {
+        message["quick_replies"] = quick(buttons);
     }
-    Ok(message)
-}
-
-fn line(button: &Button) -> String {
-    match &button.action {
-        ButtonAction::Url(url) => format!("\n{}: {url}", button.text.trim()),
-        ButtonAction::Data(_) => String::new(),
-    }
+    message
 }
 
 fn template(text: &str, buttons: &[&Button]) -> Value {
     let button = |button: &&Button| {
-        let title = shortened(&button.text, LABEL);
+        let title = shortened(&button.text, LABEL, LABEL_UNIT);
         match &button.action {
             ButtonAction::Url(url) => json!({"type": "web_url", "url": url, "title": title}),
             ButtonAction::Data(data) => json!({"type": "postback", "title": title, "payload": data}),
@@ -172,17 +154,11 @@ fn template(text: &str, buttons: &[&Button]) -> Value {
     json!({"attachment": {"type": "template", "payload": payload}})
 }
 
-fn quick(kind: &Kind, buttons: &[&Button]) -> Result<Value, ChannelError> {
-    if buttons.len() > MOST_QUICK {
-        return Err(ChannelError::Permanent(format!(
-            "{} shows at most {MOST_QUICK} buttons below a message, and this one has {}: send fewer",
-            kind.platform.name,
-            buttons.len()
-        )));
-    }
+fn quick(buttons: &[&Button]) -> Value {
     let reply = |button: &&Button| {
-        let ButtonAction::Data(data) = &button.action else { return Value::Null };
-        json!({"content_type": "text", "title": shortened(&button.text, LABEL), "payload": data})
+        // The plan leaves none with an address here, by the room that is declared.
+        let (ButtonAction::Data(data) | ButtonAction::Url(data)) = &button.action;
+        json!({"content_type": "text", "title": shortened(&button.text, LABEL, LABEL_UNIT), "payload": data})
     };
-    Ok(buttons.iter().map(reply).collect())
+    buttons.iter().map(reply).collect()
 }

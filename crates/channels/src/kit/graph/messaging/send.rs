@@ -28,7 +28,7 @@ pub(super) async fn send(
     part: &Part<'_>,
 ) -> Result<Receipt, ChannelError> {
     let handed = handed(api, uploads, kind, part).await?;
-    let body = calls::of_part(kind, part, &handed)?;
+    let body = calls::of_part(part, &handed)?;
     let target = part.piece.content.target();
     let twice = if target.is_some() { Twice::Harmless } else { Twice::Seen };
     let sent: Sent = api.post(&calls::MESSAGES, &body, twice).await?;
