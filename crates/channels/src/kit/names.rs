@@ -54,6 +54,17 @@ impl Names {
         self.known().get(id)?.name.clone()
     }
 
+    /// Remembers a name that the platform told without being asked. The same again changes nothing, so that who is told of often does not
+    /// push others out.
+    pub fn told(&self, id: &str, name: &str, now: DateTime<Utc>) {
+        let mut all = self.known();
+        let is_known =
+            all.get(id).is_some_and(|known| known.name.as_deref() == Some(name) && known.until > now);
+        if !is_known {
+            all.insert(id.to_owned(), Known { name: Some(name.to_owned()), until: now + LIFE });
+        }
+    }
+
     /// Asks for the names of those that are not known (any more), all at once; each is asked for once, however often it is given.
     pub async fn learn<F>(&self, ids: Vec<String>, now: DateTime<Utc>, ask: impl Fn(String) -> F)
     where
@@ -161,6 +172,21 @@ mod tests {
         let away = || Err(ChannelError::Retryable("away".to_owned()));
         assert_eq!(asked(&names, &["2"], 0, away()).await, 1);
         assert_eq!((asked(&names, &["2"], 0, away()).await, asked(&names, &["2"], 1, away()).await), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn who_was_told_of_is_not_asked_for() {
+        let names = Names::default();
+        names.told("1", "Ada", at(0));
+        assert_eq!(asked(&names, &["1"], 24 * 60 - 1, Ok(None)).await, 0);
+        names.told("1", "Ada", at(24 * 60));
+        assert_eq!(asked(&names, &["1"], 24 * 60, Ok(None)).await, 0, "it is good for another day");
+        names.told("1", "Ada L", at(24 * 60));
+        assert_eq!(names.of("1").as_deref(), Some("Ada L"));
+        for _ in 0..=MOST {
+            names.told("2", "Bo", at(24 * 60));
+        }
+        assert_eq!(names.of("1").as_deref(), Some("Ada L"), "the same again pushes nobody out");
     }
 
     #[tokio::test(start_paused = true)]

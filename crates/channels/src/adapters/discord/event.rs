@@ -51,11 +51,11 @@ impl Event {
         }
     }
 
-    /// The kind of the channel, where the event tells it.
+    /// The channel, as far as the event tells: of interactions also its name.
     pub(super) fn channel(&self) -> Option<Channel> {
         match self {
             Self::Wrote(message) | Self::Changed(message) => {
-                message.channel_type.map(|r#type| Channel { r#type, parent_id: None })
+                message.channel_type.map(|r#type| Channel { r#type, parent_id: None, name: None })
             }
             Self::Pressed(pressed) => pressed.channel.clone(),
             Self::Deleted(_) | Self::Reacted(..) => None,
@@ -239,6 +239,8 @@ pub(super) struct Interaction {
 pub(super) struct Channel {
     pub(super) r#type: u64,
     pub(super) parent_id: Option<String>,
+    /// Direct messages have none.
+    pub(super) name: Option<String>,
 }
 
 impl Message {

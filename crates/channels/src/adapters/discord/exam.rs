@@ -134,9 +134,11 @@ impl Platform for Exam {
                     {"total": 1000, "remaining": 999, "reset_after": 14_400_000, "max_concurrency": 1}})
             }
             Ok("get_channel") if asked.path().ends_with(THREAD) => {
-                json!({"id": THREAD, "type": 11, "parent_id": CHAT})
+                json!({"id": THREAD, "type": 11, "parent_id": CHAT, "name": "deep_research"})
             }
-            Ok("get_channel") => json!({"id": CHAT, "type": 0, "parent_id": "690000000000000001"}),
+            Ok("get_channel") => {
+                json!({"id": CHAT, "type": 0, "parent_id": "690000000000000001", "name": "general"})
+            }
             Ok("list_guild_roles") => json!([{"id": "900000000000000001", "name": "@everyone"},
                 {"id": "930000000000000001", "name": "exam", "tags": {"bot_id": BOT}}]),
             Ok("list_application_commands" | "bulk_set_application_commands") => json!([]),

@@ -10,7 +10,7 @@ use super::gateway::frame;
 use super::gateway::session::Session;
 use super::interaction::{self, Press};
 use super::places::Place;
-use super::{Discord, media, reaction, words};
+use super::{Discord, media, names, reaction, words};
 use crate::ChannelError;
 
 /// Kinds of messages that people write: by themselves, and as a reply. The others are Discord's own words
@@ -71,6 +71,7 @@ pub(super) async fn take(
             }
         }
     }
+    names::complete(bot, &event, spot, &mut taken.messages).await;
     Ok(taken)
 }
 

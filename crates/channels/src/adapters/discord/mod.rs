@@ -20,6 +20,7 @@ mod incoming;
 mod interaction;
 mod invoked;
 mod media;
+mod names;
 mod places;
 mod reaction;
 mod send;

@@ -1,4 +1,5 @@
-//! What is asked of Discord once and remembered: which channels are threads, and which role of a server is the bot's own.
+//! What is asked of Discord once and remembered: which channels are threads, and which role of a server is the bot's own. What channels are
+//! called comes with the first of these; names change, so they are kept by a book of their own (`names`).
 //!
 //! Events don't tell either without the intent for servers, which would have Discord send all of every server the bot is in. A
 //! bot asks only for the channels in which something is written to it.
@@ -12,6 +13,7 @@ use super::api::{Api, Failure};
 use super::calls::Call;
 use super::event;
 use crate::ChannelError;
+use crate::kit::names::Names;
 
 /// Channels, and servers, that are remembered; beyond that it is asked anew.
 const MANY: usize = 1000;
@@ -37,6 +39,8 @@ pub(super) struct Places {
     channels: Mutex<HashMap<String, Place>>,
     /// The bot's own role in a server; it may have none.
     roles: Mutex<HashMap<String, Option<String>>>,
+    /// What channels and threads are called, by their ids.
+    pub(super) names: Names,
 }
 
 #[derive(Deserialize)]
@@ -79,8 +83,13 @@ impl Places {
         if let Some(place) = self.channels.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
             return Ok(place.clone());
         }
-        let place = match api.ask(&Call::get("get_channel", &["channels", id])).await {
-            Ok(channel) => Place::of(channel),
+        let place = match api.ask::<event::Channel>(&Call::get("get_channel", &["channels", id])).await {
+            Ok(channel) => {
+                if let Some(name) = &channel.name {
+                    self.names.told(id, name, api.deps().clock.now());
+                }
+                Place::of(channel)
+            }
             // It is gone, or closed to the bot: then it is a chat like any other.
             Err(Failure { error: ChannelError::Permanent(_), .. }) => Place::default(),
             Err(Failure { error, .. }) => return Err(error),

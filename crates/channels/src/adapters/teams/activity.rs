@@ -59,6 +59,8 @@ pub(super) struct Conversation {
 pub(super) struct ChannelData {
     pub(super) tenant: Option<Named>,
     pub(super) team: Option<Named>,
+    /// Without a name where it is the first one of its team.
+    pub(super) channel: Option<Named>,
 }
 
 #[derive(Deserialize)]

@@ -86,9 +86,12 @@ fn base(activity: &Activity, bot: &Bot) -> Option<Inbound> {
     let from = activity.from.as_ref();
     let timestamp = activity.timestamp.as_deref().and_then(|time| DateTime::parse_from_rfc3339(time).ok());
     let mut metadata = session::keys(chat, thread);
-    let team = activity.channel_data.as_ref().and_then(|data| data.team.as_ref()?.name.as_deref());
+    let data = activity.channel_data.as_ref();
+    let team = data.and_then(|data| data.team.as_ref()?.name.as_deref());
+    let channel = data.and_then(|data| data.channel.as_ref()?.name.as_deref());
     let optional = [
         ("chat_title", conversation.name.as_deref().or(team)),
+        ("channel_name", channel),
         ("aad_object_id", from.and_then(|from| from.aad_object_id.as_deref())),
         ("tenant_id", activity.tenant()),
     ];

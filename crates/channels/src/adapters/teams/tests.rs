@@ -60,6 +60,21 @@ fn body_of(extra: &Value) -> Value {
     calls_of(extra).remove(0).unwrap().body.unwrap()
 }
 
+/// By which a backend may choose its agent.
+#[tokio::test]
+async fn a_channel_is_called_by_its_name() {
+    let teams = bot(None, CHANNEL).await;
+    let named =
+        activity("channel", |activity| activity["channelData"]["channel"]["name"] = json!("deep_research"));
+    let message = read(&teams, &named).await.unwrap().remove(0);
+    assert_eq!(
+        (&message.metadata["channel_name"], &message.metadata["chat_title"]),
+        (&json!("deep_research"), &json!("Research"))
+    );
+    let first = read(&teams, &activity("channel", |_| {})).await.unwrap().remove(0);
+    assert_eq!(first.metadata.get("channel_name"), None, "of a team's first channel Teams tells none");
+}
+
 /// Where requests without a signature are taken, anybody is the bot's best friend.
 #[tokio::test]
 async fn nothing_is_taken_that_microsoft_did_not_sign_for_this_bot() {

@@ -23,6 +23,9 @@ use crate::{ChannelError, MediaStream};
 /// What is asked for; without a word, Telegram tells of no reactions (<https://core.telegram.org/bots/api#getupdates>).
 pub(super) const UPDATES: [&str; 5] =
     ["message", "edited_message", "callback_query", "message_reaction", "message_reaction_count"];
+/// The calls that need nothing but a bot.
+const GET_ME: &str = "getMe";
+const GET_UPDATES: &str = "getUpdates";
 /// How a poll is told that the bot has a webhook (409).
 pub(super) const HAS_WEBHOOK: &str = "webhook is active";
 /// Beyond what the server holds a long poll.
@@ -75,6 +78,28 @@ struct Envelope<T> {
 #[derive(Deserialize)]
 struct Parameters {
     retry_after: Option<u64>,
+    /// The supergroup that the group has become.
+    migrate_to_chat_id: Option<i64>,
+}
+
+/// A call that failed.
+#[derive(Debug)]
+struct Failure {
+    error: ChannelError,
+    /// Where the chat is now, when it was refused because it is there no more.
+    moved_to: Option<i64>,
+}
+
+impl From<ChannelError> for Failure {
+    fn from(error: ChannelError) -> Self {
+        Self { error, moved_to: None }
+    }
+}
+
+impl From<Failure> for ChannelError {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
 }
 
 impl Api {
@@ -91,8 +116,8 @@ impl Api {
         let body = json!({
             "offset": offset, "timeout": hold.as_secs(), "limit": 100, "allowed_updates": UPDATES,
         });
-        let request = self.post(self.http.polls(), "getUpdates")?.timeout(hold + POLL_MARGIN).json(&body);
-        let updates: Vec<Box<RawValue>> = answer(request, MAX_UPDATES).await?;
+        let request = self.post(self.http.polls(), GET_UPDATES)?.timeout(hold + POLL_MARGIN).json(&body);
+        let updates: Vec<Box<RawValue>> = answer(GET_UPDATES, request, MAX_UPDATES).await?;
         updates
             .into_iter()
             .map(|json| {
@@ -103,18 +128,32 @@ impl Api {
             .collect()
     }
 
-    /// Makes a call and reads its answer.
+    /// Makes a call and reads its answer. A group that became a supergroup has another id, by which alone it is reached from then on, and
+    /// which Telegram names as it refuses the old one (<https://core.telegram.org/bots/api#responseparameters>): the call is made once more,
+    /// with that.
     pub(super) async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<T, ChannelError> {
+        match self.attempt(call).await {
+            Err(Failure { error, moved_to: Some(supergroup) }) => match call.moved(supergroup) {
+                Some(call) => Ok(self.attempt(&call).await?),
+                None => Err(error),
+            },
+            other => Ok(other?),
+        }
+    }
+
+    async fn attempt<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Failure> {
         if call.files.is_empty() {
-            return self.call(call.method, &call.body).await;
+            let request = self.post(self.http.calls(), call.method)?.json(&call.body);
+            return answer(call.method, request, MAX_ANSWER).await;
         }
         let upload = Upload::default();
         let length = call.files.iter().map(|(_, file)| file.bytes.len() as u64).sum();
         let request = self.post(self.http.calls(), call.method)?.timeout(transfer::limit(length));
-        let answered = upload.watch(answer(request.multipart(form(call, &upload)), MAX_ANSWER)).await;
+        let request = request.multipart(form(call, &upload));
+        let answered = upload.watch(answer(call.method, request, MAX_ANSWER)).await;
         answered.unwrap_or_else(|| {
             let stalled = format!("the platform took nothing of the upload for {} s", STALL.as_secs());
-            Err(ChannelError::Uncertain(stalled))
+            Err(ChannelError::Uncertain(stalled).into())
         })
     }
 
@@ -124,7 +163,7 @@ impl Api {
     }
 
     pub(super) async fn me(&self) -> Result<Bot, ChannelError> {
-        self.call("getMe", &json!({})).await
+        self.call(GET_ME, &json!({})).await
     }
 
     pub(super) async fn webhook_info(&self) -> Result<hook::Info, ChannelError> {
@@ -179,7 +218,7 @@ impl Api {
         method: &str,
         body: &impl Serialize,
     ) -> Result<T, ChannelError> {
-        answer(self.post(self.http.calls(), method)?.json(body), MAX_ANSWER).await
+        Ok(answer(method, self.post(self.http.calls(), method)?.json(body), MAX_ANSWER).await?)
     }
 
     fn post(&self, client: &Client, method: &str) -> Result<RequestBuilder, ChannelError> {
@@ -187,36 +226,46 @@ impl Api {
     }
 }
 
-async fn answer<T: DeserializeOwned>(request: RequestBuilder, limit: usize) -> Result<T, ChannelError> {
+async fn answer<T: DeserializeOwned>(
+    method: &str,
+    request: RequestBuilder,
+    limit: usize,
+) -> Result<T, Failure> {
     let response = request.send().await.map_err(|e| classify(&e.without_url()))?;
     let status = response.status();
     let bytes = match read(response, limit).await {
         Ok(bytes) => bytes,
-        Err(ReadError::Broken(error)) => return Err(classify(&error.without_url())),
+        Err(ReadError::Broken(error)) => return Err(classify(&error.without_url()).into()),
         // Read on as what is no JSON.
         Err(ReadError::TooLarge) => Bytes::new(),
     };
-    understood(status, &bytes)
+    understood(method, status, &bytes)
 }
 
 /// What an answer's body means.
-fn understood<T: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, ChannelError> {
+fn understood<T: DeserializeOwned>(method: &str, status: StatusCode, body: &[u8]) -> Result<T, Failure> {
     match serde_json::from_slice::<Envelope<T>>(body) {
         Ok(Envelope { ok: true, result: Some(result), .. }) => Ok(result),
-        Ok(refused) => Err(meaning(status, &refused.description, refused.parameters)),
+        Ok(refused) => {
+            let moved_to = refused.parameters.as_ref().and_then(|parameters| parameters.migrate_to_chat_id);
+            Err(Failure {
+                error: meaning(method, status, &refused.description, refused.parameters),
+                moved_to,
+            })
+        }
         Err(_) if status.is_success() => {
             // It said 200, so it probably happened; only the answer can't be read.
-            Err(ChannelError::Uncertain("the platform's answer can't be read".to_owned()))
+            Err(ChannelError::Uncertain("the platform's answer can't be read".to_owned()).into())
         }
-        Err(_) => Err(meaning(status, "no explanation", None)),
+        Err(_) => Err(meaning(method, status, "no explanation", None).into()),
     }
 }
 
 /// For [`crate::Channel::fuzz`].
 pub(super) fn fuzz(data: &[u8]) {
-    drop(understood::<Vec<Box<RawValue>>>(StatusCode::OK, data));
-    drop(understood::<Bot>(StatusCode::BAD_REQUEST, data));
-    drop(understood::<Value>(StatusCode::BAD_GATEWAY, data));
+    drop(understood::<Vec<Box<RawValue>>>(GET_UPDATES, StatusCode::OK, data));
+    drop(understood::<Bot>(GET_ME, StatusCode::BAD_REQUEST, data));
+    drop(understood::<Value>("sendMessage", StatusCode::BAD_GATEWAY, data));
 }
 
 /// A call with files: parameters that are no texts are written as JSON.
@@ -242,12 +291,24 @@ fn file_part(file: &files::File, upload: &Upload) -> Part {
 
 /// Errors: <https://core.telegram.org/bots/api#responseparameters> and, for the codes,
 /// <https://core.telegram.org/api/errors>.
-fn meaning(status: StatusCode, description: &str, parameters: Option<Parameters>) -> ChannelError {
+fn meaning(
+    method: &str,
+    status: StatusCode,
+    description: &str,
+    parameters: Option<Parameters>,
+) -> ChannelError {
     let text = format!("Telegram answered {}: {}", status.as_u16(), excerpt(description, MAX_QUOTE));
+    if let Some(supergroup) = parameters.as_ref().and_then(|parameters| parameters.migrate_to_chat_id) {
+        return ChannelError::Permanent(format!("{text}; its id is {supergroup} now"));
+    }
     match status.as_u16() {
         429 => ChannelError::RateLimited(waiting(parameters.and_then(|p| p.retry_after).unwrap_or(1))),
-        // A token that does not exist is a path that does not exist.
-        401 | 404 => ChannelError::BadCredentials(text),
+        401 => ChannelError::BadCredentials(text),
+        // A token that does not exist is a path that does not exist. So is a method that a server does not have, but these every one has.
+        404 if [GET_ME, GET_UPDATES].contains(&method) => ChannelError::BadCredentials(text),
+        404 => ChannelError::Permanent(format!(
+            "{text}; the server does not know {method}, or not the bot: bring your own Bot API server (api_url) up to date, or test the channel"
+        )),
         409 if description.contains(HAS_WEBHOOK) => ChannelError::Retryable(text),
         409 => ChannelError::Retryable(
             "another program polls with the same token: stop it, or give one of them another bot".to_owned(),
@@ -263,13 +324,23 @@ mod tests {
 
     #[test]
     fn failures_map_to_what_can_be_done() {
-        let of = |code: u16, parameters| meaning(StatusCode::from_u16(code).unwrap(), "x", parameters);
-        let wait = Some(Parameters { retry_after: Some(7) });
+        let by = |method, code: u16, parameters| {
+            meaning(method, StatusCode::from_u16(code).unwrap(), "x", parameters)
+        };
+        let of = |code, parameters| by("sendMessage", code, parameters);
+        let wait = Some(Parameters { retry_after: Some(7), migrate_to_chat_id: None });
         assert_eq!(of(429, wait), ChannelError::RateLimited(Duration::from_secs(7)));
         assert!(matches!(of(401, None), ChannelError::BadCredentials(_)));
         assert!(matches!(of(403, None), ChannelError::Permanent(_)));
         assert!(matches!(of(409, None), ChannelError::Retryable(_)));
         assert!(matches!(of(502, None), ChannelError::Retryable(_)));
+        for method in [GET_ME, GET_UPDATES] {
+            assert!(matches!(by(method, 404, None), ChannelError::BadCredentials(_)), "{method}");
+        }
+        for method in ["sendMessage", "setMyCommands"] {
+            let unknown = by(method, 404, None);
+            assert!(matches!(&unknown, ChannelError::Permanent(why) if why.contains(method)), "{unknown:?}");
+        }
     }
 
     #[tokio::test]

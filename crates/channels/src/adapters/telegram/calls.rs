@@ -41,6 +41,18 @@ impl Call {
         self
     }
 
+    /// The same into the supergroup that the group has become. Its messages are numbered anew, so nothing is answered any more, and there
+    /// is none for a call about a message of the group's.
+    pub(super) fn moved(&self, supergroup: i64) -> Option<Self> {
+        let is_about_one = ["message_id", "message_ids"].iter().any(|key| self.body.contains_key(*key));
+        if is_about_one || !self.body.contains_key("chat_id") {
+            return None;
+        }
+        let mut call = self.clone();
+        call.body.remove("reply_parameters");
+        Some(call.with("chat_id", json!(supergroup.to_string())))
+    }
+
     /// A text with its formatting or, when the platform could not read that, without.
     fn with_text(self, key: &str, text: Option<&Text>, formatted: bool) -> Self {
         match text {

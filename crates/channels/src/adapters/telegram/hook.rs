@@ -20,6 +20,7 @@ use url::Url;
 use super::api::{RawUpdate, UPDATES};
 use super::calls::Call;
 use super::own::Own;
+use super::topics::Topics;
 use super::{Telegram, callback, calls, update};
 use crate::{ChannelError, RawRequest, Reply, Sink};
 
@@ -120,12 +121,16 @@ fn posted(request: &RawRequest) -> serde_json::Result<RawUpdate> {
 }
 
 /// The message or the deed in an update that was posted.
-pub(super) fn read(request: &RawRequest, id: u64) -> Result<Vec<Inbound>, ChannelError> {
+pub(super) fn read(request: &RawRequest, id: u64, topics: &Topics) -> Result<Vec<Inbound>, ChannelError> {
     let wrong = |_| ChannelError::BadRequest("the body is no update of the Bot API".to_owned());
     let update = posted(request).map_err(wrong)?;
     let name = url::form_urlencoded::parse(request.query.as_bytes()).find(|(key, _)| key == NAME);
     let own = Own { id, name: name.as_ref().map(|(_, name)| name.as_ref()) };
-    Ok(update::inbound(&update, own).into_iter().collect())
+    let mut message = update::inbound(&update, own);
+    if let Some(message) = &mut message {
+        topics.complete(&update, message);
+    }
+    Ok(message.into_iter().collect())
 }
 
 /// The call that ends the waiting sign on a button that was pressed, as the answer to what told of the press: Telegram makes the one

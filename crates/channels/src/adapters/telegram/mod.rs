@@ -21,6 +21,7 @@ mod reaction;
 mod send;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod update;
 mod who;
 
@@ -37,6 +38,7 @@ use self::api::{Api, RawUpdate};
 use self::commands::Command;
 use self::hook::Hook;
 use self::own::Own;
+use self::topics::Topics;
 use crate::exam::Examinee;
 use crate::kit::upload::Uploads;
 use crate::{
@@ -108,6 +110,7 @@ pub struct Telegram {
     id: u64,
     /// Its @name, without the @, once it was needed.
     name: OnceCell<String>,
+    topics: Topics,
     poll: Duration,
     /// Where updates are posted to; `None` where they are polled.
     hook: Option<Hook>,
@@ -203,6 +206,7 @@ impl Adapter for Telegram {
             api: Api::new(base, token, deps.http.clone()),
             id,
             name: OnceCell::new(),
+            topics: Topics::default(),
             poll: Duration::from_secs(config.poll_interval_secs.unwrap_or(30).clamp(1, 50)),
             hook,
             commands,
@@ -256,7 +260,7 @@ impl Channel for Telegram {
             return Err(ChannelError::BadRequest("this channel polls: its mode is not webhook".to_owned()));
         };
         hook.check(request)?;
-        hook::read(request, self.id)
+        hook::read(request, self.id, &self.topics)
     }
 
     fn taken(&self, request: &RawRequest) -> Option<Reply> {
@@ -268,7 +272,9 @@ impl Channel for Telegram {
         let Ok(json) = serde_json::from_slice(data) else { return };
         let update = RawUpdate { update_id: 1, json };
         for name in [None, Some("example_bot")] {
-            drop(update::inbound(&update, Own { id: self.id, name }));
+            if let Some(mut message) = update::inbound(&update, Own { id: self.id, name }) {
+                self.topics.complete(&update, &mut message);
+            }
         }
     }
 

@@ -75,8 +75,10 @@ impl Telegram {
         let understood = |name| {
             let own = Own { id: self.id, name };
             updates.iter().filter_map(move |update| {
-                let understood = update::inbound(update, own);
-                if understood.is_none() {
+                let mut understood = update::inbound(update, own);
+                if let Some(message) = &mut understood {
+                    self.topics.complete(update, message);
+                } else {
                     debug!(channel = %self.deps.channel_id, update = update.update_id, "an update without anything to take");
                 }
                 understood

@@ -27,6 +27,7 @@ use crate::kit::plan::{Content, Piece, plan};
 
 mod hooks;
 mod menu;
+mod moved;
 mod own_name;
 mod uploads;
 

@@ -78,6 +78,11 @@ fn understood(message: &Message, own: Own<'_>) -> Inbound {
     if let Some(name) = message.from.as_ref().and_then(|user| user.username.as_deref()) {
         metadata.insert("username".to_owned(), json!(name));
     }
+    // The first message of a supergroup that was a group: its chat's id is another one now
+    // (<https://core.telegram.org/bots/api#message>).
+    if let Some(group) = message.migrate_from_chat_id() {
+        metadata.insert("migrate_from_chat_id".to_owned(), json!(group.0.to_string()));
+    }
     let text = text.or_else(|| describe(message, &mut metadata));
     Inbound {
         deed: Deed::Wrote,
@@ -263,6 +268,15 @@ mod tests {
         assert_eq!(message.metadata["thread_id"], "-100123:9");
         assert_eq!(message.metadata["chat_title"], "research");
         assert_eq!(message.dedup_key.as_deref(), Some("-100123:5"));
+    }
+
+    #[test]
+    fn a_supergroup_says_which_group_it_was() {
+        let message = read(&group(&json!({"migrate_from_chat_id": -42})));
+        assert_eq!(
+            (message.recipient.as_str(), &message.metadata["migrate_from_chat_id"]),
+            ("-100123", &json!("-42"))
+        );
     }
 
     #[test]

@@ -141,7 +141,7 @@ async fn a_question_that_is_answered_in_a_thread_belongs_to_it_already() {
     let (messages, asked) = taken(auto.clone(), &in_server(json!({})), &[]).await;
     assert_eq!((messages[0].recipient.as_str(), messages[0].thread_id.as_deref()), ("70", Some("m-6")));
     assert_eq!(messages[0].metadata["thread_id"], "m-6");
-    assert_eq!(asked, [""; 0], "no thread is made for what may not be answered");
+    assert_eq!(asked, ["GET /channels/70"], "its name; no thread is made for what may not be answered");
     for (what, extra) in
         [("not addressed", json!({"mentions": []})), ("voice channel", json!({"channel_type": 2}))]
     {
@@ -155,7 +155,7 @@ async fn a_question_that_is_answered_in_a_thread_belongs_to_it_already() {
     let (messages, asked) =
         taken(auto, &on, &[(200, json!({"id": "m-6", "type": 11, "parent_id": "70"}))]).await;
     assert_eq!((messages[0].recipient.as_str(), messages[0].thread_id.as_deref()), ("70", Some("m-6")));
-    assert_eq!(asked, ["GET /channels/m-6"]);
+    assert_eq!(asked, ["GET /channels/m-6", "GET /channels/70"]);
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn the_role_that_discord_made_for_the_bot_addresses_it() {
         let event = in_server(json!({"mentions": [], "mention_roles": [mentioned]}));
         let (messages, asked) = taken(json!({}), &event, &[(200, roles.clone())]).await;
         assert_eq!(messages[0].mentioned, Some(is_own), "{mentioned}");
-        assert_eq!(asked, ["GET /guilds/9/roles"]);
+        assert_eq!(asked, ["GET /guilds/9/roles", "GET /channels/70"]);
     }
     let event = in_server(json!({"mentions": [], "mention_roles": ["93"]}));
     let (messages, _) = taken(json!({}), &event, &[(403, json!({"message": "Missing Access"}))]).await;
@@ -195,7 +195,54 @@ async fn a_post_in_a_forum_is_a_thread_of_it() {
     )
     .await;
     assert_eq!((messages[0].recipient.as_str(), messages[0].thread_id.as_deref()), ("15", Some("71")));
-    assert_eq!(asked, ["GET /channels/71"]);
+    assert_eq!(asked, ["GET /channels/71", "GET /channels/15"]);
+}
+
+/// By which a backend may choose its agent.
+#[tokio::test]
+async fn channels_and_threads_are_called_by_their_names_and_asked_for_once() {
+    let mut gateway = Gateway::start().await;
+    let (bot, sink) = (gateway.bot(json!({})), Kept::at(gateway.cursor(5)));
+    gateway.rest.will(200, json!({"id": "71", "type": 11, "parent_id": "70", "name": "which one?"}));
+    gateway.rest.will(200, json!({"id": "70", "type": 0, "name": "deep_research"}));
+    let in_thread = in_server(json!({"channel_id": "71", "channel_type": 11}));
+    let mut beside = in_server(json!({"id": "m-7"}));
+    beside["s"] = json!(7);
+    let ended = while_listening(&bot, &sink, async {
+        let mut connection = gateway.greet().await;
+        connection.resume(5).await;
+        connection.say(&in_thread).await;
+        connection.say(&beside).await;
+        connection.has_taken(7).await;
+    });
+    assert_eq!(ended.await, Ok(()));
+    let name = |message: &Inbound, key: &str| message.metadata.get(key).cloned();
+    let messages = sink.messages.lock().unwrap();
+    let channel = Some(json!("deep_research"));
+    for (message, thread) in messages.iter().zip([Some(json!("which one?")), None]) {
+        assert_eq!((name(message, "channel_name"), name(message, "thread_name")), (channel.clone(), thread));
+    }
+    assert_eq!(messages.len(), 2);
+    assert_eq!(gateway.rest.paths(), ["GET /channels/71", "GET /channels/70"]);
+}
+
+#[tokio::test]
+async fn a_command_tells_what_its_channel_is_called() {
+    let mut event = command();
+    event["d"]["guild_id"] = json!("9");
+    event["d"]["channel"] = json!({"id": "7", "type": 0, "name": "general"});
+    let (messages, asked) = taken(json!({}), &event, &[(204, Value::Null)]).await;
+    assert_eq!(messages[0].metadata["channel_name"], "general");
+    assert_eq!(asked, ["POST /interactions/i-2/t/callback"]);
+}
+
+#[tokio::test]
+async fn a_message_is_taken_without_a_name_that_is_not_told() {
+    for (status, body) in [(503, Value::Null), (403, json!({"message": "Missing Access", "code": 50001}))] {
+        let (messages, asked) = taken(json!({}), &in_server(json!({})), &[(status, body)]).await;
+        assert_eq!((messages.len(), messages[0].metadata.get("channel_name")), (1, None), "{status}");
+        assert_eq!(asked, ["GET /channels/70"]);
+    }
 }
 
 /// What is odd in a preview, a picture or a component must not lose what somebody wrote.
