@@ -104,10 +104,12 @@ fn reaction(method: &'static str, channel: &str, id: &str, name: &str) -> Result
     Ok(call.with("timestamp", stamp("message_id", id)?))
 }
 
-/// A message is known within its conversation by its time: seconds, a point and six digits.
+/// A message is known within its conversation by its time: seconds, a point and six digits. Of what was sent as files, the last id is
+/// meant: of the message that shows them, or of the one below it with the buttons.
 fn stamp<'a>(key: &str, id: &'a str) -> Result<&'a str, ChannelError> {
+    let id = id.rsplit(',').next().unwrap_or(id);
     if is_file(id) {
-        let files = "Slack tells a bot no message of a file that it shared, so it can only be deleted";
+        let files = "Slack had not told yet as which message it shows it, so it can only be deleted";
         return Err(ChannelError::Permanent(format!("{key} {id:?} is a file: {files}")));
     }
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

@@ -102,6 +102,10 @@ impl Platform for Exam {
             "files.getUploadURLExternal" => {
                 json!({"upload_url": format!("http://{host}{UPLOADS}v1/ABC"), "file_id": "F0EXAM0009"})
             }
+            "files.info" => {
+                json!({"file": {"shares": {"public": {"C0EXAM00001": [{"ts": "1700000000.000200"}]}}}})
+            }
+            "conversations.info" => json!({"channel": {"id": "C0EXAM00001", "name": "research"}}),
             "files.completeUploadExternal" => json!({"files": [{"id": "F0EXAM0009", "title": "x"}]}),
             "users.info" => json!({"user": {"id": "U061F7AUR", "name": "ada", "real_name": "Ada Lovelace",
                 "profile": {"display_name": "Ada", "real_name": "Ada Lovelace"}}}),

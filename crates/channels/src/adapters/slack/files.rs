@@ -2,14 +2,18 @@
 //! shown; until then nobody sees it, so all but the last call may be made again. One that was sent to us is behind the bot's token,
 //! which goes to no other server than Slack's.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use claw_runtime::Backoff;
 use claw_types::Media;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use reqwest::multipart::{Form, Part};
 use serde::Deserialize;
-use serde_json::json;
-use tokio::time::timeout;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+use tracing::warn;
 
 use super::api::{Api, Call, by_status};
 use super::calls::Place;
@@ -22,6 +26,12 @@ use crate::{ChannelError, MediaStream};
 
 /// Of a message. Slack takes a gigabyte; this is what we hold in memory.
 pub(super) const MAX_BYTES: usize = 50_000_000;
+
+/// How often, over some two seconds, Slack is asked as which message it shows a file. It shares files in a queue, behind its search for
+/// malware, so the call that shows one is answered before there is a message; Slack's own people say to ask `files.info` until it
+/// tells (<https://github.com/slackapi/bolt-js/issues/2115>).
+const SHARING: Backoff =
+    Backoff { first: Duration::from_millis(200), factor: 2.0, cap: Duration::from_secs(1), attempts: 5 };
 
 /// A file that Slack has and nobody sees yet.
 pub(super) struct Uploaded {
@@ -45,6 +55,18 @@ struct File {
     mimetype: Option<String>,
     url_private: Option<String>,
     url_private_download: Option<String>,
+    /// The messages that show it: of `public` and of `private`, direct messages among them, a list for each conversation
+    /// (<https://docs.slack.dev/reference/objects/file-object>). A value, because what is empty there need not be an object.
+    #[serde(default)]
+    shares: Value,
+}
+
+impl File {
+    /// The time of the message that shows it in a conversation.
+    fn shown_in(&self, channel: &str) -> Option<String> {
+        let time = |kind: &str| self.shares[kind][channel][0]["ts"].as_str().map(str::to_owned);
+        time("public").or_else(|| time("private"))
+    }
 }
 
 /// Uploads what was fetched.
@@ -66,21 +88,52 @@ pub(super) async fn upload(
     Ok(uploaded)
 }
 
-/// Shows uploaded files as one message with a text; their ids, with commas between. The message's own id Slack does not tell.
+/// Shows uploaded files as one message with a text. As which, the answer does not tell: [`ids`] does.
 pub(super) async fn complete(
     api: &Api,
     place: Place<'_>,
     files: &[Uploaded],
     comment: Option<&Text>,
-) -> Result<String, ChannelError> {
+) -> Result<(), ChannelError> {
     let named: Vec<_> = files.iter().map(|file| json!({"id": file.id, "title": file.title})).collect();
     let mut call =
         place.address(Call::new("files.completeUploadExternal"), "channel_id").with("files", named);
     if let Some(comment) = comment {
         call = call.with("initial_comment", comment.body.as_str());
     }
-    api.act(&call).await?;
-    Ok(files.iter().map(|file| file.id.as_str()).collect::<Vec<_>>().join(","))
+    api.act(&call).await
+}
+
+/// What files that are shown are known by, with commas between: their ids, by which they are deleted, and behind them the time of their
+/// message, by which Slack knows it when people react to it. They are there already, so without that time they were sent, too.
+pub(super) async fn ids(api: &Api, channel: &str, files: &[Uploaded]) -> String {
+    let time = shown_as(api, channel, files).await.unwrap_or_else(|error| {
+        warn!(channel = %api.deps.channel_id, "files that were sent can only be deleted: {error}");
+        None
+    });
+    files.iter().map(|file| file.id.as_str()).chain(time.as_deref()).collect::<Vec<_>>().join(",")
+}
+
+/// The time of the message that shows files; none, if Slack has not made it after some two seconds.
+async fn shown_as(api: &Api, channel: &str, files: &[Uploaded]) -> Result<Option<String>, ChannelError> {
+    let Some(first) = files.first() else { return Ok(None) };
+    let ask = Call::form("files.info").with("file", first.id.as_str());
+    let mut failed = 0;
+    loop {
+        match api.call::<Info>(&ask).await.map(|info| info.file.shown_in(channel)) {
+            Ok(Some(time)) => return Ok(Some(time)),
+            Ok(None) | Err(ChannelError::Retryable(_)) => failed += 1,
+            Err(error) => return Err(error),
+        }
+        let Some(wait) = SHARING.wait(failed, &*api.deps.random) else {
+            warn!(
+                channel = %api.deps.channel_id,
+                "files that were sent can only be deleted: Slack does not tell as which message it shows them"
+            );
+            return Ok(None);
+        };
+        sleep(wait).await;
+    }
 }
 
 /// The address is a secret of its own; no token goes there.

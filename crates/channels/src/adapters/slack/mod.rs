@@ -190,7 +190,9 @@ impl Adapter for Slack {
 
     fn credential(config: &Config) -> Option<String> {
         // Any of an app's sockets gets its messages, of every workspace in which it is installed, so the app is what only one
-        // channel may have; a renewed token is still the same app's.
+        // channel may have; a renewed token is still the same app's. Rejected: the bot's token for both roads. It would refuse the same
+        // bot on a socket and on posts, of which an app has one switched on and the other hears nothing, and would let an app's
+        // sockets be in the channels of two workspaces, which would get each other's messages.
         let app = config.app_token_env.as_deref().and_then(app_id);
         let secret = config.signing_secret.as_deref().filter(|secret| !secret.is_empty());
         // Hashes, because they are kept in the open.

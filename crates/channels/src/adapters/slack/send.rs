@@ -47,9 +47,7 @@ pub(super) async fn send(api: &Api, uploads: &Uploads, part: &Part<'_>) -> Resul
             share(api, uploads, part, place()?, media, caption.as_ref()).await?
         }
         Content::Edit { message_id, text: Some(text) } => {
-            // Of what was sent as a file and buttons below it, the message.
-            let last = message_id.rsplit(',').next().unwrap_or_default();
-            api.act(&calls::update(&channel, last, text, buttons)?).await?;
+            api.act(&calls::update(&channel, message_id, text, buttons)?).await?;
             message_id.clone()
         }
         Content::Edit { text: None, .. } => {
@@ -91,19 +89,21 @@ async fn share(
     let buttons = &part.piece.buttons;
     let files = files::upload(api, media, &held.files).await?;
     let below = caption.filter(|_| buttons.is_empty());
-    let ids = files::complete(api, place, &files, below).await?;
+    files::complete(api, place, &files, below).await?;
+    drop(held);
     if buttons.is_empty() {
-        return Ok(ids);
+        return Ok(files::ids(api, place.channel, &files).await);
     }
-    let posted = post(api, &calls::post(place, caption, buttons)).await;
-    posted.map(|ts| format!("{ids},{ts}")).map_err(|error| {
+    let posted = post(api, &calls::post(place, caption, buttons)).await.map_err(|error| {
         ChannelError::Uncertain(format!(
             "the attachment was sent, the buttons that belong to it perhaps not: {error}"
         ))
-    })
+    })?;
+    let ids = files::ids(api, place.channel, &files).await;
+    Ok(format!("{ids},{posted}"))
 }
 
-/// Of several files that were shared as one message, all.
+/// Of several files that were shared as one message, all, and what stays of that message.
 async fn delete(api: &Api, channel: &str, message_id: &str) -> Result<String, ChannelError> {
     for id in message_id.split(',') {
         done(

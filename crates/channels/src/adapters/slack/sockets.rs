@@ -7,7 +7,7 @@
 //! Must hold: a socket on which nothing comes, not even a ping, is given up, or the bot would be deaf and called well; at most one
 //! socket beside the one that is read is there, because an app has ten.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use claw_runtime::Backoff;
@@ -62,8 +62,10 @@ enum Happened {
 
 /// What an envelope said.
 enum Heard {
-    /// Something that is dealt with.
+    /// An envelope, or Slack's hello: dealt with.
     Dealt,
+    /// Nothing that Slack is known to say.
+    Noise,
     /// To leave.
     Leave,
 }
@@ -74,17 +76,18 @@ pub(super) struct Sockets<'a> {
     app_token: &'a str,
     sink: &'a dyn Sink,
     troubled: AtomicBool,
+    /// Sockets that were not had, or broke before Slack said anything over them, one after another.
+    failed: AtomicU32,
 }
 
 impl<'a> Sockets<'a> {
     pub(super) fn new(slack: &'a Slack, app_token: &'a str, sink: &'a dyn Sink) -> Self {
-        Self { slack, app_token, sink, troubled: AtomicBool::new(false) }
+        Self { slack, app_token, sink, troubled: AtomicBool::new(false), failed: AtomicU32::new(0) }
     }
 
     /// Receives until something is wrong that time does not mend.
     pub(super) async fn receive(&self) -> Result<(), ChannelError> {
         let mut work: FuturesUnordered<BoxFuture<'_, Happened>> = FuturesUnordered::new();
-        let mut failed = 0;
         work.push(Box::pin(self.open(Duration::ZERO)));
         while let Some(happened) = work.next().await {
             match happened {
@@ -93,7 +96,7 @@ impl<'a> Sockets<'a> {
                     work.push(Box::pin(self.read(socket)));
                 }
                 Happened::Leaving(old) => {
-                    failed = 0;
+                    self.failed.store(0, Ordering::Relaxed);
                     work.push(Box::pin(self.open(Duration::ZERO)));
                     work.push(Box::pin(self.drain(old)));
                 }
@@ -102,7 +105,7 @@ impl<'a> Sockets<'a> {
                     return Err(error);
                 }
                 Happened::Lost(error) => {
-                    failed += 1;
+                    let failed = self.failed.fetch_add(1, Ordering::Relaxed).saturating_add(1);
                     self.trouble(Some(&error.to_string())).await;
                     work.push(Box::pin(self.open(self.pause(&error, failed))));
                 }
@@ -132,11 +135,13 @@ impl<'a> Sockets<'a> {
         Socket::connect(&self.slack.api.deps, &url, MAX_ENVELOPE).await
     }
 
-    /// Reads until the socket is closed, broken or to be left.
+    /// Reads until the socket is closed, broken or to be left. Only what comes over it shows that it is good for something: an app with
+    /// too many sockets may have it opened and closed at once.
     async fn read(&self, mut socket: Socket) -> Happened {
         loop {
             match self.hear(&mut socket).await {
-                Ok(Heard::Dealt) => {}
+                Ok(Heard::Dealt) => self.failed.store(0, Ordering::Relaxed),
+                Ok(Heard::Noise) => {}
                 Ok(Heard::Leave) => return Happened::Leaving(socket),
                 Err(error) => return Happened::Lost(error),
             }
@@ -154,14 +159,14 @@ impl<'a> Sockets<'a> {
     async fn hear(&self, socket: &mut Socket) -> Result<Heard, ChannelError> {
         let text = match socket.next_within(SILENCE).await? {
             Said::Text(text) => text,
-            Said::Binary(_) => return Ok(Heard::Dealt),
+            Said::Binary(_) => return Ok(Heard::Noise),
             Said::Closed { .. } => {
                 return Err(ChannelError::Retryable("Slack closed the socket".to_owned()));
             }
         };
         let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(&text) else {
             debug!(channel = %self.slack.api.deps.channel_id, "what came over the socket is no envelope");
-            return Ok(Heard::Dealt);
+            return Ok(Heard::Noise);
         };
         if envelope.r#type == "disconnect" {
             return leaving(envelope.reason.as_deref());

@@ -97,6 +97,10 @@ pub(super) fn well(method: &str, host: &str, _: usize) -> (u16, Value) {
         "files.getUploadURLExternal" => {
             json!({"ok": true, "file_id": "F0FILE", "upload_url": format!("http://{host}/upload/v1/ABC")})
         }
+        "files.info" => {
+            json!({"ok": true, "file": {"shares": {"public": {"C1": [{"ts": "1700000000.000050"}]}}}})
+        }
+        "conversations.info" => json!({"ok": true, "channel": {"id": "C1", "name": "research"}}),
         "users.info" => {
             json!({"ok": true, "user": {"name": "ada.l", "profile": {"display_name": "Ada", "real_name": "Ada L"}}})
         }

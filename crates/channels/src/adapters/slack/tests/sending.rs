@@ -79,6 +79,12 @@ async fn an_answer_goes_into_the_thread_of_its_question() {
         "1.000001"
     );
     assert_eq!(thread(json!({"text": "x", "reply_to": "2.000002"})).await, "2.000002");
+    let shown = "F0FILE,F0MORE,3.000003";
+    assert_eq!(
+        thread(json!({"text": "x", "reply_to": shown})).await,
+        "3.000003",
+        "files have their message's"
+    );
     for wrong in
         [json!({"text": "x", "thread_id": "C1:1.000001"}), json!({"text": "x", "reply_to": "F0FILE"})]
     {
@@ -154,9 +160,11 @@ async fn a_file_is_uploaded_without_the_token_and_then_shown_with_its_text() {
     let fake = Fake::start(well).await;
     let sent =
         send(&fake, &json!({"text": "look & see", "thread_id": "1.000001", "media": picture(&fake)})).await;
-    assert_eq!(sent, [Ok(Receipt { platform_message_id: "F0FILE".to_owned() })]);
+    assert_eq!(sent, [Ok(Receipt { platform_message_id: "F0FILE,1700000000.000050".to_owned() })]);
     let calls = fake.calls();
-    assert_eq!(methods(&calls), ["cat", "files.getUploadURLExternal", "ABC", "files.completeUploadExternal"]);
+    let order = ["cat", "files.getUploadURLExternal", "ABC", "files.completeUploadExternal", "files.info"];
+    assert_eq!(methods(&calls), order);
+    assert_eq!(&calls[4].body[..], b"file=F0FILE");
     let asked = String::from_utf8_lossy(&calls[1].body).into_owned();
     assert!(asked.contains("filename=cat.json") && asked.contains("&length="), "{asked}");
     assert_eq!((&calls[0].token, &calls[2].token), (&None, &None), "only Slack's methods are told the token");
@@ -165,12 +173,80 @@ async fn a_file_is_uploaded_without_the_token_and_then_shown_with_its_text() {
     assert_eq!(calls[3].json(), shown);
 }
 
+/// What a file is known by, with these answers to the question as which message it is shown, and how often that was asked.
+async fn known_by(answers: Answers, recipient: &str) -> (String, usize) {
+    let fake = Fake::start(answers).await;
+    let sent = send(&fake, &json!({"recipient": recipient, "media": picture(&fake)})).await.remove(0);
+    let asked = fake.calls().iter().filter(|call| call.method() == "files.info").count();
+    (sent.unwrap().platform_message_id, asked)
+}
+
+#[tokio::test]
+async fn slack_is_asked_for_a_files_message_until_it_has_one() {
+    // The fifth call of all is the first that asks; what is empty may be a list there.
+    let late: Answers = |method, host, count| match (method, count) {
+        ("files.info", ..6) => (200, json!({"ok": true, "file": {"shares": []}})),
+        ("files.info", 6) => (503, json!({})),
+        _ => well(method, host, count),
+    };
+    assert_eq!(known_by(late, "C1").await, ("F0FILE,1700000000.000050".to_owned(), 3));
+    let private: Answers = |method, host, count| match method {
+        "files.info" => {
+            let shares =
+                json!({"public": {"C1": [{"ts": "1.000001"}]}, "private": {"D0ADA": [{"ts": "2.000002"}]}});
+            (200, json!({"ok": true, "file": {"shares": shares}}))
+        }
+        _ => well(method, host, count),
+    };
+    assert_eq!(
+        known_by(private, "U0ADA").await,
+        ("F0FILE,2.000002".to_owned(), 1),
+        "of its own conversation"
+    );
+}
+
+#[tokio::test]
+async fn a_file_whose_message_slack_does_not_tell_was_sent_all_the_same() {
+    let never: Answers = |method, host, count| match method {
+        "files.info" => (200, json!({"ok": true, "file": {}})),
+        _ => well(method, host, count),
+    };
+    assert_eq!(known_by(never, "C1").await, ("F0FILE".to_owned(), 5));
+    let may_not: Answers = |method, host, count| match method {
+        "files.info" => refused("missing_scope"),
+        _ => well(method, host, count),
+    };
+    assert_eq!(known_by(may_not, "C1").await, ("F0FILE".to_owned(), 1), "asking again does not help");
+}
+
+#[tokio::test]
+async fn what_was_sent_as_files_is_edited_reacted_to_and_deleted_by_the_id_that_was_told() {
+    let told = "F0FILE,1.000001";
+    let edit = json!({"act": {"type": "edit", "message_id": told}, "text": "done"});
+    let (ids, calls) = calls_of(well, &edit).await;
+    assert_eq!((ids, &calls[0].json()["ts"]), (vec![Ok(told.to_owned())], &json!("1.000001")));
+    let react = json!({"act": {"type": "react", "message_id": told, "emoji": "👍"}});
+    let (ids, calls) = calls_of(well, &react).await;
+    assert_eq!((ids, &calls[0].json()["timestamp"]), (vec![Ok(told.to_owned())], &json!("1.000001")));
+    let (ids, calls) = calls_of(well, &json!({"act": {"type": "delete", "message_ids": [told]}})).await;
+    assert_eq!((ids, methods(&calls)), (vec![Ok(told.to_owned())], vec!["files.delete", "chat.delete"]));
+    let unknown = json!({"act": {"type": "react", "message_id": "F0FILE", "emoji": "👍"}});
+    let (ids, _) = calls_of(well, &unknown).await;
+    assert!(
+        matches!(&ids[0], Err(ChannelError::Permanent(why)) if why.contains("only be deleted")),
+        "{ids:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_file_with_buttons_is_two_messages_and_not_sent_again_when_the_second_fails() {
     let message = |fake: &Fake| json!({"text": "sure?", "media": picture(fake), "buttons": [[{"text": "Y", "data": "y"}]]});
     let fake = Fake::start(well).await;
     let sent = send(&fake, &message(&fake)).await;
-    assert_eq!(sent, [Ok(Receipt { platform_message_id: "F0FILE,1700000000.000100".to_owned() })]);
+    assert_eq!(
+        sent,
+        [Ok(Receipt { platform_message_id: "F0FILE,1700000000.000050,1700000000.000100".to_owned() })]
+    );
     let calls = fake.calls();
     assert_eq!(calls[3].json().get("initial_comment"), None);
     assert_eq!(calls[4].json()["text"], "sure?");

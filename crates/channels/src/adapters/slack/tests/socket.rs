@@ -12,6 +12,8 @@ use super::fake::{Answers, Fake, well};
 use super::*;
 use crate::SinkError;
 
+mod broken;
+
 /// Longer than anything here takes.
 const SOON: Duration = Duration::from_secs(20);
 
@@ -57,6 +59,16 @@ async fn listening<F: Future<Output = ()>>(
     refused: usize,
     led: impl FnOnce(Fake, mpsc::UnboundedReceiver<Inbound>, Arc<Committer>) -> F,
 ) -> Option<Result<(), ChannelError>> {
+    listening_for(SOON, answers, refused, led).await
+}
+
+/// The same, for so long at most.
+async fn listening_for<F: Future<Output = ()>>(
+    limit: Duration,
+    answers: Answers,
+    refused: usize,
+    led: impl FnOnce(Fake, mpsc::UnboundedReceiver<Inbound>, Arc<Committer>) -> F,
+) -> Option<Result<(), ChannelError>> {
     let fake = Fake::start(answers).await;
     let slack = slack(&json!({"api_url": fake.url, "app_token_env": "xapp-1-A1-2-3"})).unwrap();
     let (taken, receiver) = mpsc::unbounded_channel();
@@ -68,7 +80,7 @@ async fn listening<F: Future<Output = ()>>(
             () = led(fake, receiver, Arc::clone(&sink)) => None,
         }
     };
-    tokio::time::timeout(SOON, both).await.expect("it takes too long")
+    tokio::time::timeout(limit, both).await.expect("it takes too long")
 }
 
 fn envelope(id: &str, ts: &str) -> Value {
@@ -149,19 +161,6 @@ async fn the_next_socket_is_open_before_the_old_one_closes() {
             say(&mut next, &json!({"type": "disconnect", "reason": "refresh_requested"})).await;
         }
         assert!(sink.troubles.lock().unwrap().is_empty(), "all is well meanwhile");
-    });
-    assert_eq!(ended.await, None);
-}
-
-#[tokio::test]
-async fn a_socket_that_breaks_is_followed_by_another() {
-    let ended = listening(well, 0, async |mut fake, mut taken, sink| {
-        drop(fake.link().await);
-        let mut link = fake.link().await;
-        say(&mut link, &envelope("e-1", "1.000001")).await;
-        taken.recv().await.unwrap();
-        let troubles = sink.troubles.lock().unwrap().clone();
-        assert!(matches!(troubles.as_slice(), [Some(_), None]), "{troubles:?}");
     });
     assert_eq!(ended.await, None);
 }
