@@ -43,9 +43,10 @@ impl Known {
     /// The adapter.
     ///
     /// # Errors
-    /// When the stored fields do not make sense to this version.
+    /// 409 when the stored fields do not make sense to this version; the log said why when the channel was read.
     pub fn adapter(&self) -> Result<&dyn claw_channels::Channel, Problem> {
-        self.adapter.as_deref().map_err(|error| Problem::internal().caused_by(error))
+        let broken = "the channel's fields make no sense to this version of the gateway, whose log says why: configure the channel again";
+        self.adapter.as_deref().map_err(|_| Problem::conflict(broken))
     }
 }
 
@@ -58,6 +59,8 @@ pub struct ChannelCache {
     // An id belongs to one user and slug for ever, so this can only point to a channel that was deleted since; then
     // `known` has nothing, and the database is asked.
     slugs: Cache<(UserId, InstanceId), ChannelId>,
+    /// The revisions of channels of which the log said already that they can't be made: each request may read them anew.
+    broken: Cache<(ChannelId, i64), ()>,
 }
 
 struct ByOutcome;
@@ -82,6 +85,7 @@ impl ChannelCache {
             deps,
             known: Fresh::new(Cache::builder().max_capacity(CAPACITY).expire_after(ByOutcome).build()),
             slugs: Cache::new(CAPACITY),
+            broken: Cache::new(CAPACITY),
         }
     }
 
@@ -99,6 +103,11 @@ impl ChannelCache {
             return Ok(None);
         };
         let adapter = self.make(&channel, &secrets);
+        if let Err(error) = &adapter
+            && self.broken.entry((id, channel.revision)).or_insert(()).await.is_fresh()
+        {
+            warn!(channel.id = %id, %error, "a stored channel can't be made, and takes nothing until it is configured again: {error}");
+        }
         let intake = Intake::new(&channel.config);
         Ok(Some(Arc::new(Known { channel, intake, adapter })))
     }

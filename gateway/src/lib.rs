@@ -134,6 +134,7 @@ impl Gateway {
         lifecycle: &Lifecycle,
     ) -> Result<SocketAddr, Error> {
         claw_telemetry::metrics::begin();
+        routes::webhooks::expose();
         let app = app::App::connect(&settings, home, lifecycle).await?;
         claw_launch::trace(Role::Gateway, &app.name, &settings.traces, &app.clock)?;
         claw_launch::observe(Role::Gateway, &app.store, &app.bus, &app.clock, lifecycle);

@@ -3,6 +3,8 @@
 //! The client turns every value into a string (a list is `"a, b"`, a boolean `"true"`, a number its digits), others
 //! send native JSON; both end up the same here, before an adapter sees them.
 
+use std::fmt;
+
 use serde_json::{Map, Number, Value};
 use url::{Host, Origin, Url};
 
@@ -189,12 +191,21 @@ pub enum FieldError {
 }
 
 /// Fields split by where they are kept.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Fields {
     /// In the open.
     pub config: Map<String, Value>,
     /// Sealed.
     pub secrets: Map<String, Value>,
+}
+
+/// The keys alone: what is printed for somebody who looks for a fault ends in a log.
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = |fields: &Map<String, Value>| fields.keys().cloned().collect::<Vec<_>>();
+        let (config, secrets) = (keys(&self.config), keys(&self.secrets));
+        f.debug_struct("Fields").field("config", &config).field("secrets", &secrets).finish()
+    }
 }
 
 impl Fields {
@@ -419,6 +430,12 @@ mod tests {
     fn merge(on: Fields, given: Value) -> Result<Fields, FieldError> {
         let Value::Object(given) = given else { panic!("an object") };
         on.merge("test", FIELDS, given)
+    }
+
+    #[test]
+    fn fields_print_their_keys_alone() {
+        let fields = merge(Fields::default(), json!({"token": "hunter2", "users": "hunter3"})).unwrap();
+        assert_eq!(format!("{fields:?}"), r#"Fields { config: ["users"], secrets: ["token"] }"#);
     }
 
     #[test]

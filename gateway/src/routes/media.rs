@@ -96,7 +96,7 @@ pub async fn handle(
 /// The attachment in our store, fetched from its platform when it is not there yet.
 ///
 /// # Errors
-/// 404 when it is gone, 413 when it is too large, 502 when the platform does not hand it out.
+/// 404 when it is gone, 409 when the fields of its channel make no sense to this version, 413 when it is too large, 502 when the platform does not hand it out.
 pub async fn fetched(app: &App, id: MessageId) -> Result<(Stored, MediaRef), Problem> {
     let gone = || Problem::not_found("this attachment does not exist any more");
     let (channel, media) = app.store.message_media(id).await?.ok_or_else(gone)?;

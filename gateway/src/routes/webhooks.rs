@@ -1,6 +1,8 @@
 //! `/webhooks/{channel_type}/{channel_id}`: what platforms post there, and how some ask first whether the address is the
 //! channel's. The adapter checks the signature; that is all the authentication there is.
 
+mod refused;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -11,12 +13,14 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use claw_channels::{RawRequest, Reply};
 use claw_store::Accepted;
-use claw_telemetry::trace;
+use claw_telemetry::trace::{self, Mark};
 use claw_types::ChannelId;
 use serde_json::{Value, json};
 use tracing::warn;
 use uuid::Uuid;
 
+pub use self::refused::expose;
+use self::refused::{Reason, Refused};
 use crate::app::Shared;
 use crate::channel_cache::Known;
 use crate::error::Problem;
@@ -27,7 +31,7 @@ use crate::{body, path};
 /// when the channel's policy lets none of it pass. A platform that reads the answer gets one that it knows.
 ///
 /// # Errors
-/// 404 for a channel that is not there or switched off, 401 for a forged request, 400 for one that can't be read, 503
+/// 404 for a channel that is not there, switched off or broken, 401 for a forged request, 400 for one that can't be read, 503
 /// when it was not committed, 502 when the keys by which it would be checked can't be had: the platform posts it again then.
 #[utoipa::path(
     post, path = "/webhooks/{channel_type}/{channel_id}", tag = "platforms", operation_id = "platform_webhook",
@@ -47,19 +51,31 @@ pub async fn handle(State(app): State<Shared>, request: axum::extract::Request) 
     // Whatever a stranger says of a trace: a message's own id decides.
     let began = trace::mark();
     let (mut parts, body) = request.into_parts();
-    let known = channel(&app, &mut parts).await?;
+    let address = Address::of(&mut parts).await.map_err(|refused| refused.counted(""))?;
+    let taken = take(&app, &address, parts, body, began).await;
+    taken.map_err(|refused| refused.counted(&address.channel_type))
+}
+
+async fn take(
+    app: &Shared,
+    address: &Address,
+    parts: Parts,
+    body: Body,
+    began: Option<Mark>,
+) -> Result<Response, Refused> {
+    let known = channel(app, address).await?;
     let request = raw(parts, body).await?;
-    let adapter = known.adapter()?;
+    let adapter = adapter(&known)?;
     if let Some(reply) = adapter.handshake(&request)? {
         return Ok(said(reply));
     }
     adapter.prepare(&request).await?;
     let mut messages = adapter.decode(&request)?;
     adapter.complete(&mut messages).await;
-    let taken = intake::accept(&app, &known, messages, began).await?;
+    let taken = intake::accept(app, &known, messages, began).await?;
     let reply = adapter.taken(&request).map_or_else(|| Json(answer(&taken)).into_response(), said);
     if adapter.is_followed_up(&request) {
-        follow_up(&app, &known, request);
+        follow_up(app, &known, request);
     }
     Ok(reply)
 }
@@ -98,38 +114,62 @@ pub async fn handshake(
     request: axum::extract::Request,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let known = channel(&app, &mut parts).await?;
-    let request = raw(parts, body).await?;
-    let reply = known.adapter()?.handshake(&request)?;
-    let nothing = || Problem::bad_request("the platform has nothing to ask at this address: it posts to it");
-    reply.map(said).ok_or_else(nothing)
+    let address = Address::of(&mut parts).await.map_err(|refused| refused.counted(""))?;
+    let asked = asked(&app, &address, parts, body).await;
+    asked.map_err(|refused| refused.counted(&address.channel_type))
 }
 
-async fn channel(app: &Shared, parts: &mut Parts) -> Result<Arc<Known>, Problem> {
-    let (channel_type, id) = address(parts).await?;
+async fn asked(app: &Shared, address: &Address, parts: Parts, body: Body) -> Result<Response, Refused> {
+    let known = channel(app, address).await?;
+    let request = raw(parts, body).await?;
+    let reply = adapter(&known)?.handshake(&request)?;
+    let nothing = || Problem::bad_request("the platform has nothing to ask at this address: it posts to it");
+    Ok(reply.map(said).ok_or_else(nothing)?)
+}
+
+async fn channel(app: &Shared, address: &Address) -> Result<Arc<Known>, Refused> {
+    let id = address.id.ok_or_else(unknown)?;
     let known = app.channels.get(id).await?;
     known
-        .filter(|known| known.channel.enabled && known.channel.channel_type == channel_type)
+        .filter(|known| known.channel.enabled && known.channel.channel_type == address.channel_type)
         .ok_or_else(unknown)
+}
+
+/// The adapter of a channel. Without one, nothing can be said of who posts: that is a fault of ours, but a stranger must not be able to make it look like
+/// many, so it is no server error; the log has it once ([`crate::channel_cache`]).
+fn adapter(known: &Known) -> Result<&dyn claw_channels::Channel, Refused> {
+    let broken = "this channel can take nothing until it is configured again: its fields make no sense to this version of the gateway";
+    known.adapter.as_deref().map_err(|_| Refused::new(Reason::BrokenChannel, Problem::not_found(broken)))
 }
 
 fn said(Reply { content_type, body }: Reply) -> Response {
     ([(CONTENT_TYPE, content_type)], body).into_response()
 }
 
-async fn address(parts: &mut Parts) -> Result<(String, ChannelId), Problem> {
-    let params = path::params(parts, &()).await?;
-    let id = Uuid::try_parse(path::segment(&params, "channel_id")).map_err(|_| unknown())?;
-    Ok((path::segment(&params, "channel_type").to_owned(), ChannelId(id)))
+/// What stands in the path.
+struct Address {
+    channel_type: String,
+    /// None where it is no id.
+    id: Option<ChannelId>,
 }
 
-fn unknown() -> Problem {
-    Problem::not_found("no channel takes webhooks at this address, or it is switched off")
+impl Address {
+    async fn of(parts: &mut Parts) -> Result<Self, Refused> {
+        let params = path::params(parts, &()).await?;
+        let id = Uuid::try_parse(path::segment(&params, "channel_id")).ok();
+        Ok(Self { channel_type: path::segment(&params, "channel_type").to_owned(), id: id.map(ChannelId) })
+    }
 }
 
-async fn raw(parts: Parts, body: Body) -> Result<RawRequest, Problem> {
+fn unknown() -> Refused {
+    let detail = "no channel takes webhooks at this address, or it is switched off";
+    Refused::new(Reason::NoChannel, Problem::not_found(detail))
+}
+
+async fn raw(parts: Parts, body: Body) -> Result<RawRequest, Refused> {
     let query = parts.uri.query().unwrap_or_default().to_owned();
-    Ok(RawRequest { headers: parts.headers, query, body: body::read(body).await? })
+    let body = body::read(body).await.map_err(|problem| Refused::new(Reason::BadBody, problem))?;
+    Ok(RawRequest { headers: parts.headers, query, body })
 }
 
 fn answer(Taken { messages: accepted, handled, feedback }: &Taken) -> Value {

@@ -1,6 +1,8 @@
 //! A gateway of its own for each test, and how to talk to it.
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use claw_channels::kit::http::Http;
@@ -15,6 +17,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::MakeWriter;
 
 pub const KEY: &str = "an-api-key-of-the-tests";
 pub const SECRET: &str = "a-channel-secret-of-the-tests";
@@ -167,6 +171,14 @@ impl TestGateway {
         read(request.header(signature::HEADER, header).body(body.to_vec())).await
     }
 
+    /// What a series of `/metrics` says, with its labels; 0 where there is none. All tests of a process count together.
+    pub async fn counted(&self, series: &str) -> u64 {
+        let text =
+            self.request("GET", "/metrics").bearer_auth(KEY).send().await.unwrap().text().await.unwrap();
+        let of_it = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse::<u64>().ok();
+        text.lines().find_map(of_it).unwrap_or(0)
+    }
+
     pub async fn stop(self) {
         self.lifecycle.finish(Duration::from_secs(10)).await.unwrap();
     }
@@ -222,5 +234,43 @@ impl Answer {
         assert_eq!(body["status"], json!(status));
         assert_eq!(body["detail"], body["error"]);
         body["error"].as_str().unwrap().to_owned()
+    }
+}
+
+/// What this thread logs above debug: tests with it run on one thread.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub fn follow() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// The lines with this in them.
+    pub fn lines(&self, with: &str) -> Vec<String> {
+        let log = self.0.lock().unwrap();
+        let lines = String::from_utf8_lossy(&log);
+        lines.lines().filter(|line| line.contains(with)).map(str::to_owned).collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
     }
 }

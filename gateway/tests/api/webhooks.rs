@@ -3,7 +3,10 @@
 use claw_runtime::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
-use crate::common::{KEY, SECRET, TestGateway, read};
+use crate::common::{KEY, Log, SECRET, TestGateway, read};
+
+/// So many forged posts.
+const FLOOD: u64 = 100;
 
 #[tokio::test]
 async fn an_accepted_message_is_in_the_database_before_the_answer() {
@@ -42,6 +45,58 @@ async fn a_forged_or_unreadable_post_stores_nothing() {
         gateway.post(&hook, unreadable.as_bytes()).await.problem(400);
     }
     assert!(gateway.pending().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_forged_is_counted_and_fills_no_log() {
+    let gateway = TestGateway::start().await;
+    let hook = gateway.webhook("u", "hook").await;
+    let series =
+        |reason: &str| format!("claw_webhooks_refused_total{{platform=\"webhook\",reason=\"{reason}\"}}");
+    let (forged, unreadable) =
+        (gateway.counted(&series("bad_signature")).await, gateway.counted(&series("bad_request")).await);
+    let (log, _guard) = Log::follow();
+    for _ in 0..FLOOD {
+        gateway.post_signed(&hook, b"{}", "sha256=00").await.problem(401);
+    }
+    gateway.post(&hook, b"{").await.problem(400);
+    for target in ["claw_gateway::routes", "claw_gateway::answers", "claw_channels"] {
+        assert_eq!(log.lines(target), [""; 0], "a stranger fills the log");
+    }
+    // Other tests of this process count, too.
+    assert!(gateway.counted(&series("bad_signature")).await >= forged + FLOOD);
+    assert!(gateway.counted(&series("bad_request")).await > unreadable);
+
+    let made_up = "claw_webhooks_refused_total{platform=\"unknown\",reason=\"no_channel\"}";
+    let before = gateway.counted(made_up).await;
+    let path = format!("/webhooks/made-up/{}", hook["id"].as_str().unwrap());
+    read(gateway.request("POST", &path).body("{}")).await.problem(404);
+    assert!(gateway.counted(made_up).await > before, "whatever type a stranger makes up");
+}
+
+/// As after a downgrade: a stranger must not be able to make one channel's fault look like a server's.
+#[tokio::test]
+async fn a_stored_channel_that_can_not_be_made_is_logged_once_and_is_no_server_error() {
+    let gateway = TestGateway::start().await;
+    let hook = gateway.webhook("u", "hook").await;
+    let broken = "claw_webhooks_refused_total{platform=\"webhook\",reason=\"broken_channel\"}";
+    let before = gateway.counted(broken).await;
+    let (log, _guard) = Log::follow();
+    let mut conn = gateway.database.connect().await;
+    let sql = "update channels set config = '{\"callback_url\": 7}'::json, revision = revision + 1 where id = $1::uuid";
+    sqlx::query(sql).bind(hook["id"].as_str()).execute(&mut conn).await.unwrap();
+    gateway.everywhere(404, async || gateway.post_signed(&hook, b"{}", "sha256=00").await).await;
+    let told = gateway.post_signed(&hook, b"{}", "sha256=00").await.problem(404);
+    assert!(told.contains("configured again"), "{told}");
+    for _ in 0..FLOOD {
+        gateway.post_signed(&hook, b"{}", "sha256=00").await.problem(404);
+    }
+    assert!(gateway.counted(broken).await >= before + FLOOD);
+    assert_eq!(log.lines("a stored channel can't be made").len(), 2, "each gateway says it once");
+    assert_eq!(log.lines("ERROR"), [""; 0]);
+    let path = "/api/users/u/channels/hook/send";
+    let said = gateway.call("POST", path, json!({"recipient": "ada", "message": "hi"})).await.problem(409);
+    assert!(said.contains("configure the channel again"), "{said}");
 }
 
 #[tokio::test]

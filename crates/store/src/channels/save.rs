@@ -5,6 +5,8 @@
 //! that read one bot's updates would take them from each other. To see that, one query looks at other users' channels, outside
 //! the tenant's transaction; what it finds there is not named to the caller.
 
+use std::fmt;
+
 use claw_types::{ChannelId, InstanceId, ShardId, UserId};
 use serde_json::{Map, Value, json};
 
@@ -12,7 +14,7 @@ use super::changed;
 use crate::{Actor, Change, Error, News, Result, Store, Tenant, Vault};
 
 /// What [`Store::channel_save`] writes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SaveChannel {
     /// The id to give it when it is new.
     pub id: ChannelId,
@@ -38,6 +40,26 @@ pub struct SaveChannel {
     pub shard: ShardId,
     /// The revision that this replaces; `None` makes a new one.
     pub replaces: Option<i64>,
+}
+
+/// Which channel, and of its fields the keys alone: its secrets are in the clear.
+impl fmt::Debug for SaveChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = |fields: &Map<String, Value>| fields.keys().cloned().collect::<Vec<_>>();
+        let (config, secrets) = (keys(&self.config), keys(&self.secrets));
+        f.debug_struct("SaveChannel")
+            .field("id", &self.id)
+            .field("user_id", &self.user_id)
+            .field("instance", &self.instance)
+            .field("channel_type", &self.channel_type)
+            .field("config", &config)
+            .field("secrets", &secrets)
+            .field("has_credential", &self.credential.is_some())
+            .field("enabled", &self.enabled)
+            .field("shard", &self.shard)
+            .field("replaces", &self.replaces)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Store {

@@ -29,6 +29,15 @@ async fn secrets_are_sealed_and_come_back() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_saved_prints_no_secret() {
+    let bench = Bench::new().await;
+    let save = SaveChannel { credential: Some("hidden".to_owned()), ..bench.channel("ada", "one") };
+    let printed = format!("{save:?}");
+    assert!(printed.contains("token") && printed.contains("has_credential: true"), "{printed}");
+    assert!(!printed.contains("hidden") && !printed.contains("value"), "{printed}");
+}
+
+#[tokio::test]
 async fn nobody_sees_another_users_channels() {
     let bench = Bench::new().await;
     let save = bench.channel("ada", "one");

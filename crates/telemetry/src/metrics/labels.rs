@@ -113,7 +113,8 @@ pub(super) const SPANS: Label = fixed("reason", &["full", "not_taken"]);
 pub(super) const STREAM: Label = fixed("kind", &["events", "chat"]);
 /// What was asked for without a good secret.
 pub(super) const ASKED: Label = fixed("of", &["key", "hook"]);
-/// Why a channel does not take a message: its policy, or because an app posts what its other accounts get to the same address.
+/// Why a channel does not take a message: its policy, because an app posts what its other accounts get to the same address, because no
+/// trusted server vouches for its sender, or because it is a word by which people stop what is sent to them.
 pub(super) const IGNORED: Label = fixed(
     "reason",
     &[
@@ -128,7 +129,15 @@ pub(super) const IGNORED: Label = fixed(
         "not_addressed",
         "unknown_message",
         "other_account",
+        "not_vouched",
+        "opt_out",
     ],
+);
+/// Why what was posted to a channel's address was not taken: it is not the platform's, it can't be read, it is too large or came too slowly, no channel takes
+/// anything there, the channel's fields make no sense, or it can't be judged or committed right now.
+pub(super) const REFUSED: Label = fixed(
+    "reason",
+    &["bad_signature", "bad_request", "bad_body", "no_channel", "broken_channel", "not_ready"],
 );
 /// Why a job's time had no run: it was missed, or an earlier run went on.
 pub(super) const PASSED: Label = fixed("reason", &["missed", "overlapped"]);

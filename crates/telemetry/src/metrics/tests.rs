@@ -93,7 +93,7 @@ fn no_label_can_have_many_values() {
             assert!(allowed.contains(&label.name), "{} has the label {}", spec.name, label.name);
             match label.values {
                 Values::Fixed(values) => {
-                    assert!((2..=12).contains(&values.len()), "{}: {values:?}", label.name);
+                    assert!((2..=16).contains(&values.len()), "{}: {values:?}", label.name);
                     let different: HashSet<_> = values.iter().collect();
                     assert_eq!(different.len(), values.len(), "{}: {values:?}", label.name);
                 }

@@ -35,6 +35,12 @@ pub(super) fn dashboard() -> Dashboard {
             ),
         Panel::graph("Messages ignored", Unit::PerSecond, "What channels' policies do not take.")
             .line(rate(Counter::MessagesIgnored, &["reason"], &[], INTERVAL), "{{reason}}"),
+        Panel::graph(
+            "Webhooks refused",
+            Unit::PerSecond,
+            "Requests at channels' addresses; bad_signature: forged, replayed, or of a platform that signs with another secret.",
+        )
+        .line(rate(Counter::WebhooksRefused, &["platform", "reason"], &[], INTERVAL), "{{platform}} {{reason}}"),
     ];
     Dashboard { name: "channels", title: "Channels and platforms", panels }
 }

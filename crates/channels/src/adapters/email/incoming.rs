@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
+use claw_telemetry::metrics::Counter;
 use claw_types::{Answered, Inbound, MediaKind, MediaRef, Sender};
 use mail_parser::{Address, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
 use serde_json::{Map, Value, json};
@@ -66,8 +67,9 @@ pub(super) fn read(mail: &[u8], place: Place<'_>, rules: &Rules) -> Vec<Inbound>
     if origin == Origin::Answer && !is_own {
         return Vec::new();
     }
-    if !is_own && !is_allowed(&mail, &from.1, rules) {
-        debug!(uid = place.uid, "a mail of somebody who may not write here is left alone");
+    if !is_own && let Err(reason) = admitted(&mail, &from.1, rules) {
+        Counter::MessagesIgnored.add(&[reason]);
+        debug!(uid = place.uid, reason, "a mail of somebody who may not write here is left alone");
         return Vec::new();
     }
     let program = origin != Origin::Person;
@@ -85,13 +87,17 @@ fn returned(mail: &Message<'_>, place: Place<'_>, rules: &Rules) -> Vec<Inbound>
     receipt.into_iter().collect()
 }
 
-fn is_allowed(mail: &Message<'_>, from: &str, rules: &Rules) -> bool {
+/// Or why not, as it is counted.
+fn admitted(mail: &Message<'_>, from: &str, rules: &Rules) -> Result<(), &'static str> {
     let fits = |allowed: &String| {
         from.eq_ignore_ascii_case(allowed)
             || allowed.starts_with('@') && ends_with(from, &allowed.to_ascii_lowercase())
     };
-    let is_listed = rules.allowed.is_empty() || rules.allowed.iter().any(fits);
-    is_listed && rules.vouching.as_ref().is_none_or(|server| origin::is_vouched(mail, server))
+    if !rules.allowed.is_empty() && !rules.allowed.iter().any(fits) {
+        return Err("sender");
+    }
+    let is_vouched = rules.vouching.as_ref().is_none_or(|server| origin::is_vouched(mail, server));
+    if is_vouched { Ok(()) } else { Err("not_vouched") }
 }
 
 fn ends_with(text: &str, end: &str) -> bool {
@@ -310,6 +316,8 @@ fn address(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use claw_telemetry::metrics;
+
     use super::*;
 
     #[test]
@@ -342,6 +350,32 @@ mod tests {
             (kept.len(), kept[0].as_str(), kept[1].as_str(), kept[19].as_str()),
             (20, "0@x", "81@x", "99@x")
         );
+    }
+
+    /// Other tests of this process may count, too.
+    fn counted(reason: &str) -> u64 {
+        let line = format!("claw_messages_ignored_total{{reason=\"{reason}\"}} ");
+        let text = metrics::scrape();
+        text.lines().find_map(|one| one.strip_prefix(&line)).map_or(0_u64, |count| count.parse().unwrap())
+    }
+
+    #[test]
+    fn who_may_not_write_is_counted() {
+        metrics::begin();
+        let rules = Rules {
+            own: "claw@example.org".to_owned(),
+            allowed: vec!["@example.com".to_owned()],
+            vouching: Some("mx.example.org".to_owned()),
+        };
+        let place = Place { folder: "INBOX", validity: 7, uid: 1 };
+        let count = |from: &str, reason: &str| {
+            let before = counted(reason);
+            let mail = format!("From: {from}\r\nMessage-ID: <a@x>\r\n\r\nHello\r\n");
+            assert!(read(mail.as_bytes(), place, &rules).is_empty(), "{from}");
+            counted(reason) > before
+        };
+        assert!(count("mallory@example.net", "sender"));
+        assert!(count("ada@example.com", "not_vouched"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use claw_runtime::Backoff;
 use serde_json::json;
 use tracing::{debug, warn};
@@ -20,24 +21,45 @@ const IDLE_AMONG_SEVERAL: Duration = Duration::from_secs(60);
 /// How often a server is asked that tells nothing by itself.
 const ASK_EVERY: Duration = Duration::from_secs(30);
 
-/// How far each folder was read: which mailbox it is, and the first id that was not read.
-type Cursor = BTreeMap<String, Folder>;
+/// How old the stored time of the last look may get, in seconds: a write a day for a mailbox to which nothing comes.
+const LOOK_STORED: u32 = 86_400;
+/// How far before the last look mail is searched for again: servers search by days, in whatever time zone.
+const MARGIN: TimeDelta = TimeDelta::days(1);
+/// From where on a look is too long ago to go by. What was taken is known by its id for 7 days, and must not be taken again.
+const KNOWN: TimeDelta = TimeDelta::days(4);
+/// In what is stored, the time of the last look stands where a folder without a name would: versions that know nothing of it keep
+/// it as one.
+const LOOKED: &str = "";
+
+/// How far a mailbox was read.
+#[derive(Debug, Default)]
+struct Reading {
+    /// Of each folder: which mailbox it is, and the first id that was not read.
+    folders: BTreeMap<String, Folder>,
+    /// When the last look into all folders began, in seconds since 1970.
+    looked: Option<u32>,
+    /// What of that is stored.
+    stored: Option<u32>,
+    /// How many connections in a row have failed.
+    failed: u32,
+    /// Whether the user was told of something that they are to hear is over.
+    troubled: bool,
+}
 
 impl Email {
     pub(super) async fn listen_for_ever(&self, sink: &dyn Sink) -> Result<(), ChannelError> {
         let stored = sink.cursor().await?;
-        let mut cursor = stored.as_deref().map(read_cursor).unwrap_or_default();
-        let mut failed = 0;
+        let mut reading = stored.as_deref().map(read_cursor).unwrap_or_default();
         loop {
-            let came_to = self.session(sink, &mut cursor, &mut failed).await;
+            let came_to = self.session(sink, &mut reading).await;
             match came_to {
                 Err(error @ (ChannelError::BadCredentials(_) | ChannelError::Config(_))) => {
                     return Err(error);
                 }
                 Err(error) => {
-                    failed += 1;
+                    (reading.failed, reading.troubled) = (reading.failed + 1, true);
                     sink.trouble(Some(&error.to_string())).await;
-                    let pause = Backoff::RECONNECT.wait(failed, &*self.deps.random);
+                    let pause = Backoff::RECONNECT.wait(reading.failed, &*self.deps.random);
                     tokio::time::sleep(pause.unwrap_or(Duration::from_secs(5))).await;
                 }
                 Ok(never) => match never {},
@@ -49,18 +71,28 @@ impl Email {
     async fn session(
         &self,
         sink: &dyn Sink,
-        cursor: &mut Cursor,
-        failed: &mut u32,
+        reading: &mut Reading,
     ) -> Result<std::convert::Infallible, ChannelError> {
         let mut imap = self.imap().await?;
         loop {
+            let began = u32::try_from(self.deps.clock.now().timestamp()).ok();
+            if reading.folders.is_empty() {
+                // Of what came before the channel, nothing is missing.
+                reading.looked = began;
+            }
+            let mut anew = None;
             // The first is the last that is opened: it is the one to wait in.
             for folder in self.mailbox.folders.iter().rev() {
-                self.read_folder(&mut imap, folder, sink, cursor).await?;
+                anew = self.read_folder(&mut imap, folder, sink, reading).await?.or(anew);
             }
-            if *failed > 0 {
-                *failed = 0;
-                sink.trouble(None).await;
+            reading.looked = began;
+            if reading.is_stored_too_long_ago() {
+                reading.save(sink).await?;
+            }
+            reading.failed = 0;
+            let was_troubled = std::mem::replace(&mut reading.troubled, anew.is_some());
+            if was_troubled || anew.is_some() {
+                sink.trouble(anew.as_deref()).await;
             }
             self.wait(&mut imap).await?;
         }
@@ -75,45 +107,91 @@ impl Email {
         Ok(())
     }
 
-    /// What is new in a folder.
+    /// What is new in a folder. Tells what its user has to know if the server numbers its mail anew.
     async fn read_folder(
         &self,
         imap: &mut Imap,
         folder: &str,
         sink: &dyn Sink,
-        cursor: &mut Cursor,
-    ) -> Result<(), ChannelError> {
+        reading: &mut Reading,
+    ) -> Result<Option<String>, ChannelError> {
         let now = imap.open(folder).await?;
-        let mut from = match cursor.get(folder) {
+        let mut from = match reading.folders.get(folder) {
             Some(known) if known.validity == now.validity => *known,
-            known => {
-                if known.is_some() {
-                    warn!(channel = %self.deps.channel_id, folder, "the server numbers the mail in a folder anew: reading goes on with what comes now");
-                }
-                save(sink, cursor, folder, now).await?;
-                now
+            Some(_) => return self.read_anew(imap, folder, now, sink, reading).await.map(Some),
+            None => {
+                reading.came_to(sink, folder, now).await?;
+                return Ok(None);
             }
         };
         if from.next >= now.next {
-            return Ok(());
+            return Ok(None);
         }
         for (uid, size) in imap.sizes(from.next).await? {
-            let place = Place { folder, validity: from.validity, uid };
-            let too_large = usize::try_from(size).is_ok_and(|size| size > MAX_MAIL);
-            if too_large {
-                warn!(channel = %self.deps.channel_id, uid, size, "a mail is too large, and only its beginning is read");
-            }
-            if let Some(mail) = imap.mail(uid, MAX_MAIL).await? {
-                self.take(&mail, place, sink).await?;
-            }
+            self.read_mail(imap, Place { folder, validity: from.validity, uid }, size, sink).await?;
             from.next = uid.saturating_add(1);
-            save(sink, cursor, folder, from).await?;
+            reading.came_to(sink, folder, from).await?;
         }
         if from.next < now.next {
             // The last ones went away before they were read.
-            save(sink, cursor, folder, now).await?;
+            reading.came_to(sink, folder, now).await?;
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// What came since the last look to a folder whose mail has other ids now (RFC 9051, section 2.3.1.1), by the days on which it
+    /// came and was written: a mailbox that was moved may say of all its mail that it came today, and old mail is not answered. Nothing counts as read
+    /// before all of it is committed; what was taken before is known by its `Message-ID`.
+    async fn read_anew(
+        &self,
+        imap: &mut Imap,
+        folder: &str,
+        now: Folder,
+        sink: &dyn Sink,
+        reading: &mut Reading,
+    ) -> Result<String, ChannelError> {
+        let since = reading.since(self.deps.clock.now());
+        if let Some(since) = &since {
+            let found = imap.search(&format!("SINCE {since} SENTSINCE {since}")).await?;
+            let sizes = match found.first() {
+                Some(first) => imap.sizes(*first).await?,
+                None => Vec::new(),
+            };
+            for (uid, size) in sizes {
+                // What comes while this is read is read by its number.
+                if uid >= now.next || found.binary_search(&uid).is_err() {
+                    continue;
+                }
+                self.read_mail(imap, Place { folder, validity: now.validity, uid }, size, sink).await?;
+            }
+        }
+        reading.came_to(sink, folder, now).await?;
+        let read = since.map_or_else(
+            || "reading goes on with what comes now".to_owned(),
+            |since| format!("what came and was written since {since} was read again"),
+        );
+        let told = format!(
+            "the server numbers the mail in the folder {folder:?} anew: {read}; look into the folder for mail that was not answered"
+        );
+        warn!(channel = %self.deps.channel_id, folder, "{told}");
+        Ok(told)
+    }
+
+    async fn read_mail(
+        &self,
+        imap: &mut Imap,
+        place: Place<'_>,
+        size: u32,
+        sink: &dyn Sink,
+    ) -> Result<(), ChannelError> {
+        let uid = place.uid;
+        if usize::try_from(size).is_ok_and(|size| size > MAX_MAIL) {
+            warn!(channel = %self.deps.channel_id, uid, size, "a mail is too large, and only its beginning is read");
+        }
+        match imap.mail(uid, MAX_MAIL).await? {
+            Some(mail) => self.take(&mail, place, sink).await,
+            None => Ok(()),
+        }
     }
 
     async fn take(&self, mail: &[u8], place: Place<'_>, sink: &dyn Sink) -> Result<(), ChannelError> {
@@ -129,15 +207,45 @@ impl Email {
     }
 }
 
-async fn save(sink: &dyn Sink, cursor: &mut Cursor, name: &str, folder: Folder) -> Result<(), ChannelError> {
-    cursor.insert(name.to_owned(), folder);
-    let written: serde_json::Map<_, _> =
-        cursor.iter().map(|(name, folder)| (name.clone(), json!([folder.validity, folder.next]))).collect();
-    Ok(sink.save_cursor(serde_json::Value::Object(written).to_string()).await?)
+impl Reading {
+    /// A folder was read up to here; committed when it returns.
+    async fn came_to(&mut self, sink: &dyn Sink, folder: &str, upto: Folder) -> Result<(), ChannelError> {
+        self.folders.insert(folder.to_owned(), upto);
+        self.save(sink).await
+    }
+
+    async fn save(&mut self, sink: &dyn Sink) -> Result<(), ChannelError> {
+        let folders = self.folders.iter();
+        let mut written: serde_json::Map<_, _> =
+            folders.map(|(name, folder)| (name.clone(), json!([folder.validity, folder.next]))).collect();
+        if let Some(looked) = self.looked {
+            written.insert(LOOKED.to_owned(), json!([looked, 0]));
+        }
+        sink.save_cursor(serde_json::Value::Object(written).to_string()).await?;
+        self.stored = self.looked;
+        Ok(())
+    }
+
+    fn is_stored_too_long_ago(&self) -> bool {
+        match (self.looked, self.stored) {
+            (Some(looked), Some(stored)) => looked.saturating_sub(stored) >= LOOK_STORED,
+            (looked, None) => looked.is_some(),
+            (None, Some(_)) => false,
+        }
+    }
+
+    /// The day since when mail may have come that was not read, as servers take it (RFC 9051, section 9, `date`).
+    fn since(&self, now: DateTime<Utc>) -> Option<String> {
+        let looked = DateTime::from_timestamp(i64::from(self.looked?), 0)?;
+        let since = looked.max(now - KNOWN) - MARGIN;
+        Some(since.format("%-d-%b-%Y").to_string())
+    }
 }
 
 /// What can't be read is as if nothing was read yet: old mail is not answered.
-fn read_cursor(text: &str) -> Cursor {
-    let read: BTreeMap<String, [u32; 2]> = serde_json::from_str(text).unwrap_or_default();
-    read.into_iter().map(|(name, [validity, next])| (name, Folder { validity, next })).collect()
+fn read_cursor(text: &str) -> Reading {
+    let mut read: BTreeMap<String, [u32; 2]> = serde_json::from_str(text).unwrap_or_default();
+    let looked = read.remove(LOOKED).map(|[looked, _]| looked);
+    let folders = read.into_iter().map(|(name, [validity, next])| (name, Folder { validity, next }));
+    Reading { folders: folders.collect(), looked, stored: looked, ..Reading::default() }
 }

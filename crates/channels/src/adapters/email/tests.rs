@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::exam::Mails;
 use super::*;
 use crate::SinkError;
-use crate::adapters::webhook::testing::{Recorder, deps};
+use crate::adapters::webhook::testing::{NOW, Recorder, deps};
 use crate::kit::http::Http;
 use crate::kit::plan::plan;
 
@@ -74,17 +74,21 @@ struct Taken {
     commits: bool,
     subjects: mpsc::UnboundedSender<String>,
     saved: mpsc::UnboundedSender<String>,
+    trouble: mpsc::UnboundedSender<Option<String>>,
 }
 
 /// What a [`Taken`] tells.
 struct Told {
     subjects: mpsc::UnboundedReceiver<String>,
     saved: mpsc::UnboundedReceiver<String>,
+    trouble: mpsc::UnboundedReceiver<Option<String>>,
 }
 
 fn sink(cursor: Option<String>, commits: bool) -> (Taken, Told) {
     let ((subjects, told), (saved, cursors)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-    (Taken { cursor: Mutex::new(cursor), commits, subjects, saved }, Told { subjects: told, saved: cursors })
+    let (trouble, troubles) = mpsc::unbounded_channel();
+    let taken = Taken { cursor: Mutex::new(cursor), commits, subjects, saved, trouble };
+    (taken, Told { subjects: told, saved: cursors, trouble: troubles })
 }
 
 #[async_trait]
@@ -106,7 +110,10 @@ impl Sink for Taken {
         Ok(())
     }
 
-    async fn trouble(&self, _: Option<&str>) {}
+    async fn trouble(&self, error: Option<&str>) {
+        // Some tests don't ask.
+        drop(self.trouble.send(error.map(str::to_owned)));
+    }
 }
 
 /// Listens while something else happens, and stops when it has.
@@ -173,6 +180,49 @@ async fn a_folder_that_was_made_anew_does_not_bring_old_mail() {
         assert_eq!(told.subjects.recv().await.unwrap(), "new");
     })
     .await;
+    let told = told.trouble.recv().await.unwrap();
+    assert!(told.is_some_and(|told| told.contains("\"INBOX\" anew: reading goes on with what comes now")));
+}
+
+#[tokio::test]
+async fn what_came_while_a_folder_was_made_anew_is_not_lost() {
+    let room = Room::enter().await;
+    let dated = |seconds: i64| {
+        let date = chrono::DateTime::from_timestamp(NOW + seconds, 0).unwrap();
+        format!("Date: {}\r\n", date.to_rfc2822())
+    };
+    room.arrive("old", &dated(-10 * 86_400));
+    room.arrive("before-the-last-look", &dated(-3700));
+    room.arrive("behind-it", &dated(-3500));
+    room.mails.renumber();
+    let cursor = json!({"": [NOW - 3600, 0], "INBOX": [7, 100]}).to_string();
+    let (taken, mut told) = sink(Some(cursor), true);
+    meanwhile(&room.channel(), &taken, async {
+        // What was taken before has the id by which the database knows it.
+        assert_eq!(told.subjects.recv().await.unwrap(), "before-the-last-look");
+        assert_eq!(told.subjects.recv().await.unwrap(), "behind-it");
+        let saved: Value = serde_json::from_str(&told.saved.recv().await.unwrap()).unwrap();
+        assert_eq!(saved, json!({"": [NOW - 3600, 0], "INBOX": [8, 4]}));
+        let trouble = told.trouble.recv().await.unwrap().expect("its user is told");
+        assert!(trouble.contains("since 13-Nov-2023 was read again"), "{trouble}");
+        room.arrive("new", &dated(0));
+        assert_eq!(told.subjects.recv().await.unwrap(), "new");
+        assert_eq!(told.trouble.recv().await.unwrap(), None, "it is over with the next look");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_read_anew_counts_only_when_it_is_committed() {
+    let room = Room::enter().await;
+    room.arrive("mail", "Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n");
+    room.mails.renumber();
+    let cursor = json!({"": [NOW, 0], "INBOX": [7, 1]}).to_string();
+    let (taken, mut told) = sink(Some(cursor), false);
+    let ended = room.channel().listen(&taken, CancellationToken::new()).await;
+    assert!(matches!(ended, Err(ChannelError::Config(_))), "{ended:?}");
+    assert_eq!(told.subjects.recv().await.unwrap(), "mail");
+    assert!(told.saved.try_recv().is_err(), "the next one reads it anew, too");
 }
 
 fn message(extra: &Value) -> Outbound {

@@ -2,10 +2,13 @@
 //! (<https://www.twilio.com/docs/messaging/guides/track-outbound-message-status>).
 //!
 //! STOP, and with Advanced Opt-Out START and HELP, are between Twilio and the person: Twilio has answered already, and a text of ours
-//! to somebody who stopped would be refused. No agent is told of them.
+//! to somebody who stopped would be refused. No agent is told of them; they are counted as ignored (`opt_out`), because END or CANCEL may have
+//! been meant as an answer.
 
+use claw_telemetry::metrics::Counter;
 use claw_types::{Deed, Inbound, MediaKind, MediaRef, Named, Receipts, Sender};
 use serde_json::{Map, Value, json};
+use tracing::debug;
 use url::form_urlencoded;
 
 use super::errors;
@@ -79,6 +82,8 @@ fn message(form: &Form, id: &str, own: Option<&str>) -> Result<Vec<Inbound>, Str
     let from = form.get("From").ok_or("the message has no From")?;
     let text = form.get("Body");
     if is_between_them_and_twilio(form, text) {
+        Counter::MessagesIgnored.add(&["opt_out"]);
+        debug!(id, "a word by which people stop or start what is sent to them is left to Twilio");
         return Ok(Vec::new());
     }
     let base = Inbound {

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::DateTime;
 use claw_secrets::signature::sign_sha1_base64;
+use claw_telemetry::metrics;
 use claw_types::{Deed, MessageId, Outbound};
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue};
@@ -144,6 +145,22 @@ fn only_what_arrived_or_never_will_is_a_receipt() {
 fn a_word_that_stops_is_one_only_when_it_is_all() {
     let count = |text: &str| read(&format!("MessageSid=SM1&From=%2B1&Body={text}")).len();
     assert_eq!((count("STOP"), count("+unsubscribe+"), count("Please+stop"), count("YES")), (0, 0, 1, 1));
+}
+
+#[test]
+fn what_is_left_to_twilio_is_counted() {
+    metrics::begin();
+    let counted = || {
+        let text = metrics::scrape();
+        let line = "claw_messages_ignored_total{reason=\"opt_out\"} ";
+        text.lines().find_map(|one| one.strip_prefix(line)).map_or(0_u64, |count| count.parse().unwrap())
+    };
+    // Other tests of this process may count, too.
+    for form in ["MessageSid=SM1&From=%2B1&Body=END", "MessageSid=SM1&From=%2B1&Body=hi&OptOutType=HELP"] {
+        let before = counted();
+        assert!(read(form).is_empty(), "{form}");
+        assert!(counted() > before, "{form}");
+    }
 }
 
 #[test]

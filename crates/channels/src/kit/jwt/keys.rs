@@ -4,7 +4,8 @@
 //! it. Shared by all channels of a process: the keys are the platform's, not a channel's.
 //!
 //! Must hold: requests of strangers, whatever key they name, make us ask the platform once in [`PAUSE`] at most; keys are never
-//! used for longer than their platform allows; one that is slow or away delays a request by [`LIMIT`] at most.
+//! used for longer than their platform allows; one that is slow or away delays a request by [`LIMIT`] at most, and not at all while
+//! keys that are there still count.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use http::HeaderMap;
 use http::header::CACHE_CONTROL;
 use reqwest::StatusCode;
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 use url::Url;
 
@@ -36,13 +38,17 @@ const CAPACITY: usize = 1000;
 
 /// Keys by the address at which they are published.
 #[derive(Debug, Default)]
-pub struct KeySets(Mutex<HashMap<Url, Arc<Place>>>);
+pub struct KeySets {
+    places: Mutex<HashMap<Url, Arc<Place>>>,
+    /// Fetches that no request waits for. Each ends within [`LIMIT`], and nothing is lost when the process ends before.
+    renewals: TaskTracker,
+}
 
 #[derive(Debug, Default)]
 struct Place {
     kept: Mutex<Option<Kept>>,
     /// When the platform was asked last, in seconds since 1970. Held by who asks.
-    asked: tokio::sync::Mutex<Option<i64>>,
+    asked: Arc<tokio::sync::Mutex<Option<i64>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -102,15 +108,15 @@ impl KeySets {
     pub async fn prepare(&self, deps: &Deps, address: &Url, key: &str) -> Result<(), ChannelError> {
         let now = deps.clock.now().timestamp();
         let place = self.place(address, now);
-        let mut asked = match place.kept(now) {
-            Some(kept) if kept.keys.has(key) && now < kept.refresh => return Ok(()),
-            // They still count: one request fetches them anew, and the others don't wait for it.
-            Some(kept) if kept.keys.has(key) => match place.asked.try_lock() {
-                Ok(asked) => asked,
-                Err(_) => return Ok(()),
-            },
-            _ => place.asked.lock().await,
-        };
+        if let Some(kept) = place.kept(now)
+            && kept.keys.has(key)
+        {
+            if now >= kept.refresh {
+                self.renew(deps, address, place, now);
+            }
+            return Ok(());
+        }
+        let mut asked = place.asked.lock().await;
         let kept = place.kept(now);
         // Somebody else may have fetched them meanwhile.
         if kept.as_ref().is_some_and(|kept| kept.keys.has(key) && now < kept.refresh) {
@@ -134,8 +140,33 @@ impl KeySets {
         }
     }
 
+    /// Fetches keys anew that still count, while requests go on with them. One fetch at a time, and one in [`PAUSE`].
+    fn renew(&self, deps: &Deps, address: &Url, place: Arc<Place>, now: i64) {
+        let Ok(mut asked) = Arc::clone(&place.asked).try_lock_owned() else { return };
+        if asked.is_some_and(|at| now < at.saturating_add(PAUSE)) {
+            return;
+        }
+        *asked = Some(now);
+        let (deps, address) = (deps.clone(), address.clone());
+        self.renewals.spawn(async move {
+            match fetched(&deps, &address, now).await {
+                Ok(fetched) => place.keep(fetched),
+                Err(error) => warn!(%error, "keys are not renewed: {error}"),
+            }
+            drop(asked);
+        });
+    }
+
+    /// Returns once no fetch goes on that no request waits for.
+    #[cfg(test)]
+    pub(super) async fn renewed(&self) {
+        self.renewals.close();
+        self.renewals.wait().await;
+        self.renewals.reopen();
+    }
+
     fn place(&self, address: &Url, now: i64) -> Arc<Place> {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = places.get(address) {
             return Arc::clone(place);
         }

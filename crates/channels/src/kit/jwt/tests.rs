@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::get;
@@ -142,12 +143,15 @@ fn what_is_no_private_key_is_none() {
 struct Publisher {
     asked: AtomicUsize,
     status: AtomicU16,
+    /// Whoever holds it makes it slow.
+    gate: tokio::sync::Mutex<()>,
 }
 
 async fn publish(
     State(publisher): State<Arc<Publisher>>,
 ) -> (StatusCode, [(http::HeaderName, &'static str); 1], Json<Value>) {
     publisher.asked.fetch_add(1, Ordering::SeqCst);
+    drop(publisher.gate.lock().await);
     let status = StatusCode::from_u16(publisher.status.load(Ordering::SeqCst)).unwrap();
     (status, [(CACHE_CONTROL, "public, max-age=4000")], Json(json!({"keys": [RFC_7515.jwk("one")]})))
 }
@@ -161,7 +165,8 @@ struct Set {
 
 impl Set {
     async fn new() -> Self {
-        let publisher = Arc::new(Publisher { asked: AtomicUsize::new(0), status: AtomicU16::new(200) });
+        let (asked, status) = (AtomicUsize::new(0), AtomicU16::new(200));
+        let publisher = Arc::new(Publisher { asked, status, gate: tokio::sync::Mutex::default() });
         let router = Router::new().route("/keys", get(publish)).with_state(Arc::clone(&publisher));
         let address = Url::parse(&format!("{}/keys", serve(router).await)).unwrap();
         let clock = Arc::new(ManualClock::new(DateTime::from_timestamp(NOW, 0).unwrap()));
@@ -171,6 +176,11 @@ impl Set {
 
     async fn prepare(&self, key: &str) -> Result<(), ChannelError> {
         self.deps.http.keys().prepare(&self.deps, &self.address, key).await
+    }
+
+    /// Returns once what goes on behind requests is over.
+    async fn renewed(&self) {
+        self.deps.http.keys().renewed().await;
     }
 
     /// How often the platform was asked, and whether its keys count.
@@ -222,6 +232,7 @@ async fn keys_are_renewed_ahead_and_not_used_for_longer_than_allowed() {
     set.answers(500);
     set.later(1);
     assert_eq!(set.prepare(RFC_7515.kid).await, Ok(()), "they still count");
+    set.renewed().await;
     assert_eq!(set.state(), (2, true));
     set.later(1000);
     assert_eq!(set.state(), (2, false), "4,000 s are over");
@@ -230,6 +241,24 @@ async fn keys_are_renewed_ahead_and_not_used_for_longer_than_allowed() {
     set.later(5);
     set.prepare(RFC_7515.kid).await.unwrap();
     assert_eq!(set.state(), (4, true));
+}
+
+/// Platforms give up after seconds, and some of them switch off an address that is slow.
+#[tokio::test]
+async fn a_slow_server_of_keys_keeps_nobody_waiting_whose_key_still_counts() {
+    let set = Set::new().await;
+    set.prepare(RFC_7515.kid).await.unwrap();
+    set.later(3000);
+    let held = set.publisher.gate.lock().await;
+    for _ in 0..20 {
+        let prepared = tokio::time::timeout(Duration::from_millis(500), set.prepare(RFC_7515.kid));
+        assert_eq!(prepared.await, Ok(Ok(())));
+    }
+    drop(held);
+    set.renewed().await;
+    assert_eq!(set.state(), (2, true), "one of them had the keys fetched");
+    set.later(1000);
+    assert_eq!(set.state(), (2, true), "the old ones would have ended, and these are new");
 }
 
 #[tokio::test]

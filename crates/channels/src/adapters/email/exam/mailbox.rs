@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use chrono::{DateTime, NaiveDate};
 use http::{HeaderMap, Method};
+use mail_parser::MessageParser;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -112,8 +114,11 @@ impl Mails {
             .collect()
     }
 
-    /// The ids of those in which a header has what stands behind its name in quotes; of all, where nothing is quoted.
+    /// The ids of those in which a header has what stands behind its name in quotes, or that were written since a day; else of all.
     fn search(&self, what: &str) -> Vec<u32> {
+        if let Some((_, day)) = what.split_once(" SENTSINCE ") {
+            return self.written_since(day);
+        }
         let pieces: Vec<&str> = what.split('"').collect();
         let wanted: Vec<_> = pieces
             .chunks_exact(2)
@@ -129,6 +134,18 @@ impl Mails {
         let found = mails
             .iter()
             .filter(|(_, mail)| wanted.is_empty() || wanted.iter().any(|wanted| has(mail, wanted)));
+        found.map(|(uid, _)| *uid).collect()
+    }
+
+    /// By what they say of themselves: it does not keep when they arrived.
+    fn written_since(&self, day: &str) -> Vec<u32> {
+        let day = NaiveDate::parse_from_str(day.trim(), "%d-%b-%Y").ok();
+        let written = |mail: &[u8]| {
+            let date = MessageParser::default().parse(mail)?.date()?.to_timestamp();
+            Some(DateTime::from_timestamp(date, 0)?.date_naive())
+        };
+        let mails = self.mails();
+        let found = mails.iter().filter(|(_, mail)| day.is_some() && written(mail) >= day);
         found.map(|(uid, _)| *uid).collect()
     }
 }
