@@ -18,7 +18,7 @@ kind! {
         MessagesIgnored = "claw_messages_ignored_total", Count, [IGNORED], &[Gateway, Worker],
             "People's messages that their channel does not take, by reason.";
         WebhooksRefused = "claw_webhooks_refused_total", Count, [PLATFORM, REFUSED], &[Gateway],
-            "Requests at the addresses of channels that were not taken, by the platform of the address and why; bad_signature is a forged or replayed one.";
+            "Requests at the addresses of channels that were not taken, by the platform of the address and why; a bad signature is a forged or replayed one.";
         HttpRequests = "claw_http_requests_total", Count, [ROUTE, METHOD, STATUS], &[Gateway],
             "Calls of the API that were answered, by the route and the class of the answer's status.";
         RpcRequests = "claw_rpc_requests_total", Count, [RPC, RPC_CODE], EVERY,

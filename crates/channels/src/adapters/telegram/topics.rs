@@ -47,6 +47,7 @@ struct Query {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "Telegram's names")]
 struct Message {
     chat: Chat,
     message_thread_id: Option<i64>,
