@@ -6,11 +6,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use claw_bus::Frames;
-use claw_channels::{HistoryItem, Hosted, Hub, HubError, Stored};
+use claw_channels::kit::{media_link, transfer};
+use claw_channels::{HistoryItem, Hosted, Hub, HubError, Stored, Upload, UploadError};
+use claw_media::{Incoming, Limits, MediaKey};
 use claw_store::intake::indexable;
 use claw_store::{Accepted, HistoryRow};
 use claw_telemetry::trace::mark;
-use claw_types::{ChannelId, Inbound};
+use claw_types::{ChannelId, Inbound, Media, MediaRef, MessageId};
+use futures::future;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -35,6 +38,31 @@ impl GatewayHub {
             HubError::Unavailable
         })?;
         found.filter(|known| known.channel.enabled).ok_or(HubError::NoChannel)
+    }
+
+    /// Stores what comes with a message; the task that does it is the store's, so a visitor who leaves in between ends it tidily.
+    async fn keep(
+        &self,
+        id: ChannelId,
+        own: MessageId,
+        message: &Inbound,
+        upload: Upload,
+    ) -> Result<(), UploadError> {
+        let max_bytes = upload.max_bytes.min(self.max_upload());
+        let limits = Limits { max_bytes, timeout: transfer::limit(max_bytes) };
+        let content_type = message.media.as_ref().and_then(|media| media.mime.clone());
+        let incoming = Incoming { content_type, bytes: upload.bytes };
+        let arrived = future::ready(Ok::<_, axum::Error>(incoming));
+        let kept = self.0.media.fetch_once(MediaKey::new(own.0), limits, move || arrived).await;
+        kept.map(drop).map_err(|error| match error {
+            claw_media::Error::TooLarge(_) => UploadError::TooLarge,
+            claw_media::Error::Source(_) | claw_media::Error::TimedOut(_) => UploadError::Broken,
+            other => {
+                let why = claw_store::chain(&other);
+                error!(channel.id = %id, "a file of a visitor of channel {id} was not stored: {why}");
+                UploadError::Hub(HubError::Unavailable)
+            }
+        })
     }
 }
 
@@ -67,6 +95,33 @@ impl Hub for GatewayHub {
         if stored.is_none() && !taken.feedback { Err(HubError::NotTaken) } else { Ok(stored) }
     }
 
+    async fn accept_upload(
+        &self,
+        id: ChannelId,
+        message: Inbound,
+        upload: Upload,
+    ) -> Result<Option<Stored>, UploadError> {
+        // Before a byte is stored for a channel that is gone.
+        self.known(id).await?;
+        let own = MessageId(self.0.ids.next());
+        self.keep(id, own, &message, upload).await?;
+        let taken = self.accept(id, Inbound { id: Some(own), ..message }).await;
+        let needed = match &taken {
+            Ok(stored) => stored.is_some_and(|stored| stored.id == own),
+            // It may be committed although nobody could tell; if it is not, the bytes expire.
+            Err(HubError::Unavailable) => true,
+            Err(HubError::NoChannel | HubError::NotTaken) => false,
+        };
+        if !needed && let Err(error) = self.0.media.delete(&MediaKey::new(own.0)).await {
+            warn!(channel.id = %id, %error, "a file that channel {id} did not take stays until it expires: {error}");
+        }
+        Ok(taken?)
+    }
+
+    fn max_upload(&self) -> u64 {
+        self.0.media_limits.max_bytes
+    }
+
     async fn history(
         &self,
         id: ChannelId,
@@ -78,7 +133,7 @@ impl Hub for GatewayHub {
             error!(channel.id = %id, %error, "a history of channel {id} can't be read: {error}");
             HubError::Unavailable
         })?;
-        Ok(rows.into_iter().map(item).collect())
+        Ok(rows.into_iter().map(|row| item(&self.0, row)).collect())
     }
 
     async fn subscribe(&self, id: ChannelId, conversation: &str) -> Result<mpsc::Receiver<Bytes>, HubError> {
@@ -129,14 +184,25 @@ fn forward(app: &App, mut frames: Frames) -> mpsc::Receiver<Bytes> {
     receiver
 }
 
-fn item(row: HistoryRow) -> HistoryItem {
+fn item(app: &App, row: HistoryRow) -> HistoryItem {
+    let media = row.media.as_deref().and_then(|media| attachment(app, row.id, media));
     HistoryItem {
         id: row.id,
         seq: row.seq,
         direction: row.direction,
         payload: row.payload,
+        media,
         accepted_at: row.accepted_at,
     }
+}
+
+/// Without the gateway's address: the page that reads it came from there.
+fn attachment(app: &App, id: MessageId, media: &str) -> Option<Media> {
+    let media: MediaRef = serde_json::from_str(media)
+        .inspect_err(|error| warn!(message.id = %id, %error, "the attachment of {id} can't be read: {error}"))
+        .ok()?;
+    let url = media_link::of(app.media_keys.first()?, id, &media, app.clock.now());
+    Some(Media { kind: media.kind, url, filename: media.filename })
 }
 
 #[cfg(test)]
@@ -240,6 +306,60 @@ mod tests {
         assert!(history.iter().all(|item| item.direction == Direction::In));
         assert_eq!(hub.history(id, "visitor", first.seq).await.unwrap().len(), 1);
         assert!(hub.history(id, "somebody else", 0).await.unwrap().is_empty());
+    }
+
+    fn file(id: &str) -> Inbound {
+        let media = MediaRef {
+            kind: claw_types::MediaKind::Image,
+            handle: "kept".into(),
+            filename: Some("a b.png".into()),
+            mime: Some("image/png".into()),
+        };
+        Inbound { text: None, media: Some(media), ..message(id) }
+    }
+
+    fn upload(max_bytes: u64, chunks: Vec<Result<Bytes, axum::Error>>) -> Upload {
+        Upload { max_bytes, bytes: Box::pin(futures::stream::iter(chunks)) }
+    }
+
+    fn whole() -> Vec<Result<Bytes, axum::Error>> {
+        vec![Ok(Bytes::from_static(b"01234")), Ok(Bytes::from_static(b"56789"))]
+    }
+
+    #[tokio::test]
+    async fn a_file_is_stored_under_its_message_and_history_links_to_it() {
+        let lifecycle = Lifecycle::new();
+        let hub = hub(&lifecycle).await;
+        let id = ChannelId(hub.0.ids.next());
+        save(&hub, true, None, id).await;
+        let first = hub.accept_upload(id, file("f-1"), upload(10, whole())).await.unwrap().unwrap();
+        let stored = hub.0.media.find(&MediaKey::new(first.id.0)).await.unwrap().unwrap();
+        assert_eq!((stored.size, stored.content_type.as_deref()), (10, Some("image/png")));
+        let again = hub.accept_upload(id, file("f-1"), upload(10, whole())).await.unwrap().unwrap();
+        assert_eq!((again.id, again.duplicate), (first.id, true), "sent again, stored once");
+        let history = hub.history(id, "visitor", 0).await.unwrap();
+        assert_eq!(history.len(), 1);
+        let media = history[0].media.clone().unwrap();
+        assert_eq!(media.filename.as_deref(), Some("a b.png"));
+        assert!(media.url.starts_with(&format!("/media/{}/a_b.png?expires=", first.id)), "{}", media.url);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_too_large_or_breaks_off_or_is_not_taken_leaves_no_message() {
+        let lifecycle = Lifecycle::new();
+        let hub = hub(&lifecycle).await;
+        let id = ChannelId(hub.0.ids.next());
+        let refused =
+            async |max, chunks| hub.accept_upload(id, file("f"), upload(max, chunks)).await.unwrap_err();
+        assert_eq!(refused(10, whole()).await, UploadError::Hub(HubError::NoChannel));
+        save(&hub, true, None, id).await;
+        assert_eq!(refused(9, whole()).await, UploadError::TooLarge);
+        let broken = vec![Ok(Bytes::from_static(b"0")), Err(axum::Error::new("gone"))];
+        assert_eq!(refused(10, broken).await, UploadError::Broken);
+        let nobody = Map::from_iter([("dm_policy".to_owned(), json!("disabled"))]);
+        save_with(&hub, nobody, true, Some(1), id).await;
+        assert_eq!(refused(10, whole()).await, UploadError::Hub(HubError::NotTaken));
+        assert!(hub.history(id, "visitor", 0).await.unwrap().is_empty());
     }
 
     #[tokio::test]

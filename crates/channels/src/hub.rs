@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use claw_types::{ChannelId, Direction, Inbound, MessageId};
+use claw_types::{ChannelId, Direction, Inbound, Media, MessageId};
+use futures::stream::BoxStream;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -21,6 +22,28 @@ pub enum HubError {
     /// The database or the bus did not answer.
     #[error("the message could not be stored just now; it will be tried again")]
     Unavailable,
+}
+
+/// Why a message with an attachment was not taken; shown to the person.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum UploadError {
+    /// For a reason that texts have, too.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// It has more bytes than are taken.
+    #[error("this file is too large for this chat")]
+    TooLarge,
+    /// It stopped before its end, or took too long.
+    #[error("the file did not arrive whole; please send it again")]
+    Broken,
+}
+
+/// The bytes that a person sends with a message.
+pub struct Upload {
+    /// How many are taken at most.
+    pub max_bytes: u64,
+    /// As they arrive.
+    pub bytes: BoxStream<'static, Result<Bytes, axum::Error>>,
 }
 
 /// The gateway as an adapter's routes see it.
@@ -41,6 +64,21 @@ pub trait Hub: Send + Sync + 'static {
     /// # Errors
     /// When it was not.
     async fn accept(&self, id: ChannelId, message: Inbound) -> Result<Option<Stored>, HubError>;
+
+    /// As [`Hub::accept`], of a message whose attachment its person sends along. Bytes of [`Inbound::media`]'s type are stored where
+    /// fetched attachments are, before the message is: whoever hears of it finds them. What was not accepted is not kept.
+    ///
+    /// # Errors
+    /// When it was not.
+    async fn accept_upload(
+        &self,
+        id: ChannelId,
+        message: Inbound,
+        upload: Upload,
+    ) -> Result<Option<Stored>, UploadError>;
+
+    /// How many bytes the operator lets an attachment have.
+    fn max_upload(&self) -> u64;
 
     /// The last messages of a conversation past a place, in order.
     ///
@@ -101,6 +139,8 @@ pub struct HistoryItem {
     pub direction: Direction,
     /// A [`claw_types::WebhookBody`] (in) or a [`claw_types::Outbound`] (out).
     pub payload: Box<RawValue>,
+    /// The person's attachment, by a link without the gateway's address that is good for some hours.
+    pub media: Option<Media>,
     /// When it was accepted.
     pub accepted_at: DateTime<Utc>,
 }

@@ -26,7 +26,7 @@ pub use channel::{
 };
 pub use error::{ChannelError, SinkError};
 pub use fields::{Field, FieldError, FieldKind};
-pub use hub::{HistoryItem, Hosted, Hub, HubError, Stored};
+pub use hub::{HistoryItem, Hosted, Hub, HubError, Stored, Upload, UploadError};
 pub use kit::plan::{Degraded, PartOutcome, Plan, Unsupported, plan};
 pub use limits::{Limits, Rate};
 pub use memory::{Change, Memory, NoMemory, Remembered};

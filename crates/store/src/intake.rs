@@ -92,6 +92,7 @@ impl NewMessage {
     /// # Errors
     /// When it can't be written as JSON.
     pub fn inbound(channel: &Channel, inbound: Inbound, ids: &Ids, clock: &dyn Clock) -> Result<Self> {
+        let given = inbound.id;
         let unique = inbound.dedup_key.as_deref().or(inbound.platform_message_id.as_deref());
         let key = unique.map(received_key);
         let conversation = indexable(&inbound.conversation()).into_owned();
@@ -119,7 +120,8 @@ impl NewMessage {
                 thread_id: inbound.thread_id,
             }),
         };
-        Ok(Self::new(channel, ids, Direction::In, conversation, to_raw_value(&body)?, media, key))
+        let new = Self::new(channel, ids, Direction::In, conversation, to_raw_value(&body)?, media, key);
+        Ok(Self { id: given.unwrap_or(new.id), ..new })
     }
 
     /// Something that happened, for the backend. With a chat it takes its place among that chat's messages, so that

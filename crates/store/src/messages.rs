@@ -97,6 +97,8 @@ pub struct HistoryRow {
     pub direction: Direction,
     /// The body, JSON.
     pub payload: Box<RawValue>,
+    /// A person's attachment, a [`claw_types::MediaRef`] as JSON.
+    pub media: Option<String>,
     /// When it was accepted.
     pub accepted_at: DateTime<Utc>,
 }
@@ -218,7 +220,7 @@ impl Store {
         // What is over and what is pending have an index each.
         let part = |which: &str| {
             format!(
-                "select id, seq, direction, payload::text as payload, accepted_at from messages
+                "select id, seq, direction, payload::text as payload, media::text as media, accepted_at from messages
                  where channel_id = $1 and conversation = $2 and seq > $3 and finished_at is {which}
                  order by seq desc limit $4"
             )
@@ -289,6 +291,7 @@ fn history(row: &PgRow) -> Result<HistoryRow> {
         seq: row.try_get("seq")?,
         direction: direction(id, row.try_get("direction")?)?,
         payload: RawValue::from_string(row.try_get("payload")?)?,
+        media: row.try_get("media")?,
         accepted_at: row.try_get("accepted_at")?,
     })
 }

@@ -12,6 +12,8 @@ use crate::{MediaRef, MessageId, Sender, bodies};
 /// A person's message as its platform told it, or what a person did to a message.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Inbound {
+    /// Its id, where that had to be known before: the attachment is stored under it. Else it is given one.
+    pub id: Option<MessageId>,
     /// What the person did.
     pub deed: Deed,
     /// The message that this one answers, where a person can say so.

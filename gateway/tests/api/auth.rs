@@ -194,13 +194,14 @@ async fn failures_are_throttled_and_noted_but_a_good_key_passes() {
 }
 
 /// Paths that are in no list of the router, as they are written where they are made, and why that is right.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 7] = [
     ("PATH", "the document itself, /openapi.json"),
     ("/docs", "the page made of it"),
     ("/", "the front page"),
     ("/webchat/widget.js", "a script without data"),
     ("/webchat/{channel_id}", "a page without data"),
     ("/webchat/{channel_id}/ws", "a visitor's own history, whose random name is the key to it"),
+    ("/webchat/{channel_id}/files", "a visitor's own message, by the same random name"),
 ];
 
 /// Paths are made in the router's lists, which the tests above walk; this keeps them there.

@@ -18,9 +18,6 @@ use crate::core::Core;
 use crate::erased::Erased;
 use crate::shard::Shard;
 
-/// A link to an attachment is good for this long after the webhook that carries it.
-const LINK_SECONDS: i64 = 6 * 3600;
-
 pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -> Attempt {
     let body = match body(core, work) {
         Ok(body) => body,
@@ -148,22 +145,7 @@ fn body(core: &Core, work: &Work) -> serde_json::Result<Bytes> {
     let Some(media) = &work.media else { return Ok(Bytes::copy_from_slice(work.payload.get().as_bytes())) };
     let media: MediaRef = serde_json::from_str(media.get())?;
     let mut body: WebhookBody = serde_json::from_str(work.payload.get())?;
-    let name = file_name(&media);
-    let expires = core.clock.now().timestamp() + LINK_SECONDS;
-    let path = media_link::path(&core.media_key, work.id, &name, expires);
+    let path = media_link::of(&core.media_key, work.id, &media, core.clock.now());
     body.media_url = Some(format!("{}{path}", core.public_url));
     serde_json::to_vec(&body).map(Bytes::from)
-}
-
-/// The platform's name for it or, where there is none, one whose ending tells the type: some readers go by that.
-fn file_name(media: &MediaRef) -> String {
-    let ending = match media.mime.as_deref() {
-        Some("image/jpeg") => ".jpg",
-        Some("image/png") => ".png",
-        Some("audio/ogg") => ".ogg",
-        Some("audio/mpeg") => ".mp3",
-        Some("video/mp4") => ".mp4",
-        _ => "",
-    };
-    media.filename.clone().unwrap_or_else(|| format!("{}{ending}", media.kind.as_str()))
 }

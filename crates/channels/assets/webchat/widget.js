@@ -2,9 +2,10 @@
  * Puts a round chat button on any page; it opens the gateway's web chat in a frame.
  *
  *   <script src="https://gateway.example/webchat/widget.js" data-channel="<channel id>"
- *           data-title="Support" data-color="#4f46e5" data-position="right"></script>
+ *           data-title="Support" data-color="#4f46e5" data-theme="auto" data-position="right"></script>
  *
- * Only data-channel is needed. Include it once per channel; a second tag for the same channel does nothing.
+ * Only data-channel is needed. data-theme (auto, light, dark) and data-color go before what the channel says. A color of another form than
+ * #rrggbb is the button's only. Include it once per channel; a second tag for the same channel does nothing.
  * Everything lives in a shadow root, so neither page's styles reach the other, and no global is set.
  */
 (() => {
@@ -20,6 +21,8 @@
   const origin = new URL(script.src).origin;
   const title = script.dataset.title || 'Chat';
   const color = script.dataset.color;
+  const theme = ['auto', 'light', 'dark'].includes(script.dataset.theme) ? script.dataset.theme : '';
+  const accent = /^#[0-9a-f]{6}$/i.test(color || '') ? color.slice(1) : '';
   const side = script.dataset.position === 'left' ? 'left' : 'right';
   const OPENED = 'ii-claw:opened';
 
@@ -35,7 +38,7 @@
     .dot { position: absolute; top: 0; right: 0; width: 14px; height: 14px; border-radius: 50%; background: #d92d20; border: 2px solid #fff; }
     section { position: fixed; bottom: 88px; ${side}: 20px; z-index: 2147483001; width: 384px; max-width: calc(100vw - 40px);
       height: 620px; max-height: calc(100vh - 108px); border-radius: 16px; overflow: hidden; background: Canvas;
-      color-scheme: light dark; box-shadow: 0 12px 48px rgb(0 0 0 / .3); }
+      color-scheme: ${theme === "light" || theme === "dark" ? theme : "light dark"}; box-shadow: 0 12px 48px rgb(0 0 0 / .3); }
     iframe { display: block; width: 100%; height: 100%; border: 0; }
     @media (max-width: 480px), (max-height: 420px) {
       section { inset: 0; width: auto; height: auto; max-width: none; max-height: none; border-radius: 0; }
@@ -86,7 +89,7 @@
           frame = document.createElement('iframe');
           frame.title = title;
           frame.allow = 'clipboard-write';
-          frame.src = `${origin}/webchat/${encodeURIComponent(channel)}?embed=1`;
+          frame.src = `${origin}/webchat/${encodeURIComponent(channel)}?embed=1${theme && `&theme=${theme}`}${accent && `&accent=${accent}`}`;
           panel.append(frame);
         }
         frame.focus();

@@ -11,6 +11,7 @@ pub(super) fn of(messages: &[Inbound]) -> Value {
 fn message(message: &Inbound) -> Value {
     // Taken apart, so that a new field can't be forgotten here.
     let Inbound {
+        id,
         deed,
         answers,
         platform_message_id,
@@ -30,6 +31,7 @@ fn message(message: &Inbound) -> Value {
         metadata,
     } = message;
     let all = [
+        ("id", json!(id)),
         ("deed", self::deed(deed)),
         ("answers", answers.as_ref().map_or(Value::Null, answered)),
         ("platform_message_id", json!(platform_message_id)),

@@ -1,8 +1,29 @@
 //! Links to inbound attachments: the gateway's own, short-lived and signed, because a platform's link may carry the
 //! bot's token.
 
+use chrono::{DateTime, Utc};
 use claw_secrets::signature::{hmac_sha256, same};
-use claw_types::MessageId;
+use claw_types::{MediaRef, MessageId};
+
+const GOOD_FOR_SECONDS: i64 = 6 * 3600;
+
+/// Path and query of a link to a message's attachment, good for six hours from `now`.
+pub fn of(key: &[u8; 32], id: MessageId, media: &MediaRef, now: DateTime<Utc>) -> String {
+    path(key, id, &file_name(media), now.timestamp() + GOOD_FOR_SECONDS)
+}
+
+/// The platform's name for it or, where there is none, one whose ending tells the type: some readers go by that.
+fn file_name(media: &MediaRef) -> String {
+    let ending = match media.mime.as_deref() {
+        Some("image/jpeg") => ".jpg",
+        Some("image/png") => ".png",
+        Some("audio/ogg") => ".ogg",
+        Some("audio/mpeg") => ".mp3",
+        Some("video/mp4") => ".mp4",
+        _ => "",
+    };
+    media.filename.clone().unwrap_or_else(|| format!("{}{ending}", media.kind.as_str()))
+}
 
 /// Path and query of a link that is good until `expires` (seconds since 1970).
 pub fn path(key: &[u8; 32], id: MessageId, filename: &str, expires: i64) -> String {

@@ -172,6 +172,7 @@ fn whole(message: &Message, spot: Spot<'_>, own: &str) -> Inbound {
     };
     let is_own = author.is_some_and(|user| user.id == own);
     Inbound {
+        id: None,
         deed: Deed::Wrote,
         answers: answered(message, own),
         platform_message_id: Some(message.id.clone()),

@@ -85,6 +85,7 @@ fn understood(message: &Message, own: Own<'_>) -> Inbound {
     }
     let text = text.or_else(|| describe(message, &mut metadata));
     Inbound {
+        id: None,
         deed: Deed::Wrote,
         answers: answered(message, own),
         platform_message_id: Some(message.id.0.to_string()),

@@ -5,7 +5,8 @@ use claw_types::ChannelId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::socket;
+use super::door::conversation_id;
+use super::{files, socket};
 use crate::exam::body::at;
 use crate::exam::{Case, Examinee, NOW, Payload, Road, payloads};
 
@@ -13,14 +14,15 @@ pub(super) struct Exam;
 
 impl Examinee for Exam {
     fn fields(&self, _: &str) -> Value {
-        json!({"allowed_origins": "https://example.org, http://localhost:8000", "greeting": "Hello!", "title": "Support"})
+        json!({"allowed_origins": "https://example.org, http://localhost:8000", "greeting": "Hello!", "title": "Support",
+               "theme": "dark", "accent": "#4f46e5", "max_file_mib": 5, "file_kinds": "image, file"})
     }
 
     fn page(&self) -> &'static str {
         include_str!("../../../../../docs/channels/webchat.md")
     }
 
-    /// A payload is the visitor's name for itself and the frame that its page sent.
+    /// A payload is the visitor's name for itself and the frame, or the file, that its page sent.
     fn road(&self) -> Road {
         Road::Gateway {
             read: |payload| {
@@ -28,13 +30,19 @@ impl Examinee for Exam {
                 let channel = ChannelId(Uuid::from_u128(7));
                 let visitor = sent["visitor"].as_str().unwrap_or_default();
                 let now = DateTime::from_timestamp(NOW, 0).unwrap_or_default();
+                if let Some(file) = sent.get("file") {
+                    let told = |key: &str| file[key].as_str().unwrap_or_default();
+                    let what = (told("name"), told("type"), told("bytes").as_bytes());
+                    let conversation = conversation_id(channel, visitor);
+                    return Ok(vec![files::understood(&conversation, told("client_id"), what, now)]);
+                }
                 Ok(vec![socket::understood(channel, visitor, &sent["frame"].to_string(), now)?])
             },
         }
     }
 
     fn payloads(&self) -> &'static [Payload] {
-        payloads!["text", "text-again", "other-visitor", "button", "edit", "delete", "reaction"]
+        payloads!["text", "text-again", "other-visitor", "button", "edit", "delete", "reaction", "file"]
     }
 
     fn own(&self) -> Case {

@@ -134,6 +134,12 @@ pub struct Attachment<'a> {
     filename: Option<&'a str>,
 }
 
+impl<'a> Attachment<'a> {
+    fn of(Media { kind, url, filename }: &'a Media) -> Self {
+        Self { kind: *kind, url, filename: filename.as_deref() }
+    }
+}
+
 impl Frame<'_> {
     /// As it is sent.
     pub fn json(&self) -> String {
@@ -152,11 +158,7 @@ pub fn of_part<'a>(part: &Part<'a>) -> Option<Frame<'a>> {
         from: Side::Agent,
         text: text.map(|text| text.body.as_str()),
         format: format_of(text),
-        media: media.map(|Media { kind, url, filename }| Attachment {
-            kind: *kind,
-            url,
-            filename: filename.as_deref(),
-        }),
+        media: media.map(Attachment::of),
         buttons,
         at: part.accepted_at,
         replaces: part.replaces.filter(|_| part.index == 0),
@@ -247,7 +249,7 @@ fn of_visitor(item: &HistoryItem, body: &WebhookBody, gone: &HashSet<String>) ->
         from: Side::Visitor,
         text: pressed.or(body.text.as_deref()),
         format: None,
-        media: None,
+        media: item.media.as_ref().map(Attachment::of),
         buttons: &[],
         at: item.accepted_at,
         replaces: None,

@@ -3,13 +3,16 @@
 //! A message to a visitor has arrived once it is stored; [`Channel::send`] only tells the pages that are open now.
 //! What they miss they read from the history when they come back, and both ways make the same frames (`frames`), so
 //! a page shows each once. The visitor's name for itself is a secret of its browser; the conversation's id in the
-//! API is a hash of it (`socket`).
+//! API is a hash of it (`door`). What a visitor sends along is stored by the gateway before the message is (`files`).
 //!
 //! Rejected: server-sent events with a POST for each message. Two connections to authorize and to keep in step,
 //! where one socket also tells in what order things happened.
 
+mod door;
 mod exam;
+mod files;
 mod frames;
+mod look;
 mod origin;
 mod page;
 mod socket;
@@ -18,14 +21,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use claw_types::MediaKind;
+use claw_types::{MediaKind, MediaRef};
 use serde::Deserialize;
 
 use crate::exam::Examinee;
 use crate::kit::plan::part_id;
 use crate::{
     About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Draft, Field, FieldKind, Hosted,
-    Hub, Part, Probe, Receipt, Reports, TextUnit,
+    Hub, MediaStream, Part, Probe, Receipt, Reports, TextUnit,
 };
 
 /// The page has no limit of its own; a live frame must fit a message of the bus (1 MiB) however it is escaped. The page reads
@@ -67,6 +70,18 @@ pub struct Config {
     /// The page's title; else the channel's name.
     #[serde(default)]
     pub title: Option<String>,
+    /// Whether the page is light or dark.
+    #[serde(default)]
+    pub theme: look::Theme,
+    /// The page's colour, `#rrggbb`.
+    #[serde(default)]
+    pub accent: Option<String>,
+    /// MiB of a file from a visitor; 0 for none.
+    #[serde(default)]
+    pub max_file_mib: Option<u64>,
+    /// What visitors' files may be.
+    #[serde(default)]
+    pub file_kinds: Option<Vec<String>>,
 }
 
 impl Config {
@@ -116,16 +131,49 @@ impl Adapter for Webchat {
         .like("Hello! How can I help?"),
         Field::new("title", "Title", FieldKind::Text, "the page's title; the channel's instance_name if not set.")
             .like("Support"),
+        Field::new(
+            "theme",
+            "Theme",
+            FieldKind::Choice(look::THEMES),
+            "whether the page is light or dark; auto, as the visitor's system is, if not set.",
+        ),
+        Field::new(
+            "accent",
+            "Accent colour",
+            FieldKind::Text,
+            "the page's colour, as # and six hexadecimal digits; the text on it is black or white, whichever can be read better.",
+        )
+        .like("#4f46e5"),
+        Field::new(
+            "max_file_mib",
+            "Largest file",
+            FieldKind::Number,
+            "how large a file from a visitor may be, in MiB; 10 if not set, 0 for no files, and never more than the operator lets \
+             attachments be.",
+        )
+        .up_to(files::MOST_MIB),
+        Field::new(
+            "file_kinds",
+            "Kinds of files",
+            FieldKind::Items(files::KINDS),
+            "what visitors may send, told by a file's first bytes; all of them if not set.",
+        ),
     ];
     type Config = Config;
 
     fn new(config: Config, deps: Deps) -> Result<Self, ChannelError> {
-        match config.allowed_origins.iter().find(|text| origin::parse(text).is_none()) {
-            Some(text) => Err(ChannelError::Config(format!(
+        if let Some(text) = config.allowed_origins.iter().find(|text| origin::parse(text).is_none()) {
+            return Err(ChannelError::Config(format!(
                 "allowed_origins has {text:?}; write each as scheme, host and maybe port, like https://example.org"
-            ))),
-            None => Ok(Self { deps }),
+            )));
         }
+        let is_colour = |text: &String| text.starts_with('#') && look::Accent::parse(text).is_some();
+        if let Some(text) = config.accent.filter(|text| !is_colour(text)) {
+            return Err(ChannelError::Config(format!(
+                "accent is {text:?}; write it as # and six hexadecimal digits, like #4f46e5"
+            )));
+        }
+        Ok(Self { deps })
     }
 
     fn examinee() -> &'static dyn Examinee {
@@ -133,7 +181,7 @@ impl Adapter for Webchat {
     }
 
     fn routes(hub: Arc<dyn Hub>) -> Option<axum::Router> {
-        Some(page::routes().merge(socket::routes()).with_state(hub))
+        Some(page::routes().merge(socket::routes()).merge(files::routes()).with_state(hub))
     }
 }
 
@@ -162,6 +210,14 @@ impl Channel for Webchat {
     /// There is no platform that could refuse: gateways serve the page.
     async fn probe(&self) -> Result<Probe, ChannelError> {
         Ok(Probe::default())
+    }
+
+    /// A visitor's file was stored before its message was: there is no other place to look for it.
+    async fn open_media(&self, _media: &MediaRef) -> Result<MediaStream, ChannelError> {
+        Err(ChannelError::Permanent(
+            "the visitor's file has expired, or another gateway has it, whose media store is not this one's"
+                .to_owned(),
+        ))
     }
 
     async fn draft(&self, draft: &Draft<'_>) -> Result<(), ChannelError> {
@@ -198,5 +254,19 @@ mod tests {
                     .to_owned()
             ))
         );
+    }
+
+    #[test]
+    fn a_colour_that_is_none_is_refused_with_a_sentence() {
+        let new = |accent: &str| {
+            let config = Config { accent: Some(accent.to_owned()), ..Config::default() };
+            Webchat::new(config, deps(Arc::new(Recorder::default()))).err()
+        };
+        assert_eq!(new("#4f46e5"), None);
+        for none in ["4f46e5", "red", "#fff", "#4f46e5;}"] {
+            let sentence =
+                format!("accent is {none:?}; write it as # and six hexadecimal digits, like #4f46e5");
+            assert_eq!(new(none), Some(ChannelError::Config(sentence)));
+        }
     }
 }

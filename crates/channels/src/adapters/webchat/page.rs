@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use claw_types::ChannelId;
@@ -17,6 +17,8 @@ use http::header::{
 };
 use uuid::Uuid;
 
+use super::files::Allowed;
+use super::look::Asked;
 use super::{Config, Webchat};
 use crate::kit::markdown::escape;
 use crate::{Adapter as _, Hosted, Hub, HubError};
@@ -41,19 +43,23 @@ pub fn routes() -> Router<Arc<dyn Hub>> {
         .route("/webchat/{channel_id}", get(page))
 }
 
-async fn front(State(hub): State<Arc<dyn Hub>>) -> Response {
+async fn front(State(hub): State<Arc<dyn Hub>>, Query(asked): Query<Asked>) -> Response {
     let Some(id) = hub.home() else { return html(StatusCode::OK, INERT, FRONT.to_owned()) };
     match hub.channel(Webchat::NAME, id).await {
-        Ok(hosted) => chat(&*hub, id, &hosted),
+        Ok(hosted) => chat(&*hub, id, &hosted, &asked),
         // The gateway is there even when its chat is switched off.
         Err(HubError::NoChannel) => html(StatusCode::OK, INERT, FRONT.to_owned()),
         Err(error) => unavailable(&error),
     }
 }
 
-async fn page(State(hub): State<Arc<dyn Hub>>, Path(channel): Path<String>) -> Response {
+async fn page(
+    State(hub): State<Arc<dyn Hub>>,
+    Path(channel): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Response {
     match find(&*hub, &channel).await {
-        Ok((id, hosted)) => chat(&*hub, id, &hosted),
+        Ok((id, hosted)) => chat(&*hub, id, &hosted, &asked),
         Err(error) => unavailable(&error),
     }
 }
@@ -84,9 +90,12 @@ pub fn status(error: &HubError) -> StatusCode {
     }
 }
 
-fn chat(hub: &dyn Hub, id: ChannelId, hosted: &Hosted) -> Response {
+fn chat(hub: &dyn Hub, id: ChannelId, hosted: &Hosted, asked: &Asked) -> Response {
     let config = Config::of(hosted);
     let nonce = hub.token(16);
+    let (theme, accent) = asked.over(config.theme, config.accent.as_deref());
+    let allowed = Allowed::of(&config, hub.max_upload());
+    let (max_bytes, sentence) = (allowed.max_bytes.to_string(), allowed.sentence());
     let body = fill(
         PAGE,
         &[
@@ -94,6 +103,12 @@ fn chat(hub: &dyn Hub, id: ChannelId, hosted: &Hosted) -> Response {
             ("TITLE", config.title.as_deref().unwrap_or(&hosted.name)),
             ("GREETING", config.greeting.as_deref().unwrap_or_default()),
             ("NONCE", &nonce),
+            ("SCHEME", theme.scheme()),
+            ("DARK", theme.dark_media()),
+            ("ACCENT", &accent),
+            ("MAX_FILE", &max_bytes),
+            ("FILE_KINDS", &allowed.kinds.join(" ")),
+            ("FILES", &sentence),
         ],
     );
     html(StatusCode::OK, &policy(&nonce, &config.origins()), body)
@@ -104,7 +119,7 @@ fn policy(nonce: &str, origins: &[String]) -> String {
     let ancestors = origins.join(" ");
     format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self' ws: wss:; \
-         img-src https: http: data:; media-src https: http:; base-uri 'none'; form-action 'none'; \
+         img-src https: http: data: blob:; media-src https: http:; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'self' {ancestors}"
     )
 }
@@ -170,8 +185,20 @@ mod tests {
 
     #[test]
     fn the_page_has_every_placeholder_and_nothing_inline_without_a_nonce() {
-        let page = fill(PAGE, &[("CHANNEL_ID", "c"), ("TITLE", "t"), ("GREETING", "g"), ("NONCE", "n")]);
-        for name in ["CHANNEL_ID", "TITLE", "GREETING", "NONCE"] {
+        let names = [
+            "CHANNEL_ID",
+            "TITLE",
+            "GREETING",
+            "NONCE",
+            "SCHEME",
+            "DARK",
+            "ACCENT",
+            "MAX_FILE",
+            "FILE_KINDS",
+            "FILES",
+        ];
+        let page = fill(PAGE, &names.map(|name| (name, if name == "NONCE" { "n" } else { "v" })));
+        for name in names {
             assert!(PAGE.contains(&format!("{{{{{name}}}}}")), "{name}");
             assert!(!page.contains(&format!("{{{{{name}}}}}")), "{name}");
         }

@@ -4,8 +4,6 @@
 //! - A message is acknowledged only once it is committed. The page's id of it makes it the same message when it is
 //!   sent again, so nothing is lost or doubled however often the socket breaks.
 //! - Subscribed first, then the history read: what falls between comes twice, and the page shows each id once.
-//! - The visitor's name for itself lets read and write its conversation, so it never leaves this file: the API and
-//!   the backend know the conversation by a hash of it.
 //! - While the bus is away the history is read again and again, so answers come late rather than never.
 //!
 //! Something that can't be stored right now is answered with an error that names no message, and the end of the
@@ -26,19 +24,17 @@ use axum::routing::any;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use claw_runtime::{Backoff, Random};
-use claw_secrets::signature::sha256;
-use claw_types::{ChannelId, Inbound};
-use http::header::{HOST, ORIGIN};
-use http::{HeaderMap, StatusCode, Uri};
+use claw_types::{ChannelId, Inbound, MediaRef};
+use http::{HeaderMap, Uri};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tracing::warn;
 
-use self::said::{Pace, Refused, Said, What, is_token, read};
+use self::said::{Pace, Refused, Said, What, read};
+use super::door::{Entered, conversation_id, enter};
 use super::frames::{self, Frame};
-use super::{Config, origin, page};
 use crate::{Hosted, Hub, HubError};
 
 /// The longest text with every character escaped to six bytes, and its envelope. A frame over it ends the socket,
@@ -72,26 +68,15 @@ async fn open(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let (id, hosted) = match page::find(&*hub, &channel).await {
-        Ok(found) => found,
-        Err(error) => return (page::status(&error), error.to_string()).into_response(),
+    let entered = enter(&*hub, &channel, &params.visitor, (&uri, &headers)).await;
+    let Entered { id, hosted, conversation } = match entered {
+        Ok(entered) => entered,
+        Err(refusal) => return refusal.into_response(),
     };
-    let header = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
-    // HTTP/2 carries the host in the URI.
-    let host = header(HOST).or_else(|| uri.authority().map(http::uri::Authority::as_str));
-    if !origin::admits(header(ORIGIN), host, &Config::of(&hosted).origins()) {
-        let reason = "this site may not open the chat; add it to the channel's allowed_origins";
-        return (StatusCode::FORBIDDEN, reason).into_response();
-    }
-    if !is_token(&params.visitor, 16, 128) {
-        let reason = "visitor must be 16 to 128 letters, digits, '-' or '_', and hard to guess";
-        return (StatusCode::BAD_REQUEST, reason).into_response();
-    }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade.max_message_size(MAX_FRAME).max_frame_size(MAX_FRAME),
         Err(rejection) => return rejection.into_response(),
     };
-    let conversation = conversation_id(id, &params.visitor);
     let told = told(&hosted);
     upgrade.on_upgrade(move |socket| Session::new(hub, id, conversation, told, params.after, socket).run())
 }
@@ -102,7 +87,6 @@ fn told(hosted: &Hosted) -> Vec<String> {
     listed.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// The conversation of a visitor: 128 bits that tell nothing about the visitor's own name for itself.
 /// For [`crate::Channel::fuzz`].
 pub(super) fn fuzz(frame: &str) {
     drop(read(frame));
@@ -120,9 +104,9 @@ pub(super) fn understood(
     Ok(inbound::of(said, &conversation, now))
 }
 
-fn conversation_id(channel: ChannelId, visitor: &str) -> String {
-    let hash = sha256(&[channel.0.as_bytes(), visitor.as_bytes()].concat());
-    hex::encode(&hash[..16])
+/// A visitor's file, as the gateway is told it.
+pub(super) fn of_file(client_id: String, media: MediaRef, conversation: &str, now: DateTime<Utc>) -> Inbound {
+    inbound::of(Said { client_id, what: What::File(media) }, conversation, now)
 }
 
 /// The hub's randomness, for jitter.
@@ -285,7 +269,7 @@ impl Session {
     fn takes(&self, what: &What) -> bool {
         let told = |name: &str| self.told.iter().any(|told| told == name);
         match what {
-            What::Message { .. } | What::React { .. } | What::Received(_) => true,
+            What::Message { .. } | What::File(_) | What::React { .. } | What::Received(_) => true,
             What::Edit { .. } => told("edits"),
             What::Delete { .. } => told("deletions"),
         }

@@ -254,6 +254,7 @@ mod tests {
             "metadata": {"chat_id": "mine", "chat_title": "general", "n": 1},
         });
         let expected = Inbound {
+            id: None,
             deed: Deed::Wrote,
             answers: None,
             dedup_key: None,

@@ -22,6 +22,7 @@ pub fn stored(seq: i64, message: &Outbound) -> HistoryItem {
         seq,
         direction: Direction::Out,
         payload: to_raw_value(message).unwrap(),
+        media: None,
         accepted_at: DateTime::UNIX_EPOCH,
     }
 }
@@ -199,6 +200,18 @@ fn said(seq: i64, content_type: &str, metadata: &Value) -> HistoryItem {
         payload: to_raw_value(&body).unwrap(),
         ..answer(seq, "c", "", vec![])
     }
+}
+
+#[test]
+fn a_file_of_the_visitors_is_shown_to_later_pages() {
+    let url = "/media/x/cat.png?expires=1&signature=s".to_owned();
+    let media = Some(Media { kind: MediaKind::Image, url, filename: Some("cat.png".to_owned()) });
+    let frames = of_history(&HistoryItem { media, ..said(3, "image", &json!({})) }, &HashSet::new());
+    let frame: Value = serde_json::from_str(&frames[0]).unwrap();
+    assert_eq!((&frame["from"], &frame["client_id"]), (&json!("visitor"), &json!("1")));
+    let expected =
+        json!({"kind": "image", "url": "/media/x/cat.png?expires=1&signature=s", "filename": "cat.png"});
+    assert_eq!(frame["media"], expected);
 }
 
 #[test]

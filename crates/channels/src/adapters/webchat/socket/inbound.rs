@@ -34,6 +34,11 @@ pub(super) fn of(Said { client_id, what }: Said, conversation: &str, now: DateTi
             inbound.platform_message_id = Some(id(&client_id));
             said(&mut inbound, text, pressed);
         }
+        What::File(media) => {
+            inbound.platform_message_id = Some(id(&client_id));
+            media.kind.as_str().clone_into(&mut inbound.content_type);
+            inbound.media = Some(media);
+        }
         What::Edit { message, text } => {
             inbound.dedup_key = deed("edit");
             inbound.platform_message_id = Some(id(&message));

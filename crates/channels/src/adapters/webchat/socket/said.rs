@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use claw_types::{MessageId, Named, Receipts, limits};
+use claw_types::{MediaRef, MessageId, Named, Receipts, limits};
 use serde::Deserialize;
 use tokio::time::Instant;
 use uuid::Uuid;
+
+use super::super::door::is_token;
 
 const MAX_TEXT: usize = 16_000;
 /// Answers that one frame tells of: as many as a replay has.
@@ -27,6 +29,8 @@ pub(super) struct Said {
 pub(super) enum What {
     /// A message; with a button that was pressed, the text is what is on it.
     Message { text: String, pressed: Option<Pressed> },
+    /// A message that is a file. No frame says it: files come beside the socket.
+    File(MediaRef),
     /// A message of the visitor's reads like this now. Named by the page's id of it, so it can only be the visitor's own.
     Edit { message: String, text: String },
     /// A message of the visitor's is to be gone.
@@ -193,10 +197,4 @@ impl Pace {
         }
         admitted
     }
-}
-
-/// Whether a text is so long, and of letters, digits, `-` and `_`.
-pub(super) fn is_token(text: &str, min: usize, max: usize) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-    (min..=max).contains(&text.len()) && text.bytes().all(plain)
 }

@@ -2,6 +2,7 @@
 
 mod broken;
 mod conversation;
+mod files;
 mod hub;
 mod opening;
 mod refused;

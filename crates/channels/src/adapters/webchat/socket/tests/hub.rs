@@ -6,7 +6,7 @@ use serde_json::value::to_raw_value;
 
 use super::super::super::frames::tests::{answer, send};
 use super::*;
-use crate::{Hosted, Stored};
+use crate::{Hosted, Stored, Upload, UploadError};
 
 /// One channel, one lane.
 #[derive(Default)]
@@ -14,6 +14,8 @@ pub(super) struct Memory {
     pub(super) messages: Mutex<Vec<HistoryItem>>,
     /// What was done to messages.
     pub(super) done: Mutex<Vec<Inbound>>,
+    /// Files, and the messages that they are.
+    pub(super) files: Mutex<Vec<(Inbound, Vec<u8>)>>,
     /// The channel's field `events`.
     pub(super) told: Mutex<Vec<&'static str>>,
     pub(super) listeners: Mutex<Vec<mpsc::Sender<Bytes>>>,
@@ -66,7 +68,8 @@ impl Hub for Memory {
         }
         let told = self.told.lock().unwrap().clone();
         let config = json!({"title": "A <b>", "allowed_origins": ["https://shop.example", "bad;"],
-                            "greeting": "Hi", "events": told});
+                            "greeting": "Hi", "events": told,
+                            "max_file_mib": 1, "file_kinds": ["image", "file"]});
         Ok(Hosted { name: "chat".to_owned(), config: config.as_object().cloned().unwrap() })
     }
 
@@ -106,8 +109,38 @@ impl Hub for Memory {
         }
         let seq = i64::try_from(messages.len()).unwrap() + 1;
         let id = MessageId(Uuid::from_u128(id.0.as_u128() << 8 | messages.len() as u128));
-        messages.push(HistoryItem { id, seq, direction: Direction::In, payload, accepted_at: self.now() });
+        messages.push(HistoryItem {
+            media: None,
+            id,
+            seq,
+            direction: Direction::In,
+            payload,
+            accepted_at: self.now(),
+        });
         Ok(Some(Stored { id, seq, duplicate: false }))
+    }
+
+    async fn accept_upload(
+        &self,
+        id: ChannelId,
+        message: Inbound,
+        upload: Upload,
+    ) -> Result<Option<Stored>, UploadError> {
+        let mut bytes = upload.bytes;
+        let mut file = Vec::new();
+        while let Some(chunk) = bytes.next().await {
+            file.extend_from_slice(&chunk.map_err(|_| UploadError::Broken)?);
+            if file.len() as u64 > upload.max_bytes {
+                return Err(UploadError::TooLarge);
+            }
+        }
+        let stored = self.accept(id, message.clone()).await?;
+        self.files.lock().unwrap().push((message, file));
+        Ok(stored)
+    }
+
+    fn max_upload(&self) -> u64 {
+        50 << 20
     }
 
     async fn history(

@@ -21,6 +21,25 @@ async fn sockets_open_only_for_whom_they_should() {
 }
 
 #[tokio::test]
+async fn the_page_looks_as_its_address_says_and_tells_what_it_takes() {
+    let (_hub, url) = gateway().await;
+    let http = crate::kit::http::operator_client(Duration::from_secs(5)).unwrap();
+    let page = async |query: &str| {
+        http.get(format!("{url}/webchat/{CHANNEL}{query}")).send().await.unwrap().text().await.unwrap()
+    };
+    let own = page("").await;
+    assert!(own.contains("media=\"(prefers-color-scheme: dark)\"") && own.contains("content=\"light dark\""));
+    assert!(
+        own.contains("data-max-file=\"1048576\"")
+            && own.contains("You can send pictures and other files of up to 1 MB.")
+    );
+    assert!(!own.contains("--accent: #ffd400"));
+    let asked = page("?embed=1&theme=dark&accent=ffd400").await;
+    assert!(asked.contains("media=\"all\"") && asked.contains("content=\"dark\""));
+    assert!(asked.contains("--accent: #ffd400; "));
+}
+
+#[tokio::test]
 async fn the_page_comes_with_its_policy() {
     let (_hub, url) = gateway().await;
     let http = crate::kit::http::operator_client(Duration::from_secs(5)).unwrap();
@@ -32,7 +51,7 @@ async fn the_page_comes_with_its_policy() {
             response.headers()["content-security-policy"],
             format!(
                 "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
-                 connect-src 'self' ws: wss:; img-src https: http: data:; media-src https: http:; base-uri 'none'; \
+                 connect-src 'self' ws: wss:; img-src https: http: data: blob:; media-src https: http:; base-uri 'none'; \
                  form-action 'none'; frame-ancestors 'self' https://shop.example"
             )
         );
