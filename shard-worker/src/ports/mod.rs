@@ -103,7 +103,7 @@ pub trait Acts: Send + Sync {
     /// Until what waits in this user's conversation need not wait on, because where it goes is well again, or somebody has to find
     /// out whether it is. Unless that is known of anything, what waits does so until its time.
     async fn recovered(&self, _user: &UserId, _lane: &LaneKey) {
-        std::future::pending().await;
+        std::future::pending::<()>().await;
     }
 
     /// When failed attempts are repeated: a send ends by its time to live, a webhook by the number of its attempts.
