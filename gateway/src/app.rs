@@ -69,6 +69,8 @@ pub struct App {
     pub media: MediaStore,
     /// How large they may be, and how long a fetch may take.
     pub media_limits: Limits,
+    /// Whether files of visitors are kept: where attachments are kept was named.
+    pub takes_files: bool,
     /// What links to attachments may be signed with.
     pub media_keys: Vec<[u8; 32]>,
     /// What adapters are given; its channel id stands for nothing.
@@ -164,6 +166,7 @@ impl App {
             send_wait: Duration::from_millis(settings.send_wait_ms),
             lifecycle: lifecycle.clone(),
             media_limits: media_limits(settings.media.max_mib),
+            takes_files: settings.media.is_named(),
             media,
             throttle: Throttle::default(),
             proxies: Proxies::new(settings.trusted_proxies.clone()),

@@ -119,7 +119,7 @@ impl Hub for GatewayHub {
     }
 
     fn max_upload(&self) -> u64 {
-        self.0.media_limits.max_bytes
+        if self.0.takes_files { self.0.media_limits.max_bytes } else { 0 }
     }
 
     async fn history(

@@ -269,6 +269,12 @@ impl MediaSettings {
         self.location.clone().unwrap_or_else(default)
     }
 
+    /// Whether somebody said where. What can't be fetched again is kept there only: nobody who named a place has gateways that keep
+    /// what is sent to them each for itself, unknowingly.
+    pub fn is_named(&self) -> bool {
+        self.location.is_some()
+    }
+
     /// The keys for a bucket.
     pub fn keys(&self) -> S3Keys {
         S3Keys {
