@@ -227,12 +227,18 @@ mod tests {
     }
 
     async fn hub(lifecycle: &Lifecycle) -> GatewayHub {
+        let media = std::env::temp_dir().join("ii-claw-test-media");
+        hub_with(lifecycle, &[&format!("--media={}", media.display())]).await
+    }
+
+    async fn hub_with(lifecycle: &Lifecycle, more: &[&str]) -> GatewayHub {
         claw_testkit::install_tls();
         let database = TestDatabase::create().await;
         let store = Store::connect(database.url(), "test", 2).await.unwrap();
         store.migrate(None).await.unwrap();
         let nats = claw_testkit::nats_url();
-        let cli = Cli::parse_from(["", "--api-key=k", "--database-url", database.url(), "--nats-url", &nats]);
+        let args = ["", "--api-key=k", "--database-url", database.url(), "--nats-url", &nats];
+        let cli = Cli::parse_from(args.iter().chain(more));
         GatewayHub(App::connect(&cli.settings, None, lifecycle).await.unwrap())
     }
 
@@ -342,6 +348,17 @@ mod tests {
         let media = history[0].media.clone().unwrap();
         assert_eq!(media.filename.as_deref(), Some("a b.png"));
         assert!(media.url.starts_with(&format!("/media/{}/a_b.png?expires=", first.id)), "{}", media.url);
+    }
+
+    #[tokio::test]
+    async fn who_was_not_told_where_to_keep_files_takes_none() {
+        let lifecycle = Lifecycle::new();
+        let hub = hub_with(&lifecycle, &[]).await;
+        assert_eq!(hub.max_upload(), 0);
+        let id = ChannelId(hub.0.ids.next());
+        save(&hub, true, None, id).await;
+        let refused = hub.accept_upload(id, file("f-1"), upload(10, whole())).await;
+        assert_eq!(refused.unwrap_err(), UploadError::TooLarge);
     }
 
     #[tokio::test]

@@ -153,7 +153,8 @@ async fn a_question_that_is_answered_in_a_thread_belongs_to_it_already() {
     // What is written on in the thread is the same conversation.
     let on = in_server(json!({"channel_id": "m-6", "channel_type": 11}));
     let (messages, asked) =
-        taken(auto, &on, &[(200, json!({"id": "m-6", "type": 11, "parent_id": "70"}))]).await;
+        taken(auto, &on, &[(200, json!({"id": "m-6", "type": 11, "parent_id": "70", "name": "a thread"}))])
+            .await;
     assert_eq!((messages[0].recipient.as_str(), messages[0].thread_id.as_deref()), ("70", Some("m-6")));
     assert_eq!(asked, ["GET /channels/m-6", "GET /channels/70"]);
 }
@@ -191,7 +192,7 @@ async fn a_post_in_a_forum_is_a_thread_of_it() {
     let (messages, asked) = taken(
         json!({"auto_thread": true}),
         &post,
-        &[(200, json!({"id": "71", "type": 11, "parent_id": "15"}))],
+        &[(200, json!({"id": "71", "type": 11, "parent_id": "15", "name": "a post"}))],
     )
     .await;
     assert_eq!((messages[0].recipient.as_str(), messages[0].thread_id.as_deref()), ("15", Some("71")));
