@@ -1,9 +1,10 @@
 //! What is pending in a shard, read by its owner page by page.
 
-use claw_types::{ShardId, UserId, Work};
+use claw_types::{MessageId, ShardId, UserId, Work};
 use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 
-use crate::messages::{WORK, work};
+use crate::messages::{WORK, bad, work};
 use crate::{Result, Store};
 
 /// One page to read.
@@ -25,6 +26,30 @@ pub enum Whose {
     /// Those of this one.
     Only(UserId),
 }
+
+/// Where a pending message lies, without what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending {
+    /// Which message.
+    pub id: MessageId,
+    /// Of which shard.
+    pub shard: ShardId,
+    /// Its place.
+    pub seq: i64,
+    /// How often it was set back to work.
+    pub retries: u32,
+}
+
+/// What a page has: conditions on each row and no joins. Whatever the planner thinks of them, the index gives the order and
+/// the limit ends the reading.
+const PAGES: &str =
+    "from unnest($1::int[], $2::bigint[], $3::text[], $4::text[]) as a (shard, seq, user_id, all_but)
+     cross join lateral (
+         select * from messages m
+         where m.shard = a.shard and m.finished_at is null and m.seq > a.seq
+           and (a.user_id is null or m.user_id = a.user_id)
+           and (a.all_but is null or not a.all_but::jsonb ? m.user_id)
+         order by m.seq limit $5) m";
 
 impl Whose {
     /// Whether a tenant's messages are read.
@@ -51,28 +76,42 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn messages_pending_pages(&self, looks: &[Look], limit: i64) -> Result<Vec<(Work, f64)>> {
+        let rows = self
+            .pages(&format!("{WORK}, extract(epoch from m.due_at - now())::float8 as due_in"), looks, limit)
+            .await?;
+        rows.iter().map(|row| Ok((work(row)?, row.try_get("due_in")?))).collect()
+    }
+
+    /// As [`Self::messages_pending_pages`], without what the messages say: for who knows most of them already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn messages_pending_places(&self, looks: &[Look], limit: i64) -> Result<Vec<Pending>> {
+        let rows = self.pages("m.id, m.shard, m.seq, m.retries", looks, limit).await?;
+        rows.iter().map(place).collect()
+    }
+
+    async fn pages(&self, columns: &str, looks: &[Look], limit: i64) -> Result<Vec<PgRow>> {
         let whose = looks.iter().map(|look| look.whose.bound()).collect::<Result<Vec<_>>>()?;
         let (only, all_but): (Vec<_>, Vec<_>) = whose.into_iter().unzip();
-        // Conditions on each row and no joins: whatever the planner thinks of them, the index gives the order and the
-        // limit ends the reading.
-        let sql = format!(
-            "select {WORK}, extract(epoch from m.due_at - now())::float8 as due_in
-             from unnest($1::int[], $2::bigint[], $3::text[], $4::text[]) as a (shard, seq, user_id, all_but)
-             cross join lateral (
-                 select * from messages m
-                 where m.shard = a.shard and m.finished_at is null and m.seq > a.seq
-                   and (a.user_id is null or m.user_id = a.user_id)
-                   and (a.all_but is null or not a.all_but::jsonb ? m.user_id)
-                 order by m.seq limit $5) m"
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        Ok(sqlx::query(sqlx::AssertSqlSafe(format!("select {columns} {PAGES}")))
             .bind(looks.iter().map(|look| look.shard.as_i32()).collect::<Vec<_>>())
             .bind(looks.iter().map(|look| look.after).collect::<Vec<_>>())
             .bind(only)
             .bind(all_but)
             .bind(limit)
             .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(|row| Ok((work(row)?, row.try_get("due_in")?))).collect()
+            .await?)
     }
+}
+
+fn place(row: &PgRow) -> Result<Pending> {
+    let id = MessageId(row.try_get("id")?);
+    let (shard, retries): (i32, i32) = (row.try_get("shard")?, row.try_get("retries")?);
+    Ok(Pending {
+        id,
+        shard: ShardId(u16::try_from(shard).map_err(|_| bad(id, "shard", &shard.to_string()))?),
+        seq: row.try_get("seq")?,
+        retries: u32::try_from(retries).unwrap_or(0),
+    })
 }

@@ -52,7 +52,7 @@ pub mod wakes;
 
 pub use audit::{AuditEntry, AuditFilter};
 pub use backends::{BackendPlace, LoadedBackend, OwnBackend, SaveBackend};
-pub use backlog::{Look, Whose};
+pub use backlog::{Look, Pending, Whose};
 pub use channel_memory::{Memo, MemoChange, MemoOwner, Remembering};
 pub use channels::{Channel, ChannelName, ChannelStatus, Loaded, Observation, SaveChannel, Sighting};
 pub use checkup::{Checkup, InTrouble};

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use claw_bus::{Bus, Numbered};
-use claw_store::{Claimed, Lease, Look, Member, MessageWriter, Peer, Result, Settlement, Store};
+use claw_store::{Claimed, Lease, Look, Member, MessageWriter, Peer, Pending, Result, Settlement, Store};
 use claw_types::{ShardId, Work};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
@@ -86,6 +86,10 @@ impl Log for Database {
 
     async fn pending(&self, looks: &[Look], limit: usize) -> Result<Vec<(Work, f64)>> {
         self.store.messages_pending_pages(looks, rows(limit)).await
+    }
+
+    async fn places(&self, looks: &[Look], limit: usize) -> Result<Vec<Pending>> {
+        self.store.messages_pending_places(looks, rows(limit)).await
     }
 
     async fn pending_in(&self, lane: &LaneKey, after: i64, limit: usize) -> Result<Vec<Work>> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use claw_bus::Numbered;
 use claw_runtime::Backoff;
-use claw_store::{Claimed, Look, Peer, Result, Settlement};
+use claw_store::{Claimed, Look, Peer, Pending, Result, Settlement};
 use claw_types::{Direction, ShardId, UserId, Work};
 use futures::stream::BoxStream;
 
@@ -55,6 +55,12 @@ pub trait Log: Send + Sync {
     /// # Errors
     /// When the database fails.
     async fn pending(&self, looks: &[Look], limit: usize) -> Result<Vec<(Work, f64)>>;
+
+    /// As `pending`, without what the messages say.
+    ///
+    /// # Errors
+    /// When the database fails.
+    async fn places(&self, looks: &[Look], limit: usize) -> Result<Vec<Pending>>;
 
     /// The pending messages of one conversation behind a place, in order.
     ///

@@ -176,6 +176,11 @@ impl ShardQueue {
         (self.catching_up || self.pass.is_some()) && self.has_room()
     }
 
+    /// Whether most of what a page has will be new.
+    pub fn is_catching_up(&self) -> bool {
+        self.catching_up
+    }
+
     /// Whether it is time to look for what a lost publish left behind.
     pub fn wants_look(&self, now: Instant) -> bool {
         let before = self.completed.back();
@@ -256,6 +261,12 @@ impl ShardQueue {
             }
             start.extend(self.put(work, not_before(due_in, now)));
         }
+        self.end_known_page(last, full, now);
+        start
+    }
+
+    /// Ends a page of which every message is known; `last` is the place of its last one.
+    pub fn end_known_page(&mut self, last: Option<i64>, full: bool, now: Instant) {
         if full {
             self.pass = last.or(self.pass);
         } else {
@@ -264,7 +275,6 @@ impl ShardQueue {
             self.completed.extend(self.pass_began.take());
             self.raise_floor(now);
         }
-        start
     }
 
     fn raise_floor(&mut self, now: Instant) {
@@ -278,7 +288,12 @@ impl ShardQueue {
     }
 
     fn is_known(&self, work: &Work) -> bool {
-        self.known.contains(&work.id) || self.done.contains(work)
+        self.knows(work.id, work.retries)
+    }
+
+    /// Whether a message, set back to work so many times, is in memory or was done lately.
+    pub fn knows(&self, id: MessageId, retries: u32) -> bool {
+        self.known.contains(&id) || self.done.contains(id, retries)
     }
 
     /// Puts a message into its lane, or leaves it to the lane's next load.

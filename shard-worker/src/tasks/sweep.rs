@@ -1,13 +1,15 @@
 //! The safety net: looks into the database for what was not handled, every second and whenever a shard asks for it.
 //!
-//! One query serves all shards. A shard that catches up is read page after page without a pause, as long as it has
+//! One query serves all shards. What a shard is looked through for is mostly known, as what waits for a backend that is down:
+//! so its places are read first, and the messages only where there is one that is not known. A shard that catches up is read page after page without a pause, as long as it has
 //! room in memory. So is a tenant with more than its share of a shard's window, by itself.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claw_store::{Look, Whose, chain};
-use claw_types::{UserId, Work};
+use claw_store::{Look, Pending, Whose, chain};
+use claw_types::{ShardId, UserId, Work};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::warn;
 
@@ -95,13 +97,18 @@ async fn sweep_tenant(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, user: &UserI
 
 async fn sweep(pipeline: &Arc<Pipeline>, shards: &[Arc<Shard>]) -> claw_store::Result<()> {
     let high = pipeline.log.high_water().await?;
-    let now = Instant::now();
-    let look = |shard: &Arc<Shard>| {
+    let (mut read, mut looked) = (Vec::new(), Vec::new());
+    for shard in shards {
         let mut queue = shard.queue();
-        let after = queue.begin_page(high, now);
-        Look { shard: shard.id, after, whose: Whose::AllBut(queue.passed_over()) }
-    };
-    let looks: Vec<Look> = shards.iter().map(look).collect();
+        let after = queue.begin_page(high, Instant::now());
+        let look = Look { shard: shard.id, after, whose: Whose::AllBut(queue.passed_over()) };
+        if queue.is_catching_up() { read.push((shard, look)) } else { looked.push((shard, look)) }
+    }
+    read.extend(with_unknown(pipeline, looked).await?);
+    if read.is_empty() {
+        return Ok(());
+    }
+    let (shards, looks): (Vec<_>, Vec<_>) = read.into_iter().unzip();
     let mut rows = pipeline.log.pending(&looks, PAGE).await?;
     // Stable: keeps each shard's rows in their order.
     rows.sort_by_key(|(work, _)| work.shard);
@@ -111,6 +118,32 @@ async fn sweep(pipeline: &Arc<Pipeline>, shards: &[Arc<Shard>]) -> claw_store::R
         take(pipeline, shard, rows[from..to].to_vec());
     }
     Ok(())
+}
+
+/// Ends the pages that have known messages only; answers the others.
+async fn with_unknown<'a>(
+    pipeline: &Pipeline,
+    looked: Vec<(&'a Arc<Shard>, Look)>,
+) -> claw_store::Result<Vec<(&'a Arc<Shard>, Look)>> {
+    if looked.is_empty() {
+        return Ok(looked);
+    }
+    let looks: Vec<Look> = looked.iter().map(|(_, look)| look.clone()).collect();
+    let mut places: HashMap<ShardId, Vec<Pending>> = HashMap::new();
+    for place in pipeline.log.places(&looks, PAGE).await? {
+        places.entry(place.shard).or_default().push(place);
+    }
+    let mut unknown = Vec::new();
+    for (shard, look) in looked {
+        let page = places.remove(&shard.id).unwrap_or_default();
+        let mut queue = shard.queue();
+        if page.iter().all(|place| queue.knows(place.id, place.retries)) {
+            queue.end_known_page(page.last().map(|place| place.seq), page.len() >= PAGE, Instant::now());
+        } else {
+            unknown.push((shard, look));
+        }
+    }
+    Ok(unknown)
 }
 
 fn take(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, rows: Vec<(Work, f64)>) {

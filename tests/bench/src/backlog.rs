@@ -12,15 +12,19 @@ use crate::load::{Load, Outcome};
 use crate::receiver::{Backlog, Receiver, of_backlog};
 
 /// Who writes while the backlog drains, a second.
-const NEWCOMERS: u32 = 50;
+pub(crate) const NEWCOMERS: u32 = 50;
 /// Clients that fill it.
 const CLIENTS: u64 = 64;
+/// For so long they are measured without one.
+const BEFORE: Duration = Duration::from_secs(20);
 /// A backlog that makes no progress for so long is stuck.
 const STUCK: Duration = Duration::from_secs(120);
 
 /// What was measured.
 pub(crate) struct Drain {
     pub(crate) count: u64,
+    /// Those who write later beside the backlog, before there is one.
+    pub(crate) before: Outcome,
     pub(crate) backlog: Backlog,
     /// From the backend's return to its first message of the backlog.
     pub(crate) until_first: Duration,
@@ -44,6 +48,7 @@ pub(crate) async fn run(
     count: u64,
     conversations: usize,
 ) -> anyhow::Result<Drain> {
+    let before = load.fixed_rate_until(NEWCOMERS, conversations, tokio::time::sleep(BEFORE)).await;
     receiver.be_away(true);
     fill(load, count, conversations).await?;
     receiver.be_away(false);
@@ -70,7 +75,7 @@ pub(crate) async fn run(
     let (backlog, newcomers) = tokio::join!(drained, newcomers);
     let backlog = backlog?;
     let until_first = backlog.span.map_or(Duration::ZERO, |(first, _)| first - back);
-    Ok(Drain { count, backlog, until_first, newcomers })
+    Ok(Drain { count, before, backlog, until_first, newcomers })
 }
 
 /// Each client has conversations of its own, so that each conversation's numbers are accepted in their order.

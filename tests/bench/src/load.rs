@@ -61,7 +61,7 @@ enum Fate {
 }
 
 impl Outcome {
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         // Microseconds up to a minute, three digits.
         let latency = Histogram::new_with_max(60_000_000, 3)?;
         Ok(Self { accepted: 0, delivered: 0, refused: 0, badly_signed: 0, latency, took: Duration::ZERO })
@@ -77,6 +77,16 @@ impl Outcome {
                 self.latency.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
             }
         }
+    }
+
+    /// Adds what the same measurement found at another time.
+    pub(crate) fn merge(&mut self, other: &Self) -> anyhow::Result<()> {
+        self.accepted += other.accepted;
+        self.delivered += other.delivered;
+        self.refused += other.refused;
+        self.badly_signed += other.badly_signed;
+        self.took += other.took;
+        Ok(self.latency.add(&other.latency)?)
     }
 
     /// A count as a rate.

@@ -162,6 +162,7 @@ fn report_backlog(drain: &backlog::Drain, normal: f64) {
         drain.backlog.out_of_order,
         drain.backlog.again,
     );
+    report(&format!("{}/s in other conversations, without it", backlog::NEWCOMERS), &drain.before);
     report("meanwhile, in other conversations", &drain.newcomers);
 }
 

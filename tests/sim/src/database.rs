@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use claw_shard_worker::shard::queue::LaneKey;
-use claw_store::{Claimed, Error, Former, Look, Peer, Result, Settlement};
+use claw_store::{Claimed, Error, Former, Look, Peer, Pending, Result, Settlement};
 use claw_types::placement::{LEASE_IDLE, LEASE_STALE, TAKEN_OVER_AFTER};
 use claw_types::{Epoch, MessageId, MessageState, ShardCount, ShardId, Work};
 
@@ -333,12 +333,24 @@ impl Database {
     pub fn pending_of(&mut self, now: Time, looks: &[Look], limit: usize) -> Vec<(Work, f64)> {
         self.count("sweep");
         let due = |row: &Row| (row.work.clone(), row.due_at.as_secs_f64() - now.as_secs_f64());
-        let of = |look: &Look| {
-            let look = look.clone();
-            let wanted = move |row: &&Row| row.work.shard == look.shard && look.whose.has(&row.work.user_id);
-            self.pending_after(look.after).filter(wanted).take(limit).map(due)
+        self.pages(looks, limit).map(due).collect()
+    }
+
+    /// `Store::messages_pending_places`
+    pub fn places_of(&mut self, looks: &[Look], limit: usize) -> Vec<Pending> {
+        self.count("look");
+        let place = |row: &Row| {
+            let Work { id, shard, seq, retries, .. } = row.work;
+            Pending { id, shard, seq, retries }
         };
-        looks.iter().flat_map(of).collect()
+        self.pages(looks, limit).map(place).collect()
+    }
+
+    fn pages(&self, looks: &[Look], limit: usize) -> impl Iterator<Item = &Row> {
+        looks.iter().flat_map(move |look| {
+            let wanted = |row: &&Row| row.work.shard == look.shard && look.whose.has(&row.work.user_id);
+            self.pending_after(look.after).filter(wanted).take(limit)
+        })
     }
 
     /// `Store::messages_pending_in`

@@ -10,7 +10,7 @@ use claw_shard_worker::pipeline::Pipeline;
 use claw_shard_worker::ports::{Acts, LeaseConnection, Leases, Log, Road};
 use claw_shard_worker::shard::Shard;
 use claw_shard_worker::shard::queue::LaneKey;
-use claw_store::{Claimed, Error, Look, Peer, Result, Settlement};
+use claw_store::{Claimed, Error, Look, Peer, Pending, Result, Settlement};
 use claw_types::{MessageState, ShardId, Work};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
@@ -117,6 +117,11 @@ impl Log for Ports {
     async fn pending(&self, looks: &[Look], limit: usize) -> Result<Vec<(Work, f64)>> {
         let looks = looks.to_vec();
         self.database(move |world| world.database.pending_of(world.now, &looks, limit)).await
+    }
+
+    async fn places(&self, looks: &[Look], limit: usize) -> Result<Vec<Pending>> {
+        let looks = looks.to_vec();
+        self.database(move |world| world.database.places_of(&looks, limit)).await
     }
 
     async fn pending_in(&self, lane: &LaneKey, after: i64, limit: usize) -> Result<Vec<Work>> {

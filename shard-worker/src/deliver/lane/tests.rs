@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use claw_bus::Numbered;
 use claw_runtime::{Lifecycle, ManualClock, SeededRandom};
-use claw_store::{Look, Result};
+use claw_store::{Look, Pending, Result};
 use claw_types::{Epoch, ShardId, UserId};
 use futures::stream::{self, BoxStream};
 
@@ -29,6 +29,10 @@ impl Log for World {
     }
 
     async fn pending(&self, _looks: &[Look], _limit: usize) -> Result<Vec<(Work, f64)>> {
+        Ok(Vec::new())
+    }
+
+    async fn places(&self, _looks: &[Look], _limit: usize) -> Result<Vec<Pending>> {
         Ok(Vec::new())
     }
 

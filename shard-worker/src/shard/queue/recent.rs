@@ -32,7 +32,7 @@ impl Recent {
     }
 
     /// Whether it is done, unless it was set back to work since.
-    pub(super) fn contains(&self, work: &Work) -> bool {
-        [&self.young, &self.old].iter().any(|done| done.get(&work.id).is_some_and(|n| *n >= work.retries))
+    pub(super) fn contains(&self, id: MessageId, retries: u32) -> bool {
+        [&self.young, &self.old].iter().any(|done| done.get(&id).is_some_and(|n| *n >= retries))
     }
 }

@@ -141,7 +141,7 @@ impl ShardQueue {
         let last = works.last().map(|work| work.seq);
         for work in works {
             lane.last_seq = lane.last_seq.max(work.seq);
-            if !self.done.contains(&work) && self.known.insert(work.id) {
+            if !self.done.contains(work.id, work.retries) && self.known.insert(work.id) {
                 lane.works.push_back(work);
                 self.tenants.of(&lane.user).messages += 1;
             }

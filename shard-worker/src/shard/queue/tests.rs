@@ -416,3 +416,24 @@ async fn a_message_that_is_not_due_waits() {
     let lane = queue.end_page(vec![(Work { attempts: 3, ..work(1, "a") }, later)], false, now).remove(0);
     assert!(matches!(queue.next(&lane, now, 0), Next::WaitUntil(at) if at == now + later));
 }
+
+#[tokio::test]
+async fn a_look_at_known_messages_ends_without_reading_them() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    let lane = queue.offer(work(1, "a")).expect("a lane");
+    queue.offer(work(2, "a"));
+    assert!(!queue.is_catching_up());
+    queue.begin_page(2, now);
+    assert!([1, 2].iter().all(|seq| queue.knows(work(*seq, "a").id, 0)));
+    assert!(!queue.knows(work(3, "a").id, 0), "what a lost publish left behind");
+    queue.end_known_page(Some(2), false, now);
+    assert!(!queue.wants_sweep());
+    assert_eq!(attempt(&mut queue, &lane, now), 1);
+    queue.finished(&lane, now);
+    assert!(queue.knows(work(1, "a").id, 0), "a late look at what is done");
+    assert!(!queue.knows(work(1, "a").id, 1), "it was set back to work since");
+    queue.begin_page(2, now);
+    queue.end_known_page(Some(2), true, now);
+    assert_eq!(queue.begin_page(9, now), 2, "the next page of a full one");
+}
