@@ -149,7 +149,7 @@ impl FieldInfo {
             FieldKind::Url => "url",
             FieldKind::Number => "number",
             FieldKind::Bool => "boolean",
-            FieldKind::List | FieldKind::Ids | FieldKind::Items(_) => "list",
+            FieldKind::List | FieldKind::Ids | FieldKind::Words | FieldKind::Items(_) => "list",
             FieldKind::Choice(_) => "choice",
         };
         let choices = match kind {
@@ -270,7 +270,12 @@ mod tests {
             FieldKind::Number => json!("5"),
             FieldKind::Bool => json!("true"),
             FieldKind::Choice(choices) | FieldKind::Items(choices) => json!(choices[0]),
-            FieldKind::Text | FieldKind::Secret | FieldKind::Url | FieldKind::List | FieldKind::Ids => {
+            FieldKind::Text
+            | FieldKind::Secret
+            | FieldKind::Url
+            | FieldKind::List
+            | FieldKind::Ids
+            | FieldKind::Words => {
                 json!(field.placeholder.unwrap_or("something"))
             }
         };

@@ -70,6 +70,15 @@ pub const COMMON: &[Field] = &[
     )
     .advanced(),
     Field::new(
+        "mention_patterns",
+        "Also answers to",
+        FieldKind::Words,
+        "words or phrases that address the bot in a group like its name does, wherever they stand in a message; at most 20 \
+         of 64 characters.",
+    )
+    .advanced()
+    .like("claw, hey bot"),
+    Field::new(
         "ignore_bots",
         "Ignore bots",
         FieldKind::Bool,

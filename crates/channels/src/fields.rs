@@ -8,6 +8,11 @@ use std::fmt;
 use serde_json::{Map, Number, Value};
 use url::{Host, Origin, Url};
 
+/// Items of a [`FieldKind::Words`] at most: each message is searched for all of them.
+pub const MOST_WORDS: usize = 20;
+/// Characters of each at most.
+pub const WORD_LIMIT: usize = 64;
+
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
@@ -25,6 +30,8 @@ pub enum FieldKind {
     List,
     /// The platform's ids of people, as a list; no @names, which people can give up and others take.
     Ids,
+    /// Words or phrases that are looked for in what people write, as a list of at most [`MOST_WORDS`].
+    Words,
     /// One of these texts.
     Choice(&'static [&'static str]),
     /// Some of these texts, comma-separated in a string.
@@ -178,6 +185,27 @@ pub enum FieldError {
         /// The name.
         name: String,
     },
+    /// What would be found in any message, or in none.
+    #[error(
+        "the field {key:?} takes words or phrases of at most {most} characters with a letter or a digit in each; \
+         {word:?} is none"
+    )]
+    Word {
+        /// The key.
+        key: &'static str,
+        /// How many characters each can have.
+        most: usize,
+        /// Its beginning.
+        word: String,
+    },
+    /// A list with too many items.
+    #[error("the field {key:?} can list at most {most}")]
+    TooMany {
+        /// The key.
+        key: &'static str,
+        /// How many it can list.
+        most: usize,
+    },
     /// A stored secret would go to another server.
     #[error(
         "the field {key:?} leads to another server, which would be sent the stored {secret:?}: send {secret:?} again with it"
@@ -330,14 +358,14 @@ fn coerce(field: &Field, value: Value) -> Result<Option<Value>, FieldError> {
         (FieldKind::Choice(choices), _) => {
             return Err(FieldError::Choice { key: field.key.to_owned(), choices: choices.join(", ") });
         }
-        (FieldKind::List | FieldKind::Ids | FieldKind::Items(_), Value::String(text)) => {
+        (FieldKind::List | FieldKind::Ids | FieldKind::Words | FieldKind::Items(_), Value::String(text)) => {
             list(text.split(','))
         }
-        (FieldKind::List | FieldKind::Ids | FieldKind::Items(_), Value::Array(items)) => {
+        (FieldKind::List | FieldKind::Ids | FieldKind::Words | FieldKind::Items(_), Value::Array(items)) => {
             let texts: Option<Vec<String>> = items.iter().map(scalar).collect();
             list(texts.ok_or_else(|| wrong("a list of texts"))?.iter().map(String::as_str))
         }
-        (FieldKind::List | FieldKind::Ids, Value::Number(number)) => {
+        (FieldKind::List | FieldKind::Ids | FieldKind::Words, Value::Number(number)) => {
             list([number.to_string().as_str()].into_iter())
         }
         (kind, _) => return Err(wrong(expected(kind))),
@@ -357,7 +385,25 @@ fn coerce(field: &Field, value: Value) -> Result<Option<Value>, FieldError> {
     {
         return Err(FieldError::Name { key: field.key, name: name.to_owned() });
     }
+    if field.kind == FieldKind::Words {
+        check_words(field.key, &coerced)?;
+    }
     Ok(Some(coerced))
+}
+
+fn check_words(key: &'static str, list: &Value) -> Result<(), FieldError> {
+    let words = || list.as_array().into_iter().flatten().filter_map(Value::as_str);
+    if words().count() > MOST_WORDS {
+        return Err(FieldError::TooMany { key, most: MOST_WORDS });
+    }
+    let is_word = |text: &&str| text.chars().count() <= WORD_LIMIT && text.contains(char::is_alphanumeric);
+    match words().find(|word| !is_word(word)) {
+        Some(word) => {
+            let word = word.chars().take(WORD_LIMIT).collect();
+            Err(FieldError::Word { key, most: WORD_LIMIT, word })
+        }
+        None => Ok(()),
+    }
 }
 
 /// A JSON document in one line.
@@ -395,7 +441,9 @@ fn expected(kind: FieldKind) -> &'static str {
         FieldKind::Url => "an http or https URL",
         FieldKind::Number => "a whole number",
         FieldKind::Bool => "true or false",
-        FieldKind::List | FieldKind::Ids | FieldKind::Items(_) => "a list, or a text with commas",
+        FieldKind::List | FieldKind::Ids | FieldKind::Words | FieldKind::Items(_) => {
+            "a list, or a text with commas"
+        }
     }
 }
 
@@ -425,6 +473,7 @@ mod tests {
         Field::new("mood", "Mood", FieldKind::Choice(&["calm", "wild"]), ""),
         Field::new("days", "Days", FieldKind::Items(&["mon", "tue"]), ""),
         Field::new("owners", "Owners", FieldKind::Ids, ""),
+        Field::new("names", "Names", FieldKind::Words, ""),
     ];
 
     fn merge(on: Fields, given: Value) -> Result<Fields, FieldError> {
@@ -460,6 +509,22 @@ mod tests {
         let fields = strings.unwrap();
         assert_eq!(Value::Object(fields.config), json!({"users": ["1", "2", "3"], "secs": 5, "loud": true}));
         assert_eq!(Value::Object(fields.secrets), json!({"token": "t"}));
+    }
+
+    #[test]
+    fn words_are_few_and_can_be_found() {
+        let names = |value: Value| merge(Fields::default(), json!({ "names": value }));
+        let given = names(json!("claw, hey bot")).unwrap();
+        assert_eq!(given.config["names"], json!(["claw", "hey bot"]));
+        assert_eq!(names(json!(["claw", "hey bot"])).unwrap(), given);
+        assert!(names(json!(vec!["x".repeat(WORD_LIMIT); MOST_WORDS])).is_ok());
+        let many = names(json!(vec!["x"; MOST_WORDS + 1]));
+        assert_eq!(many, Err(FieldError::TooMany { key: "names", most: MOST_WORDS }));
+        for wrong in ["!?".to_owned(), "x".repeat(WORD_LIMIT + 1)] {
+            let refused = names(json!(["claw", wrong])).unwrap_err().to_string();
+            assert!(refused.contains("a letter or a digit"), "{refused}");
+        }
+        assert!(matches!(names(json!(["a\u{0}b"])), Err(FieldError::Type { .. })));
     }
 
     #[test]
@@ -528,7 +593,7 @@ mod tests {
         let error = |given| merge(Fields::default(), given).unwrap_err().to_string();
         assert_eq!(
             error(json!({"tokn": "t"})),
-            "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud, server, mood, days, owners"
+            "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud, server, mood, days, owners, names"
         );
         assert_eq!(error(json!({"secs": "abc"})), "the field \"secs\" must be a whole number, not this text");
         for secs in [json!(61), json!("61")] {

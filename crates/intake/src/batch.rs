@@ -14,8 +14,8 @@ use claw_store::{
 use claw_types::{Deed, Inbound, Receipts};
 use serde_json::Value;
 
-use crate::pairing::{self, Knocked};
-use crate::{Intake, Made, Reason, ignored};
+use crate::pairing::{self, Amended, Knocked};
+use crate::{Intake, Made, Reason, addressed, ignored};
 
 /// What [`Intake::make`] works with.
 #[derive(Clone, Copy)]
@@ -37,7 +37,11 @@ impl Intake {
     ///
     /// # Errors
     /// When that was not kept or can't be read: the platform must send all of them again.
-    pub async fn make(&self, desk: Desk<'_>, channel: &Channel, messages: Vec<Inbound>) -> Result<Made> {
+    pub async fn make(&self, desk: Desk<'_>, channel: &Channel, mut messages: Vec<Inbound>) -> Result<Made> {
+        self.names.address(&mut messages);
+        if self.keeps_context() {
+            addressed::address_later_parts(desk.store, channel, &mut messages).await?;
+        }
         let judged: Vec<Judged> = messages
             .into_iter()
             .map(|mut message| {
@@ -171,16 +175,34 @@ impl Batch<'_> {
         }));
     }
 
+    /// What was done to a message, if who did it may write. A stranger may do it to what is held of them, which ends it.
+    async fn admitted(
+        &mut self,
+        message: Inbound,
+        verdict: std::result::Result<(), Reason>,
+    ) -> Result<Option<Inbound>> {
+        let refused = match verdict {
+            Ok(()) => return Ok(Some(message)),
+            Err(Reason::NotPaired) if self.is_let_in(&message) => return Ok(Some(message)),
+            Err(Reason::NotPaired) => {
+                match pairing::amend(self.desk, self.channel, &self.known, message).await? {
+                    Amended::Passes(message) => return Ok(Some(*message)),
+                    Amended::Handled(held) => {
+                        self.made.handled.push(held);
+                        return Ok(None);
+                    }
+                    Amended::Refused => Reason::NotPaired,
+                }
+            }
+            Err(reason) => reason,
+        };
+        ignored(refused);
+        Ok(None)
+    }
+
     /// What was done to a message: taken from who may write.
     async fn deed(&mut self, message: Inbound, verdict: std::result::Result<(), Reason>) -> Result<()> {
-        let verdict = match verdict {
-            Err(Reason::NotPaired) if self.is_let_in(&message) => Ok(()),
-            other => other,
-        };
-        if let Err(reason) = verdict {
-            ignored(reason);
-            return Ok(());
-        }
+        let Some(message) = self.admitted(message, verdict).await? else { return Ok(()) };
         // It may change what is kept of a group: nothing of that may be in memory only, before or after.
         let overheard = std::mem::take(&mut self.overheard);
         self.desk.store.context_keep(self.channel, &overheard).await?;
@@ -196,7 +218,9 @@ impl Batch<'_> {
         Intake::replied(self.desk, self.channel, &mut message, &mut self.made).await?;
         let given = if self.intake.gets_context(&message) { self.add_context(&mut message)? } else { None };
         let debounce_ms = self.intake.debounce.wait_after(&message);
+        let album = if self.intake.gets_context(&message) { addressed::album(&message) } else { None };
         let message = NewMessage::inbound(self.channel, message, self.desk.ids, self.desk.clock)?;
+        self.made.albums.extend(album.zip(message.key.clone()));
         if let Some(given) = given {
             self.made.give(message.id, given);
         }
@@ -232,10 +256,18 @@ impl Batch<'_> {
         if self.is_let_in(&message) {
             return self.pass(message).await;
         }
+        let (person, debounce_ms) = (pairing::person_id(&message), self.intake.debounce.wait_after(&message));
         match pairing::knock(self.desk, self.channel, &self.known, message).await? {
-            Knocked::Passes(message) => self.made.messages.push(*message),
+            Knocked::Passes(message) => {
+                let message = *message;
+                self.made.messages.push(NewMessage { debounce_ms, ..message });
+            }
             Knocked::Refused => ignored(Reason::NotPaired),
             Knocked::Handled(id, committed) => {
+                // What they did to it may come in the same batch.
+                if let Some(person) = person {
+                    self.known.people.entry(person).or_insert((PairingState::Pending, 0));
+                }
                 self.made.handled.push(id);
                 self.made.committed.extend(committed);
             }

@@ -1,10 +1,11 @@
-//! Which messages of a channel with `debounce_ms` may be joined with what their sender writes on.
+//! Which messages may be joined with what comes after them: those of a channel with `debounce_ms` with what their sender writes
+//! on, and the parts of an album with one another, whatever the channel says.
 //!
 //! This is decided when a message is accepted and stored with it, so that neither a change of the channel nor another
 //! owner of its shard changes what waits. How bursts are formed of the stored messages is the worker's
 //! (`shard-worker/src/shard/queue/burst.rs`).
 
-use claw_types::Inbound;
+use claw_types::{Inbound, album};
 use serde_json::{Map, Value};
 
 /// One channel's.
@@ -18,9 +19,16 @@ impl Debounce {
         Self(ms.and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0))
     }
 
-    /// For how many milliseconds after this message its sender may write on; 0 when it goes alone, at once.
+    /// For how many milliseconds after this message its sender may write on; 0 when it goes alone, at once. Who sent an album
+    /// wrote one message, and nobody chooses for how long it takes to arrive.
     pub(crate) fn wait_after(self, message: &Inbound) -> u32 {
-        if self.0 > 0 && may_be_joined(message) { self.0 } else { 0 }
+        if message.album.is_some() {
+            album::WAIT_MS
+        } else if self.0 > 0 && may_be_joined(message) {
+            self.0
+        } else {
+            0
+        }
     }
 }
 
@@ -82,6 +90,16 @@ mod tests {
         ];
         for (message, joined) in table {
             assert_eq!(debounce(&json!(1)).wait_after(&message) > 0, joined, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_an_album_waits_for_the_others_whatever_the_channel_says() {
+        let part = |text| Inbound { album: Some("7".to_owned()), ..said("image", text) };
+        for ms in [json!(0), json!(60_000)] {
+            for part in [part(""), part("/describe"), Inbound { sender: None, ..part("look") }] {
+                assert_eq!(debounce(&ms).wait_after(&part), album::WAIT_MS, "{ms} {part:?}");
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 //! Must hold: what is ignored is never an error to the platform, which would send it again; it is counted by its reason,
 //! so that no silence is without an explanation.
 
+mod addressed;
 mod batch;
 mod bots;
 mod debounce;
@@ -21,6 +22,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tracing::debug;
 
+use self::addressed::Names;
 pub use self::batch::Desk;
 use self::bots::BotGuard;
 use self::debounce::Debounce;
@@ -32,6 +34,7 @@ pub use self::policy::{Policy, Reason};
 #[derive(Debug)]
 pub struct Intake {
     policy: Policy,
+    names: Names,
     bots: BotGuard,
     debounce: Debounce,
     told: Told,
@@ -42,6 +45,7 @@ impl Intake {
     pub fn new(config: &Map<String, Value>) -> Self {
         Self {
             policy: Policy::of(config),
+            names: Names::of(config),
             bots: BotGuard::default(),
             debounce: Debounce::of(config),
             told: Told::of(config),

@@ -23,6 +23,8 @@ pub struct Made {
     pub(crate) receipts: Vec<Seen>,
     /// Messages that are accepted as edits of themselves.
     pub(crate) first_seen: Vec<FirstSeen>,
+    /// Albums that are passed on where the bot must be addressed, each beside the key of a part of it.
+    pub(crate) albums: Vec<(String, String)>,
     channel: ChannelId,
     given: Vec<(MessageId, Stretch)>,
 }
@@ -36,6 +38,7 @@ impl Made {
             feedback: Vec::new(),
             receipts: Vec::new(),
             first_seen: Vec::new(),
+            albums: Vec::new(),
             channel,
             given: Vec::new(),
         }
@@ -88,13 +91,14 @@ impl Made {
     /// # Errors
     /// When it was not told: the platform must send all of it again, and what was committed is known then.
     pub async fn tell(&mut self, store: &Store, channel: &Channel, ids: &Ids) -> Result<()> {
-        if self.first_seen.is_empty() && !self.has_feedback() {
+        if self.first_seen.is_empty() && self.albums.is_empty() && !self.has_feedback() {
             return Ok(());
         }
         let (seen, feedback) = (std::mem::take(&mut self.first_seen), std::mem::take(&mut self.feedback));
-        let receipts = std::mem::take(&mut self.receipts);
+        let (receipts, albums) = (std::mem::take(&mut self.receipts), std::mem::take(&mut self.albums));
         Box::pin(async move {
             store.first_seen(channel.id, &seen).await?;
+            store.albums_note(channel.id, &albums).await?;
             store.feedback_tell(channel, &feedback, ids).await?;
             store.receipts_note(channel, &receipts).await
         })

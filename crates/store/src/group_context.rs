@@ -17,6 +17,8 @@ use crate::{Channel, Result, Store};
 pub const KEPT: usize = 50;
 /// Characters that are kept of each.
 const TEXT_LIMIT: usize = 4_000;
+/// Characters that are kept of a file's name.
+const NAME_LIMIT: usize = 200;
 
 /// One message to keep.
 #[derive(Debug)]
@@ -32,6 +34,11 @@ pub struct Overheard {
 struct Said<'a> {
     sender: Option<&'a Sender>,
     text: String,
+    /// Of an attachment, what it is and, where the platform tells, its name. They stand in the text, too, for who reads only that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_filename: Option<String>,
     timestamp: DateTime<Utc>,
 }
 
@@ -90,15 +97,26 @@ impl Overheard {
         &self.conversation
     }
 
-    /// What is worth keeping of a message; `None` of one without a text. `now` is when it was said if the platform does not tell.
+    /// What is worth keeping of a message; `None` of one with neither a text nor an attachment. `now` is when it was said if the platform
+    /// does not tell. No link is kept to an attachment: it is fetched by the id of an accepted message, which this is not.
     ///
     /// # Errors
     /// When it can't be written as JSON.
     pub fn of(message: &Inbound, now: DateTime<Utc>) -> Result<Option<Self>> {
-        let Some(text) = &message.text else { return Ok(None) };
+        let name = message.media.as_ref().and_then(|media| media.filename.as_deref());
+        let name: Option<String> = name.map(|name| name.chars().take(NAME_LIMIT).collect());
+        let content_type = message.media.as_ref().map(|_| message.content_type.as_str());
+        let marker = content_type.map(|kind| marker(kind, name.as_deref()));
+        let words = [marker.as_deref(), message.text.as_deref()].into_iter().flatten();
+        let text = words.filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ");
+        if text.is_empty() && message.text.is_none() {
+            return Ok(None);
+        }
         let said = Said {
             sender: message.sender.as_ref(),
             text: text.chars().take(TEXT_LIMIT).collect(),
+            content_type,
+            media_filename: name,
             timestamp: message.timestamp.unwrap_or_else(|| now.trunc_subsecs(3)),
         };
         let key = message.dedup_key.as_deref().or(message.platform_message_id.as_deref());
@@ -108,6 +126,14 @@ impl Overheard {
             key: key.map(|key| indexable(key).into_owned()),
             said: serde_json::to_string(&said)?,
         }))
+    }
+}
+
+/// What stands for an attachment in a text: `[image]`, `[file: plan.pdf]`.
+fn marker(content_type: &str, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("[{content_type}: {name}]"),
+        None => format!("[{content_type}]"),
     }
 }
 
@@ -235,5 +261,55 @@ impl Store {
                  order by kept_at limit $2))",
         );
         Ok(old.bind(hours).bind(limit).execute(&self.pool).await?.rows_affected())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_types::{MediaKind, MediaRef};
+    use serde_json::json;
+
+    use super::*;
+
+    fn kept(text: Option<&str>, file: Option<Option<&str>>) -> Option<Value> {
+        let media = |name: Option<&str>| MediaRef {
+            kind: MediaKind::File,
+            handle: "secret".to_owned(),
+            filename: name.map(str::to_owned),
+            mime: None,
+        };
+        let message = Inbound {
+            content_type: if file.is_some() { "file" } else { "text" }.to_owned(),
+            text: text.map(str::to_owned),
+            media: file.map(media),
+            ..Inbound::default()
+        };
+        let kept = Overheard::of(&message, DateTime::UNIX_EPOCH).unwrap();
+        kept.map(|kept| serde_json::from_str(kept.said()).unwrap())
+    }
+
+    #[test]
+    fn files_are_named_where_nobody_can_fetch_them() {
+        let at = "1970-01-01T00:00:00Z";
+        assert_eq!(
+            kept(Some("see"), Some(Some("plan.pdf"))),
+            Some(json!({"sender": null, "text": "[file: plan.pdf] see", "content_type": "file",
+                        "media_filename": "plan.pdf", "timestamp": at}))
+        );
+        assert_eq!(
+            kept(None, Some(None)),
+            Some(json!({"sender": null, "text": "[file]", "content_type": "file", "timestamp": at}))
+        );
+        assert_eq!(kept(Some("hi"), None), Some(json!({"sender": null, "text": "hi", "timestamp": at})));
+        assert_eq!(kept(None, None), None);
+    }
+
+    #[test]
+    fn a_name_is_no_way_to_have_more_kept() {
+        let long = "x".repeat(10_000);
+        let long = Some(long.as_str());
+        let kept = kept(long, Some(long)).unwrap();
+        assert_eq!(kept["media_filename"].as_str().map(str::len), Some(NAME_LIMIT));
+        assert_eq!(kept["text"].as_str().map(str::len), Some(TEXT_LIMIT));
     }
 }

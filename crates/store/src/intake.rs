@@ -9,7 +9,7 @@ use chrono::SubsecRound as _;
 use claw_runtime::{Clock, Ids};
 use claw_types::{
     ChannelId, Direction, Inbound, InstanceId, MessageId, Outbound, ReplyTo, ShardCount, UserId, WebhookBody,
-    Work, bodies,
+    Work, album, bodies,
 };
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
@@ -93,9 +93,13 @@ impl NewMessage {
     /// When it can't be written as JSON.
     pub fn inbound(channel: &Channel, inbound: Inbound, ids: &Ids, clock: &dyn Clock) -> Result<Self> {
         let given = inbound.id;
+        let conversation = indexable(&inbound.conversation()).into_owned();
+        let mut metadata = inbound.metadata;
+        if let Some(album) = &inbound.album {
+            metadata.insert(album::KEY.to_owned(), indexable(album).into());
+        }
         let unique = inbound.dedup_key.as_deref().or(inbound.platform_message_id.as_deref());
         let key = unique.map(received_key);
-        let conversation = indexable(&inbound.conversation()).into_owned();
         let media = inbound.media.as_ref().map(to_raw_value).transpose()?;
         let filename = inbound.media.as_ref().and_then(|m| m.filename.clone());
         let body = WebhookBody {
@@ -113,7 +117,7 @@ impl NewMessage {
             is_group: inbound.is_group,
             thread_id: inbound.thread_id.clone(),
             timestamp: inbound.timestamp.unwrap_or_else(|| clock.now().trunc_subsecs(3)),
-            metadata: inbound.metadata,
+            metadata,
             reply_to: Some(ReplyTo {
                 channel: channel.channel_type.clone(),
                 recipient: inbound.recipient,

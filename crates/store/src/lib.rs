@@ -2,6 +2,7 @@
 //!
 //! Queries are checked by tests on a real server rather than by macros at compile time (docs/adr/0001).
 
+pub mod albums;
 pub mod audit;
 pub mod backends;
 pub mod backlog;

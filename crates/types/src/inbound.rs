@@ -23,6 +23,9 @@ pub struct Inbound {
     /// What is unique within the channel: the same key again is the same message redelivered. By default the
     /// platform's id; platforms that number messages by chat set it.
     pub dedup_key: Option<String>,
+    /// Of a message that its platform shows with others as one, an album of photos for instance: what names all of these within
+    /// the conversation. They go to the backend together ([`crate::album`]).
+    pub album: Option<String>,
     /// The person, never the chat.
     pub sender: Option<Sender>,
     /// `text`, `image`, `voice`, `location`, ...

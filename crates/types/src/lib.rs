@@ -2,6 +2,7 @@
 //!
 //! No I/O, no clock and no randomness in here, so every other crate, and a simulation, can depend on it.
 
+pub mod album;
 pub mod bodies;
 pub mod heartbeat;
 pub mod ident;

@@ -18,6 +18,7 @@ mod erasure;
 mod events;
 mod feedback;
 mod follow_up;
+mod groups;
 mod health;
 mod hooks;
 mod keys;

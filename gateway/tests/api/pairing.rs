@@ -1,10 +1,13 @@
 //! Letting strangers in, with what owners and hostile strangers do about it. Every post goes to another gateway than the one before.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use claw_intake::{Desk, Intake};
+use claw_runtime::{Ids, OsRandom, SystemClock};
 use claw_store::pairing::PairingBook;
 use claw_store::{Channel, PairingState};
-use claw_types::{Direction, Work};
+use claw_types::{Deed, Direction, Inbound, Sender, Work, album};
 use serde_json::{Value, json};
 
 use crate::common::{SECRET, TestGateway};
@@ -124,6 +127,82 @@ async fn a_stranger_is_told_a_code_once_and_nothing_is_lost_when_an_owner_lets_t
     assert_eq!(approved.len(), 1);
     assert_eq!((&approved[0]["state"], &approved[0]["decided_by"]), (&json!("approved"), &json!("owner 1")));
     assert_eq!(approved[0]["expires_at"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_a_stranger_edits_or_takes_back_meanwhile_is_handed_over_as_they_left_it() {
+    let door = Door::open(OWNER).await;
+    for (id, text) in [("a", "teh question"), ("b", "my password"), ("c", "and another")] {
+        assert_eq!(door.says("7", id, text).await, "handled");
+    }
+    assert_eq!(door.says("8", "d", "hello").await, "handled");
+    let does = async |person: &str, deed: Value| {
+        let mut body = json!({"sender": {"id": person}});
+        body.as_object_mut().unwrap().extend(deed.as_object().unwrap().clone());
+        let answer = door.gateway.post(&door.channel, body.to_string().as_bytes()).await.expect(200);
+        answer["status"].as_str().unwrap().to_owned()
+    };
+    let edit = |id: &str, message: &str, text: &str| json!({"event": "edit", "event_id": id, "message_id": message, "text": text});
+    assert_eq!(does("7", edit("e1", "a", "the question")).await, "handled");
+    assert_eq!(does("7", edit("e2", "a", "the very question")).await, "handled");
+    assert_eq!(does("7", edit("e1", "a", "the question")).await, "handled", "the platform sends it again");
+    assert_eq!(does("7", json!({"event": "delete", "message_id": "b"})).await, "handled");
+    // Somebody else who waits, somebody whom nobody knows, and what was never held.
+    assert_eq!(does("8", edit("e3", "a", "forged")).await, "ignored");
+    assert_eq!(does("8", json!({"event": "delete", "message_id": "c"})).await, "ignored");
+    assert_eq!(does("9", edit("e4", "a", "forged")).await, "ignored");
+    assert_eq!(does("7", edit("e5", "x", "of nothing")).await, "ignored");
+    assert!(door.backend().await.is_empty());
+
+    let order = format!("/pair {}", door.code("7").await);
+    assert_eq!(door.says(OWNER, "o", &order).await, "handled");
+    assert_eq!(door.backend().await, ["the very question", "and another"]);
+    assert_eq!(does("7", edit("e6", "a", "late")).await, "accepted", "from now on it is an event");
+    assert_eq!(door.backend().await, ["the very question", "and another"]);
+}
+
+#[tokio::test]
+async fn a_stranger_may_correct_the_first_message_at_once() {
+    let door = Door::open("").await;
+    let sender = Sender { platform_id: "7".to_owned(), display_name: "Ada".to_owned(), internal_user: None };
+    let message = Inbound {
+        dedup_key: Some("a".to_owned()),
+        sender: Some(sender),
+        content_type: "text".to_owned(),
+        text: Some("teh".to_owned()),
+        recipient: "7".to_owned(),
+        ..Inbound::default()
+    };
+    let edit = Inbound {
+        deed: Deed::Edited("a".to_owned()),
+        dedup_key: Some("edit:a:1".to_owned()),
+        text: Some("the".to_owned()),
+        ..message.clone()
+    };
+    let fields = json!({"dm_policy": "pairing"});
+    let intake = Intake::new(fields.as_object().unwrap());
+    let ids = Ids::new(Arc::new(SystemClock), Arc::new(OsRandom));
+    let desk = Desk { store: &door.gateway.store, ids: &ids, clock: &SystemClock };
+    let made = intake.make(desk, &door.stored().await, vec![message, edit]).await.unwrap();
+    assert_eq!((made.handled.len(), made.handled[0]), (2, made.handled[1]), "both are one message");
+    let path = format!("{PATH}/pairing/{}/approve", door.code("7").await);
+    door.gateway.call("POST", &path, Value::Null).await.expect(200);
+    assert_eq!(door.backend().await, ["the"]);
+}
+
+#[tokio::test]
+async fn a_strangers_album_is_still_one_when_it_is_let_in() {
+    let door = Door::open("").await;
+    for id in ["a", "b"] {
+        let media = json!({"kind": "image", "url": "http://127.0.0.1:9/x.jpg"});
+        let body = json!({"sender": {"id": "7"}, "message_id": id, "text": id, "album": "1", "media": media});
+        door.gateway.post(&door.channel, body.to_string().as_bytes()).await.expect(200);
+    }
+    let path = format!("{PATH}/pairing/{}/approve", door.code("7").await);
+    door.gateway.call("POST", &path, Value::Null).await.expect(200);
+    let pending = door.gateway.pending().await;
+    let parts = pending.iter().filter(|work| work.direction == Direction::In);
+    assert_eq!(parts.map(|work| work.debounce_ms).collect::<Vec<_>>(), [album::WAIT_MS; 2]);
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! One delivery of several messages: what a person wrote in a burst, as one webhook.
 //!
-//! It is the delivery of the burst's last message, under that one's id, with the texts of those before it put in front of its own. Which
-//! messages it has is written down before the first attempt and not changed afterwards (`shard/queue/burst.rs` says why); what
-//! becomes of it becomes of all of them, in one statement.
+//! It is the delivery of the burst's last message, under that one's id, with the texts of those before it put in front of its own, and with
+//! the attachments of all where they are an album ([`attached`]). Which messages it has is written down before the first attempt and not
+//! changed afterwards (`shard/queue/burst.rs` says why); what becomes of it becomes of all of them, in one statement.
 
 use claw_types::{MessageId, WebhookBody, Work};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
+
+use super::attached;
 
 /// Between two texts.
 const BREAK: &str = "\n";
@@ -35,12 +37,12 @@ impl Delivery {
         let joined = if works.len() > 1 { joined(&works).map(Some) } else { Ok(None) };
         let last = works.pop()?;
         let before = works.into_iter().map(|work| work.id).collect();
-        let (payload, unreadable) = match joined {
-            Ok(payload) => (payload, None),
-            Err(error) => (None, Some(format!("unreadable: {error}"))),
+        let burst = Some(last.id);
+        let (work, unreadable) = match joined {
+            Ok(Some(Joined { payload, media })) => (Work { burst, payload, media, ..last }, None),
+            Ok(None) => (Work { burst, ..last }, None),
+            Err(error) => (Work { burst, ..last }, Some(format!("unreadable: {error}"))),
         };
-        let work =
-            Work { burst: Some(last.id), payload: payload.unwrap_or_else(|| last.payload.clone()), ..last };
         Some(Self { work, before: Some(before), unreadable })
     }
 }
@@ -50,10 +52,18 @@ pub(super) fn is_sealed(works: &[Work]) -> bool {
     works.last().is_some_and(|last| works.iter().all(|work| work.burst == Some(last.id)))
 }
 
-/// The body of the webhook.
-fn joined(works: &[Work]) -> serde_json::Result<Box<RawValue>> {
+/// What several messages are as one.
+struct Joined {
+    /// The body of the webhook.
+    payload: Box<RawValue>,
+    /// As [`attached::joined`] has it.
+    media: Option<Box<RawValue>>,
+}
+
+fn joined(works: &[Work]) -> serde_json::Result<Joined> {
     let read = |work: &Work| serde_json::from_str::<WebhookBody>(work.payload.get());
     let mut bodies = works.iter().map(read).collect::<serde_json::Result<Vec<_>>>()?;
+    let media = attached::joined(works, &bodies)?;
     let texts: Vec<&str> =
         bodies.iter().filter_map(|body| body.text.as_deref()).filter(|text| !text.is_empty()).collect();
     let text = (!texts.is_empty()).then(|| texts.join(BREAK));
@@ -63,10 +73,11 @@ fn joined(works: &[Work]) -> serde_json::Result<Box<RawValue>> {
         add(&mut metadata, std::mem::take(&mut body.metadata));
     }
     metadata.insert("merged".to_owned(), merged);
-    match bodies.pop() {
+    let payload = match bodies.pop() {
         Some(last) => to_raw_value(&WebhookBody { text, metadata, ..last }),
         None => to_raw_value(&Value::Null),
-    }
+    };
+    Ok(Joined { payload: payload?, media })
 }
 
 fn part(id: MessageId, body: &WebhookBody) -> Value {
@@ -162,6 +173,28 @@ mod tests {
         assert_eq!(delivery.work.payload.get(), alone.payload.get());
         assert_eq!(delivery.before, Some(Vec::new()));
         assert!(is_sealed(&[delivery.work]));
+    }
+
+    #[test]
+    fn an_album_is_one_delivery_with_what_was_written_to_any_of_its_parts() {
+        let media = |handle: &str| Some(to_raw_value(&json!({"kind": "image", "handle": handle})).unwrap());
+        let part = |n: u128, text: Value| Work {
+            media: media(&n.to_string()),
+            ..work(
+                n,
+                &json!({"text": text, "content_type": "image", "metadata": {"chat_id": "9", "album": "7"}}),
+            )
+        };
+        let (first, last) = (part(1, json!("look")), part(2, Value::Null));
+        let delivery = Delivery::burst(vec![first, last.clone()]).unwrap();
+        let body = attached::body(&delivery.work, |_, media| format!("/{}", media.handle)).unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&body["text"], &body["media_url"]), (&json!("look"), &json!("/2")));
+        let attached = body["metadata"]["attachments"].as_array().unwrap();
+        assert_eq!(attached.iter().map(|one| &one["media_url"]).collect::<Vec<_>>(), ["/1", "/2"]);
+        assert_eq!((&body["metadata"]["album"], &attached[1]["id"]), (&json!("7"), &json!(last.id)));
+        let alone = Delivery::burst(vec![last.clone()]).unwrap();
+        assert_eq!(alone.work.media.unwrap().get(), last.media.unwrap().get(), "one that nothing followed");
     }
 
     #[test]

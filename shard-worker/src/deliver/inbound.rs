@@ -6,13 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use claw_channels::kit::media_link;
 use claw_store::chain;
-use claw_types::{ChannelId, MediaRef, MessageState, WebhookBody, Work};
+use claw_types::{ChannelId, MediaRef, MessageState, Work};
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
 use super::backend::{Destination, Pass, Refused, Room};
 use super::turns::Cause;
-use super::{Attempt, measure, stream};
+use super::{Attempt, attached, measure, stream};
 use crate::channels::{Lookup, observe};
 use crate::core::Core;
 use crate::erased::Erased;
@@ -140,12 +140,11 @@ fn switched_off(reason: &str) -> Attempt {
     Attempt::Over { state: MessageState::Dead, error: Some(error) }
 }
 
-/// The stored bytes; with an attachment, a fresh link to it put in.
 fn body(core: &Core, work: &Work) -> serde_json::Result<Bytes> {
-    let Some(media) = &work.media else { return Ok(Bytes::copy_from_slice(work.payload.get().as_bytes())) };
-    let media: MediaRef = serde_json::from_str(media.get())?;
-    let mut body: WebhookBody = serde_json::from_str(work.payload.get())?;
-    let path = media_link::of(&core.media_key, work.id, &media, core.clock.now());
-    body.media_url = Some(format!("{}{path}", core.public_url));
-    serde_json::to_vec(&body).map(Bytes::from)
+    let now = core.clock.now();
+    let link = |id, media: &MediaRef| {
+        let path = media_link::of(&core.media_key, id, media, now);
+        format!("{}{path}", core.public_url)
+    };
+    attached::body(work, link)
 }

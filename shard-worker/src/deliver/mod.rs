@@ -2,6 +2,7 @@
 //! and events to their destinations.
 
 pub(crate) mod answer;
+mod attached;
 pub(crate) mod backend;
 mod burst;
 pub(crate) mod events;

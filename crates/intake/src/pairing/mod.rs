@@ -1,13 +1,15 @@
 //! Letting strangers in: `dm_policy: pairing`.
 //!
-//! A stranger who writes is told a code, once, and what they write meanwhile is held. An owner approves the code by `/pair CODE`
-//! in a direct message, or somebody does by the API; then the person is told, and what was held goes to the backend: nobody has
-//! to write again. An invitation is the other way round: a code that is made first and lets in whoever sends it.
+//! A stranger who writes is told a code, once, and what they write meanwhile is held, as they leave it: an edit changes it, a
+//! deletion drops it. An owner approves the code by `/pair CODE` in a direct message, or somebody does by the API; then the person
+//! is told, and what was held goes to the backend: nobody has to write again. An invitation is the other way round: a code that
+//! is made first and lets in whoever sends it.
 //!
 //! Must hold, whatever strangers do: a channel has at most [`PENDING`] requests and [`HELD`] messages of each, and answers each
 //! once; a code is good in its channel only, and only an owner or the API can use a request's; a message that its platform sends
 //! again changes nothing. What answers is a row of the same transaction as what it tells of.
 
+mod amend;
 mod code;
 mod decide;
 mod knock;
@@ -21,6 +23,7 @@ use claw_store::intake::indexable;
 use claw_store::{Channel, NewMessage, Person, Result};
 use claw_types::{Format, Inbound, Outbound};
 
+pub(crate) use self::amend::{Amended, amend};
 pub use self::decide::{approve, deny, invite};
 pub(crate) use self::knock::{Knocked, knock};
 pub(crate) use self::order::{Order, obey};

@@ -198,8 +198,8 @@ pub(crate) async fn accept(txn: &mut Txn, message: &NewMessage) -> Result<Work> 
     let sql = format!(
         "with accepted as (
              insert into messages
-                 (id, user_id, channel_id, shard, direction, conversation, payload, media, source)
-             values ($1, $2, $3, $4, $5, $6, $7::json, $8::json, $9) returning *),
+                 (id, user_id, channel_id, shard, direction, conversation, payload, media, source, debounce_ms)
+             values ($1, $2, $3, $4, $5, $6, $7::json, $8::json, $9, $10) returning *),
          told as ({TELL_ACCEPTED})
          select seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms, {AHEAD} as ahead
          from accepted"
@@ -214,6 +214,7 @@ pub(crate) async fn accept(txn: &mut Txn, message: &NewMessage) -> Result<Work> 
         .bind(message.payload.get())
         .bind(message.media.as_ref().map(|media| media.get()))
         .bind(message.source.as_deref())
+        .bind(message.debounce())
         .fetch_one(txn)
         .await?;
     Ok(stored_work(message, Stored::of(&stored)?))

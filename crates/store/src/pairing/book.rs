@@ -2,22 +2,20 @@
 
 use std::time::Duration;
 
-use claw_types::{ChannelId, MessageId, UserId, Work};
-use serde_json::value::RawValue;
-use sqlx::Row as _;
+use claw_types::{ChannelId, UserId, Work};
 use uuid::Uuid;
 
 use super::{COLUMNS, COUNTS, Pairing, PairingState, Person, pairing};
 use crate::events::tell;
-use crate::messages::{PERSON, accept};
+use crate::messages::accept;
 use crate::pool::Txn;
 use crate::tenant::write;
 use crate::{Actor, Change, Channel, Error, NewMessage, News, Result, Store};
 
 /// The pairings of one channel, for one writer at a time. Dropped without [`PairingBook::commit`], it changes nothing.
 pub struct PairingBook {
-    txn: Txn,
-    channel: Channel,
+    pub(super) txn: Txn,
+    pub(super) channel: Channel,
 }
 
 impl Store {
@@ -180,74 +178,6 @@ impl PairingBook {
     pub async fn remove(&mut self, id: Uuid) -> Result<()> {
         sqlx::query("delete from pairings where id = $1").bind(id).execute(&mut self.txn).await?;
         Ok(())
-    }
-
-    /// Holds what somebody wrote until they are let in, up to `limit` messages. `false`: there is no room.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn hold(&mut self, pairing: Uuid, message: &NewMessage, limit: i64) -> Result<bool> {
-        let held = sqlx::query(
-            "insert into pairing_held (id, pairing_id, user_id, conversation, payload, media)
-             select $1, $2, $3, $4, $5::json, $6::json
-             where (select count(*) from pairing_held where pairing_id = $2) < $7",
-        )
-        .bind(message.id.0)
-        .bind(pairing)
-        .bind(self.channel.user_id.as_str())
-        .bind(&message.conversation)
-        .bind(message.payload.get())
-        .bind(message.media.as_ref().map(|media| media.get()))
-        .bind(limit)
-        .execute(&mut self.txn)
-        .await?;
-        Ok(held.rows_affected() == 1)
-    }
-
-    /// Drops what is held.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn discard(&mut self, pairing: Uuid) -> Result<()> {
-        let held = sqlx::query("delete from pairing_held where pairing_id = $1").bind(pairing);
-        held.execute(&mut self.txn).await?;
-        Ok(())
-    }
-
-    /// Makes messages of what is held, in order.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn release(&mut self, pairing: Uuid) -> Result<Vec<Work>> {
-        let rows = sqlx::query(
-            "with gone as (delete from pairing_held where pairing_id = $1
-                           returning seq, id, conversation, payload, media)
-             select id, conversation, payload::text as payload, media::text as media from gone order by seq",
-        )
-        .bind(pairing)
-        .fetch_all(&mut self.txn)
-        .await?;
-        let mut released = Vec::with_capacity(rows.len());
-        for row in rows {
-            let media: Option<String> = row.try_get("media")?;
-            let message = NewMessage {
-                id: MessageId(row.try_get("id")?),
-                user_id: self.channel.user_id.clone(),
-                channel_id: self.channel.id,
-                shard: self.channel.shard,
-                direction: claw_types::Direction::In,
-                conversation: row.try_get("conversation")?,
-                payload: RawValue::from_string(row.try_get("payload")?)?,
-                media: media.map(RawValue::from_string).transpose()?,
-                // Claimed when it was held.
-                key: None,
-                digest: None,
-                source: Some(PERSON.to_owned()),
-                debounce_ms: 0,
-            };
-            released.push(accept(&mut self.txn, &message).await?);
-        }
-        Ok(released)
     }
 
     /// Accepts a message as part of this; its key does not count.

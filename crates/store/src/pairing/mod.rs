@@ -4,6 +4,7 @@
 //! bound that was looked at still holds when the row is written, however many gateways and workers take messages.
 
 mod book;
+mod held;
 
 use std::collections::HashMap;
 

@@ -20,10 +20,14 @@ struct Chat {
 
 impl Chat {
     async fn new() -> Self {
+        Self::with(DEBOUNCE_MS).await
+    }
+
+    async fn with(debounce_ms: u32) -> Self {
         let cluster = Cluster::prepare().await;
         let (gateway, api) = cluster.gateway().await;
         let secret = token(16);
-        let fields = json!({"secret_env": secret, "debounce_ms": DEBOUNCE_MS.to_string()});
+        let fields = json!({"secret_env": secret, "debounce_ms": debounce_ms.to_string()});
         let channel = api.configure("ada", "hook", "webhook", fields).await;
         Self { cluster, api, _gateway: gateway, channel, secret }
     }
@@ -111,6 +115,42 @@ async fn a_burst_that_was_refused_comes_again_as_it_was_from_another_worker() {
     }
     assert_eq!((text(&came[3]), merged(&came[3])), ("and another".to_owned(), Vec::new()));
     chat.wait_until_all_are("done").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_album_is_one_webhook_with_all_its_files_where_nothing_else_is_joined() {
+    let chat = Chat::with(0).await;
+    let _worker = chat.cluster.worker("one", &chat.api.base).await;
+    let url = chat.cluster.receiver.url();
+    let part = |id: &'static str, text: &str| {
+        let media = json!({"kind": "image", "url": url, "filename": format!("{id}.jpg")});
+        let mut part = json!({"album": "7", "media": media});
+        if !text.is_empty() {
+            part["text"] = json!(text);
+        }
+        chat.says("ann", id, part)
+    };
+    // At once, as a platform posts them, and one of them again.
+    tokio::join!(part("m1", "Look"), part("m2", ""), part("m2", ""), part("m3", ""));
+    chat.says("ann", "m4", json!({"text": "and tell"})).await;
+    let came = chat.cluster.receiver.wait_for(2).await;
+    assert_eq!(came.iter().map(text).collect::<Vec<_>>(), ["Look", "and tell"]);
+    let mut parts = merged(&came[0]);
+    parts.sort_unstable();
+    assert_eq!(
+        (parts, merged(&came[1])),
+        (vec!["m1".to_owned(), "m2".to_owned(), "m3".to_owned()], Vec::new())
+    );
+    let body = came[0].json();
+    let attachments = body["metadata"]["attachments"].as_array().unwrap();
+    for (attachment, part) in attachments.iter().zip(body["metadata"]["merged"].as_array().unwrap()) {
+        let name = format!("{}.jpg", part["platform_message_id"].as_str().unwrap());
+        assert_eq!((&attachment["id"], &attachment["media_filename"]), (&part["id"], &json!(name)));
+        assert!(attachment["media_url"].as_str().unwrap().contains(part["id"].as_str().unwrap()));
+    }
+    assert_eq!((attachments.len(), &attachments[2]["media_url"]), (3, &body["media_url"]));
+    chat.wait_until_all_are("done").await;
+    assert_eq!(chat.states().await.len(), 4, "each part stays a message of its own");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -177,6 +177,7 @@ fn whole(message: &Message, spot: Spot<'_>, own: &str) -> Inbound {
         answers: answered(message, own),
         platform_message_id: Some(message.id.clone()),
         dedup_key: Some(message.id.clone()),
+        album: None,
         sender: author.map(|user| sender(user, message.member.as_ref())),
         content_type,
         text: words::text(message),

@@ -43,6 +43,7 @@ impl Examinee for Exam {
             "text-again",
             "voice",
             "photo",
+            "album",
             "location",
             "addressed",
             "unaddressed",

@@ -90,6 +90,8 @@ fn understood(message: &Message, own: Own<'_>) -> Inbound {
         answers: answered(message, own),
         platform_message_id: Some(message.id.0.to_string()),
         dedup_key: Some(format!("{chat}:{}", message.id.0)),
+        // Each file of an album is a message (<https://core.telegram.org/bots/api#message>, `media_group_id`).
+        album: message.media_group_id().map(|album| album.0.clone()),
         sender: message.from.as_ref().map(sender),
         content_type,
         text,
@@ -209,6 +211,7 @@ fn by_hand(update: &Value, own: Own<'_>) -> Option<Inbound> {
     let understood = Inbound {
         platform_message_id: Some(id.to_string()),
         dedup_key: Some(format!("{chat}:{id}")),
+        album: message.get("media_group_id").and_then(Value::as_str).map(str::to_owned),
         sender: from,
         content_type: if text.is_some() { "text" } else { "other" }.to_owned(),
         text: text.map(str::to_owned),
@@ -340,6 +343,24 @@ mod tests {
         let photo = read(&group(&json!({"photo": [size("s", 90), size("l", 900)], "caption": "look"})));
         assert_eq!(photo.media.unwrap().handle, "l");
         assert_eq!((photo.content_type.as_str(), photo.text.as_deref()), ("image", Some("look")));
+    }
+
+    #[test]
+    fn files_that_were_sent_together_are_of_one_album() {
+        let size = json!({"file_id": "l", "file_unique_id": "u", "width": 9, "height": 9});
+        let photo = |extra: Value| {
+            let mut photo = json!({"photo": [size], "media_group_id": "13577"});
+            photo.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            read(&group(&photo))
+        };
+        let (first, second) = (photo(json!({"caption": "look"})), photo(json!({"message_id": 6})));
+        assert_eq!((first.album.as_deref(), second.album.as_deref()), (Some("13577"), Some("13577")));
+        assert_ne!(first.dedup_key, second.dedup_key, "each is a message of its own");
+        assert_eq!(photo(json!({"caption_entities": "can't be read"})).album.as_deref(), Some("13577"));
+        let edit = read_edit(&json!({"photo": [size], "media_group_id": "13577", "caption": "see",
+            "edit_date": 1_700_000_060}));
+        assert_eq!(edit.unwrap().deed, Deed::Edited("-100123:5".into()), "of the one file");
+        assert_eq!(read(&group(&json!({"text": "hi"}))).album, None);
     }
 
     #[test]

@@ -84,6 +84,7 @@ impl Incoming {
         };
         Inbound {
             answers: self.reply_to.map(|id| Answered { message_id: id.0, is_own: None }),
+            album: self.album.map(|id| id.0),
             sender: Some(sender),
             content_type: self.media.as_ref().map_or("text", |media| media.kind.as_str()).to_owned(),
             text: self.text,
@@ -129,6 +130,7 @@ pub(super) struct Incoming {
     sender: Person,
     pub(super) text: Option<String>,
     pub(super) reply_to: Option<Id>,
+    album: Option<Id>,
     pub(super) added: Option<Vec<String>>,
     pub(super) removed: Option<Vec<String>>,
     is_group: Option<bool>,
@@ -251,13 +253,14 @@ mod tests {
             "message_id": "m1", "conversation_id": "room", "sender": {"id": "ann", "name": "Ann", "is_bot": true, "is_self": false},
             "text": "hi\u{0}", "is_group": true, "mentioned": false, "thread_id": "t", "timestamp": "2026-01-02T03:04:05+01:00",
             "media": {"kind": "voice", "url": "http://10.0.0.1/v", "filename": "v.ogg", "duration_seconds": 3},
-            "metadata": {"chat_id": "mine", "chat_title": "general", "n": 1},
+            "metadata": {"chat_id": "mine", "chat_title": "general", "n": 1}, "album": "m1-m3",
         });
         let expected = Inbound {
             id: None,
             deed: Deed::Wrote,
             answers: None,
             dedup_key: None,
+            album: Some("m1-m3".into()),
             platform_message_id: Some("m1".into()),
             sender: Some(Sender {
                 platform_id: "ann".into(),

@@ -1,11 +1,11 @@
 //! Bursts: what is joined, how long it waits, and that a lane with one behaves as others do.
 
-use claw_types::Sender;
+use claw_types::{Sender, album};
 use futures::FutureExt as _;
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-use super::super::burst::{Front, MOST, front};
+use super::super::burst::{Front, MOST, MOST_SAID, front};
 use super::*;
 
 const DEBOUNCE_MS: u32 = 1_000;
@@ -25,6 +25,15 @@ fn said(seq: i64, at_ms: i64, by: &str, text: &str) -> Work {
 
 fn photo(seq: i64, at_ms: i64) -> Work {
     Work { media: Some(to_raw_value(&Value::Null).unwrap()), ..said(seq, at_ms, "ada", "") }
+}
+
+/// A part of an album, with what was written to it.
+fn part(seq: i64, at_ms: i64, album: &str, text: &str) -> Work {
+    let photo = Work { debounce_ms: album::WAIT_MS, ..photo(seq, at_ms) };
+    let mut body: Value = serde_json::from_str(photo.payload.get()).unwrap();
+    body["metadata"][album::KEY] = json!(album);
+    body["text"] = json!(text);
+    Work { payload: to_raw_value(&body).unwrap(), ..photo }
 }
 
 fn command(seq: i64, at_ms: i64) -> Work {
@@ -62,8 +71,8 @@ fn a_burst_is_what_one_person_writes_without_a_pause() {
         ("what was set back is another", vec![ada(1, 0), set_back], 10, Front::Burst(1)),
         ("what can't be read is alone", vec![ada(1, 0), odd.clone()], 10, Front::Burst(1)),
         ("also in front", vec![odd, ada(3, 20)], 20, Front::Burst(1)),
-        ("there are too many", many(12), 0, Front::Burst(MOST)),
-        ("they are as many as may be", many(10), 0, Front::Burst(MOST)),
+        ("there are too many", many(12), 0, Front::Burst(MOST_SAID)),
+        ("they are as many as may be", many(10), 0, Front::Burst(MOST_SAID)),
         ("they are too long", vec![long(1, 2_000), long(2, 2_001)], 0, Front::Burst(1)),
         ("they just fit", vec![long(1, 2_000), long(2, 2_000)], 0, Front::Open(1_000)),
         ("a command is alone", vec![command(1, 0), ada(2, 10)], 10, Front::Single),
@@ -71,6 +80,59 @@ fn a_burst_is_what_one_person_writes_without_a_pause() {
     for (why, works, now_ms, expected) in table {
         assert_eq!(front(&works.into(), true, None, now_ms), expected, "{why}");
     }
+}
+
+#[test]
+fn an_album_is_one_message_wherever_it_was_cut() {
+    let ada = |seq, at| said(seq, at, "ada", "words");
+    let album = |parts: std::ops::RangeInclusive<i64>, at: i64| {
+        parts.map(|seq| part(seq, at, "7", "")).collect::<Vec<_>>()
+    };
+    let behind = |mut works: Vec<Work>, more: Vec<Work>| {
+        works.extend(more);
+        works
+    };
+    let bobs = part(2, 10, "7", "").payload.get().replace("ada", "bob");
+    let others = Work { payload: RawValue::from_string(bobs).unwrap(), ..part(2, 10, "7", "") };
+    let long = part(2, 10, "7", &"x".repeat(3_000));
+    let table = [
+        ("more may come", album(1..=2, 0), 999, Front::Open(1_000)),
+        ("nothing came", album(1..=2, 0), 1_000, Front::Burst(2)),
+        ("one alone is one", album(1..=1, 0), 1_000, Front::Burst(1)),
+        ("all of the largest", album(1..=10, 0), 1_000, Front::Burst(10)),
+        ("which waits like any", album(1..=10, 0), 0, Front::Open(1_000)),
+        ("each is waited for", behind(album(1..=1, 0), album(2..=2, 900)), 1_800, Front::Open(1_900)),
+        ("but not for ever", album(1..=25, 0), 0, Front::Burst(MOST)),
+        ("what comes too late", behind(album(1..=1, 0), album(2..=2, 1_000)), 1_000, Front::Burst(1)),
+        ("another album", behind(album(1..=2, 0), vec![part(3, 10, "8", "")]), 10, Front::Burst(2)),
+        ("a text behind it", behind(album(1..=2, 0), vec![ada(3, 10)]), 10, Front::Burst(2)),
+        ("a photo alone behind it", behind(album(1..=2, 0), vec![photo(3, 10)]), 10, Front::Burst(2)),
+        ("somebody else's", vec![part(1, 0, "7", ""), others], 10, Front::Burst(1)),
+        ("what was said before", behind(vec![ada(1, 0)], album(2..=3, 500)), 1_000, Front::Open(1_500)),
+        ("is its text", behind(vec![ada(1, 0)], album(2..=3, 500)), 1_500, Front::Burst(3)),
+        ("but of a command", vec![ada(1, 0), part(2, 10, "7", "/see")], 10, Front::Burst(1)),
+        ("to which all belong", vec![part(1, 0, "7", "/see"), part(2, 10, "7", "")], 1_010, Front::Burst(2)),
+        ("words don't divide it", vec![part(1, 0, "7", &"x".repeat(3_000)), long], 1_010, Front::Burst(2)),
+    ];
+    for (why, works, now_ms, expected) in table {
+        assert_eq!(front(&works.into(), true, None, now_ms), expected, "{why}");
+    }
+    let many: Vec<Work> = (1..=9).map(|seq| ada(seq, 0)).chain(album(10..=19, 10)).collect();
+    assert_eq!(
+        front(&many.into(), true, None, 1_010),
+        Front::Burst(19),
+        "much said before takes none of its room"
+    );
+    let slow: Vec<Work> = (0..8).map(|n| part(n + 1, n * 900, "7", "")).collect();
+    assert_eq!(front(&slow.into(), true, None, 5_000), Front::Burst(6), "it is bounded");
+}
+
+#[test]
+fn an_album_that_begins_late_in_a_burst_is_waited_for_all_the_same() {
+    let text = Work { debounce_ms: 100, ..said(1, 0, "ada", "look") };
+    let works: VecDeque<Work> = [text, part(2, 90, "7", ""), part(3, 1_000, "7", "")].into();
+    assert_eq!(front(&works, true, None, 1_500), Front::Open(2_000));
+    assert_eq!(front(&works, true, None, 2_000), Front::Burst(3));
 }
 
 #[test]
