@@ -24,7 +24,9 @@ readonly BIN=$VENV/bin
 readonly CHECKOV=target/checkov-venv
 readonly CRDS=deploy/crds
 
-say() { printf 'check: %s\n' "$*"; }
+# shellcheck source=deploy/say.sh
+. deploy/say.sh
+
 die() {
     say "$*" >&2
     exit 1
@@ -160,7 +162,7 @@ if docker compose version >/dev/null 2>&1; then
         GRAFANA_PASSWORD=x docker compose -f deploy/compose.yaml config --quiet
     say "docker compose: reads deploy/compose.yaml"
 else
-    say "SKIPPED: docker compose is not installed, so it did not read deploy/compose.yaml"
+    skipped "docker compose is not installed, so it did not read deploy/compose.yaml"
 fi
 "$BIN/python" deploy/check_compose.py
 

@@ -3,11 +3,13 @@
 #
 #   deploy/prometheus/check.sh
 #
-# `scripts/setup.sh test` installs promtool and amtool. Starts nothing.
+# `scripts/setup.sh test`, which continuous integration begins with, installs promtool and amtool, or fails. Without them it says aloud
+# what was not checked. Starts nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-say() { printf 'check: %s\n' "$*"; }
+# shellcheck source=deploy/say.sh
+. ../say.sh
 
 # Runs a program and tells what it said only if it found something.
 quietly() {
@@ -25,11 +27,11 @@ if command -v promtool >/dev/null 2>&1; then
     cases=$(cat tests/*.yaml | grep -c 'alertname:')
     say "promtool: $(cat rules/*.yaml | grep -c 'alert:') alerts pass, in $cases cases"
 else
-    say "SKIPPED: promtool is not installed, so nothing was said of deploy/prometheus/rules"
+    skipped "promtool is not installed, so the rules of deploy/prometheus and their cases were NOT tried"
 fi
 if command -v amtool >/dev/null 2>&1; then
     quietly amtool check-config alertmanager.yml
     say "amtool: deploy/prometheus/alertmanager.yml is one"
 else
-    say "SKIPPED: amtool is not installed, so it did not read deploy/prometheus/alertmanager.yml"
+    skipped "amtool is not installed, so it did NOT read deploy/prometheus/alertmanager.yml"
 fi

@@ -57,7 +57,7 @@ fn log(method: &Method, uri: &Uri, response: &Response) {
     let Some(Cause(cause)) = response.extensions().get() else { return };
     // Without the query: a media link's signature is in it.
     let (path, status) = (uri.path(), response.status().as_u16());
-    error!(%method, path, status, cause, "{method} {path} was answered with {status}: {cause}");
+    error!(%method, path, status, error = cause, "{method} {path} was answered with {status}: {cause}");
 }
 
 /// Nothing is served at this path.

@@ -16,6 +16,7 @@ use claw_runtime::{Clock, Ids, Lifecycle, OsRandom, Random, SyncedClock};
 use claw_schedule::Limits as JobLimits;
 use claw_secrets::{Purpose, signature};
 use claw_store::{MessageWriter, Store, Vault};
+use claw_telemetry::metrics::Role;
 use claw_types::{ChannelId, ShardCount};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -81,6 +82,8 @@ pub struct App {
     pub send_wait: Duration,
     /// What users' new schedules must keep to.
     pub job_limits: JobLimits,
+    /// What tells this cluster from others.
+    pub cluster: Uuid,
     /// How many shards the cluster has.
     pub shards: ShardCount,
     /// The channel on the front page.
@@ -115,14 +118,15 @@ impl App {
         home: Option<ChannelId>,
         lifecycle: &Lifecycle,
     ) -> Result<Shared, Error> {
-        let keys = settings.keys.keys()?;
-        let credentials = Credentials::new(&keys.master, settings.rpc.tls.files()?, lifecycle).await?;
-        let (database, nats) = (settings.store.database()?, settings.store.nats()?);
         let synced = Arc::new(SyncedClock::default());
         let clock: Arc<dyn Clock> = Arc::<SyncedClock>::clone(&synced);
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
         let name = settings.rpc.member_name(&ids.token(3));
+        claw_telemetry::log::speak_as(Role::Gateway, &name);
+        let keys = settings.keys.keys()?;
+        let credentials = Credentials::new(&keys.master, settings.rpc.tls.files()?, lifecycle).await?;
+        let (database, nats) = (settings.store.database()?, settings.store.nats()?);
         let connections = settings.store.database_connections;
         let store = Store::connect_through(settings.store.pooler()?, database, &name, connections).await;
         let store = store.map_err(Error::Database)?;
@@ -180,6 +184,7 @@ impl App {
             keys,
             deps,
             allow_private,
+            cluster,
             shards,
             home,
         }))

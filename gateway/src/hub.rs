@@ -34,7 +34,7 @@ impl GatewayHub {
     async fn known(&self, id: ChannelId) -> Result<Arc<Known>, HubError> {
         // The cause can't be told to the person; the adapter's socket has no answer that would carry it to the log.
         let found = self.0.channels.get(id).await.map_err(|problem| {
-            error!(channel.id = %id, ?problem, "the channel {id} of a socket can't be read");
+            error!(channel.id = %id, error = ?problem, "the channel {id} of a socket can't be read");
             HubError::Unavailable
         })?;
         found.filter(|known| known.channel.enabled).ok_or(HubError::NoChannel)
@@ -83,7 +83,7 @@ impl Hub for GatewayHub {
     async fn accept(&self, id: ChannelId, message: Inbound) -> Result<Option<Stored>, HubError> {
         let known = self.known(id).await?;
         let taken = intake::accept(&self.0, &known, vec![message], mark()).await.map_err(|problem| {
-            error!(channel.id = %id, ?problem, "a message of a socket of channel {id} was not accepted");
+            error!(channel.id = %id, error = ?problem, "a message of a socket of channel {id} was not accepted");
             HubError::Unavailable
         })?;
         let stored = taken.messages.first().map(|accepted| match accepted {

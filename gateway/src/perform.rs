@@ -37,7 +37,7 @@ pub async fn perform(app: &App, job: &Job, run: Uuid) -> Outcome {
     };
     done.unwrap_or_else(|problem| {
         if let Some(cause) = problem.cause() {
-            warn!(job.id = %job.id, run.id = %run, cause, "a job's run failed: {cause}");
+            warn!(job.id = %job.id, run.id = %run, error = cause, "a job's run failed: {cause}");
         }
         Outcome { message: None, said: Err(problem.detail().to_owned()) }
     })

@@ -112,6 +112,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
     lifecycle.spawn("changes", tasks::changes::listen(Arc::clone(&core)));
     lifecycle.spawn("destinations", tasks::destinations::run(Arc::clone(&core)));
     lifecycle.spawn("typing", typing::run(Arc::clone(&core)));
+    lifecycle.spawn("disputes", tasks::disputes::run(Arc::clone(&core)));
     lifecycle.spawn("worker metrics", tasks::measure::run(Arc::clone(&core)));
     lifecycle.spawn("changed rows", tasks::changes::look(Arc::clone(&core)));
     claw_rpc::serve_worker(lifecycle, joined.listener, &joined.credentials, Arc::new(Service(core)))

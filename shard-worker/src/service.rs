@@ -173,7 +173,11 @@ impl WorkerService for Service {
 
     async fn drain(&self, on: bool) -> usize {
         if self.0.drain_wanted.send_replace(on) != on {
-            info!(on, "{}", if on { "told to own nothing" } else { "told to own its share again" });
+            info!(
+                draining = on,
+                "{}",
+                if on { "told to own nothing" } else { "told to own its share again" }
+            );
         }
         self.0.shards().len()
     }

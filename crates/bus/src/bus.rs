@@ -109,7 +109,7 @@ impl Bus {
                 async move {
                     match event {
                         Event::Connected => info!("NATS connected"),
-                        other => warn!(%other, "NATS: {other}"),
+                        other => warn!(event = %other, "NATS: {other}"),
                     }
                 }
             })

@@ -96,6 +96,14 @@ pub const COMMON: &[Field] = &[
     .up_to(MOST_DEBOUNCE_MS)
     .like("1500"),
     Field::new(
+        "join_albums",
+        "Join albums",
+        FieldKind::Bool,
+        "whether what a person sends together as an album reaches the agent as one message with all its files in \
+         metadata.attachments; false if not set: each file is a message, as an agent needs it that reads media_url only.",
+    )
+    .advanced(),
+    Field::new(
         "placeholder",
         "Until the answer comes",
         FieldKind::Choice(PLACEHOLDERS),

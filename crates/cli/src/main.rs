@@ -49,7 +49,7 @@ enum Command {
     Reshard(ReshardSettings),
     /// Seal everything under the current master key, while the cluster runs
     Reseal(ResealSettings),
-    /// Check settings, database, NATS and the backend, and say what is wrong
+    /// Check settings, database, NATS, members, the backend, the public URL and channels, and say what is wrong
     Doctor(Box<DoctorSettings>),
     /// Show who is in the cluster, who owns how much, who leads and what waits
     Status(Status),

@@ -118,9 +118,9 @@ async fn elsewhere(wanted: &Path, account: &Account) -> Result<PathBuf, Error> {
     let home = base.join(elsewhere_name(wanted));
     fs::symlink(&home, wanted).await.map_err(Error::io(format!("create {}", wanted.display())))?;
     tracing::info!(
-        wanted = %wanted.display(),
+        path = %wanted.display(),
         data = %home.display(),
-        account = account.name,
+        os_account = account.name,
         "the account of the database cannot enter this directory: its data is kept elsewhere, with a symlink here",
     );
     Ok(home)

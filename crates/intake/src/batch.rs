@@ -217,8 +217,8 @@ impl Batch<'_> {
     async fn pass(&mut self, mut message: Inbound) -> Result<()> {
         Intake::replied(self.desk, self.channel, &mut message, &mut self.made).await?;
         let given = if self.intake.gets_context(&message) { self.add_context(&mut message)? } else { None };
-        let debounce_ms = self.intake.debounce.wait_after(&message);
         let album = if self.intake.gets_context(&message) { addressed::album(&message) } else { None };
+        let debounce_ms = self.intake.debounce.wait_after(&mut message);
         let message = NewMessage::inbound(self.channel, message, self.desk.ids, self.desk.clock)?;
         self.made.albums.extend(album.zip(message.key.clone()));
         if let Some(given) = given {
@@ -252,11 +252,12 @@ impl Batch<'_> {
         standing.is_some_and(|(state, _)| *state == PairingState::Approved)
     }
 
-    async fn stranger(&mut self, message: Inbound) -> Result<()> {
+    async fn stranger(&mut self, mut message: Inbound) -> Result<()> {
         if self.is_let_in(&message) {
             return self.pass(message).await;
         }
-        let (person, debounce_ms) = (pairing::person_id(&message), self.intake.debounce.wait_after(&message));
+        let debounce_ms = self.intake.debounce.wait_after(&mut message);
+        let person = pairing::person_id(&message);
         match pairing::knock(self.desk, self.channel, &self.known, message).await? {
             Knocked::Passes(message) => {
                 let message = *message;

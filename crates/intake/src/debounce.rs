@@ -1,5 +1,6 @@
 //! Which messages may be joined with what comes after them: those of a channel with `debounce_ms` with what their sender writes
-//! on, and the parts of an album with one another, whatever the channel says.
+//! on, and the parts of an album with one another where the channel has `join_albums`. A backend that knows nothing of
+//! `metadata.attachments` would see one file of an album only, so that is asked for.
 //!
 //! This is decided when a message is accepted and stored with it, so that neither a change of the channel nor another
 //! owner of its shard changes what waits. How bursts are formed of the stored messages is the worker's
@@ -10,22 +11,30 @@ use serde_json::{Map, Value};
 
 /// One channel's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Debounce(u32);
+pub(crate) struct Debounce {
+    ms: u32,
+    albums: bool,
+}
 
 impl Debounce {
     /// As a channel's fields say, which were checked when they were stored.
     pub(crate) fn of(config: &Map<String, Value>) -> Self {
         let ms = config.get("debounce_ms").and_then(Value::as_u64);
-        Self(ms.and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0))
+        Self {
+            ms: ms.and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0),
+            albums: config.get("join_albums").and_then(Value::as_bool).unwrap_or(false),
+        }
     }
 
     /// For how many milliseconds after this message its sender may write on; 0 when it goes alone, at once. Who sent an album
     /// wrote one message, and nobody chooses for how long it takes to arrive.
-    pub(crate) fn wait_after(self, message: &Inbound) -> u32 {
+    /// What is not to be joined is no part of an album any more.
+    pub(crate) fn wait_after(self, message: &mut Inbound) -> u32 {
+        message.album.take_if(|_| !self.albums);
         if message.album.is_some() {
             album::WAIT_MS
-        } else if self.0 > 0 && may_be_joined(message) {
-            self.0
+        } else if self.ms > 0 && may_be_joined(message) {
+            self.ms
         } else {
             0
         }
@@ -64,9 +73,9 @@ mod tests {
 
     #[test]
     fn nothing_waits_unless_the_channel_says_so() {
-        assert_eq!(Debounce::of(&Map::new()).wait_after(&said("text", "hi")), 0);
-        assert_eq!(debounce(&json!(0)).wait_after(&said("text", "hi")), 0);
-        assert_eq!(debounce(&json!(1500)).wait_after(&said("text", "hi")), 1500);
+        assert_eq!(Debounce::of(&Map::new()).wait_after(&mut said("text", "hi")), 0);
+        assert_eq!(debounce(&json!(0)).wait_after(&mut said("text", "hi")), 0);
+        assert_eq!(debounce(&json!(1500)).wait_after(&mut said("text", "hi")), 1500);
     }
 
     #[test]
@@ -88,23 +97,33 @@ mod tests {
             (Inbound { sender: None, ..said("text", "hi") }, false),
             (Inbound { sender_is_bot: true, ..said("text", "hi") }, false),
         ];
-        for (message, joined) in table {
-            assert_eq!(debounce(&json!(1)).wait_after(&message) > 0, joined, "{message:?}");
+        for (mut message, joined) in table {
+            assert_eq!(debounce(&json!(1)).wait_after(&mut message) > 0, joined, "{message:?}");
         }
     }
 
     #[test]
-    fn a_part_of_an_album_waits_for_the_others_whatever_the_channel_says() {
+    fn a_part_of_an_album_waits_for_the_others_where_the_channel_joins_them() {
         let part = |text| Inbound { album: Some("7".to_owned()), ..said("image", text) };
-        for ms in [json!(0), json!(60_000)] {
-            for part in [part(""), part("/describe"), Inbound { sender: None, ..part("look") }] {
-                assert_eq!(debounce(&ms).wait_after(&part), album::WAIT_MS, "{ms} {part:?}");
+        let of = |ms: u32, albums: bool| {
+            let fields = [("debounce_ms".to_owned(), json!(ms)), ("join_albums".to_owned(), json!(albums))];
+            Debounce::of(&Map::from_iter(fields))
+        };
+        for ms in [0, 60_000] {
+            for mut part in [part(""), part("/describe"), Inbound { sender: None, ..part("look") }] {
+                assert_eq!(of(ms, true).wait_after(&mut part), album::WAIT_MS, "{ms} {part:?}");
+                assert!(part.album.is_some());
+                of(ms, false).wait_after(&mut part);
+                assert_eq!(part.album, None, "it goes by itself");
             }
         }
+        assert_eq!(of(0, false).wait_after(&mut part("")), 0);
     }
 
     #[test]
-    fn the_field_is_one_of_those_that_the_api_takes() {
-        assert!(claw_channels::common::COMMON.iter().any(|field| field.key == "debounce_ms"));
+    fn the_fields_are_among_those_that_the_api_takes() {
+        for key in ["debounce_ms", "join_albums"] {
+            assert!(claw_channels::common::COMMON.iter().any(|field| field.key == key), "{key}");
+        }
     }
 }

@@ -114,7 +114,7 @@ impl Made {
             return;
         }
         if let Err(error) = Box::pin(store.context_given(self.channel, &given)).await {
-            warn!(channel = %self.channel, "a group's context stays: {}", chain(&error));
+            warn!(channel.id = %self.channel, "a group's context stays: {}", chain(&error));
         }
     }
 }

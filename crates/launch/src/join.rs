@@ -91,14 +91,15 @@ pub async fn join(
     rpc: &RpcSettings,
     lifecycle: &Lifecycle,
 ) -> Result<Joined, JoinError> {
-    let keys = keys.keys()?;
-    let credentials = Credentials::new(&keys.master, rpc.tls.files()?, lifecycle).await?;
-    let lease_url = store.lease_database()?.to_owned();
     let synced = Arc::new(SyncedClock::default());
     let clock: Arc<dyn Clock> = Arc::<SyncedClock>::clone(&synced);
     let random: Arc<dyn Random> = Arc::new(OsRandom);
     let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
     let name = rpc.member_name(&ids.token(3));
+    claw_telemetry::log::speak_as(role, &name);
+    let keys = keys.keys()?;
+    let credentials = Credentials::new(&keys.master, rpc.tls.files()?, lifecycle).await?;
+    let lease_url = store.lease_database()?.to_owned();
     let database = Store::connect_through(store.pooler()?, store.database()?, &name, connections).await?;
     let shards = database.wait_for_schema(store.shards, SCHEMA_LIMIT).await?;
     crate::keep_time(&synced, &database, lifecycle).await?;

@@ -12,7 +12,7 @@ pub async fn warn_of_unknown_keys(store: &Store, ring: &KeyRing) -> claw_store::
     for (key, counts) in store.sealed_by_unknown(ring).await? {
         let counts = sealed::counted(&counts);
         tracing::error!(
-            master_key = %key,
+            master_key.id = %key,
             "the secrets of {counts} are sealed under master key {key}, which this process does not know (it knows {ring}), and can't be \
              used: add that key to II_CLAW_OTHER_MASTER_KEYS"
         );

@@ -56,7 +56,7 @@ pub use backends::{BackendPlace, LoadedBackend, OwnBackend, SaveBackend};
 pub use backlog::{Look, Pending, Whose};
 pub use channel_memory::{Memo, MemoChange, MemoOwner, Remembering};
 pub use channels::{Channel, ChannelName, ChannelStatus, Loaded, Observation, SaveChannel, Sighting};
-pub use checkup::{Checkup, InTrouble};
+pub use checkup::{Checkup, InTrouble, ToAsk};
 pub use cluster::{Census, ClusterFacts, Lag, MemberStatus, ShardClaim};
 pub use completion::Completed;
 pub use cron::{

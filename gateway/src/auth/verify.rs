@@ -88,7 +88,7 @@ impl Verifier {
         if !known.used.swap(true, Ordering::Relaxed)
             && let Err(error) = app.store.key_used(id).await
         {
-            warn!(key = %id, %error, "the use of key {id} was not noted: {error}");
+            warn!(key.id = %id, %error, "the use of key {id} was not noted: {error}");
         }
         let in_force = known.principal.expires_at.is_none_or(|end| app.clock.now() < end);
         Ok(in_force.then(|| Principal { address, ..known.principal.clone() }))

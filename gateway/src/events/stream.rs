@@ -18,6 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::field::display;
 use tracing::warn;
 
 use super::feed::{Batch, Told};
@@ -138,7 +139,11 @@ impl Running {
             let user = self.opening.user.as_ref();
             let read = self.app.store.events_after(user, self.opening.place, PAGE).await;
             let page = read.map_err(|error| {
-                warn!("an event stream ends, its events can't be read: {}", chain(&error));
+                warn!(
+                    user.id = user.map(display),
+                    "an event stream ends, its events can't be read: {}",
+                    chain(&error)
+                );
                 Ended
             })?;
             if page.gap {
@@ -148,7 +153,11 @@ impl Running {
             for event in page.events {
                 let place = event.place;
                 let told = Told::new(event).map_err(|error| {
-                    warn!("an event stream ends, event {place} can't be written: {}", chain(&error));
+                    warn!(
+                        user.id = self.opening.user.as_ref().map(display),
+                        "an event stream ends, event {place} can't be written: {}",
+                        chain(&error)
+                    );
                     Ended
                 })?;
                 self.tell(&told).await?;

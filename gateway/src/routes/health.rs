@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::app::{App, Shared};
 
@@ -21,6 +22,8 @@ pub struct Health {
     #[schema(example = "ok")]
     status: &'static str,
     version: &'static str,
+    /// What tells this cluster from others, and nothing more: whoever asks at a public address sees whether it leads to the right one.
+    cluster: Uuid,
     /// Whether the database answers.
     database: bool,
     /// Whether NATS is connected.
@@ -35,7 +38,7 @@ pub struct Health {
 pub async fn report(State(app): State<Shared>) -> Json<Health> {
     let (database, nats) = (database(&app).await, app.bus.connected());
     let status = if database && nats { "ok" } else { "degraded" };
-    Json(Health { status, version: env!("CARGO_PKG_VERSION"), database, nats })
+    Json(Health { status, version: env!("CARGO_PKG_VERSION"), cluster: app.cluster, database, nats })
 }
 
 /// A probe that restarts what hangs.

@@ -80,7 +80,7 @@ async fn words_that_are_none_are_refused_with_what_is_possible() {
 
 #[tokio::test]
 async fn an_album_is_passed_on_as_a_whole_though_one_part_names_the_bot() {
-    let group = Group::new(json!({})).await;
+    let group = Group::new(json!({"join_albums": true})).await;
     let photo = || file("image", None);
     let caption = json!({"text": "@bot look", "mentioned": true, "album": "7", "media": photo()});
     assert_eq!(

@@ -11,6 +11,9 @@ async fn health_needs_no_key_and_says_what_is_there() {
     assert_eq!(health["status"], "ok");
     assert_eq!((&health["database"], &health["nats"]), (&json!(true), &json!(true)));
     assert!(health["version"].is_string());
+    let cluster = gateway.call("GET", "/api/cluster", Value::Null).await.expect(200);
+    assert_eq!(health["cluster"], cluster["id"]);
+    assert!(health["cluster"].is_string(), "{health}");
     assert_eq!(read(gateway.request("GET", "/healthz")).await.text, "ok\n");
     let ready = read(gateway.request("GET", "/readyz")).await;
     assert_eq!((ready.status.as_u16(), ready.text.as_str()), (200, "ready\n"));

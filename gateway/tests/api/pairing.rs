@@ -76,7 +76,7 @@ impl Door {
 
 async fn configure(gateway: &TestGateway, user: &str, slug: &str, owners: &str) -> Value {
     let fields = json!({"secret_env": SECRET, "callback_url": "http://127.0.0.1:9/callback",
-                        "dm_policy": "pairing", "owners": owners});
+                        "dm_policy": "pairing", "owners": owners, "join_albums": true});
     let path = format!("/api/users/{user}/channels/{slug}/configure");
     gateway.call("POST", &path, json!({"channel_type": "webhook", "fields": fields})).await.expect(201)
 }

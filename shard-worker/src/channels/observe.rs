@@ -25,7 +25,7 @@ pub(crate) fn soon(core: &Arc<Core>, shard: &Arc<Shard>, channel_id: ChannelId, 
     let (core, owner) = (Arc::clone(core), Arc::clone(shard));
     shard.spawn(async move {
         if let Err(error) = now(&core, &owner, channel_id, seen).await {
-            debug!(channel = %channel_id, "a status was not recorded: {}", chain(&error));
+            debug!(channel.id = %channel_id, "a status was not recorded: {}", chain(&error));
         }
     });
 }

@@ -42,7 +42,7 @@ pub(crate) async fn run(core: Arc<Core>, shard: Arc<Shard>) {
     let mut failed = 0;
     while let Err(error) = begin(&core, &shard).await {
         failed += 1;
-        warn!(shard = %shard.id, "loading channels failed: {}", chain(&error));
+        warn!(shard.id = %shard.id, "loading channels failed: {}", chain(&error));
         tokio::select! {
             () = tokio::time::sleep(Backoff::RECONNECT.wait(failed, &*core.random).unwrap_or_default()) => {}
             () = shard.stopping().cancelled() => return,
@@ -64,7 +64,7 @@ pub(crate) async fn run(core: Arc<Core>, shard: Arc<Shard>) {
         };
         if let Err(error) = handled {
             // The periodic look at changed rows comes back to it.
-            warn!(shard = %shard.id, "looking into a channel failed: {}", chain(&error));
+            warn!(shard.id = %shard.id, "looking into a channel failed: {}", chain(&error));
         }
     }
     stop_all(&shard).await;
@@ -136,7 +136,7 @@ fn fail(
     measured: Arc<Measured>,
     error: &str,
 ) {
-    warn!(channel = %id, "channel {id} can't start: {error}");
+    warn!(channel.id = %id, "channel {id} can't start: {error}");
     observe::soon(core, shard, id, Observation::Failed { revision, error: error.to_owned() });
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.close();
@@ -166,7 +166,7 @@ fn start(
         Ok(made) => made,
         Err(error) => return fail(core, shard, (id, revision), measured, &error.to_string()),
     };
-    info!(channel = %id, shard = %shard.id, "channel {id} starts");
+    info!(channel.id = %id, shard.id = %shard.id, "channel {id} starts");
     let (stop, tasks) = (shard.stopping().child_token(), TaskTracker::new());
     let manners = Manners::of(&channel.config);
     let sink = ShardSink::new(Arc::clone(core), Arc::clone(shard), channel, cursor);
@@ -185,7 +185,7 @@ async fn stop(shard: &Shard, id: ChannelId) -> bool {
     let Some(running) = shard.channels.running().remove(&id) else { return false };
     running.stop.cancel();
     if tokio::time::timeout(STOP_LIMIT, running.tasks.wait()).await.is_err() {
-        warn!(channel = %id, "channel {id} did not stop within {STOP_LIMIT:?}");
+        warn!(channel.id = %id, "channel {id} did not stop within {STOP_LIMIT:?}");
     }
     true
 }
@@ -221,7 +221,7 @@ async fn listen(sink: ShardSink, made: Arc<dyn claw_channels::Channel>, stop: Ca
         };
         let Err(error) = ended else { return };
         shard.channels.reconnects(id);
-        warn!(channel = %id, "channel {id} stopped receiving: {error}");
+        warn!(channel.id = %id, "channel {id} stopped receiving: {error}");
         shard.channels.troubled(id, Some(error.to_string()));
         observe::soon(core, shard, id, Observation::Failed { revision, error: error.to_string() });
         failed = if began.elapsed() > Duration::from_secs(60) { 1 } else { failed + 1 };

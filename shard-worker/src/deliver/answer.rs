@@ -242,7 +242,7 @@ pub(super) async fn is_answered(
 /// For the message's record, where its user finds it, and for the log.
 fn told(work: &Work, why: &str) -> String {
     let why = format!("the backend's answer can't be used as it is: {}", excerpt(why, MAX_TROUBLE));
-    warn!(message.id = %work.id, user = %work.user_id, "message {}: {why}", work.id);
+    warn!(message.id = %work.id, user.id = %work.user_id, "message {}: {why}", work.id);
     why
 }
 

@@ -98,11 +98,11 @@ impl Backend {
     pub(crate) async fn disable(&self, store: &Store, vault: &Vault, own: &Own, reason: &str) {
         let disabled = store.backend_disable(own.id, own.revision, reason, &Actor::named("worker")).await;
         match disabled {
-            Ok(true) => info!(backend = %own.id, "backend {} is switched off: {reason}", own.id),
+            Ok(true) => info!(backend.id = %own.id, "backend {} is switched off: {reason}", own.id),
             // Changed meanwhile, or another message was faster.
             Ok(false) => {}
             Err(error) => {
-                warn!(backend = %own.id, "switching backend {} off failed: {}", own.id, chain(&error));
+                warn!(backend.id = %own.id, "switching backend {} off failed: {}", own.id, chain(&error));
             }
         }
         if let Err(error) = self.look(store, vault).await {

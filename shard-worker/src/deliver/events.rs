@@ -92,7 +92,7 @@ async fn serve(core: &Core, shard: &Shard, id: Uuid) -> bool {
 }
 
 fn failed(id: Uuid, error: &Error) {
-    warn!(destination = %id, "posting events to destination {id} stops for now: {}", chain(error));
+    warn!(destination.id = %id, "posting events to destination {id} stops for now: {}", chain(error));
 }
 
 struct Runner<'a> {
@@ -211,8 +211,10 @@ impl Runner<'_> {
             patience_days: PATIENCE_DAYS,
         };
         match self.core.store.destination_refused(&refusal, &Actor::named(&self.core.name)).await {
-            Ok(Some(true)) => warn!(destination = %id, "destination {id} is switched off: {}", refusal.error),
-            Ok(Some(false)) => info!(destination = %id, ?wait,
+            Ok(Some(true)) => {
+                warn!(destination.id = %id, "destination {id} is switched off: {}", refusal.error);
+            }
+            Ok(Some(false)) => info!(destination.id = %id, ?wait,
                 "destination {id} did not take an event ({}); trying again in {wait:?}", refusal.error),
             // Changed meanwhile, or not ours any more: the next runner knows better.
             Ok(None) => {}

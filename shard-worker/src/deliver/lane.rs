@@ -104,7 +104,7 @@ async fn load(pipeline: &Pipeline, shard: &Shard, key: &LaneKey, after: i64, lim
             true
         }
         Err(error) => {
-            warn!(shard = %shard.id, "reading a conversation on failed: {}", chain(&error));
+            warn!(shard.id = %shard.id, "reading a conversation on failed: {}", chain(&error));
             false
         }
     }
@@ -287,7 +287,7 @@ async fn settle(pipeline: &Pipeline, shard: &Shard, settlement: Settlement) -> b
             Ok(false) => {
                 span.failed("fenced");
                 Counter::FencedWrites.add(&[]);
-                warn!(shard = %shard.id, epoch = shard.epoch.0, "shard {} has a newer claim: stepping down", shard.id);
+                warn!(shard.id = %shard.id, epoch = shard.epoch.0, "shard {} has a newer claim: stepping down", shard.id);
                 shard.abort();
                 return false;
             }

@@ -216,7 +216,7 @@ async fn show(core: &Core, due: &Due) {
     let typing = active.typing(&to.recipient, to.thread_id.as_deref(), question.as_deref());
     let shown = timeout(CALL_LIMIT, typing).await;
     if let Ok(Err(error)) = shown {
-        debug!(channel = %due.channel, "typing was not shown: {error}");
+        debug!(channel.id = %due.channel, "typing was not shown: {error}");
         if matches!(error, ChannelError::Permanent(_) | ChannelError::Unsupported(_)) {
             core.typing.forget(due.channel, &due.conversation);
         }

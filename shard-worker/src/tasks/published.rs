@@ -20,7 +20,7 @@ pub(crate) async fn run(pipeline: Arc<Pipeline>, shard: Arc<Shard>) {
                 pipeline.road.flush().await;
                 listen(&pipeline, &shard, subscription).await;
             }
-            Err(error) => warn!(shard = %shard.id, "can't listen to NATS, sweeping only: {error}"),
+            Err(error) => warn!(shard.id = %shard.id, "can't listen to NATS, sweeping only: {error}"),
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(1)) => {}

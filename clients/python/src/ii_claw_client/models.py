@@ -83,6 +83,8 @@ class Health(TypedDict):
     #: `ok` or `degraded`.
     status: str
     version: str
+    #: What tells this cluster from others.
+    cluster: str
     database: bool
     nats: bool
 

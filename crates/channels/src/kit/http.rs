@@ -134,6 +134,14 @@ pub fn operator_client(timeout: Duration) -> Result<Client, reqwest::Error> {
     base().timeout(timeout).pool_max_idle_per_host(256).build()
 }
 
+/// As [`operator_client`], of whose answers each has the server's certificate beside it: [`reqwest::tls::TlsInfo`].
+///
+/// # Errors
+/// When TLS can't be set up.
+pub fn inspecting_client(timeout: Duration) -> Result<Client, reqwest::Error> {
+    base().timeout(timeout).tls_info(true).build()
+}
+
 /// What a failed request means: before the connection stood nothing was sent; after that, nobody knows. A name that leads
 /// to where we may not call is no matter of time.
 pub fn classify(error: &reqwest::Error) -> ChannelError {

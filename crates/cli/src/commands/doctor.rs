@@ -2,9 +2,15 @@
 //!
 //! It changes nothing, but for what `--fix` names. Each check says `ok`, `warn` (people may feel it, the cluster works) or
 //! `FAIL`; the status is 0 unless one failed or, with `--strict`, warns.
+//!
+//! Each check takes the time of one at most, however large the cluster is. Platforms are asked by the workers that own the
+//! channels, with what those remember of them: the doctor has no adapters of its own.
 
 mod backend;
 mod channels;
+mod members;
+mod probes;
+mod public_url;
 mod secrets;
 
 use std::collections::BTreeSet;
@@ -21,6 +27,7 @@ use claw_store::{Error, Store};
 use serde_json::json;
 
 use crate::api::printable;
+use probes::Named;
 
 /// What the doctor looks at: the settings of all roles.
 #[derive(Args)]
@@ -34,6 +41,13 @@ pub(crate) struct DoctorSettings {
     /// Print what was found as JSON
     #[arg(long)]
     json: bool,
+    /// Ask the platforms of so many channels at most whether they take their credentials: of those in trouble first, then of the oldest
+    /// of each type; 0 asks none
+    #[arg(long, value_name = "MOST", default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    probe: u16,
+    /// Ask the platform of this channel only, whatever its state; may be given several times
+    #[arg(long = "channel", value_name = "USER/CHANNEL")]
+    named: Vec<Named>,
     #[command(flatten)]
     store: StoreSettings,
     #[command(flatten)]
@@ -67,10 +81,13 @@ pub(crate) async fn run(settings: DoctorSettings) -> anyhow::Result<()> {
         ("leases", in_time(leases(&settings)).await),
         ("workers", in_time(workers(&settings)).await),
         ("scheduler", in_time(scheduler(&settings)).await),
+        ("members", in_time(members::check(&settings)).await),
         ("nats", in_time(nats(&settings)).await),
         ("backend", in_time(backend::check(&settings)).await),
+        ("public URL", in_time(public_url::check(&settings)).await),
         ("secrets", in_time(secrets::check(&settings)).await),
         ("channels", in_time(channels::check(&settings)).await),
+        ("platforms", probes::check(&settings).await),
     ];
     print(&findings, settings.json)?;
     let count = |bad: fn(&Checked) -> bool| findings.iter().filter(|(_, checked)| bad(checked)).count();
@@ -166,14 +183,18 @@ async fn scheduler(settings: &DoctorSettings) -> Checked {
     let store = store(settings).await?;
     let leader = store.leader("scheduler").await?.filter(|leader| leader.live);
     let leader = leader.context("nobody leads: start one with `ii-claw scheduler`")?;
-    let master = settings.keys.keys()?.master;
-    let credentials = Credentials::once(&master, settings.tls.files()?).await?;
-    let said = Peers::new(credentials, Arc::new(OsRandom)).scheduler_status(&leader.rpc_address).await;
+    let said = peers(settings).await?.scheduler_status(&leader.rpc_address).await;
     let said = said.with_context(|| format!("{} leads but can't be asked", leader.name))?;
     match said.leading {
         Some(term) => Ok(Found::Well(format!("{} leads, term {term}, version {}", said.name, said.version))),
         None => bail!("{} was elected but does not lead", said.name),
     }
+}
+
+/// The way to other roles.
+async fn peers(settings: &DoctorSettings) -> anyhow::Result<Peers> {
+    let credentials = Credentials::once(&settings.keys.keys()?.master, settings.tls.files()?).await?;
+    Ok(Peers::new(credentials, Arc::new(OsRandom)))
 }
 
 async fn nats(settings: &DoctorSettings) -> Checked {

@@ -239,4 +239,63 @@ async fn a_checkup_names_those_in_trouble() {
     assert_eq!((found.enabled, found.in_trouble), (2, 1));
     let [one] = found.examples.as_slice() else { panic!("{found:?}") };
     assert_eq!((one.channel.instance.as_str(), one.error.as_str()), ("two", "401 Unauthorized"));
+    assert!(one.broken, "{one:?}");
+    assert!(one.said < Duration::from_mins(1), "{one:?}");
+
+    // What it goes on from by itself is no broken channel.
+    bench.store.channels_observe(&[see(&well, Observation::Trouble("429".into()))]).await.unwrap();
+    let found = bench.store.channels_checkup(5).await.unwrap();
+    let broken: Vec<_> =
+        found.examples.iter().map(|one| (one.channel.instance.as_str(), one.broken)).collect();
+    assert_eq!(broken, [("two", true), ("one", false)]);
+}
+
+#[tokio::test]
+async fn a_checkup_counts_those_whose_owner_says_nothing() {
+    let bench = Bench::new().await;
+    let silent = bench.channel("ada", "one");
+    bench.store.channel_save(&bench.vault, &silent, &actor()).await.unwrap();
+    let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    lease.claim(&[silent.shard]).await.unwrap();
+    assert_eq!(bench.store.channels_checkup(5).await.unwrap().starting, 0, "it was claimed just now");
+    let mut database = bench.database.connect().await;
+    for old in [
+        "update shards set claimed_at = now() - interval '6 minutes'",
+        "update channels set updated_at = now() - interval '6 minutes'",
+    ] {
+        assert_eq!(bench.store.channels_checkup(5).await.unwrap().starting, 0);
+        sqlx::query(old).execute(&mut database).await.unwrap();
+    }
+    assert_eq!(bench.store.channels_checkup(5).await.unwrap().starting, 1);
+}
+
+#[tokio::test]
+async fn platforms_are_asked_of_those_in_trouble_first_or_of_those_that_are_named() {
+    let bench = Bench::new().await;
+    let (well, broken, off) =
+        (bench.channel("ada", "one"), bench.channel("ada", "two"), bench.channel("bob", "off"));
+    let off = SaveChannel { enabled: false, ..off };
+    for save in [&well, &broken, &off] {
+        bench.store.channel_save(&bench.vault, save, &actor()).await.unwrap();
+    }
+    let unowned = bench.store.channels_to_ask(&[], 5).await.unwrap();
+    assert!(unowned.iter().all(|one| one.owner.is_none() && one.enabled), "{unowned:?}");
+    let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let claimed = lease.claim(&[broken.shard]).await.unwrap();
+    let seen = Sighting {
+        channel_id: broken.id,
+        shard: broken.shard,
+        epoch: claimed[0].epoch,
+        seen: Observation::Failed { revision: 1, error: "401 Unauthorized".into() },
+    };
+    bench.store.channels_observe(&[seen]).await.unwrap();
+    let asked = bench.store.channels_to_ask(&[], 1).await.unwrap();
+    let [first] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!((first.id, first.shard), (broken.id, broken.shard));
+    assert_eq!(first.owner, Some("one:1".to_owned()));
+    assert_eq!(bench.store.channels_to_ask(&[], 5).await.unwrap().len(), 2, "those that are switched on");
+    let named = [off.instance.clone(), "nowhere".parse().unwrap()].map(|one| (off.user_id.clone(), one));
+    let asked = bench.store.channels_to_ask(&named, 5).await.unwrap();
+    let [only] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!((only.id, only.enabled), (off.id, false));
 }

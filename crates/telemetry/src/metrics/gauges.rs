@@ -16,6 +16,8 @@ kind! {
             "Shards that this worker holds.";
         ShardsWanted = "claw_shards_wanted", Count, [], &[Worker],
             "Shards that are this worker's by the present members; more than it holds while it takes over.";
+        ShardsDisputed = "claw_shards_disputed", Count, [], &[Worker],
+            "Shards that this worker holds though the database has a newer claim of them: they have two owners.";
         ShardsCatchingUp = "claw_shards_catching_up", Count, [], &[Worker],
             "Shards whose backlog is read from the database.";
         LeaseHeld = "claw_lease_held", Count, [], &[Worker],

@@ -51,7 +51,7 @@ pub async fn handle(State(app): State<Shared>, Query(show): Query<Show>) -> Resu
     let shards = shards(&members, claims, show.shards);
     let members = join_all(members.into_iter().map(|member| ask(&app, member))).await;
     Ok(Json(Cluster {
-        id: app.store.cluster_id().await?,
+        id: app.cluster,
         version: env!("CARGO_PKG_VERSION"),
         time: facts.now,
         schema: Schema { version: facts.schema, oldest: facts.oldest_schema },

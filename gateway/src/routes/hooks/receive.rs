@@ -174,7 +174,7 @@ async fn accept(
 /// What is noted is for people to look at; the message itself is safe without it.
 pub async fn note(app: &App, hook: &Hook, delivery: &NewHookDelivery<'_>) {
     if let Err(error) = app.store.hook_delivered(hook, delivery).await {
-        warn!(hook = %hook.name, "a call of the hook {} was not noted: {}", hook.name, chain(&error));
+        warn!(hook.name = %hook.name, "a call of the hook {} was not noted: {}", hook.name, chain(&error));
     }
 }
 

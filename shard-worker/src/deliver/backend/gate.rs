@@ -111,9 +111,9 @@ impl Gate {
         Counter::BreakerChanges.add(&[whose, to]);
         match changed {
             Changed::Opened => {
-                warn!(user, %origin, "{which} does not answer, or only with errors (5xx): messages to it wait");
+                warn!(user.id = user, %origin, "{which} does not answer, or only with errors (5xx): messages to it wait");
             }
-            Changed::Closed => info!(user, %origin, "{which} answers again"),
+            Changed::Closed => info!(user.id = user, %origin, "{which} answers again"),
         }
     }
 }

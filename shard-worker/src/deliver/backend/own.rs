@@ -188,7 +188,7 @@ fn log(row: &LoadedBackend) {
         Some((backend, _)) if backend.disabled.is_some() => "is switched off",
         Some(_) => "is in use",
     };
-    debug!(%user, revision, "the backend of {which} {what} (revision {revision})");
+    debug!(user.id = %user, revision, "the backend of {which} {what} (revision {revision})");
 }
 
 /// `https://host`, with the port where it is not the scheme's.

@@ -12,11 +12,16 @@ pub(super) fn dashboard() -> Dashboard {
             .line(gauge("max", Gauge::ShardsOwned, &by, &[]), "{{instance}}"),
         Panel::graph("Shards wanted", Unit::Number, "What is each worker's by the present members.")
             .line(gauge("max", Gauge::ShardsWanted, &by, &[]), "{{instance}}"),
-        Panel::graph("Shards held, wanted and there", Unit::Number, "More held than there are: two owners.")
-            .line(gauge("sum", Gauge::ShardsOwned, &[], &[]), "held")
-            .line(gauge("sum", Gauge::ShardsWanted, &[], &[]), "wanted")
-            .line(gauge("max", Gauge::ClusterShards, &[], &[]), "there are")
-            .line(gauge("max", Gauge::ClusterUnattended, &[], &[]), "nobody attends to"),
+        Panel::graph(
+            "Shards held, wanted and there",
+            Unit::Number,
+            "Any that is held by an older claim has two owners.",
+        )
+        .line(gauge("sum", Gauge::ShardsOwned, &[], &[]), "held")
+        .line(gauge("sum", Gauge::ShardsWanted, &[], &[]), "wanted")
+        .line(gauge("max", Gauge::ClusterShards, &[], &[]), "there are")
+        .line(gauge("max", Gauge::ClusterUnattended, &[], &[]), "nobody attends to")
+        .line(gauge("sum", Gauge::ShardsDisputed, &[], &[]), "held by an older claim"),
         Panel::graph("Claims", Unit::Number, "Within 5 minutes, by whom the shards were taken from.")
             .line(increase(Counter::ShardClaims, &["reason"], &[], "5m"), "{{reason}}")
             .line(increase(Counter::ShardReleases, &[], &[], "5m"), "given back"),

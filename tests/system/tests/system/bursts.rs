@@ -27,7 +27,8 @@ impl Chat {
         let cluster = Cluster::prepare().await;
         let (gateway, api) = cluster.gateway().await;
         let secret = token(16);
-        let fields = json!({"secret_env": secret, "debounce_ms": debounce_ms.to_string()});
+        let fields =
+            json!({"secret_env": secret, "debounce_ms": debounce_ms.to_string(), "join_albums": true});
         let channel = api.configure("ada", "hook", "webhook", fields).await;
         Self { cluster, api, _gateway: gateway, channel, secret }
     }

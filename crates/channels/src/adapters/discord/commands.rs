@@ -95,7 +95,7 @@ pub(super) async fn register(bot: &Discord, sink: &dyn Sink) -> Result<(), Chann
         Ok(()) => Ok(()),
         Err(error @ (ChannelError::BadCredentials(_) | ChannelError::Config(_))) => Err(error),
         Err(error) => {
-            warn!(channel = %bot.deps.channel_id, "the slash commands were not registered: {error}");
+            warn!(channel.id = %bot.deps.channel_id, "the slash commands were not registered: {error}");
             sink.trouble(Some(&format!("the slash commands were not registered: {error}"))).await;
             Ok(())
         }
@@ -115,7 +115,7 @@ async fn replace(bot: &Discord) -> Result<(), ChannelError> {
     }
     let body: Value = bot.commands.iter().map(Command::to_json).collect();
     bot.api.act(&Call::put("bulk_set_application_commands", &path, Some(body))).await?;
-    info!(channel = %bot.deps.channel_id, "{} slash commands were registered", wanted.len());
+    info!(channel.id = %bot.deps.channel_id, "{} slash commands were registered", wanted.len());
     Ok(())
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn take(
     raw: frame::Event<'_>,
 ) -> Result<Taken, ChannelError> {
     let Some(event) = Event::read(raw.name, raw.data) else {
-        debug!(channel = %bot.deps.channel_id, "an event without anything to take: {}", raw.name);
+        debug!(channel.id = %bot.deps.channel_id, "an event without anything to take: {}", raw.name);
         return Ok(Taken::default());
     };
     let (guild, channel) = event.place();

@@ -90,9 +90,9 @@ pub(super) async fn answer(bot: &Discord, press: &Press) {
     match timeout(ANSWER_LIMIT, bot.api.act(&call)).await {
         Ok(Ok(_)) => {}
         Ok(Err(failure)) => {
-            debug!(channel = %bot.deps.channel_id, "an interaction is shown as failed: {}", failure.error);
+            debug!(channel.id = %bot.deps.channel_id, "an interaction is shown as failed: {}", failure.error);
         }
-        Err(_) => debug!(channel = %bot.deps.channel_id, "an interaction was not answered in time"),
+        Err(_) => debug!(channel.id = %bot.deps.channel_id, "an interaction was not answered in time"),
     }
 }
 

@@ -81,7 +81,7 @@ impl Email {
             return;
         }
         if !self.copies.keep(Sent { id: id.to_owned(), mail }) {
-            warn!(channel = %self.deps.channel_id, "too many copies wait for the folder of what was sent: one less is kept");
+            warn!(channel.id = %self.deps.channel_id, "too many copies wait for the folder of what was sent: one less is kept");
         }
     }
 
@@ -97,7 +97,7 @@ impl Email {
                     || !matches!(error, ChannelError::Retryable(_) | ChannelError::RateLimited(_))
                 {
                     let lost = self.copies.give_up();
-                    warn!(channel = %self.deps.channel_id, lost, "what was sent has no copy in its folder: {error}");
+                    warn!(channel.id = %self.deps.channel_id, lost, "what was sent has no copy in its folder: {error}");
                     break;
                 }
                 let pause = Backoff::RECONNECT.wait(failed, &*self.deps.random);
@@ -121,7 +121,7 @@ impl Email {
         }
         let mut imap = self.imap().await?;
         let Some(folder) = self.copies_in(&mut imap).await? else {
-            debug!(channel = %self.deps.channel_id, "the server keeps copies by itself, or has no folder for them");
+            debug!(channel.id = %self.deps.channel_id, "the server keeps copies by itself, or has no folder for them");
             self.copies.give_up();
             imap.sign_out().await;
             return Ok(());

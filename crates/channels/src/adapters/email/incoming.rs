@@ -60,7 +60,7 @@ pub(super) fn read(mail: &[u8], place: Place<'_>, rules: &Rules) -> Vec<Inbound>
     let Some(from) =
         mail.from().and_then(Address::first).and_then(|from| Some((from.name(), address(from.address()?)?)))
     else {
-        debug!(uid = place.uid, "a mail without a sender is left alone");
+        debug!(platform_id = place.uid, "a mail without a sender is left alone");
         return Vec::new();
     };
     let is_own = from.1 == rules.own;
@@ -69,7 +69,7 @@ pub(super) fn read(mail: &[u8], place: Place<'_>, rules: &Rules) -> Vec<Inbound>
     }
     if !is_own && let Err(reason) = admitted(&mail, &from.1, rules) {
         Counter::MessagesIgnored.add(&[reason]);
-        debug!(uid = place.uid, reason, "a mail of somebody who may not write here is left alone");
+        debug!(platform_id = place.uid, reason, "a mail of somebody who may not write here is left alone");
         return Vec::new();
     }
     let program = origin != Origin::Person;
@@ -82,7 +82,10 @@ fn returned(mail: &Message<'_>, place: Place<'_>, rules: &Rules) -> Vec<Inbound>
     let receipt = bounce::receipt(mail, &rules.own, &own_id(mail, place));
     if receipt.is_none() {
         let names = mail.subject().map(|subject| excerpt(subject, MAX_SUBJECT)).unwrap_or_default();
-        warn!(uid = place.uid, "a server's mail that tells nothing of a mail of this channel's: {names}");
+        warn!(
+            platform_id = place.uid,
+            "a server's mail that tells nothing of a mail of this channel's: {names}"
+        );
     }
     receipt.into_iter().collect()
 }

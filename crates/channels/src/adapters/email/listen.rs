@@ -173,7 +173,7 @@ impl Email {
         let told = format!(
             "the server numbers the mail in the folder {folder:?} anew: {read}; look into the folder for mail that was not answered"
         );
-        warn!(channel = %self.deps.channel_id, folder, "{told}");
+        warn!(channel.id = %self.deps.channel_id, folder, "{told}");
         Ok(told)
     }
 
@@ -186,7 +186,7 @@ impl Email {
     ) -> Result<(), ChannelError> {
         let uid = place.uid;
         if usize::try_from(size).is_ok_and(|size| size > MAX_MAIL) {
-            warn!(channel = %self.deps.channel_id, uid, size, "a mail is too large, and only its beginning is read");
+            warn!(channel.id = %self.deps.channel_id, platform_id = uid, bytes = size, "a mail is too large, and only its beginning is read");
         }
         match imap.mail(uid, MAX_MAIL).await? {
             Some(mail) => self.take(&mail, place, sink).await,
@@ -197,7 +197,7 @@ impl Email {
     async fn take(&self, mail: &[u8], place: Place<'_>, sink: &dyn Sink) -> Result<(), ChannelError> {
         let messages = incoming::read(mail, place, &self.mailbox.rules);
         let Some(first) = messages.first() else {
-            debug!(channel = %self.deps.channel_id, uid = place.uid, "a mail without anything to take");
+            debug!(channel.id = %self.deps.channel_id, platform_id = place.uid, "a mail without anything to take");
             return Ok(());
         };
         if let (Some(root), Some(thread)) = (&first.thread_id, incoming::thread(mail)) {

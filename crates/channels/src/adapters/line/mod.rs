@@ -236,7 +236,7 @@ impl Channel for Line {
         if let Some(token) = self.tokens.take_read(question)
             && let Err(error) = self.api.mark_read(&calls::read(&token)).await
         {
-            debug!(channel = %self.channel, "message {question} is not marked as read: {error}");
+            debug!(channel.id = %self.channel, "message {question} is not marked as read: {error}");
         }
         self.typing(recipient, thread_id).await
     }
@@ -255,7 +255,7 @@ impl Line {
         }
         let known = self.tokens.quote(answered);
         if known.is_none() {
-            debug!(channel = %self.channel, "message {answered} is not quoted, because its token is not known any more");
+            debug!(channel.id = %self.channel, "message {answered} is not quoted, because its token is not known any more");
         }
         known
     }

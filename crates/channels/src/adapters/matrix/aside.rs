@@ -44,7 +44,7 @@ impl Aside {
             let receipts =
                 futures::stream::iter(read).for_each_concurrent(AT_ONCE, |(room, event)| async move {
                     if let Err(error) = matrix.api.read(&room, &event).await {
-                        debug!(channel = %matrix.deps.channel_id, room, "a message stays unread: {error}");
+                        debug!(channel.id = %matrix.deps.channel_id, chat = room, "a message stays unread: {error}");
                     }
                 });
             receipts.await;
@@ -63,7 +63,7 @@ async fn enter(matrix: &Matrix, wanted: &mut BTreeMap<String, (Option<String>, u
                 Ok(()) => *tries = TRIES,
                 Err(ChannelError::RateLimited(_)) => *tries -= 1,
                 Err(error) => {
-                    warn!(channel = %matrix.deps.channel_id, room, "a room can't be entered: {error}");
+                    warn!(channel.id = %matrix.deps.channel_id, chat = room, "a room can't be entered: {error}");
                     if matches!(error, ChannelError::Permanent(_)) {
                         *tries = TRIES;
                     }
@@ -94,7 +94,7 @@ async fn tell(matrix: &Matrix, rooms: &mut Rooms, unreadable: &mut BTreeMap<Stri
             Ok(()) => known.is_told = true,
             // With the next message there.
             Err(error) => {
-                warn!(channel = %matrix.deps.channel_id, room, "nobody is told that the room can't be read: {error}");
+                warn!(channel.id = %matrix.deps.channel_id, chat = room, "nobody is told that the room can't be read: {error}");
             }
         }
     }

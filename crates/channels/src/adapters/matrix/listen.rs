@@ -197,7 +197,7 @@ impl Listening<'_> {
                 _ => return Ok(()),
             }
         }
-        warn!(channel = %self.matrix.deps.channel_id, room = id, "history without an end: the rest of it is left out");
+        warn!(channel.id = %self.matrix.deps.channel_id, chat = id, "history without an end: the rest of it is left out");
         Ok(())
     }
 
@@ -240,7 +240,7 @@ impl Listening<'_> {
             }
             let understood = incoming::inbound(event, id, self.rooms.of(id), &self.matrix.account);
             let Some(mut message) = understood else {
-                debug!(channel = %self.matrix.deps.channel_id, r#type = event.r#type, "an event without anything to take");
+                debug!(channel.id = %self.matrix.deps.channel_id, kind = event.r#type, "an event without anything to take");
                 continue;
             };
             if !message.is_own {
@@ -282,7 +282,7 @@ impl Listening<'_> {
             }
             // Not to be found, or not now: what else it says has to do.
             Err(error) => {
-                debug!(channel = %self.matrix.deps.channel_id, "whose message is answered is not known: {error}");
+                debug!(channel.id = %self.matrix.deps.channel_id, "whose message is answered is not known: {error}");
             }
         }
     }

@@ -108,7 +108,7 @@ pub(super) async fn complete(
 /// message, by which Slack knows it when people react to it. They are there already, so without that time they were sent, too.
 pub(super) async fn ids(api: &Api, channel: &str, files: &[Uploaded]) -> String {
     let time = shown_as(api, channel, files).await.unwrap_or_else(|error| {
-        warn!(channel = %api.deps.channel_id, "files that were sent can only be deleted: {error}");
+        warn!(channel.id = %api.deps.channel_id, "files that were sent can only be deleted: {error}");
         None
     });
     files.iter().map(|file| file.id.as_str()).chain(time.as_deref()).collect::<Vec<_>>().join(",")
@@ -127,7 +127,7 @@ async fn shown_as(api: &Api, channel: &str, files: &[Uploaded]) -> Result<Option
         }
         let Some(wait) = SHARING.wait(failed, &*api.deps.random) else {
             warn!(
-                channel = %api.deps.channel_id,
+                channel.id = %api.deps.channel_id,
                 "files that were sent can only be deleted: Slack does not tell as which message it shows them"
             );
             return Ok(None);

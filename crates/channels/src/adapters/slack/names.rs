@@ -97,7 +97,7 @@ impl People {
             if let Err(error) = &told
                 && lacks_scope(error)
             {
-                warn!(channel = %api.deps.channel_id, "people are known by their ids only: {error}");
+                warn!(channel.id = %api.deps.channel_id, "people are known by their ids only: {error}");
                 self.pause.store(api.deps.clock.now().timestamp() + NO_SCOPE, Ordering::Relaxed);
             }
             return slowed(api, &self.pause, told);
@@ -107,7 +107,7 @@ impl People {
         if let Err(error) = &told
             && lacks_scope(error)
         {
-            warn!(channel = %api.deps.channel_id, "messages of {id} come without channel_name: {error}");
+            warn!(channel.id = %api.deps.channel_id, "messages of {id} come without channel_name: {error}");
         }
         slowed(api, &self.conversations_pause, told)
     }

@@ -165,7 +165,7 @@ impl<'a> Sockets<'a> {
             }
         };
         let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(&text) else {
-            debug!(channel = %self.slack.api.deps.channel_id, "what came over the socket is no envelope");
+            debug!(channel.id = %self.slack.api.deps.channel_id, "what came over the socket is no envelope");
             return Ok(Heard::Noise);
         };
         if envelope.r#type == "disconnect" {
@@ -181,7 +181,7 @@ impl<'a> Sockets<'a> {
     /// Whether what is in an envelope is committed, so that it may be acknowledged. What can't be read would come again as it is.
     async fn take(&self, kind: &str, payload: &str) -> Result<bool, ChannelError> {
         let messages = incoming::enveloped(kind, payload).unwrap_or_else(|error| {
-            debug!(channel = %self.slack.api.deps.channel_id, kind, "an envelope that can't be read: {error}");
+            debug!(channel.id = %self.slack.api.deps.channel_id, kind, "an envelope that can't be read: {error}");
             Vec::new()
         });
         let mut messages = self.slack.admitted(messages);

@@ -83,7 +83,10 @@ fn message(form: &Form, id: &str, own: Option<&str>) -> Result<Vec<Inbound>, Str
     let text = form.get("Body");
     if is_between_them_and_twilio(form, text) {
         Counter::MessagesIgnored.add(&["opt_out"]);
-        debug!(id, "a word by which people stop or start what is sent to them is left to Twilio");
+        debug!(
+            platform_id = id,
+            "a word by which people stop or start what is sent to them is left to Twilio"
+        );
         return Ok(Vec::new());
     }
     let base = Inbound {

@@ -69,7 +69,7 @@ impl Telegram {
             return;
         }
         if let Err(error) = self.replace_commands().await {
-            warn!(channel = %self.deps.channel_id, "the bot's commands are not set: {error}");
+            warn!(channel.id = %self.deps.channel_id, "the bot's commands are not set: {error}");
         }
     }
 
@@ -80,7 +80,7 @@ impl Telegram {
         let one = |Command { command, description }: &Command| json!({"command": command, "description": description});
         let commands: Value = self.commands.iter().map(one).collect();
         self.api.set_commands(&json!({"commands": commands})).await?;
-        info!(channel = %self.deps.channel_id, "the bot has {} commands", self.commands.len());
+        info!(channel.id = %self.deps.channel_id, "the bot has {} commands", self.commands.len());
         Ok(())
     }
 }

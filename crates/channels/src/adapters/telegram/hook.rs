@@ -207,7 +207,7 @@ impl Telegram {
                 "the bot has a webhook set by another program: take it away there, or give this channel another bot".to_owned(),
             ));
         }
-        debug!(channel = %self.deps.channel_id, "the webhook that was set before is taken away");
+        debug!(channel.id = %self.deps.channel_id, "the webhook that was set before is taken away");
         self.api.delete_webhook(&json!({"drop_pending_updates": false})).await
     }
 }

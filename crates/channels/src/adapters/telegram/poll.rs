@@ -79,7 +79,7 @@ impl Telegram {
                 if let Some(message) = &mut understood {
                     self.topics.complete(update, message);
                 } else {
-                    debug!(channel = %self.deps.channel_id, update = update.update_id, "an update without anything to take");
+                    debug!(channel.id = %self.deps.channel_id, platform_id = update.update_id, "an update without anything to take");
                 }
                 understood
             })
@@ -93,7 +93,7 @@ impl Telegram {
             Ok(name) => understood(Some(name)).collect(),
             Err(error) => {
                 // Better too much than too little: what names some bot is taken for addressed.
-                warn!(channel = %self.deps.channel_id, "the bot's name is not known: {error}");
+                warn!(channel.id = %self.deps.channel_id, "the bot's name is not known: {error}");
                 messages
             }
         }
@@ -114,7 +114,7 @@ impl Telegram {
         let ids: Vec<String> = updates.iter().filter_map(callback::id).collect();
         let answers = futures::stream::iter(ids).for_each_concurrent(ANSWERS, |id| async move {
             if let Err(error) = self.api.act(&calls::answer(&id)).await {
-                debug!(channel = %self.deps.channel_id, "a button's waiting sign stays: {error}");
+                debug!(channel.id = %self.deps.channel_id, "a button's waiting sign stays: {error}");
             }
         });
         drop(tokio::time::timeout(ANSWER_LIMIT, answers).await);

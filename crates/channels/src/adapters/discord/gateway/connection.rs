@@ -140,7 +140,7 @@ impl Line<'_> {
                 () = sleep_until(self.beat) => {
                     if !self.acked {
                         let channel = self.shared.bot.deps.channel_id;
-                        debug!(%channel, "the gateway does not answer; it is called anew");
+                        debug!(channel.id = %channel, "the gateway does not answer; it is called anew");
                         self.socket.close(ABANDONED).await;
                         return Ok(Next::Resume);
                     }

@@ -76,7 +76,7 @@ pub(super) async fn listen(
     }
     // What is not saved comes again, and counts once: nothing is lost when this fails.
     if let Err(error) = shared.stored.save_all(sink, &sessions).await {
-        debug!(channel = %bot.deps.channel_id, "the session's last place was not saved: {error}");
+        debug!(channel.id = %bot.deps.channel_id, "the session's last place was not saved: {error}");
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ impl Shared<'_> {
                     "Discord wants {shards} connections of this bot; at most {MAX_SHARDS} are made"
                 ));
             }
-            info!(channel = %self.bot.deps.channel_id, "the bot has {shards} shards now");
+            info!(channel.id = %self.bot.deps.channel_id, "the bot has {shards} shards now");
             *sessions = vec![None; shards];
             self.stored.renumbered(shards).await;
         }

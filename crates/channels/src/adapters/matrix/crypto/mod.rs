@@ -85,7 +85,7 @@ impl Crypto {
             let Some(said) = state.heard(event).await? else { continue };
             match said.kind.as_str() {
                 "m.room_key" => state.take_key(said).await?,
-                kind => debug!(channel = %self.deps.channel_id, kind, "nothing to take for this device"),
+                kind => debug!(channel.id = %self.deps.channel_id, kind, "nothing to take for this device"),
             }
         }
         state.note_lists(&sync.device_lists).await?;

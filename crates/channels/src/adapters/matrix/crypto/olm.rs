@@ -65,7 +65,7 @@ impl State {
         let from = event.content["sender_key"].as_str().unwrap_or_default().to_owned();
         let Some((key, message)) = parsed(&event.content, &from, &self.curve) else { return Ok(None) };
         let Some(plain) = self.understood(&from, key, &message).await? else {
-            debug!(sender = event.sender, "what came for this device can't be read");
+            debug!(account = event.sender, "what came for this device can't be read");
             self.broken.insert((event.sender, from));
             return Ok(None);
         };
