@@ -118,7 +118,7 @@ async fn check(app: &App, id: ChannelId, draft: &Draft) -> Result<Arc<dyn claw_c
 /// Whether there is a platform that gave out a credential. Where there is none, such as at a callback of the user's own, trying would be
 /// a call that somebody sees.
 fn has_credential(draft: &Draft) -> bool {
-    matches!(draft.entry.credential(&draft.fields), Ok(Some(_)))
+    draft.entry.credentials(&draft.fields).is_ok_and(|credentials| !credentials.is_empty())
 }
 
 /// Whether the platform knows the credential. Only a clear no counts: a platform that is away or busy just now is no reason
@@ -151,8 +151,8 @@ async fn write(
         // A new revision would restart the adapter for nothing.
         return Ok(());
     }
-    let credential =
-        draft.entry.credential(&draft.fields).map_err(|error| WriteError::Refused(error.into()))?;
+    let credentials =
+        draft.entry.credentials(&draft.fields).map_err(|error| WriteError::Refused(error.into()))?;
     let save = SaveChannel {
         id,
         user_id: path.user.clone(),
@@ -161,7 +161,7 @@ async fn write(
         channel_type: draft.entry.name.to_owned(),
         config: draft.fields.config.clone(),
         secrets: draft.fields.secrets.clone(),
-        credential,
+        credentials,
         enabled: draft.enabled,
         agent_id: draft.agent_id.clone(),
         shard: app.shards.shard_of(&path.user, &path.instance),

@@ -263,7 +263,7 @@ mod tests {
             channel_type: registry::FRONT_PAGE.into(),
             config,
             secrets: Map::new(),
-            credential: None,
+            credentials: Vec::new(),
             enabled,
             agent_id: String::new(),
             replaces,

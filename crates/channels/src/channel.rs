@@ -182,9 +182,13 @@ pub trait Adapter: Channel + Sized {
     /// [`ChannelError::Config`] with a sentence that says what to change.
     fn new(config: Self::Config, deps: Deps) -> Result<Self, ChannelError>;
 
-    /// The credential that only one channel may use, because the platform delivers each update once.
-    fn credential(_config: &Self::Config) -> Option<String> {
-        None
+    /// By what the account is known: of each of these only one channel may have it, because the platform delivers each update once, or
+    /// because two channels would answer each. An account may be known by several (its id, its token, the secret by which it posts), since
+    /// not every configuration has all of them. What is an account's in one set-up and shared by several accounts in another is none.
+    ///
+    /// The first one is all that versions know which keep one for each channel: it stays what it was.
+    fn credentials(_config: &Self::Config) -> Vec<String> {
+        Vec::new()
     }
 
     /// What the platform can carry into one chat, where chats are not alike: by the id alone, without asking. What differs may only be what

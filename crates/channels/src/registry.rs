@@ -34,7 +34,7 @@ pub struct Entry {
     #[cfg(test)]
     pub(crate) config_keys: fn() -> &'static [&'static str],
     make: Make,
-    credential: fn(Map<String, Value>) -> Result<Option<String>, ChannelError>,
+    credentials: fn(Map<String, Value>) -> Result<Vec<String>, ChannelError>,
     /// What gateways serve for it.
     pub routes: fn(Arc<dyn Hub>) -> Option<axum::Router>,
 }
@@ -51,7 +51,7 @@ pub(crate) const fn entry<A: Adapter>() -> Entry {
         #[cfg(test)]
         config_keys: crate::catalogue::config_keys::<A::Config>,
         make: |fields, deps| Ok(Arc::new(A::new(typed::<A>(fields)?, deps)?)),
-        credential: |fields| Ok(A::credential(&typed::<A>(fields)?)),
+        credentials: |fields| Ok(A::credentials(&typed::<A>(fields)?)),
         routes: A::routes,
     }
 }
@@ -94,12 +94,12 @@ impl Entry {
         (self.make)(crate::channel::merged(config, secrets), deps)
     }
 
-    /// The credential that no other channel may have.
+    /// The credentials of which no other channel may have any ([`Adapter::credentials`]).
     ///
     /// # Errors
     /// [`ChannelError::Config`] when the fields do not make sense.
-    pub fn credential(&self, fields: &Fields) -> Result<Option<String>, ChannelError> {
-        (self.credential)(crate::channel::merged(&fields.config, &fields.secrets))
+    pub fn credentials(&self, fields: &Fields) -> Result<Vec<String>, ChannelError> {
+        (self.credentials)(crate::channel::merged(&fields.config, &fields.secrets))
     }
 
     /// What its platform sends, as examples: those of its exam.

@@ -1,7 +1,7 @@
 //! Channels: a user's connections to platforms, and what their owners report of them.
 //!
-//! Here is what a channel is and how its row is read; `status` reads for a user, `load` for our own roles, `save` changes, and
-//! `observe` writes what owners report.
+//! Here is what a channel is and how its row is read; `status` reads for a user, `load` for our own roles, `save` changes,
+//! `credentials` keeps each bot to one channel, and `observe` writes what owners report.
 //!
 //! Every function that serves a tenant takes the tenant's id, puts it in the query and runs in that tenant's
 //! transaction (`status`, `save`). The functions for owners take shards or channel ids instead; they are used by our own roles
@@ -16,15 +16,16 @@ use sqlx::postgres::PgRow;
 
 use crate::{Error, Result, Vault};
 
+mod credentials;
 mod load;
 mod observe;
 mod save;
 mod status;
 
+pub(crate) use credentials::{Claims, claim, is_claimed};
 pub use load::{ChannelName, Loaded};
 pub use observe::{Observation, Sighting};
 pub use save::SaveChannel;
-pub(crate) use save::{FINGERPRINTS, unique_violation};
 pub use status::ChannelStatus;
 
 /// A stored channel without its secrets.

@@ -4,8 +4,8 @@
 //! channel meanwhile wins, and what was done stays done when the command is killed. It raises no revision: what is sealed is
 //! the same, and nobody is to start a channel again for it.
 //!
-//! A channel's fingerprint is made with the same key as its seal, so both are replaced in one statement. That two channels do
-//! not have the same credential while some fingerprints are of one key and some of another, `channel_save` sees to.
+//! The fingerprints of a channel's credentials are made with the same key as its seal, so all are replaced in one transaction. That
+//! two channels do not have the same credential while some fingerprints are of one key and some of another, `channel_save` sees to.
 
 use claw_secrets::Sealed;
 use claw_types::ChannelId;
@@ -14,7 +14,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
-use crate::channels::{FINGERPRINTS, unique_violation};
+use crate::channels::{Claims, claim, is_claimed};
 use crate::sealed::Columns;
 use crate::tenant::write;
 use crate::{
@@ -23,8 +23,8 @@ use crate::{
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Tells the credential that no other channel may have, of a channel's type, its fields and its secret fields; or why it can't.
-pub type Credential = fn(&str, Map<String, Value>, Map<String, Value>) -> Result<Option<String>, String>;
+/// Tells the credentials of which no other channel may have any, of a channel's type, its fields and its secret fields; or why it can't.
+pub type Credentials = fn(&str, Map<String, Value>, Map<String, Value>) -> Result<Vec<String>, String>;
 
 /// Re-sealing as it is set up.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub struct Reseal {
     /// Opens with every key that is known, seals with the current one.
     pub vault: Vault,
     /// Of channels.
-    pub credential: Credential,
+    pub credentials: Credentials,
     /// Values that are read and replaced at once.
     pub page: i64,
     /// Whether anything is written; without it the same is tried.
@@ -74,7 +74,8 @@ struct Renewed {
     name: String,
     read: Vec<u8>,
     sealed: Sealed,
-    fingerprint: Option<Vec<u8>>,
+    /// Of a channel.
+    claims: Claims,
 }
 
 impl Reseal {
@@ -151,35 +152,33 @@ impl Reseal {
             Ok(plain) => plain,
             Err(error) => return Ok(Err(refused(chain(&error)))),
         };
-        let fingerprint = match kind {
-            SealedKind::Channels => match self.fingerprint(row, &plain)? {
-                Ok(fingerprint) => fingerprint,
+        let claims = match kind {
+            SealedKind::Channels => match self.claims(row, &plain)? {
+                Ok(claims) => claims,
                 Err(why) => return Ok(Err(refused(why))),
             },
-            _ => None,
+            _ => Claims::default(),
         };
         let sealed = self.vault.seal_bytes(&place, &plain)?;
-        Ok(Ok(Renewed { id, user, name, read, sealed, fingerprint }))
+        Ok(Ok(Renewed { id, user, name, read, sealed, claims }))
     }
 
-    fn fingerprint(&self, row: &PgRow, plain: &[u8]) -> Result<Result<Option<Vec<u8>>, String>> {
+    fn claims(&self, row: &PgRow, plain: &[u8]) -> Result<Result<Claims, String>> {
         let (channel_type, config): (&str, &str) = (row.try_get("channel_type")?, row.try_get("config")?);
-        let credential =
-            (self.credential)(channel_type, serde_json::from_str(config)?, serde_json::from_slice(plain)?);
-        Ok(credential.map(|credential| {
-            credential.map(|credential| self.vault.fingerprint(channel_type, &credential).to_vec())
-        }))
+        let credentials =
+            (self.credentials)(channel_type, serde_json::from_str(config)?, serde_json::from_slice(plain)?);
+        Ok(credentials.map(|credentials| Claims::of(&self.vault, channel_type, &credentials)))
     }
 
     /// All at once; when a channel has another one's credential, one by one, so that it keeps none of the others back.
     async fn replace(&self, kind: SealedKind, key: &str, all: &[Renewed], page: &mut Page) -> Result<()> {
         match self.replace_at_once(kind, key, all).await {
             Ok(done) => noted(page, done, all.len()),
-            Err(error) if is_taken(&error) => {
+            Err(error) if is_claimed(&error) => {
                 for one in all {
                     match self.replace_at_once(kind, key, std::slice::from_ref(one)).await {
                         Ok(done) => noted(page, done, 1),
-                        Err(error) if is_taken(&error) => page.refused.push(taken(kind, one)),
+                        Err(error) if is_claimed(&error) => page.refused.push(taken(kind, one)),
                         Err(error) => return Err(error),
                     }
                 }
@@ -195,22 +194,29 @@ impl Reseal {
         let sql = format!(
             "update {table} t set {value} = n.sealed, {named} = $2{fingerprint}
              from unnest($3::uuid[], $4::bytea[], $5::bytea[], $6::bytea[]) as n (id, read, sealed, fingerprint)
-             where t.id = n.id and t.{named} = $1 and t.{value} = n.read"
+             where t.id = n.id and t.{named} = $1 and t.{value} = n.read returning t.id"
         );
         let ids: Vec<Uuid> = all.iter().map(|one| one.id).collect();
         let read: Vec<&[u8]> = all.iter().map(|one| one.read.as_slice()).collect();
         let sealed: Vec<&[u8]> = all.iter().map(|one| one.sealed.bytes.as_slice()).collect();
-        let fingerprints: Vec<Option<&[u8]>> = all.iter().map(|one| one.fingerprint.as_deref()).collect();
-        let done = sqlx::query(AssertSqlSafe(sql))
+        let fingerprints: Vec<Option<&[u8]>> = all.iter().map(|one| one.claims.first()).collect();
+        let mut txn = self.store.pool.begin().await?;
+        let done: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(key)
             .bind(self.vault.keys().current_id())
             .bind(ids)
             .bind(read)
             .bind(sealed)
             .bind(fingerprints)
-            .execute(&self.store.pool)
+            .fetch_all(&mut txn)
             .await?;
-        Ok(done.rows_affected())
+        if kind == SealedKind::Channels {
+            let replaced = all.iter().filter(|one| done.contains(&one.id));
+            let claims: Vec<_> = replaced.map(|one| (ChannelId(one.id), &one.claims)).collect();
+            claim(&mut txn, &claims).await?;
+        }
+        txn.commit().await?;
+        Ok(count(done.len()))
     }
 }
 
@@ -221,10 +227,6 @@ fn noted(page: &mut Page, done: u64, of: usize) {
 
 fn count(of: usize) -> u64 {
     of.try_into().unwrap_or(u64::MAX)
-}
-
-fn is_taken(error: &Error) -> bool {
-    matches!(error, Error::Database(error) if unique_violation(error) == Some(FINGERPRINTS))
 }
 
 fn taken(kind: SealedKind, one: &Renewed) -> Refused {

@@ -45,6 +45,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     24 "0024_indexes_of_what_is_over",
     25 "0025_sealed_by_key",
     26 "0026_channel_memory",
+    27 "0027_channel_credentials",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and
@@ -274,6 +275,29 @@ mod tests {
         // As the version before does it.
         sqlx::query("delete from messages where seq = 1").execute(&store.pool).await.unwrap();
         assert_eq!(attempts().await, 1);
+    }
+
+    /// A database with channels from before their credentials had a table.
+    #[tokio::test]
+    async fn credentials_of_before_belong_to_their_channels() {
+        let db = TestDatabase::create().await;
+        let store = Store::connect(db.url(), "test", 2).await.unwrap();
+        let mut before = migrator();
+        before.migrations.to_mut().retain(|migration| migration.version < 27);
+        before.run(&mut db.connect().await).await.unwrap();
+        let old = "insert into cluster (shard_count) values (1);
+            insert into shards (shard) values (0);
+            insert into channels (id, user_id, instance, instance_name, channel_type, config, shard, fingerprint, deleted_at)
+                select gen_random_uuid(), 'ada', name, '', 'kind', '{}', 0, fingerprint, deleted_at
+                from (values ('bot', '\\x01'::bytea, null), ('none', null, null), ('gone', '\\x02', now()))
+                     as given (name, fingerprint, deleted_at)";
+        sqlx::raw_sql(old).execute(&mut db.connect().await).await.unwrap();
+
+        store.migrate(None).await.unwrap();
+        let credentials = "select c.instance, k.fingerprint from channel_credentials k
+            join channels c on c.id = k.channel_id";
+        let found: Vec<(String, Vec<u8>)> = sqlx::query_as(credentials).fetch_all(&store.pool).await.unwrap();
+        assert_eq!(found, [("bot".to_owned(), vec![1])]);
     }
 
     #[tokio::test]

@@ -55,12 +55,7 @@ impl Vault {
         Ok(self.keys.open(sealed, place)?)
     }
 
-    /// Recognises a credential without telling it.
-    pub fn fingerprint(&self, channel_type: &str, credential: &str) -> [u8; 32] {
-        fingerprint(self.keys.current(), channel_type, credential)
-    }
-
-    /// What a credential's fingerprint is under each key, the current one's first.
+    /// Recognises a credential without telling it: its fingerprint under each key, the current one's first.
     pub fn fingerprints(&self, channel_type: &str, credential: &str) -> Vec<[u8; 32]> {
         self.keys.keys().map(|key| fingerprint(key, channel_type, credential)).collect()
     }

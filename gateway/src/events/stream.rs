@@ -18,7 +18,6 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::field::display;
 use tracing::warn;
 
 use super::feed::{Batch, Told};

@@ -193,6 +193,43 @@ async fn a_token_in_use_is_refused_without_naming_a_stranger() {
     assert!(!text.contains(token));
 }
 
+/// An app is connected by a socket or posts, and has one bot whichever it is.
+#[tokio::test]
+async fn one_bot_in_two_forms_is_one_channel() {
+    const BOT: &str = "xoxb-1-2-secretsecret";
+    let gateway = TestGateway::start().await;
+    let body = |fields: Value| json!({"channel_type": "slack", "fields": fields, "probe": false});
+    let socket = body(json!({"bot_token_env": BOT, "app_token_env": "xapp-1-A0EXAM00001-1-secret"}));
+    let posts = body(json!({"bot_token_env": BOT, "signing_secret": "8f742231b10e8888abcd99yyyzzz85a5"}));
+    let stranger = "/api/users/stranger/channels/bot/configure";
+
+    let both = tokio::join!(
+        configure(&gateway, "form_1", socket.clone()),
+        gateway.call("POST", stranger, posts.clone())
+    );
+    let mut answers = [both.0.status.as_u16(), both.1.status.as_u16()];
+    answers.sort_unstable();
+    assert_eq!(answers, [201, 409], "of two at once one is made");
+    let (winner, path) = if both.0.status == 201 {
+        ("u", "/api/users/u/channels/form_1")
+    } else {
+        ("stranger", "/api/users/stranger/channels/bot")
+    };
+    assert_eq!(gateway.channels("u").await.len() + gateway.channels("stranger").await.len(), 1, "{winner}");
+    gateway.call("DELETE", path, Value::Null).await.expect(200);
+
+    configure(&gateway, "form_1", socket).await.expect(201);
+    let said = configure(&gateway, "form_2", posts.clone()).await.problem(409);
+    assert!(said.contains("\"form_1\"") && !said.contains(BOT), "{said}");
+    let said = gateway.call("POST", stranger, posts.clone()).await.problem(409);
+    assert!(said.contains("another user") && !said.contains("form_1") && !said.contains("\"u\""), "{said}");
+
+    // Another token, and the former bot is free.
+    let renewed = json!({"fields": {"bot_token_env": "xoxb-1-2-another"}, "probe": false});
+    gateway.call("PUT", "/api/users/u/channels/form_1", renewed).await.expect(200);
+    gateway.call("POST", stranger, posts).await.expect(201);
+}
+
 #[tokio::test]
 async fn a_stored_secret_is_not_sent_to_another_server() {
     const TOKEN: &str = "7:AAEabcdefghijklmnopqrstuvwxyz_-01234";

@@ -103,8 +103,8 @@ impl Adapter for Acme {
     }
 
     /// Acme posts each message to one address: that of one channel.
-    fn credential(config: &Config) -> Option<String> {
-        Some(hex::encode(signature::sha256(config.token_env.as_bytes())))
+    fn credentials(config: &Config) -> Vec<String> {
+        vec![hex::encode(signature::sha256(config.token_env.as_bytes()))]
     }
 
     fn examinee() -> &'static dyn Examinee {

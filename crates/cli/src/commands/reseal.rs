@@ -51,7 +51,7 @@ pub(crate) async fn run(settings: ResealSettings) -> anyhow::Result<()> {
     store.check(None).await?;
     let vault = Vault::new(Arc::clone(&ring), Arc::new(OsRandom));
     let (page, write) = (settings.batch.into(), !settings.dry_run);
-    let work = Reseal { store: store.clone(), vault, credential, page, write };
+    let work = Reseal { store: store.clone(), vault, credentials, page, write };
     let total = all(&work).await?;
     if write && total.resealed > 0 {
         work.note(total.resealed, &Actor::named("ii-claw reseal")).await?;
@@ -66,18 +66,18 @@ pub(crate) async fn run(settings: ResealSettings) -> anyhow::Result<()> {
     }
 }
 
-/// The credential by which an adapter knows its channel.
-fn credential(
+/// The credentials by which an adapter knows its channel.
+fn credentials(
     channel_type: &str,
     config: Map<String, Value>,
     secrets: Map<String, Value>,
-) -> Result<Option<String>, String> {
+) -> Result<Vec<String>, String> {
     let Some(entry) = registry::find(channel_type) else {
         return Err(format!(
             "this version does not know channels of type {channel_type:?}: run one that does"
         ));
     };
-    entry.credential(&Fields { config, secrets }).map_err(|error| error.to_string())
+    entry.credentials(&Fields { config, secrets }).map_err(|error| error.to_string())
 }
 
 /// Everything that is sealed under a key that is known and not the current one.

@@ -256,7 +256,7 @@ async fn home_channel(
         channel_type: registry::FRONT_PAGE.to_owned(),
         config: Map::new(),
         secrets: Map::new(),
-        credential: None,
+        credentials: Vec::new(),
         enabled: true,
         agent_id: String::new(),
         replaces: None,

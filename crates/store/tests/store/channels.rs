@@ -31,9 +31,9 @@ async fn secrets_are_sealed_and_come_back() {
 #[tokio::test]
 async fn what_is_to_be_saved_prints_no_secret() {
     let bench = Bench::new().await;
-    let save = SaveChannel { credential: Some("hidden".to_owned()), ..bench.channel("ada", "one") };
+    let save = SaveChannel { credentials: vec!["hidden".to_owned()], ..bench.channel("ada", "one") };
     let printed = format!("{save:?}");
-    assert!(printed.contains("token") && printed.contains("has_credential: true"), "{printed}");
+    assert!(printed.contains("token") && printed.contains("credentials: 1"), "{printed}");
     assert!(!printed.contains("hidden") && !printed.contains("value"), "{printed}");
 }
 
@@ -76,7 +76,7 @@ async fn only_the_revision_that_was_read_is_replaced() {
 async fn a_credential_belongs_to_one_channel() {
     let bench = Bench::new().await;
     let with = |user: &str, slug: &str| SaveChannel {
-        credential: Some("bot 1".into()),
+        credentials: vec!["bot 1".into()],
         ..bench.channel(user, slug)
     };
     let first = with("ada", "one");

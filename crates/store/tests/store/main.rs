@@ -7,6 +7,7 @@ mod channel_memory;
 mod channels;
 mod completion;
 mod cost;
+mod credentials;
 mod destinations;
 mod erasure;
 mod erasure_beside;
@@ -81,7 +82,7 @@ impl Bench {
             channel_type: "kind".to_owned(),
             config: Map::from_iter([("open".to_owned(), json!("value"))]),
             secrets: Map::from_iter([("token".to_owned(), json!("hidden"))]),
-            credential: None,
+            credentials: Vec::new(),
             enabled: true,
             agent_id: String::new(),
             replaces: None,

@@ -27,21 +27,22 @@ fn vault(keys: &[&str]) -> Vault {
     Vault::new(Arc::new(ring), Arc::new(OsRandom))
 }
 
-/// As an adapter would: the token, unless the channel is of a type that nobody knows.
+/// As an adapter would: the app, if there is one, and the token, unless the channel is of a type that nobody knows.
 #[expect(clippy::needless_pass_by_value, reason = "as an adapter takes them")]
-fn credential(
+fn credentials(
     channel_type: &str,
     _config: Map<String, Value>,
     secrets: Map<String, Value>,
-) -> Result<Option<String>, String> {
+) -> Result<Vec<String>, String> {
+    let given = ["app", "token"].into_iter().filter_map(|key| secrets.get(key)?.as_str().map(str::to_owned));
     match channel_type {
-        "kind" => Ok(secrets["token"].as_str().map(str::to_owned)),
+        "kind" => Ok(given.collect()),
         other => Err(format!("unknown type {other}")),
     }
 }
 
 fn reseal(bench: &Bench, keys: &[&str]) -> Reseal {
-    Reseal { store: bench.store.clone(), vault: vault(keys), credential, page: 2, write: true }
+    Reseal { store: bench.store.clone(), vault: vault(keys), credentials, page: 2, write: true }
 }
 
 /// Every page of this kind; answers them in one.
@@ -63,7 +64,7 @@ async fn all(work: &Reseal, kind: SealedKind, of: &str) -> Page {
 fn channel(bench: &Bench, user: &str, slug: &str, token: &str) -> SaveChannel {
     SaveChannel {
         secrets: Map::from_iter([("token".to_owned(), json!(token))]),
-        credential: Some(token.to_owned()),
+        credentials: vec![token.to_owned()],
         ..bench.channel(user, slug)
     }
 }
@@ -234,6 +235,32 @@ async fn two_that_save_one_credential_under_different_keys_at_once_are_told_apar
         );
         assert!(saved.0.is_ok() != saved.1.is_ok(), "round {round}: {saved:?}");
     }
+}
+
+#[tokio::test]
+async fn every_credential_of_a_channel_is_its_own_under_the_new_key_too() {
+    let bench = Bench::new().await;
+    let (old, new) = (vault(&["old"]), vault(&["new"]));
+    let first = SaveChannel {
+        secrets: Map::from_iter([("app".to_owned(), json!("app 1")), ("token".to_owned(), json!("bot 1"))]),
+        credentials: vec!["app 1".to_owned(), "bot 1".to_owned()],
+        ..bench.channel("ada", "one")
+    };
+    bench.store.channel_save(&old, &first, &actor()).await.unwrap();
+    // As a version left it that knew the first one only.
+    let mut admin = bench.database.connect().await;
+    let forget = "delete from channel_credentials where fingerprint <> (select fingerprint from channels)";
+    assert_eq!(sqlx::query(forget).execute(&mut admin).await.unwrap().rows_affected(), 1);
+
+    assert_eq!(all(&reseal(&bench, &["new", "old"]), SealedKind::Channels, "old").await.resealed, 1);
+    for credential in ["app 1", "bot 1"] {
+        let second = channel(&bench, "eve", "two", credential);
+        let refused = bench.store.channel_save(&new, &second, &actor()).await;
+        assert!(matches!(refused, Err(Error::CredentialInUse(_))), "{credential}: {refused:?}");
+    }
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from channel_credentials").fetch_one(&mut admin).await.unwrap();
+    assert_eq!(left, 2, "none is left of the old key");
 }
 
 #[tokio::test]

@@ -46,6 +46,8 @@ const SEED: &str = "
         select gen_random_uuid(), user_id, id, 'c', 1, '1' from channels where user_id = USER;
     insert into channel_memory (channel_id, name, user_id, sealed, sealed_key, version)
         select id, 'key', user_id, '', '', 1 from channels where user_id = USER;
+    insert into channel_credentials (fingerprint, channel_id)
+        select sha256(convert_to(id::text, 'UTF8')), id from channels where user_id = USER;
     insert into timers (id, user_id, kind, due_at, shard, channel_id, conversation, payload, source)
         select gen_random_uuid(), user_id, 'wake', now(), shard, id, 'c', '{}', 'wake' from channels
         where user_id = USER;

@@ -1,6 +1,7 @@
 //! Whole-system tests: everything here runs the real binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
+mod acknowledged;
 mod answers;
 mod balanced;
 mod bursts;

@@ -224,9 +224,10 @@ impl Adapter for Discord {
         })
     }
 
-    fn credential(config: &Config) -> Option<String> {
+    fn credentials(config: &Config) -> Vec<String> {
         // The first part is the bot's id: a renewed token is still the same bot.
-        bot_of(config.bot_token_env.trim().trim_start_matches("Bot ")).map(str::to_owned)
+        let bot = bot_of(config.bot_token_env.trim().trim_start_matches("Bot "));
+        bot.map(str::to_owned).into_iter().collect()
     }
 
     fn examinee() -> &'static dyn Examinee {

@@ -166,11 +166,15 @@ fn config(extra: Value) -> Config {
 
 #[test]
 fn a_bot_is_in_one_channel_whatever_its_token() {
-    let credential = |token: &str| Discord::credential(&config(json!({"bot_token_env": token})));
+    let credentials = |token: &str| Discord::credentials(&config(json!({"bot_token_env": token})));
     let renewed = "MTk4NjIyNDgzNDcxOTI1MjQ4.Dm3GNR.another-secret-of-the-same-bot";
-    assert_eq!(credential(TOKEN), credential(renewed));
-    assert_eq!(credential(TOKEN), credential(&format!("Bot {TOKEN}")));
-    assert_ne!(credential(TOKEN), credential("MTA5NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs"));
+    assert_eq!(credentials(TOKEN), ["MTk4NjIyNDgzNDcxOTI1MjQ4"]);
+    assert_eq!(credentials(TOKEN), credentials(renewed));
+    assert_eq!(credentials(TOKEN), credentials(&format!("Bot {TOKEN}")));
+    assert_ne!(
+        credentials(TOKEN),
+        credentials("MTA5NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs")
+    );
 }
 
 #[test]

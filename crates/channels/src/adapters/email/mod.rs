@@ -79,9 +79,10 @@ impl Adapter for Email {
         Ok(Self { mailbox, threads, kept, copies, uploads, deps })
     }
 
-    fn credential(config: &Self::Config) -> Option<String> {
-        // Two channels on one mailbox would both answer every mail.
-        Some(format!("{}@{}", config.username.to_lowercase(), config.imap_host.to_lowercase()))
+    fn credentials(config: &Self::Config) -> Vec<String> {
+        // Two channels on one mailbox would both answer every mail. Neither the address, which several mailboxes may send under, nor the
+        // refresh token, by which a person opens mailboxes that are shared with them, is one mailbox's.
+        vec![format!("{}@{}", config.username.to_lowercase(), config.imap_host.to_lowercase())]
     }
 
     fn examinee() -> &'static dyn Examinee {

@@ -370,9 +370,9 @@ fn a_password_goes_in_clear_only_where_the_operator_allows_it() {
 
 #[test]
 fn one_mailbox_is_in_one_channel() {
-    let credential =
-        |extra: Value| Email::credential(&serde_json::from_value(config(&extra)).unwrap()).unwrap();
-    assert_eq!(credential(json!({"username": "Claw@example.org"})), credential(json!({"imap_port": 143})));
-    assert_ne!(credential(json!({})), credential(json!({"username": "other@example.org"})));
-    assert!(!credential(json!({})).contains("secret"));
+    let credentials = |extra: Value| Email::credentials(&serde_json::from_value(config(&extra)).unwrap());
+    assert_eq!(credentials(json!({"username": "Claw@example.org"})), credentials(json!({"imap_port": 143})));
+    assert_ne!(credentials(json!({})), credentials(json!({"username": "other@example.org"})));
+    assert!(!credentials(json!({})).concat().contains("secret"));
+    assert_eq!(credentials(json!({"address": "team@example.org"})).len(), 1, "several may send under it");
 }

@@ -172,10 +172,13 @@ impl Adapter for GoogleChat {
         Ok(Self { audience, signer, spaces, api, deps })
     }
 
-    /// A hash, because it is kept in the open, of the account and not of its key, of which there may be several.
-    fn credential(config: &Config) -> Option<String> {
-        let account = Account::read(&config.service_account_env).ok()?;
-        Some(hex::encode(sha256(account.email().as_bytes())))
+    /// A hash, because it is kept in the open, of the account and not of its key, of which there may be several; and the project, which has
+    /// one app (<https://developers.google.com/workspace/chat/configure-chat-api>) and may have several accounts. Where the audience is an
+    /// address it is the channel's own.
+    fn credentials(config: &Config) -> Vec<String> {
+        let account = Account::read(&config.service_account_env).ok();
+        let account = account.map(|account| hex::encode(sha256(account.email().as_bytes())));
+        account.into_iter().chain(is_number(&config.audience).then(|| config.audience.clone())).collect()
     }
 
     fn examinee() -> &'static dyn Examinee {

@@ -362,13 +362,19 @@ fn what_is_no_key_file_is_told_without_a_word_of_it() {
 }
 
 #[test]
-fn one_account_is_in_one_channel() {
-    let credential = |key: &str| {
+fn one_app_is_in_one_channel() {
+    let credentials = |key: &str, email: &str, audience: &str| {
         let mut file = account();
         file["private_key_id"] = json!(key);
-        let config = json!({"service_account_env": file.to_string(), "audience": PROJECT});
-        GoogleChat::credential(&serde_json::from_value(config).unwrap()).unwrap()
+        file["client_email"] = json!(email);
+        let config = json!({"service_account_env": file.to_string(), "audience": audience});
+        GoogleChat::credentials(&serde_json::from_value(config).unwrap())
     };
-    assert_eq!(credential("1"), credential("2"), "a renewed key is of the same account");
-    assert!(!credential("1").contains("exam"));
+    let (one, other) = ("exam@one.iam.gserviceaccount.com", "another@one.iam.gserviceaccount.com");
+    let app = credentials("1", one, PROJECT);
+    assert_eq!(app, credentials("2", one, PROJECT), "a renewed key is of the same account");
+    let [account, project] = app.as_slice() else { panic!("{app:?}") };
+    assert!(!account.contains("exam"));
+    assert_eq!(credentials("1", other, PROJECT)[1], *project, "a project has one app, whichever its account");
+    assert_eq!(credentials("1", one, "https://claw.example.org/x"), std::slice::from_ref(account));
 }

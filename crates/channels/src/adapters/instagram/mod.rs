@@ -22,7 +22,7 @@ use crate::kit::graph::api::{Api, Tokens};
 use crate::kit::graph::fields::{APP_SECRET, PAGE_TOKEN, VERIFY_TOKEN, api_url};
 use crate::kit::graph::messaging::calls::{BUTTONS, Kind};
 use crate::kit::graph::messaging::{
-    Conversations, Fields, LIMITS, Page, Product, TYPING_EVERY, WINDOW, credential,
+    Conversations, Fields, LIMITS, Page, Product, TYPING_EVERY, WINDOW, credentials,
 };
 use crate::kit::graph::{CLOUD, Platform};
 use crate::{
@@ -177,8 +177,8 @@ impl Adapter for Instagram {
         Ok(Conversations::of(Page::new(&KIND, fields, deps)?, login))
     }
 
-    fn credential(config: &Config) -> Option<String> {
-        Some(credential(&config.page_token_env, config.instagram_account_id.as_deref()))
+    fn credentials(config: &Config) -> Vec<String> {
+        credentials(&config.page_token_env, config.instagram_account_id.as_deref())
     }
 
     fn examinee() -> &'static dyn Examinee {

@@ -29,6 +29,9 @@ const LIFE: TimeDelta = TimeDelta::days(60);
 const AGE: TimeDelta = TimeDelta::days(1);
 /// How often it is looked at: its time is a matter of days.
 const EVERY: Duration = Duration::from_hours(6);
+/// How long a look that is under way may go on when the channel ends: an answer that has a token is given once, and whoever owns the
+/// channel next waits for what this one does not give back.
+const LAST: Duration = Duration::from_secs(2);
 
 /// Why it was not renewed, and when it ends as far as that is known.
 struct Failure {
@@ -36,11 +39,17 @@ struct Failure {
     ends: Option<DateTime<Utc>>,
 }
 
-/// Renews the token in time; returns when it is asked to, or when somebody else owns the channel.
+/// Renews the token in time; returns soon after it is asked to, whatever the platform does, or when somebody else owns the channel.
 pub(super) async fn watch(api: &Api, sink: &dyn Sink, stop: &CancellationToken) -> Result<(), ChannelError> {
     let mut failed = 0;
     loop {
-        let pause = match look(api).await {
+        // In this order: a look that is over counts, whatever else is.
+        let looked = tokio::select! {
+            biased;
+            looked = look(api) => looked,
+            () = late(stop) => return Ok(()),
+        };
+        let pause = match looked {
             Ok(()) => {
                 if failed > 0 {
                     sink.trouble(None).await;
@@ -59,6 +68,12 @@ pub(super) async fn watch(api: &Api, sink: &dyn Sink, stop: &CancellationToken) 
             return Ok(());
         }
     }
+}
+
+/// Returns when a look is not waited for any more.
+async fn late(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(LAST).await;
 }
 
 /// Renews it if it is time.

@@ -150,9 +150,11 @@ impl Adapter for Line {
         Ok(Self { secret, replies: replies.unwrap_or(true), api, tokens, names, channel })
     }
 
-    fn credential(config: &Config) -> Option<String> {
-        // A hash, because it is kept in the open. The secret, because of tokens an account may have several.
-        Some(hex::encode(signature::sha256(config.channel_secret_env.as_bytes())))
+    fn credentials(config: &Config) -> Vec<String> {
+        // Hashes, because they are kept in the open. First the secret, because of tokens an account may have several; the token, because it
+        // sends for the account whatever secret stands beside it.
+        let secrets = [&config.channel_secret_env, &config.access_token_env];
+        secrets.map(|secret| hex::encode(signature::sha256(secret.as_bytes()))).into()
     }
 
     fn examinee() -> &'static dyn Examinee {

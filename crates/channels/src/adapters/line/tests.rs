@@ -189,11 +189,16 @@ async fn the_loading_animation_is_not_for_groups() {
 
 #[test]
 fn one_account_is_in_one_channel() {
-    let credential = |secret: &str, token: &str| {
+    let credentials = |secret: &str, token: &str| {
         let config = json!({"channel_secret_env": secret, "access_token_env": token});
-        Line::credential(&serde_json::from_value(config).unwrap())
+        Line::credentials(&serde_json::from_value(config).unwrap())
     };
-    assert_eq!(credential("a", "1"), credential("a", "2"), "a renewed token is the same account");
-    assert_ne!(credential("a", "1"), credential("b", "1"));
-    assert!(!credential("secret", "1").unwrap().contains("secret"));
+    let one = credentials("secret a", "token 1");
+    let renewed = credentials("secret a", "token 2");
+    assert_eq!((one.len(), &one[0]), (2, &renewed[0]), "a renewed token is the same account");
+    assert_ne!(one[1], renewed[1]);
+    let other = credentials("secret b", "token 1");
+    assert_ne!(one[0], other[0]);
+    assert_eq!(one[1], other[1], "a token sends for its account, whatever secret stands beside it");
+    assert!(!one.concat().contains("secret") && !one.concat().contains("token"));
 }

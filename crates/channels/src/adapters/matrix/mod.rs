@@ -30,6 +30,7 @@ mod tests;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use claw_secrets::signature::sha256;
 use claw_types::{MediaKind, MediaRef};
 use serde::Deserialize;
 use serde_json::{Map, json};
@@ -203,9 +204,10 @@ impl Adapter for Matrix {
         })
     }
 
-    /// A homeserver tells every session of an account the same: two channels would both answer.
-    fn credential(config: &Config) -> Option<String> {
-        Some(config.user_id.clone())
+    /// A homeserver tells every session of an account the same: two channels would both answer. A session has one token, whatever stands
+    /// beside it as the account.
+    fn credentials(config: &Config) -> Vec<String> {
+        vec![config.user_id.clone(), hex::encode(sha256(config.access_token_env.as_bytes()))]
     }
 
     fn examinee() -> &'static dyn Examinee {

@@ -144,12 +144,20 @@ fn fields_that_make_no_sense_are_refused_with_a_sentence() {
 
 #[test]
 fn one_account_is_in_one_channel() {
-    let credential = |token: &str| {
+    let credentials = |account: &str, token: &str| {
         let config =
-            json!({"homeserver_url": "https://x.org", "user_id": ACCOUNT, "access_token_env": token});
-        Matrix::credential(&serde_json::from_value(config).unwrap())
+            json!({"homeserver_url": "https://x.org", "user_id": account, "access_token_env": token});
+        Matrix::credentials(&serde_json::from_value(config).unwrap())
     };
-    assert_eq!(credential("a"), credential("b"), "whatever session the token is of");
+    let (one, other) = (credentials(ACCOUNT, "secret"), credentials(ACCOUNT, "b"));
+    assert_eq!(one[0], other[0], "whatever session the token is of");
+    assert_ne!(one[1], other[1]);
+    assert_eq!(
+        one[1],
+        credentials("@other:example.org", "secret")[1],
+        "whatever account it is said to be of"
+    );
+    assert!(!one.concat().contains("secret"));
 }
 
 #[tokio::test]

@@ -188,16 +188,16 @@ impl Adapter for Slack {
         &exam::Exam
     }
 
-    fn credential(config: &Config) -> Option<String> {
-        // Any of an app's sockets gets its messages, of every workspace in which it is installed, so the app is what only one
-        // channel may have; a renewed token is still the same app's. Rejected: the bot's token for both roads. It would refuse the same
-        // bot on a socket and on posts, of which an app has one switched on and the other hears nothing, and would let an app's
-        // sockets be in the channels of two workspaces, which would get each other's messages.
-        let app = config.app_token_env.as_deref().and_then(app_id);
+    fn credentials(config: &Config) -> Vec<String> {
+        // Any of an app's sockets gets its messages, of every workspace in which it is installed, and its posts go to one address, so only
+        // one channel may have the app: known by its id, of which a renewed token is, too, or by the secret of its posts. The bot's token
+        // tells that two channels of these roads are one app's, of which one would hear nothing. Rejected: that token alone. An app's sockets
+        // could be in the channels of two workspaces then, which would get each other's messages.
+        let app = config.app_token_env.as_deref().and_then(app_id).map(str::to_owned);
         let secret = config.signing_secret.as_deref().filter(|secret| !secret.is_empty());
         // Hashes, because they are kept in the open.
         let hash = |secret: &str| hex::encode(signature::sha256(secret.as_bytes()));
-        Some(app.map_or_else(|| hash(secret.unwrap_or(&config.bot_token_env)), str::to_owned))
+        app.into_iter().chain(secret.map(hash)).chain([hash(&config.bot_token_env)]).collect()
     }
 }
 

@@ -76,23 +76,42 @@ fn tokens_that_are_none_are_told_apart() {
 
 #[test]
 fn one_app_is_in_one_channel() {
-    let credential = |fields: Value| {
+    let credentials = |fields: Value| {
         let mut config = json!({"bot_token_env": "xoxb-1-2-secretsecret"});
         config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        Slack::credential(&serde_json::from_value(config).unwrap()).unwrap()
+        Slack::credentials(&serde_json::from_value(config).unwrap())
     };
-    let socket = |token: &str| credential(json!({"app_token_env": token}));
-    assert_eq!(
-        socket("xapp-1-A0EXAM00001-1-old"),
-        socket("xapp-1-A0EXAM00001-2-new"),
-        "a renewed token is the same app"
-    );
-    assert_ne!(socket("xapp-1-A0EXAM00001-1-old"), socket("xapp-1-A0EXAM00002-1-old"));
-    let posts = |secret: &str| credential(json!({"signing_secret": secret}));
-    assert_ne!(posts("one"), posts("another"));
-    for shown in [posts("secretsecret"), credential(json!({})), socket("xapp-secretsecret")] {
-        assert!(!shown.contains("secretsecret"), "{shown}");
+    let socket = |token: &str| credentials(json!({"app_token_env": token}));
+    let renewed = socket("xapp-1-A0EXAM00001-2-new");
+    assert_eq!(socket("xapp-1-A0EXAM00001-1-old"), renewed, "a renewed token is the same app");
+    assert_ne!(renewed[0], socket("xapp-1-A0EXAM00002-1-old")[0]);
+    let posts = |secret: &str| credentials(json!({"signing_secret": secret}));
+    assert_ne!(posts("one")[0], posts("another")[0]);
+    for shown in [posts("secretsecret"), credentials(json!({})), socket("xapp-secretsecret")] {
+        assert!(!shown.concat().contains("secretsecret"), "{shown:?}");
     }
+}
+
+#[test]
+fn one_bot_is_in_one_channel_whichever_road_it_takes() {
+    let credentials = |bot: &str, fields: Value| {
+        let mut config = json!({"bot_token_env": bot});
+        config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        Slack::credentials(&serde_json::from_value(config).unwrap())
+    };
+    let shared = |one: &[String], other: &[String]| one.iter().filter(|name| other.contains(name)).count();
+    let (app, secret) = (json!({"app_token_env": "xapp-1-A0EXAM00001-1-a"}), json!({"signing_secret": "s"}));
+    let both = json!({"app_token_env": "xapp-1-A0EXAM00001-1-b", "signing_secret": "s"});
+    let (socket, posts) = (credentials("xoxb-1", app), credentials("xoxb-1", secret));
+    assert_eq!(shared(&socket, &posts), 1, "the bot's token");
+    // The same app in another workspace.
+    let elsewhere = credentials("xoxb-2", both);
+    assert_eq!((shared(&elsewhere, &socket), shared(&elsewhere, &posts)), (1, 1));
+    let other = credentials("xoxb-3", json!({"signing_secret": "t"}));
+    assert_eq!((shared(&other, &socket), shared(&other, &posts)), (0, 0));
+    // What a version before this one compares.
+    assert_eq!((socket[0].as_str(), &elsewhere[0]), ("A0EXAM00001", &socket[0]));
+    assert_eq!(posts[0], hex::encode(signature::sha256(b"s")));
 }
 
 #[test]

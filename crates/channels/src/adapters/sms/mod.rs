@@ -178,9 +178,9 @@ impl Adapter for Sms {
         Ok(Self { address, token: token.clone(), from, smart_encoding, api })
     }
 
-    fn credential(config: &Config) -> Option<String> {
-        // Twilio posts what comes to a number to one address.
-        Some(format!("{}:{}", config.account_sid, config.from))
+    fn credentials(config: &Config) -> Vec<String> {
+        // Twilio posts what comes to a number to one address. The auth token and API keys are all numbers' of an account.
+        vec![format!("{}:{}", config.account_sid, config.from)]
     }
 
     fn examinee() -> &'static dyn Examinee {

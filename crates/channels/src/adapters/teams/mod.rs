@@ -220,9 +220,9 @@ impl Adapter for Teams {
         Ok(Self { bot, tenant, cloud, consents, uploads: Uploads::new(&deps), api, deps })
     }
 
-    /// Each activity is posted to one endpoint.
-    fn credential(config: &Config) -> Option<String> {
-        Some(config.app_id.to_ascii_lowercase())
+    /// Each activity is posted to one endpoint. An app's client secrets, of which it may have several, work with its id only.
+    fn credentials(config: &Config) -> Vec<String> {
+        vec![config.app_id.to_ascii_lowercase()]
     }
 
     fn caps_in(recipient: &str) -> &'static Caps {

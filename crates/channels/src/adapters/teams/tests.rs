@@ -311,9 +311,10 @@ fn ids_that_are_none_are_told() {
 
 #[test]
 fn one_bot_is_in_one_channel() {
-    let credential = |id: &str, secret: &str| {
+    let credentials = |id: &str, secret: &str| {
         let config = json!({"app_id": id, "app_password_env": secret});
-        Teams::credential(&serde_json::from_value(config).unwrap())
+        Teams::credentials(&serde_json::from_value(config).unwrap())
     };
-    assert_eq!(credential(APP, "1"), credential(&APP.to_uppercase(), "2"));
+    assert_eq!(credentials(APP, "1"), credentials(&APP.to_uppercase(), "2"));
+    assert_eq!(credentials(APP, "1").len(), 1);
 }

@@ -219,9 +219,9 @@ impl Adapter for Telegram {
         &exam::Exam
     }
 
-    fn credential(config: &Config) -> Option<String> {
-        // The number before the colon is the bot: a renewed token is still the same bot.
-        config.bot_token_env.split_once(':').map(|(bot, _)| bot.to_owned())
+    fn credentials(config: &Config) -> Vec<String> {
+        // The number before the colon is the bot, whether it polls or is posted to: a renewed token is still the same bot.
+        config.bot_token_env.split_once(':').map(|(bot, _)| bot.to_owned()).into_iter().collect()
     }
 }
 

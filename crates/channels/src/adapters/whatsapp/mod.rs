@@ -158,8 +158,9 @@ impl Adapter for WhatsApp {
         Ok(Self { number, hook, api, uploads, elsewhere: Elsewhere::default() })
     }
 
-    fn credential(config: &Config) -> Option<String> {
-        Some(config.phone_number_id.clone())
+    fn credentials(config: &Config) -> Vec<String> {
+        // A system user's token is good for all numbers that it was given, and the app's secret for all of the app's.
+        vec![config.phone_number_id.clone()]
     }
 
     fn caps_in(recipient: &str) -> &'static Caps {

@@ -207,7 +207,11 @@ fn the_number_itself_is_not_its_id() {
             WhatsApp::new(config(&json!({"phone_number_id": number})), deps(Arc::new(Recorder::default())));
         assert!(matches!(made.map(drop), Err(ChannelError::Config(why)) if why.contains("phone_number_id")));
     }
-    assert_eq!(WhatsApp::credential(&config(&json!({}))).as_deref(), Some(NUMBER), "one number, one channel");
+    assert_eq!(
+        WhatsApp::credentials(&config(&json!({}))),
+        [NUMBER],
+        "one number, one channel; a token has several"
+    );
 }
 
 #[tokio::test]

@@ -3,11 +3,14 @@
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta};
 use claw_runtime::ManualClock;
 use claw_types::Inbound;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tracing::instrument::WithSubscriber as _;
 use tracing::level_filters::LevelFilter;
 
@@ -101,10 +104,15 @@ impl Bench {
 }
 
 fn made(days: i64, token: &str, meta: &Meta, memory: Arc<dyn Memory>) -> Instagram {
+    at(days, token, &meta.api_url(), memory)
+}
+
+/// The same, at this address.
+fn at(days: i64, token: &str, api_url: &str, memory: Arc<dyn Memory>) -> Instagram {
     let now = DateTime::from_timestamp(NOW, 0).unwrap() + TimeDelta::days(days);
     let clock = Arc::new(ManualClock::new(now));
     let deps = Deps { clock, memory, ..deps(Arc::new(Recorder::default())) };
-    let fields = json!({"login": "instagram", "page_token_env": token, "api_url": meta.api_url()});
+    let fields = json!({"login": "instagram", "page_token_env": token, "api_url": api_url});
     Instagram::new(config(&fields), deps).unwrap()
 }
 
@@ -222,6 +230,27 @@ async fn it_is_tried_again_until_it_is_renewed_and_then_the_warning_is_over() {
     ended.unwrap();
     assert_eq!(bench.renewed(), [GIVEN, GIVEN]);
     assert_eq!(bench.sends_with(&owner).await, SECOND);
+}
+
+/// It takes the call and says nothing.
+#[tokio::test]
+async fn a_platform_that_does_not_answer_keeps_no_channel_from_ending() {
+    let mut bench = Bench::start().await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let made = |days| at(days, GIVEN, &url, Arc::new(bench.notes.clone()));
+    bench.look(&made(0)).await;
+    let (owner, stop) = (made(2), CancellationToken::new());
+    let stopping = async {
+        let called = silent.accept().await.unwrap();
+        stop.cancel();
+        called
+    };
+    let both = async { tokio::join!(owner.listen(&bench.sink, stop.clone()), stopping) };
+    // The call itself is given up after 30 s.
+    let (ended, _called) = timeout(Duration::from_secs(10), both).await.expect("it ends when it is asked to");
+    ended.unwrap();
+    assert!(bench.heard.try_recv().is_err(), "nothing went wrong");
 }
 
 #[tokio::test]

@@ -65,10 +65,10 @@ pub struct Fields {
     pub tokens: Tokens,
 }
 
-/// What only one channel may use: the account's id, by which even a renewed token is known. Without it a hash of the token, because it is
-/// kept in the open.
-pub fn credential(token: &str, account: Option<&str>) -> String {
-    account.map_or_else(|| hex::encode(sha256(token.as_bytes())), str::to_owned)
+/// What only one channel may use: the account's id, by which even a renewed token is known, and the token, which is one account's, because
+/// a channel need not have the id. Of the token a hash, because it is kept in the open.
+pub fn credentials(token: &str, account: Option<&str>) -> Vec<String> {
+    account.map(str::to_owned).into_iter().chain([hex::encode(sha256(token.as_bytes()))]).collect()
 }
 
 impl Page {
