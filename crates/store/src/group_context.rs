@@ -271,17 +271,20 @@ mod tests {
 
     use super::*;
 
-    fn kept(text: Option<&str>, file: Option<Option<&str>>) -> Option<Value> {
-        let media = |name: Option<&str>| MediaRef {
+    fn called(name: Option<&str>) -> MediaRef {
+        MediaRef {
             kind: MediaKind::File,
             handle: "secret".to_owned(),
             filename: name.map(str::to_owned),
             mime: None,
-        };
+        }
+    }
+
+    fn kept(text: Option<&str>, media: Option<MediaRef>) -> Option<Value> {
         let message = Inbound {
-            content_type: if file.is_some() { "file" } else { "text" }.to_owned(),
+            content_type: if media.is_some() { "file" } else { "text" }.to_owned(),
             text: text.map(str::to_owned),
-            media: file.map(media),
+            media,
             ..Inbound::default()
         };
         let kept = Overheard::of(&message, DateTime::UNIX_EPOCH).unwrap();
@@ -292,12 +295,12 @@ mod tests {
     fn files_are_named_where_nobody_can_fetch_them() {
         let at = "1970-01-01T00:00:00Z";
         assert_eq!(
-            kept(Some("see"), Some(Some("plan.pdf"))),
+            kept(Some("see"), Some(called(Some("plan.pdf")))),
             Some(json!({"sender": null, "text": "[file: plan.pdf] see", "content_type": "file",
                         "media_filename": "plan.pdf", "timestamp": at}))
         );
         assert_eq!(
-            kept(None, Some(None)),
+            kept(None, Some(called(None))),
             Some(json!({"sender": null, "text": "[file]", "content_type": "file", "timestamp": at}))
         );
         assert_eq!(kept(Some("hi"), None), Some(json!({"sender": null, "text": "hi", "timestamp": at})));
@@ -308,7 +311,7 @@ mod tests {
     fn a_name_is_no_way_to_have_more_kept() {
         let long = "x".repeat(10_000);
         let long = Some(long.as_str());
-        let kept = kept(long, Some(long)).unwrap();
+        let kept = kept(long, Some(called(long))).unwrap();
         assert_eq!(kept["media_filename"].as_str().map(str::len), Some(NAME_LIMIT));
         assert_eq!(kept["text"].as_str().map(str::len), Some(TEXT_LIMIT));
     }

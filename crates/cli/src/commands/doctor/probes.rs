@@ -123,11 +123,11 @@ mod tests {
     use super::*;
 
     fn answers(errors: &[Option<&str>]) -> Vec<Answer> {
-        let one = |error: &Option<&str>| Answer {
+        let one = |error: Option<&str>| Answer {
             channel: "ada/bot (kite)".to_owned(),
             error: error.map(str::to_owned),
         };
-        errors.iter().map(one).collect()
+        errors.iter().copied().map(one).collect()
     }
 
     #[test]
