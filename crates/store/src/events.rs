@@ -38,7 +38,10 @@ pub const TYPES: &[(&str, &str)] = &[
     ("message.dead", "A message was given up after every attempt of its schedule."),
     ("message.deleted", "A person deleted a message of theirs that had been accepted."),
     ("message.delivered", "The backend took an inbound message."),
-    ("message.discarded", "Somebody put aside a message that had ended without success."),
+    (
+        "message.discarded",
+        "Somebody put aside a message that had ended without success, or what stands for an answer came too late.",
+    ),
     ("message.edited", "A person changed a message of theirs that had been accepted."),
     (
         "message.expired",

@@ -2,7 +2,8 @@
 //!
 //! Which message it was is found by its key: a person's message by the key that it was accepted under, ours by a key that is
 //! made of the platform's ids when it has been sent. Both are rows of `message_keys`, so they are remembered for as long as
-//! those (7 days), go with their channel, and cost a message to a person one row and a message from one nothing.
+//! those (7 days), go with their channel, and cost a message to a person one row and a message from one nothing. Where an answer took
+//! the place of a placeholder, both were sent under one id of the platform's: it names the later message, which people see.
 //!
 //! Rejected: an index over `messages.platform_message_ids`. Each message, in both directions, would pay for it twice, when it is
 //! accepted and when it is settled, and it could not be told apart which chat a number belongs to.
@@ -44,9 +45,12 @@ pub struct FirstSeen {
 
 /// The keys of what was sent, of rows of `settled`: part of the statement that settles. An act on a message is no message.
 /// What can't be read as JSON by the server is read as elsewhere, see `message_log`.
+///
+/// Of several messages with one key the last accepted has it, in whichever order they are settled. One statement writes a row once, so
+/// each key is given to it once; and in order, so that no two statements wait for one another.
 pub(crate) const REMEMBER_SENT: &str = "insert into message_keys (channel_id, key, message_id)
-     select s.channel_id, 'sent:' || encode(sha256(convert_to((s.body ->> 'recipient') || ':' || part, 'UTF8')), 'hex'), s.id
-     from (select channel_id, id,
+     select distinct on (s.channel_id, named.key) s.channel_id, named.key, s.id
+     from (select channel_id, id, seq,
                   replace(payload::text, '\\u0000', '\\ufffd')::json as body,
                   replace(platform_message_ids::text, '\\u0000', '\\ufffd')::json as receipts
            from settled
@@ -54,9 +58,14 @@ pub(crate) const REMEMBER_SENT: &str = "insert into message_keys (channel_id, ke
            offset 0) s,
           json_array_elements_text(s.receipts) ids (receipt),
           -- The ids of an album stand in one receipt, with commas between.
-          unnest(string_to_array(receipt, ',')) part
+          unnest(string_to_array(receipt, ',')) part,
+          lateral (select 'sent:' || encode(sha256(convert_to((s.body ->> 'recipient') || ':' || part, 'UTF8')), 'hex')
+                   as key) named
      where s.body -> 'act' is null and s.body ->> 'recipient' is not null
-     on conflict do nothing";
+     order by s.channel_id, named.key, s.seq desc
+     on conflict (channel_id, key) do update set message_id = excluded.message_id
+     where coalesce((select m.seq from messages m where m.id = message_keys.message_id)
+                    < (select m.seq from messages m where m.id = excluded.message_id), true)";
 
 /// The key of a message of ours, as [`REMEMBER_SENT`] makes it. Always of one length, whatever the platform's ids are.
 pub(crate) fn sent_key(recipient: &str, platform_message_id: &str) -> String {

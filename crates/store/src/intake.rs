@@ -204,12 +204,6 @@ impl NewMessage {
     /// # Errors
     /// When it can't be written as JSON.
     pub fn answer(question: &Work, index: usize, body: &Outbound, ids: &Ids) -> Result<Self> {
-        // The first one's key is that of versions that knew of one only.
-        let key = if index == 0 {
-            format!("answer:{}", question.id)
-        } else {
-            format!("answer:{}:{index}", question.id)
-        };
         Ok(Self {
             id: MessageId(ids.next()),
             user_id: question.user_id.clone(),
@@ -219,7 +213,7 @@ impl NewMessage {
             conversation: indexable(&body.conversation()).into_owned(),
             payload: to_raw_value(body)?,
             media: None,
-            key: Some(key),
+            key: Some(answer_key(question.id, index)),
             digest: None,
             source: None,
             debounce_ms: 0,
@@ -250,6 +244,11 @@ impl NewMessage {
             debounce_ms: 0,
         }
     }
+}
+
+/// The key of the `index`th message of the answer to a message. The first one's is that of versions that knew of one only.
+pub(crate) fn answer_key(question: MessageId, index: usize) -> String {
+    if index == 0 { format!("answer:{question}") } else { format!("answer:{question}:{index}") }
 }
 
 /// A caller's key of a message to a person, beside the keys of a channel's other messages.

@@ -82,7 +82,7 @@ pub use message_log::{AttemptRow, MessageDetail, MessageFilter, MessagePlace, Me
 pub use messages::{Accepted, Announce, HistoryRow, MessageStatus, MessageWriter, NewMessage, Settlement};
 pub use pairing::{Pairing, PairingBook, PairingState, Person};
 pub use partitions::{Partition, Span};
-pub use placeholders::{Note, Placeholder, Taken};
+pub use placeholders::{Note, Placeholder, SentSince, Taken};
 pub use pool::{PoolUsage, Store};
 pub use receipts::Seen;
 pub use reseal::Reseal;

@@ -11,6 +11,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::backlog::{Look, Whose};
+use crate::cron::message::{ALERT, CRON};
 use crate::{Error, Result, Store};
 
 mod insert;
@@ -69,6 +70,16 @@ impl NewMessage {
         hasher.finish()
     }
 
+    /// As [`Work::scheduled`].
+    fn is_scheduled(&self) -> bool {
+        match self.source.as_deref() {
+            Some(CRON) => true,
+            // What comes in may be called anything.
+            Some(ALERT) => self.direction == Direction::Out,
+            _ => false,
+        }
+    }
+
     /// As stored.
     fn debounce(&self) -> Option<i32> {
         i32::try_from(self.debounce_ms).ok().filter(|ms| *ms > 0)
@@ -109,7 +120,8 @@ pub(crate) const WORK: &str = "m.id, m.seq, m.shard, m.user_id, m.channel_id, m.
      m.platform_message_ids::text as platform_message_ids, \
      (extract(epoch from m.accepted_at) * 1000)::bigint as accepted_at_ms, m.retries, \
      coalesce((extract(epoch from m.retried_at) * 1000)::bigint, 0) as retried_at_ms, \
-     coalesce(m.debounce_ms, 0) as debounce_ms, m.burst, m.source is not distinct from 'cron' as scheduled";
+     coalesce(m.debounce_ms, 0) as debounce_ms, m.burst, \
+     (m.source = 'cron' or m.source = 'alert' and m.direction = 'out') is true as scheduled";
 
 /// The state of a row `m` of `messages`. A version may run beside this one that can't read the state of what came too late: it is
 /// stored as failed, with a mark (migration 0022).

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use claw_types::{ChannelId, MessageId, ShardId, UserId};
+use claw_types::{ChannelId, MessageId, Outbound, ShardId, UserId, Work};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use crate::intake::indexable;
+use crate::intake::{answer_key, indexable};
 use crate::{Error, Result, Store};
 
 /// A placeholder that a platform shows.
@@ -30,6 +30,8 @@ pub struct Placeholder {
     pub platform_id: String,
     /// The platform's id of the message that is to be answered, where it has one.
     pub question: Option<String>,
+    /// The platform's id of who asked, where that is known. Written nowhere but in the message that shows it.
+    pub asker: Option<String>,
     /// Who took it.
     pub taken: Option<Taken>,
 }
@@ -41,6 +43,17 @@ pub struct Taken {
     pub by: MessageId,
     /// Whether the placeholder becomes it, or is taken away for it.
     pub in_place: bool,
+}
+
+/// A message that was sent into a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentSince {
+    /// Its place among the messages.
+    pub seq: i64,
+    /// How long ago it was accepted, by the clock of the database because those of machines disagree.
+    pub age: Duration,
+    /// Its body, JSON.
+    pub body: String,
 }
 
 /// What is written of a placeholder.
@@ -130,7 +143,8 @@ impl Store {
     /// When the database fails.
     pub async fn placeholders_in(&self, shard: ShardId, age: Duration) -> Result<Vec<Placeholder>> {
         let rows = sqlx::query(
-            "select p.* from placeholders p join channels c on c.id = p.channel_id
+            "select p.*, shown.payload::text as shown from placeholders p join channels c on c.id = p.channel_id
+             left join messages shown on shown.id = p.message_id
              where c.shard = $1 and case
                  when p.answer_id is null then p.shown_at > now() - make_interval(secs => $2)
                  else exists (select from messages m where m.id = p.answer_id and m.finished_at is null) end
@@ -158,8 +172,7 @@ impl Store {
         Ok(old.bind(hours).bind(limit).execute(&self.pool).await?.rows_affected())
     }
 
-    /// What was sent into a conversation behind a place, the latest 20: how long ago it was accepted, by the clock of the database
-    /// because those of machines disagree, and its body.
+    /// What was sent into a conversation behind a place, the latest 20; without what a job's time made, which answers nobody.
     ///
     /// # Errors
     /// When the database fails.
@@ -168,16 +181,45 @@ impl Store {
         channel: ChannelId,
         conversation: &str,
         after: i64,
-    ) -> Result<Vec<(Duration, String)>> {
-        let sent = sqlx::query_as::<_, (f64, String)>(
-            "select extract(epoch from clock_timestamp() - accepted_at)::float8, payload::text from messages
-             where channel_id = $1 and conversation = $2 and seq > $3 and direction = 'out'
-             order by seq desc limit 20",
+    ) -> Result<Vec<SentSince>> {
+        // What is over and what is pending have an index each.
+        let part = |which: &str| {
+            format!(
+                "select seq, accepted_at, payload from messages
+                 where channel_id = $1 and conversation = $2 and seq > $3 and finished_at is {which}
+                   and direction = 'out' and source is null
+                 order by seq desc limit 20"
+            )
+        };
+        let sql = format!(
+            "select seq, extract(epoch from clock_timestamp() - accepted_at)::float8, payload::text
+             from (({}) union all ({})) sent order by seq desc limit 20",
+            part("null"),
+            part("not null")
         );
+        let sent = sqlx::query_as::<_, (i64, f64, String)>(sqlx::AssertSqlSafe(sql));
         let sent =
             sent.bind(channel.0).bind(indexable(conversation)).bind(after).fetch_all(&self.pool).await?;
-        let age = |secs: f64| Duration::try_from_secs_f64(secs).unwrap_or_default();
-        Ok(sent.into_iter().map(|(secs, body)| (age(secs), body)).collect())
+        let since = |(seq, secs, body): (i64, f64, String)| SentSince {
+            seq,
+            age: Duration::try_from_secs_f64(secs).unwrap_or_default(),
+            body,
+        };
+        Ok(sent.into_iter().map(since).collect())
+    }
+
+    /// The body of the first message that was accepted as the answer to `question` ([`crate::NewMessage::answer`]); `None` when
+    /// none was.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn answer_begun(&self, question: &Work) -> Result<Option<String>> {
+        let body = sqlx::query_scalar(
+            "select m.payload::text from message_keys k join messages m on m.id = k.message_id
+             where k.channel_id = $1 and k.key = $2",
+        );
+        let key = answer_key(question.id, 0);
+        Ok(body.bind(question.channel_id.0).bind(key).fetch_optional(&self.pool).await?)
     }
 }
 
@@ -185,6 +227,9 @@ fn placeholder(row: &PgRow) -> Result<Placeholder> {
     let user: String = row.try_get("user_id")?;
     let answer: Option<Uuid> = row.try_get("answer_id")?;
     let in_place = row.try_get("in_place")?;
+    let shown: Option<String> = row.try_get("shown")?;
+    // Who can't be told from it is nobody whom we know, as with a version that did not write it.
+    let shown = shown.and_then(|body| serde_json::from_str::<Outbound>(&body).ok()?.placeholder);
     let message = MessageId(row.try_get("message_id")?);
     Ok(Placeholder {
         message,
@@ -199,6 +244,7 @@ fn placeholder(row: &PgRow) -> Result<Placeholder> {
         seq: row.try_get("seq")?,
         platform_id: row.try_get("platform_id")?,
         question: row.try_get("question")?,
+        asker: shown.and_then(|shown| shown.asker),
         taken: answer.map(|by| Taken { by: MessageId(by), in_place }),
     })
 }

@@ -70,6 +70,14 @@ pub struct Placeholder {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(ignore)]
     pub begins: Option<MessageId>,
+    /// The platform's id of who asked, where a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub asker: Option<String>,
+    /// The place among the messages up to which there was no answer when this was to be shown: one behind it makes it needless.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub behind: Option<i64>,
 }
 
 impl Outbound {
@@ -261,7 +269,7 @@ mod tests {
             "poll": {"question": "q", "options": ["a", "b"], "multiple": true, "anonymous": false},
             "location": {"latitude": 1.5, "longitude": -2.25, "title": "here"},
             "act": {"type": "edit", "message_id": "5"}, "ttl_seconds": 60,
-            "placeholder": {"question": "4", "begins": "01890a5d-ac96-774b-bcce-b302099a8057"},
+            "placeholder": {"question": "4", "begins": "01890a5d-ac96-774b-bcce-b302099a8057", "asker": "7", "behind": 9},
             "replaces": "01890a5d-ac96-774b-bcce-b302099a8058",
             "traceparent": "00-01890a5dac96774bbcceb302099a8057-00f067aa0ba902b7-01",
         });

@@ -128,7 +128,8 @@ pub struct Work {
     /// The burst that it was made part of before the first attempt: the id of the last message of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<MessageId>,
-    /// That a job's time made it, and nobody sits and waits for it: of these, thousands are due in the same second.
+    /// That a job's time made it, or what became of a job, and nobody sits and waits for it: of these, thousands are due in the
+    /// same second. To a person it is no answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub scheduled: bool,
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use claw_store::cron::message::ALERT;
 use claw_store::{Aftermath, Channel, EndedJob, EndedRun, JobAfter, NewMessage, News, Result};
 use claw_types::preferences::ChatRef;
 use serde_json::json;
@@ -17,9 +18,6 @@ use super::jobs::action::{self, Channels};
 use super::runs::retry_in;
 use super::timers::Timers;
 use crate::elector::DUTY;
-
-/// What the messages to owners come from: no run, so none ends with one.
-const ALERT: &str = "alert";
 
 /// A job some of whose runs are over for good.
 struct Judged<'r> {

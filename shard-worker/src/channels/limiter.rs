@@ -4,8 +4,8 @@
 //! every call. An answer takes its place at once and sleeps until it comes, so a thousand that wait cost a thousand
 //! wake-ups, not a million.
 //!
-//! Answers go first. A preview (another text for a message that is still being written) takes no place ahead: it passes when
-//! one is free, and only where it leaves one for an answer, so an answer that comes a moment later does not wait for it.
+//! Answers go first. A preview ("Processing...", or another text for a message that is still being written) takes no place ahead: it passes
+//! when one is free, and only where it leaves one for an answer, so an answer that comes a moment later does not wait for it.
 //! Typing is for this moment: it passes at once or not at all, and not before a preview that waits.
 //!
 //! Must hold: nobody waits for the bot's place while it waits for its chat's, so a busy chat takes nothing from others;
@@ -27,7 +27,7 @@ use self::state::State;
 pub(crate) enum Priority {
     /// What somebody waits for: messages, and what is done to them.
     Answer,
-    /// What the next one makes worthless: another text for a message that is still being written.
+    /// What the next one makes worthless: "Processing...", or another text for a message that is still being written.
     Preview,
 }
 

@@ -5,16 +5,16 @@
 //! go out again: what is good in it is sent, and what is not is told in the message's record and its `message.delivered` event.
 //!
 //! Must hold: what is to be sent is committed before the webhook counts as answered, under keys made of the message's id. So a
-//! crash in between makes the backend hear of the message again, and the person reads each answer once.
+//! crash in between makes the backend hear of the message again, and the person reads each answer once. What only stands for the
+//! answer has a key of its own: the answer of a second attempt must not be taken for it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use claw_channels::kit::answer::{self, ReadError, excerpt};
 use claw_channels::send_body::{self, SendBody};
 use claw_store::NewMessage;
 use claw_telemetry::trace::{self, Context};
-use claw_types::{Act, Invalid, MessageId, Outbound, Placeholder, ReplyTo, WebhookBody, Work};
+use claw_types::{Invalid, MessageId, Outbound, Placeholder, ReplyTo, WebhookBody, Work};
 use futures::future::try_join_all;
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -32,6 +32,8 @@ use crate::shard::Shard;
 const MAX_BYTES: usize = 256 * 1024;
 /// Most messages of one answer.
 pub(super) const MAX_REPLIES: usize = 10;
+/// Where what stands for the answer is among its messages: behind all that an answer can have.
+pub(super) const STANDS: usize = MAX_REPLIES + 1;
 /// Characters of why an answer could not be used.
 const MAX_TROUBLE: usize = 500;
 
@@ -108,10 +110,10 @@ impl Answer {
     fn messages(
         self,
         to: &ReplyTo,
-        question: Option<String>,
+        stands: Placeholder,
         allow_private: bool,
     ) -> (Vec<Outbound>, Option<String>) {
-        let placeholder = self.replies.is_empty().then_some(Placeholder { question, begins: None });
+        let placeholder = self.replies.is_empty().then_some(stands);
         let mut trouble: Vec<String> = self.trouble.into_iter().collect();
         if self.replies.len() > MAX_REPLIES {
             trouble.push(format!("it has {} replies, of which {MAX_REPLIES} are sent", self.replies.len()));
@@ -149,6 +151,15 @@ pub(super) fn one(raw: &RawValue, to: &ReplyTo, allow_private: bool) -> Result<O
     send_body::answer(body, to, allow_private).map(Some).map_err(|Invalid(sentence)| sentence)
 }
 
+/// What stands for the answer to this message.
+pub(super) fn stands(question: &WebhookBody) -> Placeholder {
+    Placeholder {
+        question: question.platform_message_id.clone(),
+        asker: question.sender.as_ref().map(|sender| sender.platform_id.clone()),
+        ..Placeholder::default()
+    }
+}
+
 /// An answer that is this text.
 pub(super) fn text(text: String, to: &ReplyTo) -> Result<Outbound, Invalid> {
     // There is no address in it that could be private.
@@ -184,7 +195,7 @@ async fn commit_messages(
         Ok(body) => body,
         Err(error) => return Ok(Some(told(work, &format!("the message has no address: {error}")))),
     };
-    let Some(to) = question.reply_to else {
+    let Some(to) = &question.reply_to else {
         debug!(message.id = %work.id, "message {} came from nobody, so nobody sees the answer", work.id);
         return Ok(None);
     };
@@ -196,47 +207,84 @@ async fn commit_messages(
         // An earlier attempt may have seen more than this one's end.
         answer.replaces = placeholder::begun(shard, work);
     }
-    let (mut messages, trouble) =
-        answer.messages(&to, question.platform_message_id, core.deps.http.allows_private());
-    if manner == Manner::Replace
-        && let Some(shown) = messages.iter().find(|message| message.placeholder.is_some())
-        && is_answered(core, work, &shown.conversation(), asked).await?
-    {
-        messages.retain(|message| message.placeholder.is_none());
+    let (mut messages, trouble) = answer.messages(to, stands(&question), core.deps.http.allows_private());
+    // Nothing comes with what stands for the answer.
+    let only_stands = messages.first().is_some_and(|message| message.placeholder.is_some());
+    if only_stands && !is_wanted(core, work, manner, &mut messages, asked).await? {
+        messages.clear();
     }
     if core.erased.has(work) {
         return Ok(None);
     }
-    let mut new = Vec::with_capacity(messages.len());
     // An answer that comes with the question's is part of its trace.
     let traceparent = trace::current().map(Context::header);
-    for (index, message) in messages.iter_mut().enumerate() {
+    for message in &mut messages {
         message.traceparent.clone_from(&traceparent);
-        new.push(NewMessage::answer(work, index, message, &core.ids)?);
     }
+    let first = if only_stands { STANDS } else { 0 };
+    let new = messages
+        .iter()
+        .zip(first..)
+        .map(|(message, index)| NewMessage::answer(work, index, message, &core.ids))
+        .collect::<claw_store::Result<Vec<_>>>()?;
     // Submitted together and in order: they are one batch, and in its order.
-    try_join_all(new.into_iter().map(|message| core.accept(shard, message))).await?;
+    let accepted = try_join_all(new.into_iter().map(|message| core.accept(shard, message))).await?;
+    if let (false, Some(reply), Some(None)) = (only_stands, messages.first(), accepted.first())
+        && key_was_taken(core, work).await?
+    {
+        core.accept(shard, NewMessage::answer(work, STANDS, reply, &core.ids)?).await?;
+    }
     Ok(trouble.map(|why| told(work, &why)))
 }
 
-/// Whether the backend sent something while it was asked: the answer, behind which a placeholder would stand for nothing. A
-/// query, but only for who shows one.
-pub(super) async fn is_answered(
+/// Whether what only stands for the answer is to be shown, as far as can be known now: from where on an answer makes it needless is
+/// noted in it. Queries, but only for who shows one.
+async fn is_wanted(
     core: &Core,
     work: &Work,
-    conversation: &str,
+    manner: Manner,
+    messages: &mut [Outbound],
     asked: Instant,
 ) -> claw_store::Result<bool> {
+    // An earlier attempt brought the answer; or this, and was made by a version that gave it the answer's key.
+    if core.store.answer_begun(work).await?.is_some() {
+        return Ok(false);
+    }
+    for message in messages.iter_mut().filter(|_| manner == Manner::Replace) {
+        let Some(behind) = unanswered(core, work, message, asked).await? else { return Ok(false) };
+        if let Some(stands) = &mut message.placeholder {
+            stands.behind = Some(behind);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the answer's key is that of what only stands for it, as the version before this one had it: the answer is still to be said.
+async fn key_was_taken(core: &Core, work: &Work) -> claw_store::Result<bool> {
+    let begun = core.store.answer_begun(work).await?;
+    let stands = |body: String| {
+        serde_json::from_str::<Outbound>(&body).is_ok_and(|message| message.placeholder.is_some())
+    };
+    Ok(begun.is_some_and(stands))
+}
+
+/// Up to which place the backend has sent no answer since it was asked, behind which `shown` would stand for nothing; `None` when it
+/// has.
+pub(super) async fn unanswered(
+    core: &Core,
+    work: &Work,
+    shown: &Outbound,
+    asked: Instant,
+) -> claw_store::Result<Option<i64>> {
+    let Some(stands) = &shown.placeholder else { return Ok(Some(work.seq)) };
     let store = &core.store;
-    let sent = store.messages_sent_after(work.channel_id, conversation, work.seq).await?;
+    let sent = store.messages_sent_after(work.channel_id, &shown.conversation(), work.seq).await?;
     // Measured after the ages were: what was sent in the first moment must not be taken for older than the question.
     let since = asked.elapsed();
-    let is_answer = |(age, body): &(Duration, String)| {
-        *age <= since
-            && serde_json::from_str::<Outbound>(body)
-                .is_ok_and(|sent| sent.act == Act::Post && sent.placeholder.is_none())
-    };
-    Ok(sent.iter().any(is_answer))
+    if sent.iter().any(|sent| sent.age <= since && placeholder::is_answer(sent, stands, None)) {
+        return Ok(None);
+    }
+    Ok(Some(sent.iter().map(|sent| sent.seq).fold(work.seq, i64::max)))
 }
 
 /// For the message's record, where its user finds it, and for the log.

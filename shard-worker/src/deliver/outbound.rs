@@ -111,7 +111,7 @@ async fn send_parts(
         Ok(mine) => mine,
         Err(error) => return not_yet(STARTING, &format!("the placeholder is not known: {}", chain(&error))),
     };
-    let mut instead = mine.as_ref().and_then(|mine| placeholder::in_place(mine, pieces.first()?));
+    let mut instead = mine.iter().find_map(|mine| placeholder::in_place(mine, pieces.first()?));
     // What an earlier attempt sent is not sent again.
     while let Some(piece) = pieces.get(work.platform_message_ids.len()) {
         let index = work.platform_message_ids.len();
@@ -136,34 +136,34 @@ async fn send_parts(
         }
     }
     placeholder::shown(core, shard, active, work, body, &pieces).await;
-    match mine {
-        Some(mine) => end_of(core, shard, active, work, body, &mine).await,
-        None => OVER,
-    }
+    end_of(core, shard, active, work, body, &mine).await
 }
 
 /// It was sent.
 const OVER: Attempt = Attempt::Over { state: MessageState::Done, error: None };
 
-/// The answer was sent: its placeholder goes, unless it became the answer.
+/// The message was sent: the placeholders that it took go, unless one became the answer.
 async fn end_of(
     core: &Core,
     shard: &Shard,
     active: &Active,
     work: &Work,
     body: &Outbound,
-    mine: &Mine,
+    mine: &[Mine],
 ) -> Attempt {
-    if mine.is_left(work) {
-        // The chat's pace may keep the call waiting: it must not be forgotten meanwhile that all was sent.
-        if !lane::progress(core, shard, work).await {
-            return Attempt::NotOurs;
-        }
+    let left: Vec<&Mine> = mine.iter().filter(|mine| mine.is_left(work)).collect();
+    // The chat's pace may keep the calls waiting: it must not be forgotten meanwhile that all was sent.
+    if !left.is_empty() && !lane::progress(core, shard, work).await {
+        return Attempt::NotOurs;
+    }
+    for mine in left {
         if !take_away(core, shard, active, work, body, mine).await {
             return Attempt::NotOurs;
         }
     }
-    placeholder::done(shard, work, mine);
+    for mine in mine {
+        placeholder::done(shard, work, mine);
+    }
     OVER
 }
 
@@ -179,13 +179,25 @@ async fn turn(
     let turn = tokio::select! {
         biased;
         () = shard.stopping().cancelled() => return Err(Attempt::NotOurs),
-        turn = active.turn(Priority::Answer, &body.recipient, cost(piece)) => turn,
+        turn = placeholder::turn(core, shard, active, work, body, cost(piece)) => match turn {
+            Ok(Some(turn)) => turn,
+            Ok(None) => return Err(needless()),
+            Err(error) => {
+                return Err(not_yet(STARTING, &format!("it is not known what was sent: {}", chain(&error))));
+            }
+        },
     };
     match too_late(core, active.manners(), work, body) {
         Some(late) => Err(late),
         None if core.lease.holds() => Ok(turn),
         None => Err(Attempt::NotOurs),
     }
+}
+
+/// It stood for an answer that people read already, or will next.
+fn needless() -> Attempt {
+    let error = "the answer came before this could be shown, so it is not shown";
+    Attempt::Over { state: MessageState::Discarded, error: Some(error.to_owned()) }
 }
 
 /// Takes away a placeholder that did not become the answer. Left as it is when the platform refuses: it is only "Processing..."

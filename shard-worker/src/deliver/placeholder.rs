@@ -4,11 +4,14 @@
 //! it. The answer is the first message into the conversation that was accepted after it. Messages of a conversation are sent one
 //! after another, so a placeholder has always been sent, and is known, before an answer that was accepted later is.
 //!
-//! Whose placeholder: that of the message which the answer refers to, if it does; else the only one that there is. When there are
-//! several, nobody can tell, so the answer is a message of its own, where people look for it, and the oldest placeholder is taken
-//! away: as many are left as answers are to come.
+//! Whose placeholder: that of the message which the answer refers to, if it does; else the only one that there is. When one person
+//! waits at several, it is the newest, where that person looks, and the older ones are taken away: most often their answers never came,
+//! and one that still does is a message of its own below. When several people wait, nobody can tell whose answer it is. So it is a
+//! message of its own, and the oldest placeholder is taken away: as many are left as answers are to come. What a job's time sends is
+//! nobody's answer, takes none, and rings the phone.
 //!
-//! A backend may send its answer before its 2xx brings the placeholder: that one is not shown at all (`answer`).
+//! A backend may send its answer before its 2xx brings the placeholder, or before the platform has room for it: then it is not shown
+//! at all (`answer`, `turn`).
 //!
 //! A placeholder may be the beginning of its answer, which is still being written (`stream`). Then it is reserved for that one, which
 //! names it, and its text is changed meanwhile ([`Edits`]).
@@ -24,6 +27,7 @@ use std::time::Duration;
 use claw_channels::kit::plan::{Content, Piece};
 use claw_store::{Note, Placeholder, Taken};
 use claw_types::{Act, ChannelId, MessageId, Outbound, Placeholder as Asked, Work};
+use futures::future::try_join_all;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Notify};
 use tokio::time::Instant;
 use tracing::warn;
@@ -33,6 +37,10 @@ use crate::channels::active::Active;
 use crate::channels::manners::Placeholder as Manner;
 use crate::core::Core;
 use crate::shard::Shard;
+
+mod turn;
+
+pub(super) use self::turn::{is_answer, turn};
 
 /// What was shown longer ago is left as it is: an answer up there is no longer seen.
 pub(crate) const AGE: Duration = Duration::from_hours(1);
@@ -158,40 +166,24 @@ impl Placeholders {
         Some(begun.placeholder.message)
     }
 
-    /// The one that this answer takes, and whether that is news.
-    fn choose(&self, work: &Work, body: &Outbound, text_first: bool) -> Option<(Mine, bool)> {
+    /// Those that this answer takes, and whether that is news.
+    fn choose(&self, work: &Work, body: &Outbound, text_first: bool) -> (Vec<Mine>, bool) {
         let known = self.known();
         if known.chats.is_empty() {
-            return None;
+            return (Vec::new(), false);
         }
-        let chat = known.chats.get(&(work.channel_id, work.conversation.clone()))?;
-        let (now, mine) = (Instant::now(), Some(work.id));
-        let before = chat.iter().find(|entry| entry.placeholder.taken.map(|taken| taken.by) == mine);
-        if let Some(entry) = before {
-            let in_place = entry.placeholder.taken.is_some_and(|taken| taken.in_place);
-            return Some((entry.mine(in_place), false));
-        }
-        if let Some(named) = body.replaces {
-            let is_named =
-                |entry: &&Entry| entry.placeholder.message == named && entry.placeholder.taken.is_none();
-            return chat.iter().find(is_named).map(|entry| (entry.mine(text_first), true));
-        }
-        let is_open = |entry: &&Entry| {
-            let taken = entry.begins.is_some() || entry.placeholder.taken.is_some();
-            entry.until > now && !taken && entry.placeholder.seq < work.seq
+        let Some(chat) = known.chats.get(&(work.channel_id, work.conversation.clone())) else {
+            return (Vec::new(), false);
         };
-        let open: Vec<&Entry> = chat.iter().filter(is_open).collect();
-        let (entry, in_place) = match (body.reply_to.as_deref(), open.as_slice()) {
-            (_, []) => return None,
-            (Some(id), all) => {
-                let asks =
-                    |entry: &&&Entry| entry.placeholder.question.as_deref().is_none_or(|asked| asked == id);
-                (all.iter().find(asks)?, true)
-            }
-            (None, [only]) => (only, true),
-            (None, [oldest, ..]) => (oldest, false),
-        };
-        Some((entry.mine(in_place && text_first), true))
+        let before = chat.iter().filter_map(|entry| {
+            let taken = entry.placeholder.taken.filter(|taken| taken.by == work.id)?;
+            Some(entry.mine(taken.in_place))
+        });
+        let before: Vec<Mine> = before.collect();
+        if !before.is_empty() {
+            return (before, false);
+        }
+        (chosen(chat, work, body, text_first), true)
     }
 
     /// It is this answer's; tells what may be changing it.
@@ -212,6 +204,50 @@ impl Placeholders {
         chat.retain(|entry| entry.placeholder.message != message);
         if chat.is_empty() {
             known.chats.remove(&key);
+        }
+    }
+}
+
+/// Those of a chat that an answer takes which has none: the one in its place, if any is, comes first.
+fn chosen(chat: &[Entry], work: &Work, body: &Outbound, text_first: bool) -> Vec<Mine> {
+    let alone = |entry: Option<&Entry>| -> Vec<Mine> {
+        entry.map(|entry| entry.mine(text_first)).into_iter().collect()
+    };
+    if let Some(named) = body.replaces {
+        let is_named =
+            |entry: &&Entry| entry.placeholder.message == named && entry.placeholder.taken.is_none();
+        return alone(chat.iter().find(is_named));
+    }
+    if work.scheduled {
+        return Vec::new();
+    }
+    let now = Instant::now();
+    let is_open = |entry: &&Entry| {
+        let taken = entry.begins.is_some() || entry.placeholder.taken.is_some();
+        entry.until > now && !taken && entry.placeholder.seq < work.seq
+    };
+    let open: Vec<&Entry> = chat.iter().filter(is_open).collect();
+    if let Some(id) = body.reply_to.as_deref() {
+        let asks = |entry: &&Entry| entry.placeholder.question.as_deref().is_none_or(|asked| asked == id);
+        return alone(open.iter().copied().find(asks));
+    }
+    match open.as_slice() {
+        [] => Vec::new(),
+        [older @ .., newest] if is_one_persons(&open) => {
+            let older = older.iter().map(|entry| entry.mine(false));
+            std::iter::once(newest.mine(text_first)).chain(older).collect()
+        }
+        [oldest, ..] => vec![oldest.mine(false)],
+    }
+}
+
+/// Whether one person waits at all of these.
+fn is_one_persons(open: &[&Entry]) -> bool {
+    match open {
+        [] | [_] => true,
+        [first, others @ ..] => {
+            let asker = &first.placeholder.asker;
+            asker.is_some() && others.iter().all(|entry| entry.placeholder.asker == *asker)
         }
     }
 }
@@ -264,7 +300,13 @@ pub(crate) fn manner_of(shard: &Shard, channel: ChannelId) -> Manner {
     }
 }
 
-/// The placeholder whose place this answer takes, written down; `None` when there is none.
+/// Whether a message stands for an answer that takes its place. What a channel does with "Processing..." is no matter where the
+/// answer itself has begun.
+fn stands(active: &Active, asked: &Asked) -> bool {
+    if asked.begins.is_some() { active.caps().placeholders } else { manner(active) == Manner::Replace }
+}
+
+/// The placeholders that this answer takes, written down; none when there is none for it.
 ///
 /// # Errors
 /// When it may or may not be written: the answer must not be sent before that is known, or it might be seen twice after a crash.
@@ -275,25 +317,31 @@ pub(crate) async fn take(
     work: &Work,
     body: &Outbound,
     pieces: &[Piece],
-) -> claw_store::Result<Option<Mine>> {
+) -> claw_store::Result<Vec<Mine>> {
     if !active.caps().placeholders || body.act != Act::Post || body.placeholder.is_some() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let text_first = pieces.first().is_some_and(|piece| matches!(piece.content, Content::Text(_)));
-    let Some((mine, is_new)) = shard.placeholders.choose(work, body, text_first) else {
-        return Ok(None);
+    let (chosen, is_new) = shard.placeholders.choose(work, body, text_first);
+    if !is_new {
+        return Ok(chosen);
+    }
+    let note = |mine: &Mine| {
+        core.placeholders.submit(Note::Taken(mine.message, Taken { by: work.id, in_place: mine.in_place }))
     };
-    if is_new {
-        let taken = Taken { by: work.id, in_place: mine.in_place };
-        if !core.placeholders.submit(Note::Taken(mine.message, taken)).await? {
+    let holds = try_join_all(chosen.iter().map(note)).await?;
+    let mut taken = Vec::with_capacity(chosen.len());
+    for (mine, holds) in chosen.into_iter().zip(holds) {
+        if !holds {
             shard.placeholders.forget(work, mine.message);
-            return Ok(None);
+            continue;
         }
         if let Some(edits) = shard.placeholders.take(work, &mine) {
             edits.end().await;
         }
+        taken.push(mine);
     }
-    Ok(Some(mine))
+    Ok(taken)
 }
 
 impl Mine {
@@ -326,11 +374,7 @@ pub(crate) async fn shown(
     body: &Outbound,
     pieces: &[Piece],
 ) {
-    // What a channel does with "Processing..." is no matter where the answer itself has begun.
-    let replaced = || manner(active) == Manner::Replace;
-    let stands =
-        |asked: &&Asked| if asked.begins.is_some() { active.caps().placeholders } else { replaced() };
-    let Some(asked) = body.placeholder.as_ref().filter(stands) else { return };
+    let Some(asked) = body.placeholder.as_ref().filter(|asked| stands(active, asked)) else { return };
     let ([Piece { content: Content::Text(_), .. }], [platform_id]) =
         (pieces, work.platform_message_ids.as_slice())
     else {
@@ -344,6 +388,7 @@ pub(crate) async fn shown(
         seq: work.seq,
         platform_id: platform_id.clone(),
         question: asked.question.clone(),
+        asker: asked.asker.clone(),
         taken: None,
     };
     // Remembered in memory alone, it would be forgotten with a crash, between two attempts at its answer, too.

@@ -61,7 +61,9 @@ pub(super) fn ended(span: &mut Span, ended: &Attempt) {
     };
     span.set("outcome", outcome);
     match ended {
-        Attempt::Over { state: MessageState::Done, .. } | Attempt::NotYet { .. } | Attempt::NotOurs => {}
+        Attempt::Over { state: MessageState::Done | MessageState::Discarded, .. }
+        | Attempt::NotYet { .. }
+        | Attempt::NotOurs => {}
         Attempt::Over { .. } | Attempt::Again { .. } => span.failed(outcome),
     }
 }

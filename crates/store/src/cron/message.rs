@@ -10,6 +10,8 @@ use crate::{AgentEvent, Channel, Chat, NewMessage, Result};
 
 /// What the messages of jobs come from. Whoever settles one looks for its run.
 pub const CRON: &str = "cron";
+/// What the messages to owners about their jobs come from: no run, so none ends with one.
+pub const ALERT: &str = "alert";
 /// What a job's wake-up tells the backend that it comes from: the same as any other.
 const WAKE: &str = "wake";
 

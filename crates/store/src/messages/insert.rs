@@ -9,7 +9,6 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::{Accepted, NewMessage};
-use crate::cron::message::CRON;
 use crate::events::TELL_ACCEPTED;
 use crate::pool::Txn;
 use crate::{Result, Store, Tenant};
@@ -178,7 +177,7 @@ pub(crate) fn stored_work(message: &NewMessage, stored: Stored) -> Work {
         ahead,
         debounce_ms: message.debounce_ms,
         burst: None,
-        scheduled: message.source.as_deref() == Some(CRON),
+        scheduled: message.is_scheduled(),
     }
 }
 

@@ -81,6 +81,7 @@ impl Store {
                      attempts = i.attempts,
                      platform_message_ids = i.parts::json,
                      error = i.error,
+                     discard_reason = case i.state when 'discarded' then i.error else m.discard_reason end,
                      burst = coalesce(i.burst, m.burst),
                      finished_at = case when i.state = 'pending' then null else now() end
                  from unnest($3::uuid[], $4::int[], $5::text[], $6::float8[], $7::int[], $8::text[], $9::text[],
@@ -88,12 +89,13 @@ impl Store {
                       as i (id, shard, state, due_in, attempts, parts, error, retries, burst)
                  where m.id = i.id and m.state = 'pending' and m.retries = i.retries
                    and i.shard = any ((select shards from held)::int[])
-                 returning m.id, m.retries, m.attempts, m.user_id, m.channel_id, m.direction, m.conversation, m.state,
+                 returning m.id, m.seq, m.retries, m.attempts, m.user_id, m.channel_id, m.direction, m.conversation, m.state,
                            m.error, m.platform_message_ids, m.payload, m.source, i.state as outcome),
              attempted as (
                  insert into message_attempts (message_id, retry, n, user_id, outcome, error)
                  select id, retries, attempts, user_id, state, error from settled
-                 where state <> 'done' and (state <> 'pending' or error is not null)
+                 -- What is put aside was not attempted.
+                 where state not in ('done', 'discarded') and (state <> 'pending' or error is not null)
                  -- Written again because nobody heard that it was.
                  on conflict do nothing),
              told as (

@@ -84,7 +84,10 @@ async fn the_owner_is_told_in_the_statement_that_counts_and_once() {
     let written = decided.write(&running, running.term).await;
     assert_eq!((written.runs, written.jobs.as_slice()), (1, [running.job.id].as_slice()));
     assert_eq!((written.messages.len(), written.messages[0].id), (1, message.id));
-    assert!(!written.messages[0].scheduled, "no run ends with it");
+    assert!(written.messages[0].scheduled, "nobody waits for it, and it is no answer");
+    let read = running.bench.store.messages_pending(&[(written.messages[0].shard, 0)], 20).await.unwrap();
+    let alert = read.iter().find(|(work, _)| work.id == message.id).unwrap();
+    assert!(alert.0.scheduled, "whoever reads it from the database knows, too");
     let again = decided.write(&running, running.term).await;
     assert_eq!((again.runs, again.messages.len(), messages(&running).await), (0, 0, 1), "once");
     let job = running.job().await;

@@ -2,7 +2,7 @@
 
 use claw_runtime::SystemClock;
 use claw_store::{Accepted, Actor, Channel, Feedback, Lease, NewMessage, Overheard, Place, Settlement};
-use claw_types::{Inbound, MessageId, MessageState, Outbound, UserId, Work};
+use claw_types::{Epoch, Inbound, MessageId, MessageState, Outbound, UserId, Work};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -28,10 +28,16 @@ async fn send(bench: &Bench, lease: &mut Lease, channel: &Channel, body: Value, 
 }
 
 async fn settle(bench: &Bench, lease: &mut Lease, work: &Work, state: MessageState, ids: &[&str]) {
-    let settlement = Settlement {
+    let epoch = lease.claim(&[work.shard]).await.unwrap()[0].epoch;
+    let settlement = Settlement { epoch, ..settlement(work, state, ids) };
+    assert!(bench.writer.settle(settlement).await.unwrap());
+}
+
+fn settlement(work: &Work, state: MessageState, ids: &[&str]) -> Settlement {
+    Settlement {
         id: work.id,
         shard: work.shard,
-        epoch: lease.claim(&[work.shard]).await.unwrap()[0].epoch,
+        epoch: Epoch(0),
         state,
         due_in: 0.0,
         retries: 0,
@@ -39,8 +45,7 @@ async fn settle(bench: &Bench, lease: &mut Lease, work: &Work, state: MessageSta
         platform_message_ids: ids.iter().map(ToString::to_string).collect(),
         error: None,
         burst: None,
-    };
-    assert!(bench.writer.settle(settlement).await.unwrap());
+    }
 }
 
 async fn find(bench: &Bench, channel: &Channel, chat: &str, id: &str) -> Option<MessageId> {
@@ -96,6 +101,70 @@ async fn a_persons_message_costs_no_row_more_and_a_part_that_went_out_counts_at_
     assert_eq!(find(&bench, &channel, "-100", "8").await, None, "it is not over");
     settle(&bench, &mut lease, &half, MessageState::Uncertain, &["8"]).await;
     assert_eq!(find(&bench, &channel, "-100", "8").await, Some(half.id), "that part can be seen");
+}
+
+#[tokio::test]
+async fn what_took_the_place_of_another_is_what_the_platforms_id_names_whichever_is_settled_last() {
+    let bench = Bench::new().await;
+    let channel = channel(&bench).await;
+    let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let body = |text: &str| json!({"recipient": "-100", "text": text});
+    let shown = send(&bench, &mut lease, &channel, body("Processing..."), &["5"]).await;
+    assert_eq!(find(&bench, &channel, "-100", "5").await, Some(shown.id));
+    let answer = send(&bench, &mut lease, &channel, body("the answer"), &["5", "6"]).await;
+    for part in ["5", "6"] {
+        assert_eq!(find(&bench, &channel, "-100", part).await, Some(answer.id), "{part}");
+    }
+    let mut conn = bench.database.connect().await;
+    sqlx::query("update messages set state = 'pending', finished_at = null")
+        .execute(&mut conn)
+        .await
+        .unwrap();
+    settle(&bench, &mut lease, &shown, MessageState::Done, &["5"]).await;
+    assert_eq!(find(&bench, &channel, "-100", "5").await, Some(answer.id), "it was settled late");
+    settle(&bench, &mut lease, &answer, MessageState::Done, &["5", "6"]).await;
+
+    // Both at once.
+    let next = [
+        accept(&bench, NewMessage::outbound(&channel, &outbound("a"), &bench.ids, None).unwrap()).await,
+        accept(&bench, NewMessage::outbound(&channel, &outbound("b"), &bench.ids, None).unwrap()).await,
+    ];
+    let epoch = lease.claim(&[channel.shard]).await.unwrap()[0].epoch;
+    let settlements =
+        next.iter().map(|work| Settlement { epoch, ..settlement(work, MessageState::Done, &["7"]) });
+    let settled = settlements.map(|settlement| bench.writer.settle(settlement));
+    assert_eq!(
+        futures::future::join_all(settled).await.into_iter().map(Result::unwrap).collect::<Vec<_>>(),
+        [true; 2]
+    );
+    assert_eq!(find(&bench, &channel, "-100", "7").await, Some(next[1].id));
+    // Its row was forgotten: what comes then has the id.
+    sqlx::query("delete from messages where id = $1").bind(next[1].id.0).execute(&mut conn).await.unwrap();
+    let last = send(&bench, &mut lease, &channel, body("again"), &["7", "7"]).await;
+    assert_eq!(find(&bench, &channel, "-100", "7").await, Some(last.id));
+}
+
+#[tokio::test]
+async fn what_an_owner_puts_aside_says_why_and_was_not_attempted() {
+    let bench = Bench::new().await;
+    let channel = channel(&bench).await;
+    let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let work =
+        accept(&bench, NewMessage::outbound(&channel, &outbound("x"), &bench.ids, None).unwrap()).await;
+    let epoch = lease.claim(&[work.shard]).await.unwrap()[0].epoch;
+    let aside = settlement(&work, MessageState::Discarded, &[]);
+    let aside = Settlement { epoch, error: Some("it is of no use".to_owned()), ..aside };
+    assert!(bench.writer.settle(aside).await.unwrap());
+    let status = bench.store.message_status(work.id).await.unwrap().unwrap();
+    assert_eq!((status.state, status.error.as_deref()), (MessageState::Discarded, Some("it is of no use")));
+    let mut conn = bench.database.connect().await;
+    let attempts: i64 =
+        sqlx::query_scalar("select count(*) from message_attempts").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(attempts, 0);
+}
+
+fn outbound(text: &str) -> Outbound {
+    Outbound { recipient: "-100".to_owned(), text: Some(text.to_owned()), ..Outbound::default() }
 }
 
 fn thumb(key: Option<&str>, came_as: Option<&str>) -> Feedback {

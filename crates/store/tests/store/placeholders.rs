@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use claw_store::{Actor, Channel, Note, Placeholder, Taken};
-use claw_types::MessageId;
+use claw_runtime::SystemClock;
+use claw_store::{Accepted, Actor, Channel, NewMessage, Note, Placeholder, Taken};
+use claw_types::{Inbound, MessageId, Outbound};
 use uuid::Uuid;
 
 use crate::Bench;
@@ -29,6 +30,7 @@ fn placeholder(channel: &Channel, n: u32) -> Placeholder {
         seq: n.into(),
         platform_id: format!("p{n}"),
         question: Some(format!("q{n}")),
+        asker: None,
         taken: None,
     }
 }
@@ -115,10 +117,55 @@ async fn what_was_sent_meanwhile_is_found_by_its_place_and_its_age() {
     answer(&bench, &channel, 9).await;
     let found = async |conversation: &str, after| {
         let found = bench.store.messages_sent_after(channel.id, conversation, after).await.unwrap();
-        found.into_iter().map(|(age, _)| age < HOUR).collect::<Vec<_>>()
+        found.into_iter().map(|sent| sent.age < HOUR).collect::<Vec<_>>()
     };
     assert_eq!(found("chat", 0).await, [true]);
     assert!(found("chat", i64::MAX).await.is_empty() && found("other", 0).await.is_empty());
     change(&bench, "update messages set accepted_at = now() - interval '2 hours'").await;
     assert_eq!(found("chat", 0).await, [false]);
+    // What is over is found by another index, and in order with what is not.
+    answer(&bench, &channel, 10).await;
+    change(&bench, "update messages set finished_at = now(), state = 'done' where accepted_at < now() - interval '1 hour'")
+        .await;
+    assert_eq!(found("chat", 0).await, [true, false]);
+    change(&bench, "update messages set source = 'cron'").await;
+    assert!(found("chat", 0).await.is_empty(), "what a job's time made answers nobody");
+}
+
+#[tokio::test]
+async fn the_next_owner_knows_who_asked() {
+    let bench = Bench::new().await;
+    let channel = channel(&bench).await;
+    let stands =
+        claw_types::Placeholder { asker: Some("7".to_owned()), ..claw_types::Placeholder::default() };
+    let body = Outbound { recipient: "chat".to_owned(), placeholder: Some(stands), ..Outbound::default() };
+    let message = NewMessage::outbound(&channel, &body, &bench.ids, None).unwrap();
+    let shown = Placeholder { message: message.id, ..placeholder(&channel, 1) };
+    bench.writer.accept(message).await.unwrap();
+    bench.store.placeholders_note(&[Note::Shown(Box::new(shown.clone()))]).await.unwrap();
+    let found = bench.store.placeholders_in(channel.shard, HOUR).await.unwrap();
+    assert_eq!(found, [Placeholder { asker: Some("7".to_owned()), ..shown }]);
+}
+
+#[tokio::test]
+async fn the_answer_of_a_second_attempt_is_not_taken_for_what_stood_for_it() {
+    let bench = Bench::new().await;
+    let channel = channel(&bench).await;
+    let said =
+        Inbound { platform_message_id: Some("7".into()), recipient: "chat".into(), ..Inbound::default() };
+    let said = NewMessage::inbound(&channel, said, &bench.ids, &SystemClock).unwrap();
+    let Accepted::New(question) = bench.writer.accept(said).await.unwrap() else { panic!("it is new") };
+    let text =
+        |text: &str| Outbound { recipient: "chat".into(), text: Some(text.into()), ..Outbound::default() };
+    let commit = async |index: usize, body: &Outbound| {
+        let message = NewMessage::answer(&question, index, body, &bench.ids).unwrap();
+        matches!(bench.writer.accept(message).await.unwrap(), Accepted::New(_))
+    };
+    let begun = async || bench.store.answer_begun(&question).await.unwrap();
+    assert!(commit(11, &text("Processing...")).await);
+    assert_eq!(begun().await, None, "that is no answer");
+    assert!(commit(0, &text("the answer")).await);
+    assert!(!commit(0, &text("the answer")).await && !commit(11, &text("Processing...")).await);
+    let body: Outbound = serde_json::from_str(&begun().await.unwrap()).unwrap();
+    assert_eq!(body.text.as_deref(), Some("the answer"));
 }

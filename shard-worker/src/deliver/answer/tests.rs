@@ -7,7 +7,8 @@ fn to() -> ReplyTo {
 }
 
 fn read(answer: &Value) -> (Vec<Outbound>, Option<String>) {
-    Answer::of(answer.to_string().as_bytes(), true).messages(&to(), Some("5".into()), false)
+    let stands = Placeholder { question: Some("5".into()), ..Placeholder::default() };
+    Answer::of(answer.to_string().as_bytes(), true).messages(&to(), stands, false)
 }
 
 #[test]
@@ -73,7 +74,7 @@ fn the_first_message_of_a_stream_takes_the_place_of_its_preview() {
     let preview = MessageId(uuid::Uuid::from_u128(7));
     let replies = ["5", "\"a\"", "\"b\""].map(|json| serde_json::from_str(json).unwrap());
     let answer = Answer::streamed(replies.into(), &["it broke off".to_owned()], Some(preview));
-    let (messages, trouble) = answer.messages(&to(), None, false);
+    let (messages, trouble) = answer.messages(&to(), Placeholder::default(), false);
     let taken: Vec<_> = messages.iter().map(|message| (message.written(), message.replaces)).collect();
     assert_eq!(taken, [(Some("a"), Some(preview)), (Some("b"), None)]);
     let trouble = trouble.unwrap();

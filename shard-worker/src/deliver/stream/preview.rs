@@ -29,12 +29,10 @@ use crate::channels::active::{Active, Turn};
 use crate::channels::limiter::Priority;
 use crate::channels::manners::Placeholder as Manner;
 use crate::core::Core;
-use crate::deliver::answer::{self, MAX_REPLIES};
+use crate::deliver::answer::{self, MAX_REPLIES, STANDS};
 use crate::deliver::placeholder::{self, Seen};
 use crate::shard::Shard;
 
-/// Where what stands for the answer is among its messages: behind all that an answer can have.
-const STANDS: usize = MAX_REPLIES + 1;
 /// Where the preview is, when what was shown at once stays.
 const PREVIEW: usize = MAX_REPLIES + 2;
 
@@ -48,8 +46,8 @@ pub(super) struct Preview<'a> {
     work: &'a Work,
     /// When the backend was.
     asked: Instant,
-    /// Who asked, and by which message of theirs; `None` when nobody did.
-    to: Option<(ReplyTo, Option<String>)>,
+    /// Who asked, and what stands for the answer; `None` when nobody did.
+    to: Option<(ReplyTo, Placeholder)>,
     /// Our message that the answer takes the place of.
     pub(super) stands: Option<MessageId>,
     /// What of the backend's can't be shown.
@@ -63,7 +61,10 @@ impl<'a> Preview<'a> {
     /// Nothing is shown yet.
     pub(super) fn new(core: &'a Arc<Core>, shard: &'a Arc<Shard>, work: &'a Work, asked: Instant) -> Self {
         let to = serde_json::from_str::<WebhookBody>(work.payload.get()).ok();
-        let to = to.and_then(|question| Some((question.reply_to?, question.platform_message_id)));
+        let to = to.and_then(|question| {
+            let stands = answer::stands(&question);
+            Some((question.reply_to?, stands))
+        });
         Self { core, shard, work, asked, to, stands: None, trouble: None, seen: None, shows: None }
     }
 
@@ -98,24 +99,26 @@ impl<'a> Preview<'a> {
 
     async fn show_at_once(&mut self, reply: &RawValue) -> Result<(), String> {
         let manner = placeholder::manner_of(self.shard, self.work.channel_id);
-        let Some((to, question)) = self.to.as_ref().filter(|_| manner != Manner::Off) else { return Ok(()) };
+        let Some((to, stands)) = self.to.as_ref().filter(|_| manner != Manner::Off) else { return Ok(()) };
         let Some(mut message) = answer::one(reply, to, self.core.deps.http.allows_private())? else {
             return Ok(());
         };
-        message.placeholder = Some(Placeholder { question: question.clone(), begins: None });
+        message.placeholder = Some(stands.clone());
         let replaced = manner == Manner::Replace;
-        if !(replaced && self.is_answered(&message.conversation()).await) {
-            self.stands = self.commit(STANDS, &message).await.filter(|_| replaced);
+        if replaced {
+            let Some(behind) = self.unanswered(&message).await else { return Ok(()) };
+            message.placeholder = Some(Placeholder { behind: Some(behind), ..stands.clone() });
         }
+        self.stands = self.commit(STANDS, &message).await.filter(|_| replaced);
         Ok(())
     }
 
-    /// Whether the backend has sent something since it was asked; not knowing it, nothing is to be shown behind that.
-    async fn is_answered(&self, conversation: &str) -> bool {
-        let answered = answer::is_answered(self.core, self.work, conversation, self.asked).await;
-        answered.unwrap_or_else(|error| {
+    /// Up to which place the backend has sent no answer since it was asked. Not knowing it, nothing is to be shown behind one.
+    async fn unanswered(&self, shown: &Outbound) -> Option<i64> {
+        let unanswered = answer::unanswered(self.core, self.work, shown, self.asked).await;
+        unanswered.unwrap_or_else(|error| {
             debug!(message.id = %self.work.id, "what was sent meanwhile is not known: {}", chain(&error));
-            true
+            None
         })
     }
 
@@ -166,11 +169,11 @@ impl<'a> Preview<'a> {
 
     /// The first words as a message, and what the platform shows of it. None when that would not be one text.
     fn first(&self, text: &str, caps: &Caps) -> Option<(Outbound, Text)> {
-        let (to, question) = self.to.as_ref()?;
+        let (to, stands) = self.to.as_ref()?;
         // Whatever the platform counts, and in what encoding, so many fit one message.
         let beginning: String = text.chars().take(caps.max_text / 4).collect();
         let mut message = answer::text(beginning, to).ok()?;
-        message.placeholder = Some(Placeholder { question: question.clone(), begins: Some(self.work.id) });
+        message.placeholder = Some(Placeholder { begins: Some(self.work.id), ..stands.clone() });
         match plan(&message, caps).ok()?.parts.as_slice() {
             [Piece { content: Content::Text(text), .. }] => {
                 let text = text.clone();

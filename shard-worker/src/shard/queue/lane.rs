@@ -72,7 +72,7 @@ pub(super) struct Lane {
     pub(super) waiting: bool,
     /// How many of its first messages are attempted right now.
     pub(super) in_flight: usize,
-    /// Of a burst that may not be over: rung when something changes.
+    /// Of a burst that may not be over, and of what waits only while it is alone: rung when something changes.
     pub(super) news: Option<Arc<Notify>>,
     /// The burst for which the lane was read again, from its beginning.
     pub(super) reread: Option<MessageId>,
@@ -109,7 +109,7 @@ impl Lane {
         self.tell();
     }
 
-    /// Something changed that who gathers a burst has to look at.
+    /// Something changed that who gathers a burst, or waits only while it is alone, has to look at.
     pub(super) fn tell(&self) {
         if let Some(news) = &self.news {
             news.notify_one();

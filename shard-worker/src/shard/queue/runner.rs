@@ -164,6 +164,13 @@ impl ShardQueue {
         lane.not_before = None;
     }
 
+    /// While nothing is behind what is attempted of the lane: what is rung when something comes.
+    pub fn alone(&mut self, key: &LaneKey) -> Option<Arc<Notify>> {
+        let lane = self.lanes.get_mut(key)?;
+        let alone = lane.works.len() <= lane.in_flight.max(1) && lane.more_after.is_none();
+        alone.then(|| Arc::clone(lane.news.get_or_insert_with(|| Arc::new(Notify::new()))))
+    }
+
     /// Whose the lane is, if it is there.
     pub fn user(&self, key: &LaneKey) -> Option<UserId> {
         self.lanes.get(key).map(|lane| lane.user.clone())

@@ -1,3 +1,4 @@
+use futures::FutureExt as _;
 use uuid::Uuid;
 
 use super::*;
@@ -395,6 +396,23 @@ async fn passes_start_where_everything_has_settled() {
     assert_eq!(queue.begin_page(960, later), 500);
     queue.end_page(Vec::new(), false, later);
     assert_eq!(queue.begin_page(960, later + LOOK_AT_ALL), 0, "what was set back by hand is found");
+}
+
+#[tokio::test]
+async fn what_waits_while_it_is_alone_hears_of_what_comes_behind_it() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    let lane = queue.offer(work(1, "a")).unwrap();
+    assert_eq!(attempt(&mut queue, &lane, now), 1);
+    let news = queue.alone(&lane).expect("nothing is behind it");
+    queue.offer(work(2, "b"));
+    assert!(news.notified().now_or_never().is_none(), "another conversation's");
+    queue.offer(work(3, "a"));
+    news.notified().now_or_never().expect("something came");
+    assert!(queue.alone(&lane).is_none());
+    queue.finished(&lane, now);
+    assert_eq!(attempt(&mut queue, &lane, now), 3);
+    assert!(queue.alone(&lane).is_some());
 }
 
 #[tokio::test]

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use claw_system_tests::{Api, Cluster};
+use claw_testkit::platform::Faults;
 use claw_testkit::{Claw, Platform, eventually};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 async fn start(platform: &Platform) -> (Cluster, Api, [Claw; 2]) {
-    let cluster = Cluster::prepare().await;
+    start_in(Cluster::prepare().await, platform).await
+}
+
+async fn start_in(cluster: Cluster, platform: &Platform) -> (Cluster, Api, [Claw; 2]) {
     let (gateway, api) = cluster.gateway().await;
     let worker = cluster.worker("one", &api.base).await;
     bot(&api, platform, 1, json!(null)).await;
@@ -126,18 +130,109 @@ async fn the_answer_takes_the_place_of_what_stood_for_it() {
     let edited: Vec<_> = texts(&platform)[3..].iter().map(|(_, edited)| *edited).collect();
     assert_eq!(edited, [true, false]);
 
-    // Two stand there: the answer is a message of its own, and one placeholder goes.
+    // One person waits at two: the newest becomes the answer, and the other one goes.
     asks(&platform, &cluster, 42).await;
     asks(&platform, &cluster, 42).await;
     answers("third").await;
-    assert_eq!(texts(&platform)[5..], [seen("Processing...", false), seen("third", false)]);
+    assert_eq!(texts(&platform)[5..], [seen("third", true)]);
 
-    // Another worker finds what is left.
+    // Another worker finds what stands there, and whose it is.
+    asks(&platform, &cluster, 42).await;
+    asks(&platform, &cluster, 42).await;
+    all_is_written_down(&api).await;
     drop(worker);
     let _other = cluster.worker("two", &api.base).await;
     answers("fourth").await;
-    let last = [seen("fourth", true), seen("third", false)];
+    let last = [seen("third", true), seen("fourth", true)];
     eventually("the answer", LIMIT, async || (texts(&platform)[5..] == last).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reminder_does_not_take_the_place_of_an_answer() {
+    let platform = Platform::start().await;
+    let cluster = Cluster::prepare().await.with("II_CLAW_MIN_EVERY_SECS", "1");
+    let (cluster, api, _processes) = start_in(cluster, &platform).await;
+    let _scheduler = cluster.scheduler("clock").await;
+    asks(&platform, &cluster, 42).await;
+    let action =
+        json!({"type": "channel_message", "channel": "telegram", "recipient": 42, "message": "pills"});
+    let job = json!({"name": "pills", "schedule": {"type": "every", "every_secs": 1}, "action": action});
+    let (status, job) = api.call("POST", "/api/users/ada/cron/jobs", Some(job)).await;
+    assert!(status.is_success(), "{job}");
+    eventually("the reminder", LIMIT, async || (platform.sent().len() >= 2).then_some(())).await;
+    assert_eq!(texts(&platform)[0], ("Processing...".to_owned(), false));
+    let (status, answer) = api.send("ada", "bot1", "42", "the answer").await;
+    assert!(status.is_success(), "{answer}");
+    let answered = ("the answer".to_owned(), true);
+    eventually("the answer", LIMIT, async || (texts(&platform)[0] == answered).then_some(())).await;
+    assert!(texts(&platform)[1..].iter().all(|sent| *sent == ("pills".to_owned(), false)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_shown_before_the_answer_came_is_put_aside() {
+    let platform = Platform::start().await;
+    let (cluster, api, _processes) = start(&platform).await;
+    platform.misbehave(Faults { refused: 1, ..Faults::default() });
+    cluster.receiver.reply_with(json!({"immediate_reply": "Processing...", "async_processing": true}));
+    platform.inject(1, 42, "hi");
+    let shown = eventually("a placeholder that is refused", LIMIT, async || {
+        let (_, page) = api.call("GET", "/api/users/ada/messages?direction=out", None).await;
+        let message = &page["messages"][0];
+        (message["attempts"].as_u64()? > 0).then(|| message["id"].as_str().unwrap().to_owned())
+    })
+    .await;
+    let path = format!("/api/users/ada/messages/{shown}");
+    let aside = async {
+        let record = eventually("it to be put aside", LIMIT, async || {
+            let (_, record) = api.call("GET", &path, None).await;
+            (record["state"] == "discarded").then_some(record)
+        })
+        .await;
+        platform.misbehave(Faults::default());
+        record
+    };
+    let ((status, answer), record) = tokio::join!(api.send("ada", "bot1", "42", "the answer"), aside);
+    assert!(status.is_success(), "{answer}");
+    let why = record["discard_reason"].as_str().unwrap_or_default();
+    assert!(why.starts_with("the answer came before"), "{record}");
+    let answered = [("the answer".to_owned(), false)];
+    eventually("the answer alone", LIMIT, async || (texts(&platform) == answered).then_some(())).await;
+}
+
+/// Waits until it is written down of all that was sent that it was.
+async fn all_is_written_down(api: &Api) {
+    eventually("all that was sent to be written down", LIMIT, async || {
+        let (_, page) = api.call("GET", "/api/users/ada/messages?direction=out&state=pending", None).await;
+        page["messages"].as_array()?.is_empty().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_of_a_second_attempt_takes_the_place_of_what_the_first_one_brought() {
+    let platform = Platform::start().await;
+    let (cluster, api, [_gateway, worker]) = start(&platform).await;
+    asks(&platform, &cluster, 42).await;
+    asks(&platform, &cluster, 43).await;
+    settled(&api, 2).await;
+    all_is_written_down(&api).await;
+    drop(worker);
+    // As if it had died before it was written down that its webhooks were answered, and one had been a worker of the version before.
+    let mut database = cluster.database.connect().await;
+    for change in [
+        "update messages set state = 'pending', finished_at = null where direction = 'in'",
+        "update message_keys k set key = 'answer:' || m.id from messages m
+         where m.direction = 'in' and m.conversation = '43' and k.key = 'answer:' || m.id || ':11'",
+    ] {
+        let changed = sqlx::query(change).execute(&mut database).await.unwrap();
+        assert!(changed.rows_affected() > 0, "{change}");
+    }
+    cluster.receiver.reply_with(json!({"reply": "the answer"}));
+    let _other = cluster.worker("two", &api.base).await;
+    let answered = [("the answer".to_owned(), true), ("the answer".to_owned(), true)];
+    eventually("both answers", LIMIT, async || (texts(&platform) == answered).then_some(())).await;
+    settled(&api, 2).await;
+    assert_eq!(cluster.receiver.deliveries().len(), 4);
 }
 
 /// Waits until the backend's answers to so many messages are committed.

@@ -39,7 +39,7 @@ async fn answer(api: &Api, platform: &Platform, bot: u32) -> (Sent, Value) {
 }
 
 /// The types of events of messages that name this one.
-async fn events(cluster: &Cluster, message: &Value, count: usize) -> Vec<String> {
+pub(crate) async fn events(cluster: &Cluster, message: &Value, count: usize) -> Vec<String> {
     let id: Uuid = message.as_str().unwrap().parse().unwrap();
     let mut database = cluster.database.connect().await;
     eventually("the events", Duration::from_secs(20), async || {

@@ -32,6 +32,7 @@ mod pairing;
 mod parts;
 mod pooler;
 mod posts;
+mod replaced;
 mod reshard;
 mod rpc;
 mod settings;
