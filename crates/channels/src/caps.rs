@@ -5,6 +5,7 @@ use std::time::Duration;
 use claw_types::MediaKind;
 use unicode_segmentation::UnicodeSegmentation as _;
 
+use crate::lacks::Lack;
 use crate::limits::Limits;
 
 /// What a platform can carry. What it can't is degraded by [`crate::kit::plan`] or, where that makes no sense, refused.
@@ -55,6 +56,8 @@ pub struct Caps {
     pub drafts: bool,
     /// How fast it takes calls; `None` where it says nothing and refuses nobody for it.
     pub limits: Option<&'static Limits>,
+    /// Why what is not declared is missing: each [`crate::Feature`] of it in one of these.
+    pub lacks: &'static [Lack],
 }
 
 impl Caps {
@@ -81,6 +84,7 @@ impl Caps {
         placeholders: false,
         drafts: false,
         limits: None,
+        lacks: &[],
     };
 }
 

@@ -76,6 +76,12 @@ pub fn names() -> String {
 }
 
 impl Entry {
+    /// The same with other capabilities.
+    #[cfg(test)]
+    pub(crate) fn with_caps(&self, caps: &'static Caps) -> Self {
+        Self { caps, ..*self }
+    }
+
     /// Its fields: those that only this type has, then those of all types.
     pub fn fields(&self) -> Vec<Field> {
         self.own_fields.iter().chain(COMMON).copied().collect()

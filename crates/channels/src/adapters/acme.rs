@@ -28,7 +28,8 @@ use crate::kit::answer::{beginning, excerpt, retry_after};
 use crate::kit::http::repeatable;
 use crate::kit::plan::{Content, part_id};
 use crate::{
-    About, Adapter, Caps, Channel, ChannelError, Deps, Field, FieldKind, Part, Probe, RawRequest, Receipt,
+    About, Adapter, Caps, Channel, ChannelError, Deps, Feature, Field, FieldKind, Lack, Part, Probe,
+    RawRequest, Receipt,
 };
 
 const SERVER: &str = "https://api.acme.example";
@@ -39,7 +40,10 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// After a 429 that does not say how long to wait.
 const PAUSE: Duration = Duration::from_secs(5);
 
-static CAPS: Caps = Caps { max_text: 2000, ..Caps::TEXT_ONLY };
+static CAPS: Caps = Caps { max_text: 2000, lacks: LACKS, ..Caps::TEXT_ONLY };
+
+const LACKS: &[Lack] =
+    &[Lack::cant(&Feature::ALL, "Acme has nothing but texts", "https://acme.example/bots")];
 
 /// The fields.
 #[derive(Deserialize)]

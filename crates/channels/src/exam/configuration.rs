@@ -7,7 +7,7 @@ use super::room::Room;
 use super::{Found, Outcome};
 use crate::fields::Fields;
 use crate::kit::http::Http;
-use crate::{Entry, FieldKind, TypeInfo};
+use crate::{Entry, FieldKind};
 
 pub(super) fn round_trips(room: &Room<'_>) -> Found {
     let server = room.server.url();
@@ -44,7 +44,7 @@ pub(super) fn round_trips(room: &Room<'_>) -> Found {
 }
 
 pub(super) fn is_documented(room: &Room<'_>) -> Found {
-    let expected = page::of(&TypeInfo::of(room.entry));
+    let expected = page::of(room.entry);
     let shown = room.examinee.page();
     if shown.is_empty() {
         return Ok(described(room.entry));

@@ -4,12 +4,10 @@ use claw_types::MediaKind;
 use serde_json::{Value, json};
 
 use super::room::{Room, Sent};
+use super::server::Asked;
 use super::{Found, Outcome, Requirement};
 use crate::kit::plan::plan;
-use crate::{Caps, Channel, ChannelError};
-
-/// What is tried where a platform has no attachments at all.
-const PICTURE: &[MediaKind] = &[MediaKind::Image];
+use crate::{Caps, Channel, ChannelError, Feature};
 
 /// How a feature is tried.
 struct Trial {
@@ -27,7 +25,7 @@ pub(super) async fn works(room: &Room<'_>, requirement: Requirement) -> Found {
     }
     let trial = trial(room, requirement)?;
     if !trial.has {
-        return lacks(room, &trial);
+        return lacks(room, requirement, &trial);
     }
     let channel = room.channel()?;
     if requirement == Requirement::ReplyTo {
@@ -72,7 +70,11 @@ fn trial(room: &Room<'_>, requirement: Requirement) -> Result<Trial, String> {
     };
     match requirement {
         R::Text => one(true, "", json!({"text": "**hello** <b> & _you_"})),
-        R::Media => Ok(media(room)),
+        R::Image => Ok(media(room, MediaKind::Image)),
+        R::Video => Ok(media(room, MediaKind::Video)),
+        R::Audio => Ok(media(room, MediaKind::Audio)),
+        R::Voice => Ok(media(room, MediaKind::Voice)),
+        R::File => Ok(media(room, MediaKind::File)),
         R::Albums => one(caps.albums.is_some(), "media", albums(room, caps)),
         R::DataButtons => one(caps.buttons.data, "buttons", button(json!({"data": "y"}))),
         R::UrlButtons => one(caps.buttons.url, "buttons", button(json!({"url": "https://example.org/a"}))),
@@ -99,17 +101,16 @@ fn url(room: &Room<'_>, kind: MediaKind) -> String {
     }
 }
 
-fn media(room: &Room<'_>) -> Trial {
-    let caps = room.entry.caps;
-    let of = |kind: &MediaKind| json!({"text": "look", "media": [{"kind": kind.as_str(), "url": url(room, *kind)}]});
-    let kinds = if caps.media.is_empty() { PICTURE } else { caps.media };
-    Trial { has: !caps.media.is_empty(), messages: kinds.iter().map(of).collect(), key: "media" }
+fn media(room: &Room<'_>, kind: MediaKind) -> Trial {
+    let message = json!({"text": "look", "media": [{"kind": kind.as_str(), "url": url(room, kind)}]});
+    Trial { has: room.entry.caps.media.contains(&kind), messages: vec![message], key: "media" }
 }
 
 /// A message with as much as can be on its way at once: an attachment, where the platform has them.
 pub(super) fn laden(room: &Room<'_>) -> Value {
-    let media = media(room);
-    media.messages.into_iter().find(|_| media.has).unwrap_or_else(|| json!({"text": "hello"}))
+    let kind = room.entry.caps.media.first();
+    let message = kind.and_then(|kind| media(room, *kind).messages.pop());
+    message.unwrap_or_else(|| json!({"text": "hello"}))
 }
 
 fn albums(room: &Room<'_>, caps: &Caps) -> Value {
@@ -120,7 +121,7 @@ fn albums(room: &Room<'_>, caps: &Caps) -> Value {
 }
 
 /// What is said to be beyond the platform is refused, or the sender is told what becomes of it instead.
-fn lacks(room: &Room<'_>, trial: &Trial) -> Found {
+fn lacks(room: &Room<'_>, requirement: Requirement, trial: &Trial) -> Found {
     for extra in &trial.messages {
         let planned = plan(&room.message(extra)?, room.entry.caps);
         let told = match &planned {
@@ -131,7 +132,35 @@ fn lacks(room: &Room<'_>, trial: &Trial) -> Found {
             return Err(format!("nobody is told that it can't be done: {extra}"));
         }
     }
-    Ok(Outcome::cant("declared in the adapter's capabilities"))
+    reason(room, requirement)
+}
+
+/// Why something is missing, which an adapter must say.
+fn reason(room: &Room<'_>, requirement: Requirement) -> Found {
+    use Requirement as R;
+    let feature = match requirement {
+        R::Image => Feature::Media(MediaKind::Image),
+        R::Video => Feature::Media(MediaKind::Video),
+        R::Audio => Feature::Media(MediaKind::Audio),
+        R::Voice => Feature::Media(MediaKind::Voice),
+        R::File => Feature::Media(MediaKind::File),
+        R::Albums => Feature::Albums,
+        R::DataButtons => Feature::DataButtons,
+        R::UrlButtons => Feature::UrlButtons,
+        R::Location => Feature::Location,
+        R::Poll => Feature::Polls,
+        R::ReplyTo => Feature::ReplyTo,
+        R::Threads => Feature::Threads,
+        R::Edit => Feature::Edit,
+        R::Delete => Feature::Delete,
+        R::Reaction => Feature::Reactions,
+        R::Typing => Feature::Typing,
+        other => return Err(format!("{} can't be missing", other.name())),
+    };
+    let lack = room.entry.caps.lack(feature).ok_or_else(|| {
+        format!("{} is missing, and the `lacks` of the adapter's Caps say no reason", feature.name())
+    })?;
+    Ok(Outcome::lacking(lack))
 }
 
 async fn typing(room: &Room<'_>) -> Found {
@@ -140,7 +169,7 @@ async fn typing(room: &Room<'_>) -> Found {
     let typed = channel.answering(recipient, thread, room.examinee.message_id()).await;
     if !room.entry.caps.typing {
         return match typed {
-            Err(ChannelError::Unsupported(_)) => Ok(Outcome::cant("declared in the adapter's capabilities")),
+            Err(ChannelError::Unsupported(_)) => reason(room, Requirement::Typing),
             other => Err(format!("a sign that the platform is said not to have came to {other:?}")),
         };
     }
@@ -188,6 +217,22 @@ pub(super) async fn long_text(room: &Room<'_>) -> Found {
     Ok(Outcome::Met)
 }
 
+/// The calls by which messages are received, polls among them, and by which what people attached is opened.
+async fn read(room: &Room<'_>, channel: &dyn Channel) -> Result<Vec<Asked>, String> {
+    let mut asked = Vec::new();
+    for payload in room.examinee.payloads() {
+        for message in room.read(payload).await? {
+            // What lies at an address of its own is not asked of the platform.
+            let Some(media) = message.media.filter(|media| !media.handle.contains("http")) else { continue };
+            // Whether the platform of the exam has it does not matter, only how it is asked.
+            drop(channel.open_media(&media).await);
+        }
+        asked.extend(room.server.polled());
+        asked.extend(room.server.asked());
+    }
+    Ok(asked)
+}
+
 pub(super) async fn calls_are_described(room: &Room<'_>) -> Found {
     let Ok(platform) = room.platform() else {
         return Ok(Outcome::cant("gateways serve people themselves: there is no platform in between"));
@@ -196,8 +241,9 @@ pub(super) async fn calls_are_described(room: &Room<'_>) -> Found {
         return Ok(Outcome::cant("there is no official description of its calls"));
     };
     let channel = room.channel()?;
+    let mut asked = read(room, &*channel).await?;
     channel.probe().await.map_err(|error| room.said(&error))?;
-    let mut asked = room.server.asked();
+    asked.extend(room.server.asked());
     for requirement in Requirement::ALL.iter().copied() {
         let Ok(trial) = trial(room, requirement) else { continue };
         for extra in trial.messages.iter().filter(|_| trial.has) {

@@ -5,8 +5,8 @@
 //! place, answers, refuses, falls silent or cuts the connection, and what the adapter makes of it is judged. Two things run it,
 //! so that both say the same: a test for each adapter and requirement (`conformance!`), and `ii-claw channels exam`.
 //!
-//! Must hold: what an adapter declares that its platform can't ([`crate::Caps`], [`Case::PlatformCant`]) is never counted as
-//! met, and is looked into where that is possible: what "can't be done" must then be refused or told of. The exam waits for
+//! Must hold: what an adapter does not declare ([`crate::Caps`], [`Case::PlatformCant`]) is never counted as met, has a reason that says
+//! whether the platform can't or nobody built it, and is looked into: it must be refused or told of. The exam waits for
 //! what happens, not for time to pass; only "no answer comes" has to wait, and has a client of little patience for it.
 //!
 //! Rejected: recorded HTTP in place of a server. It can't fall silent or cut a connection, and it knows what is asked only as

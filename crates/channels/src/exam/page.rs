@@ -4,14 +4,15 @@
 
 use std::fmt::Write as _;
 
-use crate::TypeInfo;
 use crate::catalogue::{Capabilities, FieldInfo};
+use crate::{Entry, TypeInfo, Whose};
 
 /// The line below which a page is written by hand.
 pub const WRITTEN_BY_HAND: &str = "<!-- Above: made of the adapter's code. Below: written by hand. -->";
 
 /// The part of the page that is made of the code.
-pub(super) fn of(info: &TypeInfo) -> String {
+pub(super) fn of(entry: &Entry) -> String {
+    let info = TypeInfo::of(entry);
     let mut page = format!(
         "# {}\n\n{}\n\nThe type is `{}`. [What all types have in common](../channels.md), such as who may write, is not \
          repeated here.\n\n## Set-up\n\n",
@@ -28,6 +29,17 @@ pub(super) fn of(info: &TypeInfo) -> String {
     line(&mut page, format_args!("\n## What it can carry\n\n| | |\n| --- | --- |"));
     for (what, how) in carried(&info.capabilities) {
         line(&mut page, format_args!("| {what} | {how} |"));
+    }
+    if !entry.caps.lacks.is_empty() {
+        line(&mut page, format_args!("\n## What it does not carry\n\n| | | why |\n| --- | --- | --- |"));
+    }
+    for lack in entry.caps.lacks {
+        let what: Vec<_> = lack.features.iter().map(|feature| feature.name()).collect();
+        let whose = match lack.whose {
+            Whose::Platform => "the platform can't",
+            Whose::Ours => "not built",
+        };
+        line(&mut page, format_args!("| {} | {whose} | {} |", what.join(", "), lack.told()));
     }
     page
 }

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::{Lack, Whose};
+
 /// What became of a requirement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", content = "why", rename_all = "snake_case")]
@@ -10,6 +12,8 @@ pub enum Outcome {
     Met,
     /// The platform leaves no way to meet it, for this reason.
     PlatformCant(String),
+    /// The platform has a way, and it is not built, for this reason.
+    NotBuilt(String),
     /// It is not met, and why.
     Failed(String),
 }
@@ -17,6 +21,13 @@ pub enum Outcome {
 impl Outcome {
     pub(super) fn cant(why: &str) -> Self {
         Self::PlatformCant(why.to_owned())
+    }
+
+    pub(super) fn lacking(lack: &Lack) -> Self {
+        match lack.whose {
+            Whose::Platform => Self::PlatformCant(lack.told()),
+            Whose::Ours => Self::NotBuilt(lack.told()),
+        }
     }
 }
 
@@ -65,8 +76,16 @@ requirements! {
     Text text,
     /// A long text arrives whole and in order, in parts that fit.
     LongText long_text,
-    /// Attachments of each kind.
-    Media media,
+    /// Pictures.
+    Image image,
+    /// Videos.
+    Video video,
+    /// Sound.
+    Audio audio,
+    /// Voice notes.
+    Voice voice,
+    /// Files of any kind.
+    File file,
     /// Several attachments as one message.
     Albums albums,
     /// Buttons that send something back.

@@ -121,6 +121,8 @@ pub(super) struct Shared {
     examinee: &'static dyn Examinee,
     pub(super) mood: watch::Sender<Mood>,
     pub(super) asked: Mutex<Vec<Asked>>,
+    /// The polls, which are no calls that anybody waits for.
+    polled: Mutex<Vec<Asked>>,
     pub(super) count: watch::Sender<usize>,
     /// Polls so far.
     pub(super) polls: watch::Sender<usize>,
@@ -143,6 +145,7 @@ impl Server {
             examinee,
             mood: watch::Sender::new(Mood::Well),
             asked: Mutex::default(),
+            polled: Mutex::default(),
             count: watch::Sender::new(0),
             polls: watch::Sender::new(0),
             waiting: Mutex::default(),
@@ -178,6 +181,11 @@ impl Server {
     /// What the platform was asked since the last time, without polls and what is not the platform's.
     pub(super) fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut *locked(&self.shared.asked))
+    }
+
+    /// The polls since the last time.
+    pub(super) fn polled(&self) -> Vec<Asked> {
+        std::mem::take(&mut *locked(&self.shared.polled))
     }
 
     /// Polls so far.
@@ -298,6 +306,7 @@ impl Shared {
             None => Some(platform.answer(&asked)),
         };
         if poll.is_some() {
+            locked(&self.polled).push(asked);
             self.polls.send_modify(|polls| *polls += 1);
         } else {
             locked(&self.asked).push(asked);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::room::Room;
 use super::secrets::Notes;
 use super::*;
-use crate::{ALL, TypeInfo};
+use crate::ALL;
 
 /// Makes a test of each requirement for an adapter; stands once beside each.
 macro_rules! conformance {
@@ -18,7 +18,7 @@ macro_rules! conformance {
 
             $crate::exam::conformance! { @tests $adapter:
                 configuration documentation payloads forged replayed own_messages mention session_key probe text
-                long_text media albums data_buttons url_buttons location poll reply_to threads edit delete reaction
+                long_text image video audio voice file albums data_buttons url_buttons location poll reply_to threads edit delete reaction
                 typing described_calls rate_limited server_error time_out cut_connection unreachable revoked_token
                 stop secret_free_addresses secrets
             }
@@ -81,7 +81,7 @@ async fn update(entry: &'static Entry, name: &str) {
         "documentation" if !(entry.examinee)().page().is_empty() => {
             let old = (entry.examinee)().page();
             let by_hand = old.find(WRITTEN_BY_HAND).map_or(WRITTEN_BY_HAND, |at| &old[at..]).trim_end();
-            let page = format!("{}\n{by_hand}\n", page::of(&TypeInfo::of(entry)));
+            let page = format!("{}\n{by_hand}\n", page::of(entry));
             fs::write(root().join(format!("docs/channels/{}.md", entry.name)), page).unwrap();
         }
         _ => {}
@@ -156,6 +156,7 @@ mod a_bad_examinee {
     use serde_json::json;
 
     use super::*;
+    use crate::{Caps, Feature, Lack};
 
     /// The webhook's examinee with one thing made worse.
     struct Worse(Lie);
@@ -277,6 +278,22 @@ mod a_bad_examinee {
             let found = outcome(requirement, lies).await;
             assert!(matches!(found, Outcome::Failed(_)), "{}: {found:?}", requirement.name());
         }
+    }
+
+    #[tokio::test]
+    async fn does_not_say_why_something_is_missing() {
+        const WHY: Lack = Lack::not_built(&[Feature::Polls], "nobody did", "");
+        static SILENT: Caps = Caps::TEXT_ONLY;
+        static HONEST: Caps = Caps { lacks: &[WHY], ..Caps::TEXT_ONLY };
+        let notes = Notes::default();
+        let mut found = Vec::new();
+        for caps in [&SILENT, &HONEST] {
+            let entry = Box::leak(Box::new(crate::registry::find("webhook").unwrap().with_caps(caps)));
+            let room = Room::enter_as(entry, honest(), &notes).await.unwrap();
+            found.push(judge(&room, Requirement::Poll).await);
+        }
+        assert!(matches!(&found[0], Err(why) if why.contains("say no reason")), "{found:?}");
+        assert_eq!(found[1], Ok(Outcome::NotBuilt("nobody did".to_owned())));
     }
 
     /// The call goes well and its id comes back, so what it names has to be looked at.

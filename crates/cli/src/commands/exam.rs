@@ -37,7 +37,7 @@ fn shown(reports: &[Report]) -> String {
     let mut text = lined_up(&rows.iter().map(Vec::as_slice));
     for report in reports {
         for (requirement, outcome) in &report.outcomes {
-            if let Outcome::PlatformCant(why) | Outcome::Failed(why) = outcome {
+            if let Outcome::PlatformCant(why) | Outcome::NotBuilt(why) | Outcome::Failed(why) = outcome {
                 let (name, what) = (requirement.name(), cell(outcome));
                 // Writing into a text can't fail.
                 let _ = write!(text, "\n{} {name}: {what}: {why}", report.channel_type);
@@ -56,6 +56,7 @@ fn cell(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Met => "yes",
         Outcome::PlatformCant(_) => "platform can't",
+        Outcome::NotBuilt(_) => "not built",
         Outcome::Failed(_) => "FAILED",
     }
 }
@@ -93,6 +94,17 @@ mod tests {
         );
         assert!(row.ends_with("yes"), "{row}");
         assert!(text.ends_with("some_type configuration: platform can't: it has none"), "{text}");
+    }
+
+    #[test]
+    fn what_is_ours_is_not_the_platforms() {
+        let missing = report(Outcome::NotBuilt("nobody did".to_owned()));
+        assert!(missing.is_passed());
+        let text = shown(&[missing.clone()]);
+        assert!(text.lines().nth(1).is_some_and(|row| row.trim_end().ends_with("not built")), "{text}");
+        assert!(text.ends_with("some_type configuration: not built: nobody did"), "{text}");
+        let row = json!({"requirement": "configuration", "outcome": "not_built", "why": "nobody did"});
+        assert_eq!(as_value(&[missing])[0]["outcomes"][0], row);
     }
 
     #[test]

@@ -110,8 +110,12 @@ pub(super) fn of_part(part: &Part<'_>, target: &str, files: Vec<File>) -> Result
     body.insert("allowed_mentions".to_owned(), no_pings());
     body.insert("nonce".to_owned(), json!(nonce(part)));
     body.insert("enforce_nonce".to_owned(), json!(true));
-    let described: Value =
-        files.iter().enumerate().map(|(id, file)| json!({"id": id, "filename": file.name})).collect();
+    // A snowflake is a text, that of a file which is not there yet, too (`MessageAttachmentRequest` of Discord's description).
+    let described: Value = files
+        .iter()
+        .enumerate()
+        .map(|(id, file)| json!({"id": id.to_string(), "filename": file.name}))
+        .collect();
     if !files.is_empty() {
         body.insert("attachments".to_owned(), described);
     }

@@ -43,8 +43,8 @@ use self::places::Places;
 use crate::exam::Examinee;
 use crate::kit::upload::Uploads;
 use crate::{
-    About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
-    MediaStream, Part, Probe, Rate, Receipt, Reports, Sink, TextUnit,
+    About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Feature, Field,
+    FieldKind, Lack, Limits, MediaStream, Part, Probe, Rate, Receipt, Reports, Sink, TextUnit,
 };
 
 const ALL_MEDIA: &[MediaKind] =
@@ -72,6 +72,11 @@ static CAPS: Caps = Caps {
     reports: Reports::DEEDS,
     placeholders: true,
     limits: Some(&LIMITS),
+    lacks: &[Lack::cant(
+        &[Feature::Location],
+        "Discord has no messages that are places",
+        "https://docs.discord.com/developers/resources/message#message-object",
+    )],
     ..Caps::TEXT_ONLY
 };
 

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::exam::{described, named};
+use super::exam::described;
 use super::*;
 use crate::adapters::webhook::testing::{NOW, Recorder, deps, serve};
 use crate::kit::plan::plan;
@@ -77,8 +77,7 @@ impl Server {
     fn asked(&self) -> Vec<Asked> {
         let asked = std::mem::take(&mut *self.asked.lock().unwrap());
         for (method, path, body) in &asked {
-            let operation = named(method, path).unwrap();
-            described(&operation, body).unwrap();
+            described(method, path, body).unwrap();
         }
         asked
     }

@@ -15,6 +15,7 @@ mod exam;
 mod html;
 mod imap;
 mod incoming;
+mod lacks;
 mod listen;
 mod login;
 mod newly;

@@ -132,7 +132,7 @@ impl Platform for Exam {
     }
 
     fn check(&self, asked: &Asked) -> Result<(), String> {
-        if asked.path() == "/token" {
+        if ["/token", "/oauth2/v3/certs"].contains(&asked.path()) {
             return Ok(());
         }
         bearer::has_token(asked)?;
@@ -141,7 +141,7 @@ impl Platform for Exam {
             ("POST", ["v1", "spaces", _, "messages"]) => "create",
             ("PATCH", ["v1", "spaces", _, "messages", _]) => "patch",
             ("DELETE", ["v1", "spaces", _, "messages", _]) => "delete",
-            ("GET", ["v1", "spaces", _, "messages", _]) => return Ok(()),
+            ("GET", ["v1", "spaces", _, "messages", _] | ["v1", "media", ..]) => return Ok(()),
             (method, _) => return Err(format!("the Chat API has no {method} {}", asked.path())),
         };
         let description = Description::new(API);

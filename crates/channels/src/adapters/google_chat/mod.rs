@@ -13,6 +13,7 @@ mod calls;
 mod event;
 mod exam;
 mod incoming;
+mod lacks;
 #[cfg(test)]
 mod tests;
 
@@ -62,6 +63,7 @@ static CAPS: Caps = Caps {
     reports: Reports { edits: false, deletions: false, reactions: false, replies: true, receipts: false },
     placeholders: true,
     limits: Some(&LIMITS),
+    lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY
 };
 

@@ -7,6 +7,7 @@
 //! token that ends and is renewed (`token.rs`).
 
 mod exam;
+mod lacks;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -44,6 +45,7 @@ static CAPS: Caps = Caps {
     typing_every: Some(TYPING_EVERY),
     reports: Reports { edits: true, deletions: true, reactions: true, replies: true, receipts: true },
     limits: Some(&LIMITS),
+    lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY
 };
 

@@ -36,6 +36,11 @@ const LABEL_UNIT: TextUnit = TextUnit::Graphemes;
 /// counted like texts.
 const PLACE: usize = 100;
 
+/// The longest address behind a button (<https://developers.line.biz/en/reference/messaging-api/#uri-action>), and of what LINE fetches
+/// (<https://developers.line.biz/en/reference/messaging-api/#image-message>).
+const MAX_LINK: usize = 1000;
+const MAX_FETCHED: usize = 2000;
+
 /// The longest text of a message with buttons of its own: a notification shows all of it
 /// (<https://developers.line.biz/en/reference/messaging-api/#flex-message>, `altText`).
 const CARD: usize = 1500;
@@ -43,6 +48,14 @@ const CARD: usize = 1500;
 /// The message of a part; `quote` is the token of what it answers.
 pub(super) fn message(part: &Part<'_>, quote: Option<&str>) -> Result<Value, ChannelError> {
     let buttons: Vec<&Button> = part.piece.buttons.iter().flatten().collect();
+    if buttons
+        .iter()
+        .any(|button| matches!(&button.action, ButtonAction::Url(url) if url.chars().count() > MAX_LINK))
+    {
+        return Err(ChannelError::Permanent(format!(
+            "LINE takes addresses of at most {MAX_LINK} characters behind a button"
+        )));
+    }
     if let Content::Text(text) = &part.piece.content
         && quote.is_none()
         && is_card(&text.body, &buttons)
@@ -126,6 +139,11 @@ fn picture(media: &Media) -> Result<Value, ChannelError> {
         return Err(ChannelError::Permanent(
             "LINE fetches pictures by https only: give an address that begins with https://".to_owned(),
         ));
+    }
+    if media.url.chars().count() > MAX_FETCHED {
+        return Err(ChannelError::Permanent(format!(
+            "LINE fetches pictures from addresses of at most {MAX_FETCHED} characters"
+        )));
     }
     Ok(json!({"type": "image", "originalContentUrl": media.url, "previewImageUrl": media.url}))
 }

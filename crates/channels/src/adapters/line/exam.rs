@@ -72,8 +72,10 @@ impl Examinee for Exam {
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        list(&body["messages"])
-            .iter()
+        body["messages"]
+            .as_array()
+            .into_iter()
+            .flatten()
             .filter_map(|message| message["text"].as_str().map(str::to_owned))
             .collect()
     }
@@ -126,7 +128,7 @@ impl Platform for Exam {
         if asked.headers.get("authorization").is_none() {
             return Err(format!("{} lacks the token", asked.path()));
         }
-        call(asked.path(), || asked.json())
+        call(asked.method.as_str(), &asked.target, &asked.json())
     }
 
     fn described_by(&self) -> Option<&'static str> {
@@ -144,71 +146,9 @@ impl Platform for Exam {
     }
 }
 
-/// What is called, and what its body must be.
-const CALLS: [(&str, Option<&str>); 5] = [
-    ("/v2/bot/message/push", Some("methods/pushMessage")),
-    ("/v2/bot/message/reply", Some("methods/replyMessage")),
-    ("/v2/bot/chat/markAsRead", Some("methods/markMessagesAsReadByToken")),
-    ("/v2/bot/chat/loading/start", Some("methods/showLoadingAnimation")),
-    ("/v2/bot/info", None),
-];
-
-/// Whether a call is one that LINE describes.
-pub(super) fn call(path: &str, body: impl FnOnce() -> Value) -> Result<(), String> {
-    let Some((_, call)) = CALLS.iter().find(|(known, _)| *known == path) else {
-        return Err(format!("LINE has no {path}"));
-    };
-    let Some(name) = call else { return Ok(()) };
-    let (description, body) = (Description::new(API), body());
-    description.fits(name, &body)?;
-    list(&body["messages"]).iter().try_for_each(|message| described(&description, message))
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
-fn described(description: &Description, message: &Value) -> Result<(), String> {
-    let name = match message["type"].as_str() {
-        Some("text") => "types/TextMessage",
-        Some("image") => "types/ImageMessage",
-        Some("location") => "types/LocationMessage",
-        Some("flex") => {
-            bubble(description, &message["contents"])?;
-            "types/FlexMessage"
-        }
-        other => return Err(format!("{other:?} is no message that is sent here")),
-    };
-    description.fits(name, message)?;
-    let Some(reply) = message.get("quickReply") else { return Ok(()) };
-    description.fits("types/QuickReply", reply)?;
-    list(&reply["items"]).iter().try_for_each(|item| {
-        description.fits("types/QuickReplyItem", item)?;
-        action(description, &item["action"])
-    })
-}
-
-fn bubble(description: &Description, bubble: &Value) -> Result<(), String> {
-    description.fits("types/FlexBubble", bubble)?;
-    for part in ["body", "footer"] {
-        description.fits("types/FlexBox", &bubble[part])?;
-        for component in list(&bubble[part]["contents"]) {
-            match component["type"].as_str() {
-                Some("text") => description.fits("types/FlexText", component)?,
-                Some("button") => {
-                    description.fits("types/FlexButton", component)?;
-                    action(description, &component["action"])?;
-                }
-                other => return Err(format!("{other:?} is no component that is sent here")),
-            }
-        }
-    }
-    Ok(())
-}
-
-fn action(description: &Description, action: &Value) -> Result<(), String> {
-    let name = if action["type"] == "uri" { "types/URIAction" } else { "types/PostbackAction" };
-    description.fits(name, action)
+/// Whether a call is one that LINE describes; a body that is none is null.
+pub(super) fn call(method: &str, target: &str, body: &Value) -> Result<(), String> {
+    Description::new(API).asked(method, target, body)
 }
 
 /// The signature has no time in it: what is posted again is known by its ids.

@@ -11,6 +11,7 @@ mod api;
 mod calls;
 mod exam;
 mod incoming;
+mod lacks;
 mod names;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ static CAPS: Caps = Caps {
     typing_every: Some(Duration::from_secs(15)),
     reports: Reports { edits: false, deletions: true, reactions: false, replies: true, receipts: false },
     limits: Some(&LIMITS),
+    lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY
 };
 

@@ -55,7 +55,7 @@ fn pushes(extra: &Value) -> Vec<Result<Value, ChannelError>> {
             replaces: None,
         };
         let body = calls::push(part.recipient, &calls::message(&part, None)?);
-        exam::call("/v2/bot/message/push", || body.clone()).unwrap();
+        exam::call("POST", "/v2/bot/message/push", &body).unwrap();
         Ok(body)
     };
     plan(&message, &CAPS).unwrap().parts.iter().enumerate().map(push).collect()
@@ -143,6 +143,9 @@ fn an_address_makes_a_card_whose_buttons_stay() {
 fn what_line_would_refuse_is_refused_with_a_sentence() {
     let plain = json!({"media": [{"kind": "image", "url": "http://example.org/a.png"}]});
     assert!(refused(&plain).contains("https://"), "{}", refused(&plain));
+    let link = format!("https://example.org/{}", "a".repeat(1000));
+    let link = json!({"text": "look", "buttons": [[{"text": "Site", "url": link}]]});
+    assert!(refused(&link).contains("1000"), "{}", refused(&link));
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod crypto;
 mod exam;
 mod fuzzing;
 mod incoming;
+mod lacks;
 mod listen;
 mod mention;
 mod rooms;
@@ -68,6 +69,7 @@ static CAPS: Caps = Caps {
     reports: Reports { receipts: true, ..Reports::DEEDS },
     placeholders: true,
     limits: Some(&LIMITS),
+    lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY
 };
 

@@ -2,6 +2,7 @@
 //! Instagram is in [`crate::kit::graph::messaging`].
 
 mod exam;
+mod lacks;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,7 @@ static CAPS: Caps = Caps {
     typing_every: Some(TYPING_EVERY),
     reports: Reports { edits: true, deletions: false, reactions: true, replies: true, receipts: true },
     limits: Some(&LIMITS),
+    lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY
 };
 

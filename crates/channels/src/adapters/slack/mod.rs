@@ -39,8 +39,9 @@ use self::sockets::Sockets;
 use crate::exam::Examinee;
 use crate::kit::upload::Uploads;
 use crate::{
-    About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
-    MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reply, Reports, Sink, TextUnit,
+    About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Feature, Field,
+    FieldKind, Lack, Limits, MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reply, Reports, Sink,
+    TextUnit,
 };
 
 /// Of a message Slack advises 4,000 characters and cuts at 40,000 (<https://docs.slack.dev/reference/methods/chat.postMessage#truncating>),
@@ -68,6 +69,11 @@ static CAPS: Caps = Caps {
     reports: Reports::DEEDS,
     placeholders: true,
     limits: Some(&LIMITS),
+    lacks: &[Lack::cant(
+        &[Feature::Polls, Feature::Location],
+        "Slack has no blocks for it; polls are apps of their own there",
+        "https://docs.slack.dev/reference/block-kit/blocks",
+    )],
     ..Caps::TEXT_ONLY
 };
 

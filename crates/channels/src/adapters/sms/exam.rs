@@ -108,7 +108,7 @@ impl Platform for Exam {
         }
         let account = format!("/2010-04-01/Accounts/{ACCOUNT}");
         match asked.path().strip_prefix(&account) {
-            Some("/Messages.json") if asked.method == Method::GET => Ok(()),
+            Some(path) if asked.method == Method::GET && path.starts_with("/Messages") => Ok(()),
             Some("/Messages.json") => {
                 let fields = url::form_urlencoded::parse(&asked.body).into_owned();
                 let fields: Map<_, _> = fields.map(|(name, value)| (name, json!(value))).collect();

@@ -13,6 +13,7 @@ mod calls;
 mod errors;
 mod exam;
 mod incoming;
+mod lacks;
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +48,7 @@ static CAPS: Caps = Caps {
     albums: Some(&Albums { max: 10, groups: &[KINDS] }),
     reports: Reports { receipts: true, ..Reports::NONE },
     limits: Some(&LIMITS),
+    lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY
 };
 

@@ -22,6 +22,7 @@ mod consent;
 mod exam;
 mod files;
 mod incoming;
+mod lacks;
 mod reactions;
 #[cfg(test)]
 mod tests;
@@ -73,6 +74,7 @@ const PERSONAL: Caps = Caps {
     reports: Reports::DEEDS,
     placeholders: true,
     limits: Some(&LIMITS),
+    lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY
 };
 

@@ -104,8 +104,12 @@ impl Platform for Exam {
     }
 
     fn check(&self, asked: &Asked) -> Result<(), String> {
-        let body = asked.form().map_or_else(|| asked.json(), parameters);
-        described(method(asked), &body)
+        let (description, name) = (Description::new(BOT_API), format!("methods/{}", method(asked)));
+        let body = match asked.form() {
+            Some(form) => parameters(&description, &name, form),
+            None => asked.json(),
+        };
+        description.fits(&name, &body)
     }
 
     fn described_by(&self) -> Option<&'static str> {
@@ -125,41 +129,13 @@ fn method(asked: &Asked) -> &str {
     asked.path().rsplit('/').next().unwrap_or_default()
 }
 
-/// A form's parameters: those that are no texts are written as JSON, and a file stands for its parameter. What only an album
-/// refers to is no parameter.
-fn parameters(form: Vec<(String, Option<String>)>) -> Value {
-    let structured =
-        |text: &str| text.starts_with(['[', '{']).then(|| serde_json::from_str(text).ok()).flatten();
-    let known = |key: &String| !key.starts_with("file");
-    let value =
-        |text: Option<String>| text.map_or(json!("a file"), |text| structured(&text).unwrap_or(json!(text)));
-    let named = form.into_iter().filter(|(key, _)| known(key));
-    Value::Object(named.map(|(key, text)| (key, value(text))).collect())
+/// A form's parameters, of which a file is the text that stands for it. What only an album refers to is no parameter.
+fn parameters(description: &Description, name: &str, form: Vec<(String, Option<String>)>) -> Value {
+    let fields = form.into_iter().filter(|(key, _)| !key.starts_with("file"));
+    description.of_form(name, fields.map(|(key, text)| (key, text.unwrap_or_else(|| "a file".to_owned()))))
 }
 
 /// Whether a call is one that the platform knows.
 pub(super) fn described(method: &str, body: &Value) -> Result<(), String> {
-    let description = Description::new(BOT_API);
-    description.fits(&format!("methods/{method}"), body)?;
-    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
-    for row in list(body.pointer("/reply_markup/inline_keyboard")) {
-        list(Some(&row))
-            .iter()
-            .try_for_each(|button| description.fits("types/InlineKeyboardButton", button))?;
-    }
-    body.get("reply_parameters").map_or(Ok(()), |reply| description.fits("types/ReplyParameters", reply))?;
-    for (key, name) in [("reaction", "types/ReactionTypeEmoji"), ("options", "types/InputPollOption")] {
-        list(body.get(key)).iter().try_for_each(|item| description.fits(name, item))?;
-    }
-    for item in list(body.get("media")) {
-        let name = match item["type"].as_str() {
-            Some("photo") => "types/InputMediaPhoto",
-            Some("video") => "types/InputMediaVideo",
-            Some("audio") => "types/InputMediaAudio",
-            Some("document") => "types/InputMediaDocument",
-            other => return Err(format!("{other:?} can't be in an album")),
-        };
-        description.fits(name, &item)?;
-    }
-    Ok(())
+    Description::new(BOT_API).fits(&format!("methods/{method}"), body)
 }

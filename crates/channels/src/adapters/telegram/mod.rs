@@ -75,6 +75,7 @@ static CAPS: Caps = Caps {
     placeholders: true,
     drafts: false,
     limits: Some(&LIMITS),
+    lacks: &[],
 };
 
 /// <https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this>: about 30 messages in a second in

@@ -27,8 +27,8 @@ use serde::Deserialize;
 use crate::exam::Examinee;
 use crate::kit::plan::part_id;
 use crate::{
-    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Draft, Field, FieldKind, Hosted,
-    Hub, MediaStream, Part, Probe, Receipt, Reports, TextUnit,
+    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Draft, Feature, Field, FieldKind,
+    Hosted, Hub, Lack, MediaStream, Part, Probe, Receipt, Reports, TextUnit,
 };
 
 /// The page has no limit of its own; a live frame must fit a message of the bus (1 MiB) however it is escaped. The page reads
@@ -56,6 +56,11 @@ static CAPS: Caps = Caps {
     placeholders: false,
     drafts: true,
     limits: None,
+    lacks: &[Lack::not_built(
+        &[Feature::Albums, Feature::Polls, Feature::Location, Feature::ReplyTo, Feature::Threads],
+        "the page does not show it yet",
+        "",
+    )],
 };
 
 /// The fields.

@@ -26,8 +26,8 @@ use crate::exam::Examinee;
 use crate::kit::plan::part_id;
 use crate::kit::public;
 use crate::{
-    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, MediaStream,
-    Part, Probe, RawRequest, Receipt, Reports, TextUnit,
+    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Feature, Field, FieldKind, Lack,
+    MediaStream, Part, Probe, RawRequest, Receipt, Reports, TextUnit,
 };
 
 /// The other side gets everything as data and does with it what it can. Attachments come one by one, as they always did.
@@ -53,6 +53,7 @@ static CAPS: Caps = Caps {
     placeholders: false,
     drafts: false,
     limits: None,
+    lacks: &[Lack::not_built(&[Feature::Albums], "each attachment is a post of its own", "")],
 };
 
 /// Longest id of another system's that we keep, in bytes.

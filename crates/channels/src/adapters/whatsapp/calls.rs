@@ -8,8 +8,8 @@ use claw_types::{Button, ButtonAction, Location};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::CAPS;
 use super::files::Form;
+use super::{CAPS, ids};
 use crate::caps::{ButtonRoom, Most};
 use crate::kit::label::{distinct, shortened};
 use crate::kit::plan::{Content, Text};
@@ -172,20 +172,26 @@ fn titles(choices: &[&Button], limit: usize) -> Vec<String> {
 }
 
 fn reply_buttons(choices: &[&Button]) -> Value {
-    let button = |(button, title): (&&Button, String)| json!({"type": "reply", "reply": {"id": data(button), "title": title}});
-    json!({"buttons": choices.iter().zip(titles(choices, LABEL)).map(button).collect::<Vec<_>>()})
+    let button =
+        |(id, title): (String, String)| json!({"type": "reply", "reply": {"id": id, "title": title}});
+    json!({"buttons": ids(choices).into_iter().zip(titles(choices, LABEL)).map(button).collect::<Vec<_>>()})
 }
 
 fn list(choices: &[&Button]) -> Value {
-    let row = |(button, title): (&&Button, String)| {
-        let mut row = json!({"id": data(button), "title": title});
+    let row = |(button, (id, title)): (&&Button, (String, String))| {
+        let mut row = json!({"id": id, "title": title});
         if title != button.text {
             row["description"] = json!(shortened(&button.text, ROW_DESCRIPTION, CAPS.unit));
         }
         row
     };
-    let rows: Vec<_> = choices.iter().zip(titles(choices, ROW)).map(row).collect();
+    let rows: Vec<_> =
+        choices.iter().zip(ids(choices).into_iter().zip(titles(choices, ROW))).map(row).collect();
     json!({"button": OPEN_LIST, "sections": [{"rows": rows}]})
+}
+
+fn ids(choices: &[&Button]) -> Vec<String> {
+    ids::distinct(&choices.iter().map(|choice| data(choice)).collect::<Vec<_>>())
 }
 
 fn data(button: &Button) -> &str {

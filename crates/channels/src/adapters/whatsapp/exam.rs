@@ -111,16 +111,16 @@ impl Platform for Exam {
 
     fn check(&self, asked: &Asked) -> Result<(), String> {
         proven(asked)?;
-        match path(asked).strip_prefix(NUMBER) {
-            Some("") => Ok(()),
-            Some("/media") => {
-                let fields = asked.form().ok_or("an upload must be a form")?;
-                let fields = fields.into_iter().map(|(name, text)| (name, json!(text)));
-                Description::new(API).fits("methods/uploadMedia", &Value::Object(fields.collect()))
+        let description = Description::new(API);
+        let body = match asked.form() {
+            Some(form) => {
+                let fields = form.into_iter();
+                let fields = fields.map(|(name, text)| (name, text.unwrap_or_else(|| "a file".to_owned())));
+                description.of_form("calls/uploadMedia/body", fields)
             }
-            Some("/messages") => described(&asked.json()),
-            _ => Err(format!("WhatsApp has no {}", asked.path())),
-        }
+            None => asked.json(),
+        };
+        description.asked(asked.method.as_str(), &asked.target, &body)
     }
 
     fn described_by(&self) -> Option<&'static str> {
@@ -134,61 +134,5 @@ impl Platform for Exam {
 
 /// Whether a message is one that Meta knows.
 pub(super) fn described(body: &Value) -> Result<(), String> {
-    let description = Description::new(API);
-    if body.get("status").is_some() {
-        return description.fits("methods/markMessage", body);
-    }
-    if let Some(context) = body.get("context") {
-        description.fits("types/MessageContext", context)?;
-    }
-    let kind = body["type"].as_str().unwrap_or_default();
-    let (method, content) = match kind {
-        "text" => ("sendText", "Text"),
-        "image" => ("sendImage", "Media"),
-        "video" => ("sendVideo", "Media"),
-        "audio" => ("sendAudio", "Media"),
-        "document" => ("sendDocument", "Document"),
-        "location" => ("sendLocation", "Location"),
-        "reaction" => ("sendReaction", "Reaction"),
-        "template" => ("sendTemplate", "TemplateObject"),
-        "interactive" => ("sendInteractive", "InteractiveObject"),
-        other => return Err(format!("{other:?} is no message that is sent here")),
-    };
-    description.fits(&format!("methods/{method}"), body)?;
-    let mut object = body[kind].clone();
-    if let Some(audio) = object.as_object_mut().filter(|_| kind == "audio") {
-        // Of the documentation, but not yet of the description.
-        audio.remove("voice");
-    }
-    description.fits(&format!("types/{content}"), &object)?;
-    if kind == "interactive" { interactive(&description, &body[kind]) } else { Ok(()) }
-}
-
-fn interactive(description: &Description, message: &Value) -> Result<(), String> {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let action = &message["action"];
-    description.fits("types/BodyObject", &message["body"])?;
-    if let Some(header) = message.get("header") {
-        description.fits("types/HeaderObject", header)?;
-    }
-    match message["type"].as_str() {
-        Some("button") => {
-            description.fits("types/ButtonsAction", action)?;
-            for button in list(&action["buttons"]) {
-                description.fits("types/ReplyButton", &button)?;
-                description.fits("types/Reply", &button["reply"])?;
-            }
-        }
-        Some("list") => {
-            description.fits("types/ListAction", action)?;
-            for section in list(&action["sections"]) {
-                description.fits("types/SectionObject", &section)?;
-                list(&section["rows"]).iter().try_for_each(|row| description.fits("types/Row", row))?;
-            }
-        }
-        // Of the documentation, but not yet of the description.
-        Some("cta_url") => description.fits("types/NamedAction", action)?,
-        other => return Err(format!("{other:?} is no interactive message that is sent here")),
-    }
-    Ok(())
+    Description::new(API).fits("calls/sendMessage/body", body)
 }

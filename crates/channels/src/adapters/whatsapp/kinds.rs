@@ -4,6 +4,8 @@ use claw_types::{Inbound, MediaKind, MediaRef};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::ids;
+
 /// What only messages of one type have.
 #[derive(Deserialize)]
 pub(super) struct Kinds {
@@ -161,7 +163,7 @@ impl Kinds {
         }
         let interactive = self.interactive.as_ref()?;
         let chosen = interactive.button_reply.as_ref().or(interactive.list_reply.as_ref())?;
-        Some((chosen.id.clone(), chosen.title.clone()))
+        Some((ids::data(&chosen.id).to_owned(), chosen.title.clone()))
     }
 }
 

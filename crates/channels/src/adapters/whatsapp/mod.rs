@@ -9,8 +9,10 @@
 mod calls;
 mod exam;
 mod files;
+mod ids;
 mod incoming;
 mod kinds;
+mod lacks;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -55,6 +57,7 @@ const PERSONAL: Caps = Caps {
     // Edits and deletions only of numbers that are used with the WhatsApp Business app, too.
     reports: Reports { edits: true, deletions: true, reactions: true, replies: true, receipts: true },
     limits: Some(&LIMITS),
+    lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY
 };
 

@@ -30,6 +30,7 @@ const RICH: Caps = Caps {
     placeholders: true,
     drafts: false,
     limits: None,
+    lacks: &[],
 };
 
 const POOR: Caps = Caps { max_text: 500, ..Caps::TEXT_ONLY };

@@ -4,7 +4,7 @@ use super::gateway::{Gateway, Kept, while_listening};
 use super::*;
 
 fn press(seq: u64) -> Value {
-    json!({"op": 0, "t": "INTERACTION_CREATE", "s": seq, "d": {"id": "i-1", "token": "secret-of-the-press", "type": 3,
+    json!({"op": 0, "t": "INTERACTION_CREATE", "s": seq, "d": {"id": "1001", "token": "secret-of-the-press", "type": 3,
         "channel_id": "7", "user": {"id": "42", "username": "ada"}, "data": {"component_type": 2, "custom_id": "0:y"},
         "message": {"id": "5", "components": []}}})
 }
@@ -28,7 +28,7 @@ async fn a_press_is_answered_once_it_is_committed() {
     assert_eq!(ended.await, Ok(()));
     let answered = (
         "POST".to_owned(),
-        "/api/v10/interactions/i-1/secret-of-the-press/callback".to_owned(),
+        "/api/v10/interactions/1001/secret-of-the-press/callback".to_owned(),
         json!({"type": 6}),
     );
     assert_eq!(gateway.rest.asked(), [answered]);
@@ -37,7 +37,7 @@ async fn a_press_is_answered_once_it_is_committed() {
 }
 
 fn command() -> Value {
-    json!({"op": 0, "t": "INTERACTION_CREATE", "s": 6, "d": {"id": "i-2", "token": "t", "type": 2,
+    json!({"op": 0, "t": "INTERACTION_CREATE", "s": 6, "d": {"id": "1002", "token": "t", "type": 2,
         "channel_id": "7", "user": {"id": "42", "username": "ada"},
         "data": {"name": "ask", "options": [{"name": "text", "type": 3, "value": "a\nb"}]}}})
 }
@@ -113,7 +113,7 @@ async fn commands_that_are_refused_don_t_keep_messages_back() {
 }
 
 fn in_server(extra: Value) -> Value {
-    let base = json!({"id": "m-6", "channel_id": "70", "channel_type": 0, "guild_id": "9", "type": 0, "content": "hi",
+    let base = json!({"id": "6006", "channel_id": "70", "channel_type": 0, "guild_id": "9", "type": 0, "content": "hi",
         "author": {"id": "42", "username": "ada"}, "mentions": [{"id": "1", "username": "helper"}]});
     json!({"op": 0, "t": "MESSAGE_CREATE", "s": 6, "d": with(base, extra)})
 }
@@ -139,8 +139,8 @@ async fn taken(fields: Value, event: &Value, answers: &[(u16, Value)]) -> (Vec<I
 async fn a_question_that_is_answered_in_a_thread_belongs_to_it_already() {
     let auto = json!({"auto_thread": true});
     let (messages, asked) = taken(auto.clone(), &in_server(json!({})), &[]).await;
-    assert_eq!((messages[0].recipient.as_str(), messages[0].thread_id.as_deref()), ("70", Some("m-6")));
-    assert_eq!(messages[0].metadata["thread_id"], "m-6");
+    assert_eq!((messages[0].recipient.as_str(), messages[0].thread_id.as_deref()), ("70", Some("6006")));
+    assert_eq!(messages[0].metadata["thread_id"], "6006");
     assert_eq!(asked, ["GET /channels/70"], "its name; no thread is made for what may not be answered");
     for (what, extra) in
         [("not addressed", json!({"mentions": []})), ("voice channel", json!({"channel_type": 2}))]
@@ -151,12 +151,12 @@ async fn a_question_that_is_answered_in_a_thread_belongs_to_it_already() {
     let (messages, _) = taken(json!({}), &in_server(json!({})), &[]).await;
     assert_eq!(messages[0].thread_id, None, "not asked for");
     // What is written on in the thread is the same conversation.
-    let on = in_server(json!({"channel_id": "m-6", "channel_type": 11}));
+    let on = in_server(json!({"channel_id": "6006", "channel_type": 11}));
     let (messages, asked) =
-        taken(auto, &on, &[(200, json!({"id": "m-6", "type": 11, "parent_id": "70", "name": "a thread"}))])
+        taken(auto, &on, &[(200, json!({"id": "6006", "type": 11, "parent_id": "70", "name": "a thread"}))])
             .await;
-    assert_eq!((messages[0].recipient.as_str(), messages[0].thread_id.as_deref()), ("70", Some("m-6")));
-    assert_eq!(asked, ["GET /channels/m-6", "GET /channels/70"]);
+    assert_eq!((messages[0].recipient.as_str(), messages[0].thread_id.as_deref()), ("70", Some("6006")));
+    assert_eq!(asked, ["GET /channels/6006", "GET /channels/70"]);
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn channels_and_threads_are_called_by_their_names_and_asked_for_once() {
     gateway.rest.will(200, json!({"id": "71", "type": 11, "parent_id": "70", "name": "which one?"}));
     gateway.rest.will(200, json!({"id": "70", "type": 0, "name": "deep_research"}));
     let in_thread = in_server(json!({"channel_id": "71", "channel_type": 11}));
-    let mut beside = in_server(json!({"id": "m-7"}));
+    let mut beside = in_server(json!({"id": "6007"}));
     beside["s"] = json!(7);
     let ended = while_listening(&bot, &sink, async {
         let mut connection = gateway.greet().await;
@@ -234,7 +234,7 @@ async fn a_command_tells_what_its_channel_is_called() {
     event["d"]["channel"] = json!({"id": "7", "type": 0, "name": "general"});
     let (messages, asked) = taken(json!({}), &event, &[(204, Value::Null)]).await;
     assert_eq!(messages[0].metadata["channel_name"], "general");
-    assert_eq!(asked, ["POST /interactions/i-2/t/callback"]);
+    assert_eq!(asked, ["POST /interactions/1002/t/callback"]);
 }
 
 #[tokio::test]

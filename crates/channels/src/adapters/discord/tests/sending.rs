@@ -280,7 +280,10 @@ async fn files_are_uploaded_together_and_what_is_too_large_is_a_link() {
         [Ok(sent("77"))]
     );
     let body = server.asked().remove(0).2;
-    assert_eq!(body["attachments"], json!([{"id": 0, "filename": "a.png"}, {"id": 1, "filename": "a.png"}]));
+    assert_eq!(
+        body["attachments"],
+        json!([{"id": "0", "filename": "a.png"}, {"id": "1", "filename": "a.png"}])
+    );
     assert_eq!(body["content"], "look");
     server.will(200, json!({"id": "78"}));
     assert_eq!(send(&bot, json!({"text": "look", "media": [media("large")]})).await, [Ok(sent("78"))]);

@@ -12,6 +12,7 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::adapters::slack::exam::described;
 use crate::adapters::webhook::testing::serve;
 
 /// What Slack answers to a call: by its method and its number among all calls, a status and a body.
@@ -23,6 +24,7 @@ pub(super) struct Call {
     pub(super) path: String,
     pub(super) token: Option<String>,
     pub(super) body: Bytes,
+    headers: HeaderMap,
 }
 
 impl Call {
@@ -58,9 +60,13 @@ impl Fake {
         Self { url: serve(router).await, calls, links }
     }
 
-    /// The calls since the last time.
+    /// The calls since the last time, each of which Slack describes.
     pub(super) fn calls(&self) -> Vec<Call> {
-        std::mem::take(&mut *self.calls.lock().unwrap())
+        let calls = std::mem::take(&mut *self.calls.lock().unwrap());
+        for call in calls.iter().filter(|call| call.path.starts_with("/api/")) {
+            described(call.method(), &call.headers, &call.body).unwrap();
+        }
+        calls
     }
 
     /// The next socket that is opened.
@@ -77,8 +83,8 @@ async fn call(State(shared): State<Shared>, headers: HeaderMap, request: Request
     let path = request.uri().path().to_owned();
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
-    let called = Call { path, token: text("authorization"), body };
-    let host = text("host").unwrap();
+    let (token, host) = (text("authorization"), text("host").unwrap());
+    let called = Call { path, token, body, headers };
     let count = {
         let mut calls = shared.calls.lock().unwrap();
         calls.push(called.clone());

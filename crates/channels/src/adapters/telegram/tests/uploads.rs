@@ -51,7 +51,8 @@ pub(super) fn read_form(boundary: &str, body: &[u8]) -> (Map<String, Value>, Vec
             files.push(Uploaded { field, name, content_type, bytes: bytes(content) });
         } else {
             let value = utf8(content);
-            let structured = ["media", "reply_markup", "reply_parameters"].contains(&field.as_str());
+            let structured =
+                ["media", "message_thread_id", "reply_markup", "reply_parameters"].contains(&field.as_str());
             let value = if structured { serde_json::from_str(&value).unwrap() } else { json!(value) };
             parameters.insert(field, value);
         }
@@ -99,7 +100,7 @@ async fn a_picture_is_fetched_and_uploaded() {
     assert_eq!(send(&bot, message).await, [Ok(sent("7"))]);
     let body = json!({
         "chat_id": "-100123", "photo": "cat.png", "caption": "<i>März</i> &amp; co", "parse_mode": "HTML",
-        "message_thread_id": "9", "reply_markup": {"inline_keyboard": [[{"text": "Yes", "callback_data": "y"}]]},
+        "message_thread_id": 9, "reply_markup": {"inline_keyboard": [[{"text": "Yes", "callback_data": "y"}]]},
         "reply_parameters": {"message_id": 41, "allow_sending_without_reply": true},
     });
     assert_eq!(server.asked(), [("sendPhoto".to_owned(), body)]);

@@ -1,0 +1,23 @@
+//! What the channel does not carry, and why.
+
+use crate::{Feature, Lack};
+
+/// Why each of it is missing.
+pub(super) const LACKS: &[Lack] = &[
+    Lack::cant(
+        &[Feature::DataButtons, Feature::UrlButtons, Feature::Polls, Feature::Location],
+        "mails have no such things that every program shows; addresses are links in the text",
+        "https://www.rfc-editor.org/rfc/rfc5322",
+    ),
+    Lack::cant(
+        &[Feature::Edit, Feature::Delete],
+        "what was sent lies in other people's mailboxes",
+        "https://www.rfc-editor.org/rfc/rfc5322",
+    ),
+    Lack::not_built(
+        &[Feature::Reactions],
+        "a mail may be a reaction (RFC 9078), which few programs show",
+        "https://www.rfc-editor.org/rfc/rfc9078",
+    ),
+    Lack::cant(&[Feature::Typing], "mail has no such sign", "https://www.rfc-editor.org/rfc/rfc5322"),
+];

@@ -1,0 +1,22 @@
+//! What the channel does not carry, and why.
+
+use crate::{Feature, Lack};
+
+/// Why each of it is missing.
+pub(super) const LACKS: &[Lack] = &[
+    Lack::cant(
+        &[Feature::Albums],
+        "the specification has no messages with several attachments",
+        "https://spec.matrix.org/latest/client-server-api/#mroommessage-msgtypes",
+    ),
+    Lack::cant(
+        &[Feature::DataButtons, Feature::UrlButtons],
+        "the specification has no buttons",
+        "https://spec.matrix.org/latest/client-server-api/#mroommessage-msgtypes",
+    ),
+    Lack::not_built(
+        &[Feature::Polls],
+        "many apps show polls by a proposal that the specification does not have yet",
+        "https://github.com/matrix-org/matrix-spec-proposals/pull/3381",
+    ),
+];
