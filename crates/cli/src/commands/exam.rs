@@ -100,7 +100,7 @@ mod tests {
     fn what_is_ours_is_not_the_platforms() {
         let missing = report(Outcome::NotBuilt("nobody did".to_owned()));
         assert!(missing.is_passed());
-        let text = shown(&[missing.clone()]);
+        let text = shown(std::slice::from_ref(&missing));
         assert!(text.lines().nth(1).is_some_and(|row| row.trim_end().ends_with("not built")), "{text}");
         assert!(text.ends_with("some_type configuration: not built: nobody did"), "{text}");
         let row = json!({"requirement": "configuration", "outcome": "not_built", "why": "nobody did"});

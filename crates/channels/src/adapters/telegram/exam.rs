@@ -136,6 +136,7 @@ fn parameters(description: &Description, name: &str, form: Vec<(String, Option<S
 }
 
 /// Whether a call is one that the platform knows.
+#[cfg(test)]
 pub(super) fn described(method: &str, body: &Value) -> Result<(), String> {
     Description::new(BOT_API).fits(&format!("methods/{method}"), body)
 }

@@ -133,6 +133,7 @@ impl Platform for Exam {
 }
 
 /// Whether a message is one that Meta knows.
+#[cfg(test)]
 pub(super) fn described(body: &Value) -> Result<(), String> {
     Description::new(API).fits("calls/sendMessage/body", body)
 }
