@@ -10,8 +10,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use futures::{StreamExt as _, stream};
@@ -49,7 +49,8 @@ pub type Chunk = (Duration, String);
 
 struct Shared {
     deliveries: Mutex<Vec<Delivery>>,
-    answers: Mutex<VecDeque<StatusCode>>,
+    /// Each with the seconds of its `Retry-After`, if it has one.
+    answers: Mutex<VecDeque<(StatusCode, Option<u64>)>>,
     reply: Mutex<Value>,
     stream: Mutex<Option<Vec<Chunk>>>,
     cut: AtomicBool,
@@ -110,7 +111,12 @@ impl Receiver {
 
     /// Answers the next webhooks with these codes, one each, then 200 again.
     pub fn answer_next(&self, codes: impl IntoIterator<Item = StatusCode>) {
-        self.shared.answers.lock().unwrap().extend(codes);
+        self.shared.answers.lock().unwrap().extend(codes.into_iter().map(|code| (code, None)));
+    }
+
+    /// Answers the next webhook with this code, and asks to come back in so many seconds.
+    pub fn ask_to_wait(&self, code: StatusCode, seconds: u64) {
+        self.shared.answers.lock().unwrap().push_back((code, Some(seconds)));
     }
 
     /// The JSON of every 200 from now on.
@@ -183,13 +189,15 @@ async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
     if body.as_ref() == b"{}" {
         return StatusCode::UNPROCESSABLE_ENTITY.into_response();
     }
-    let status = shared.answers.lock().unwrap().pop_front().unwrap_or(StatusCode::OK);
+    let (status, wait) = shared.answers.lock().unwrap().pop_front().unwrap_or((StatusCode::OK, None));
     shared.deliveries.lock().unwrap().push(Delivery { headers, body });
     shared.count.send_modify(|n| *n += 1);
     let delay = *shared.delay.lock().unwrap();
     tokio::time::sleep(delay).await;
     if !status.is_success() {
-        return (status, axum::Json(json!({"error": "as told"}))).into_response();
+        let mut response = (status, axum::Json(json!({"error": "as told"}))).into_response();
+        response.headers_mut().extend(wait.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
+        return response;
     }
     if let Some(chunks) = shared.stream.lock().unwrap().clone() {
         let open = Streaming::begin(&shared);

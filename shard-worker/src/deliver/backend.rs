@@ -3,7 +3,7 @@
 //! All tenants share the operator's backend. So that messages of one that are many, or answered late, never take all places,
 //! each may have a quarter of them ([`Turns`]): whoever waits then waits for its own, and the others go on. Backends of
 //! users' own ([`own`]) have places apart, each a number of its own. One that does not answer, or only 5xx, is left alone
-//! ([`breaker`]), and messages to it wait where others that are tried again do: in the database, not in a place.
+//! ([`breaker`]), as one is that asks for it (`Retry-After`), and messages to it wait where others that are tried again do: in the database, not in a place.
 
 mod breaker;
 mod destination;
@@ -28,6 +28,7 @@ pub(crate) use self::destination::{Destination, Own, Reply, Room};
 pub(super) use self::gate::Gate;
 pub(crate) use self::gate::{Away, Pass};
 use self::own::Known;
+pub(super) use self::post::asks_to_rest;
 pub(crate) use self::post::{Refused, Secrets, Target};
 use super::turns::Turns;
 use crate::erased::Erased;

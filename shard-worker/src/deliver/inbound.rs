@@ -111,16 +111,19 @@ async fn room(core: &Core, to: &Destination, work: &Work) -> Room {
     room
 }
 
-/// Nothing is attempted while the backend does not answer, or only with errors, and no attempt is counted. But as late as its schedule would end
-/// a message that was accepted now, it ends for this one, too.
+/// Nothing is attempted while the backend does not answer, or only with errors, or asked to wait, and no attempt is counted. But
+/// as late as its schedule would end a message that was accepted now, it ends for this one, too.
 fn away(core: &Core, work: &Work, after: Duration) -> Attempt {
     let lasts = i64::try_from(core.schedule.lasts().as_millis()).unwrap_or(i64::MAX);
     let age = core.clock.now().timestamp_millis().saturating_sub(work.fresh_at_ms());
     if age > lasts {
-        let error = "the backend has not answered, or only with errors, for as long as messages are tried";
+        let error = "the backend was away, had errors or asked to wait for as long as messages are tried";
         return Attempt::Over { state: MessageState::Dead, error: Some(error.to_owned()) };
     }
-    Attempt::NotYet { after, why: "the backend does not answer, or only with errors".to_owned() }
+    Attempt::NotYet {
+        after,
+        why: "the backend does not answer, or only with errors, or asked to wait".to_owned(),
+    }
 }
 
 /// A backend that wants no more is not asked again. The operator's is: a gateway without any backend is of no use.

@@ -1,8 +1,8 @@
 //! The runner of one conversation: attempt, settle, next. What is attempted is a message, or a burst as one.
 //!
-//! What waits for another attempt is woken when its destination is well again. Must hold: an attempt more for that reason costs the
-//! message nothing. If it fails it is not counted, and the message waits until when it would have: a destination that comes and
-//! goes must not use up in minutes what is meant for a day.
+//! What waits for another attempt is woken when its destination is well again, but not before the time that was asked for
+//! (`Retry-After`). Must hold: an attempt more for that reason costs the message nothing. If it fails it is not counted, and the
+//! message waits until when it would have: a destination that comes and goes must not use up in minutes what is meant for a day.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +53,8 @@ async fn run(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: &LaneKey) {
             Next::WaitUntil(at) => {
                 if wait(pipeline, shard, key, at).await {
                     shard.queue().wake(key);
-                    woken = Some(at);
+                    // Woken again, it would have waited for as long as at first.
+                    woken = woken.max(Some(at));
                 }
             }
             Next::Gather { until, news } => tokio::select! {
@@ -172,21 +173,34 @@ async fn attempt_in(
         }
         Attempt::NotYet { after, why } => {
             debug!(message.id = %delivery.work.id, "message {} waits: {why}", delivery.work.id);
-            put_back(shard, key, delivery.work, after, woken)
+            put_back(shard, key, delivery.work, after, None, woken)
         }
         Attempt::Again { after, error } if woken.is_some() => {
             info!(message.id = %delivery.work.id,
                 "message {} failed before its time ({error}): it waits on", delivery.work.id);
-            put_back(shard, key, delivery.work, after.unwrap_or_default(), woken)
+            put_back(shard, key, delivery.work, after.unwrap_or_default(), after, woken)
         }
         Attempt::Again { after, error } => again(pipeline, shard, key, delivery, after, error).await,
     }
 }
 
-/// It waits so long and, if it was woken, until when it would have; `false` as from `retry`.
-fn put_back(shard: &Shard, key: &LaneKey, work: Work, after: Duration, woken: Option<Instant>) -> bool {
-    let at = Instant::now() + after;
-    shard.queue().retry(key, work, woken.map_or(at, |due| due.max(at)))
+/// It waits so long and, if it was woken, until when it would have; it is not woken before the time that was `asked` for. `false`
+/// as from `retry`.
+fn put_back(
+    shard: &Shard,
+    key: &LaneKey,
+    work: Work,
+    wait: Duration,
+    asked: Option<Duration>,
+    woken: Option<Instant>,
+) -> bool {
+    let now = Instant::now();
+    let mut queue = shard.queue();
+    let waits = queue.retry(key, work, woken.map_or(now + wait, |due| due.max(now + wait)));
+    if let Some(asked) = asked {
+        queue.hold(key, now + asked);
+    }
+    waits
 }
 
 async fn over(
@@ -245,7 +259,7 @@ async fn again(
     if !settle(pipeline, shard, failed).await {
         return false;
     }
-    shard.queue().retry(key, delivery.work, Instant::now() + wait)
+    put_back(shard, key, delivery.work, wait, after, None)
 }
 
 fn settlement(

@@ -8,7 +8,7 @@
 //!
 //! A stream may last for minutes, so it has a place among this worker's streams and leaves the one that it was posted from.
 //! While there is no place for it, it is not read, and the backend waits. One that breaks off counts against its destination as
-//! one that never began. Must hold: no tenant's streams take more than a quarter of the places; a stream ends at once when its
+//! one that never began, and one that begins with an error as a 5xx. Must hold: no tenant's streams take more than a quarter of the places; a stream ends at once when its
 //! shard is given away, and when its user is erased.
 
 mod event;
@@ -101,7 +101,7 @@ pub(crate) async fn attempt(
             core.typing.end(work);
             Erased::over()
         }
-        Ending::Broken(error) | Ending::TooLong(error) => again(core, work, error),
+        Ending::Broken(error) | Ending::Failed(error) | Ending::TooLong(error) => again(core, work, error),
         Ending::Complete => match answer(&folded, preview) {
             Ok(answer) => inbound::answered_with(core, shard, work, answer, asked).await,
             Err(error) => again(core, work, chain(&error)),

@@ -26,7 +26,7 @@ use tracing::{info, warn};
 pub(crate) use self::places::Places;
 use self::places::{Place, Room};
 use super::Attempt;
-use super::backend::{Author, Pass, Sign};
+use super::backend::{Author, Pass, Sign, asks_to_rest};
 use crate::core::Core;
 use crate::erased::Erased;
 use crate::shard::Shard;
@@ -63,6 +63,11 @@ pub(crate) async fn attempt(core: &Core, shard: &Shard, work: &Work) -> Attempt 
     }
     let limit = left.clamp(SHORTEST, LIMIT);
     let answered = post_once(core, work, &post, limit).await;
+    if let Ok((Posted { status, retry_after: Some(time) }, _)) = &answered
+        && asks_to_rest(*status)
+    {
+        pass.rest(&work.user_id, *time);
+    }
     if let Some(sign) = sign(&answered) {
         pass.settle(Author { tenant: &work.user_id, message: work.id }, sign);
     }
@@ -128,10 +133,14 @@ fn away(core: &Core, work: &Work, post: &WebhookPost, after: Duration) -> Attemp
     if after >= time_left(core, work, post) {
         return over(
             MessageState::Dead,
-            "its receiver has not answered for a while, or only with errors, and is left alone".to_owned(),
+            "its receiver has not answered for a while, or only with errors, or asked to wait, and is left alone"
+                .to_owned(),
         );
     }
-    Attempt::NotYet { after, why: "its receiver does not answer, or only with errors".to_owned() }
+    Attempt::NotYet {
+        after,
+        why: "its receiver does not answer, or only with errors, or asked to wait".to_owned(),
+    }
 }
 
 /// What becomes of it after an attempt.

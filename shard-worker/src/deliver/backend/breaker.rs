@@ -14,15 +14,20 @@
 //!   than [`FEW`], for everybody. A message that fails again and again counts once.
 //! - While it is open, whose message fails without an answer waits, too; whose is answered 5xx only after as many in a row:
 //!   now and then a message has a 500 at any backend, and the poison of one tenant may keep it open for days.
+//! - Who was asked to come back later ([`rest`]) posts nothing until then, be it open or closed.
 //!
 //! Must hold: while it is open at most one attempt is under way that it let through for those whom it concerns; a probe
 //! that ends without a word (its shard was given up) leaves room for another.
+
+mod rest;
 
 use std::time::Duration;
 
 use claw_runtime::{Backoff, Random};
 use claw_types::{MessageId, UserId};
 use tokio::time::Instant;
+
+use self::rest::Rests;
 
 /// So many failures in a row open it.
 pub(super) const TRIPS: usize = 5;
@@ -31,6 +36,8 @@ const FEW: usize = 2;
 /// So long after a probe is due and not made, a message that waits for its own next attempt makes it: where all of them do, nobody
 /// else would for up to an hour.
 pub(super) const UNASKED: Duration = Duration::from_mins(1);
+/// Over this long it is spread when those go on who had to rest.
+const SPREAD: Duration = Duration::from_secs(1);
 /// How long it stays open before the n-th probe, at a backend that everybody's messages go to: nobody's go anywhere meanwhile, and
 /// one request in 3 s is nothing to it.
 pub(super) const SHARED: Backoff = pauses(Duration::from_secs(3));
@@ -93,6 +100,7 @@ pub(super) struct Breaker {
     closed: Option<Concerns>,
     /// Probes so far.
     probes: u64,
+    rests: Rests,
 }
 
 #[derive(Debug)]
@@ -142,7 +150,15 @@ impl Concerns {
 impl Breaker {
     /// Closed.
     pub(super) fn new(pauses: Backoff) -> Self {
-        Self { pauses, unreachable: 0, silent: Vec::new(), open: None, closed: None, probes: 0 }
+        Self {
+            pauses,
+            unreachable: 0,
+            silent: Vec::new(),
+            open: None,
+            closed: None,
+            probes: 0,
+            rests: Rests::default(),
+        }
     }
 
     /// Whether this tenant's next attempt may be made now.
@@ -160,6 +176,11 @@ impl Breaker {
 
     /// How long this tenant's next attempt has to wait, if at all.
     pub(super) fn wait(&self, tenant: &UserId, now: Instant, random: &dyn Random) -> Option<Duration> {
+        let rest = self.rests.left(tenant, now).map(|left| left + SPREAD.mul_f64(random.unit()));
+        rest.max(self.wait_for_probe(tenant, now, random))
+    }
+
+    fn wait_for_probe(&self, tenant: &UserId, now: Instant, random: &dyn Random) -> Option<Duration> {
         let open = self.open.as_ref().filter(|open| open.concerns.has(tenant))?;
         if open.probing.is_none() && now >= open.until {
             return None;
@@ -167,6 +188,11 @@ impl Breaker {
         // Spread over a time, or all that wait would come at one moment: one to probe, the others to be sent away again.
         let spread = open.pause.mul_f64(0.5 * random.unit());
         Some(open.until.max(now + open.pause / 4).saturating_duration_since(now) + spread)
+    }
+
+    /// This tenant was asked to come back after this time; whether it did not rest before.
+    pub(super) fn rest(&mut self, tenant: &UserId, time: Duration, now: Instant) -> bool {
+        self.rests.ask(tenant, time, now)
     }
 
     /// An attempt ended with this sign; `probe` is its number, if it was one.
@@ -252,6 +278,9 @@ impl Breaker {
 
     /// Whether it is open for this tenant, and for [`UNASKED`] nobody has found out what could have.
     pub(super) fn is_unasked(&self, tenant: &UserId, now: Instant) -> bool {
+        if self.rests.left(tenant, now).is_some() {
+            return false;
+        }
         let open = self.open.as_ref().filter(|open| open.concerns.has(tenant));
         open.is_some_and(|open| open.probing.is_none() && now >= open.until + UNASKED)
     }

@@ -111,6 +111,9 @@ impl Destination {
         match answered {
             Ok(response) => Ok(Reply { response, verdict }),
             Err(refused) => {
+                if let Some(time) = refused.rest {
+                    verdict.pass.rest(&work.user_id, time);
+                }
                 verdict.tell(refused.sign);
                 Err(refused)
             }

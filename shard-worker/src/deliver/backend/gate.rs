@@ -97,12 +97,17 @@ impl Gate {
         Some(Away { tenant, origin, time: now.saturating_duration_since(since), half_open })
     }
 
+    /// As the log calls it.
+    fn name(&self) -> String {
+        match &self.tenant {
+            None => format!("the backend {}", self.origin),
+            Some(user) => format!("the destination {} of user {user}", self.origin),
+        }
+    }
+
     fn log(&self, changed: Changed) {
         let (user, origin) = (self.tenant.as_ref().map(UserId::as_str), &self.origin);
-        let which = match user {
-            None => format!("the backend {origin}"),
-            Some(user) => format!("the destination {origin} of user {user}"),
-        };
+        let which = self.name();
         let whose = if user.is_some() { "user" } else { "operator" };
         let to = match changed {
             Changed::Opened => "open",
@@ -122,6 +127,16 @@ impl Pass {
     /// Whether others wait for what comes of it.
     pub(super) fn is_probe(&self) -> bool {
         self.probe.is_some()
+    }
+
+    /// The destination asked this tenant to come back after that time at the earliest. To be said before what came of the attempt:
+    /// those who wait for that must find it.
+    pub(in crate::deliver) fn rest(&self, tenant: &UserId, time: Duration) {
+        let gate = &self.gate;
+        if gate.breaker().rest(tenant, time, Instant::now()) {
+            let (which, secs) = (gate.name(), time.as_secs());
+            info!(user.id = %tenant, origin = %gate.origin, "{which} asks to wait {secs} s: messages of user {tenant} to it do");
+        }
     }
 
     /// What came of the attempt; what is said after the first time is no probe's word.

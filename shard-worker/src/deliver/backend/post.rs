@@ -40,6 +40,8 @@ pub(crate) struct Refused {
     pub(crate) reason: String,
     /// What the backend asked for (RFC 9110, section 10.2.3), with 429 or any 5xx.
     pub(crate) retry_after: Option<Duration>,
+    /// For how long it asked not to be sent anything else, either: the same with 429 or 503.
+    pub(super) rest: Option<Duration>,
     /// What it says of the backend.
     pub(crate) sign: Sign,
     /// 410: it wants no more.
@@ -57,13 +59,13 @@ impl Secrets {
 impl Refused {
     /// Nothing was posted, because of how the backend is configured.
     pub(crate) fn unusable(why: &str) -> Self {
-        Self { reason: why.to_owned(), retry_after: None, sign: Sign::Answered, gone: false }
+        Self { reason: why.to_owned(), retry_after: None, rest: None, sign: Sign::Answered, gone: false }
     }
 
     /// There was no answer in time.
     pub(super) fn late() -> Self {
         let reason = "the backend did not answer in time".to_owned();
-        Self { reason, retry_after: None, sign: Sign::Silent, gone: false }
+        Self { reason, retry_after: None, rest: None, sign: Sign::Silent, gone: false }
     }
 }
 
@@ -101,7 +103,7 @@ pub(super) fn broken(error: &reqwest::Error) -> Refused {
     } else {
         ("the connection to the backend broke".to_owned(), Sign::Silent)
     };
-    Refused { reason, retry_after: None, sign, gone: false }
+    Refused { reason, retry_after: None, rest: None, sign, gone: false }
 }
 
 /// What an answer means that is no 2xx.
@@ -109,6 +111,7 @@ pub(super) fn refused(response: &Response, now: i64) -> Refused {
     let status = response.status();
     let asks = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
     let retry_after = answer::retry_after(response.headers(), now).filter(|_| asks);
+    let rest = retry_after.filter(|_| asks_to_rest(status.as_u16()));
     let sign = match status {
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             Sign::Silent
@@ -117,5 +120,11 @@ pub(super) fn refused(response: &Response, now: i64) -> Refused {
         _ => Sign::Answered,
     };
     let reason = format!("the backend answered {}", status.as_u16());
-    Refused { reason, retry_after, sign, gone: status == StatusCode::GONE }
+    Refused { reason, retry_after, rest, sign, gone: status == StatusCode::GONE }
+}
+
+/// Whether a `Retry-After` with this status is about whatever may come, not about one message: too many requests, or the whole
+/// service is away (RFC 6585, section 4; RFC 9110, section 15.6.4).
+pub(in crate::deliver) fn asks_to_rest(status: u16) -> bool {
+    matches!(status, 429 | 503)
 }

@@ -225,6 +225,18 @@ async fn who_waits_for_another_attempt_asks_when_nobody_else_does() {
     assert!(timeout(hours, to.recovered(&bob)).await.is_err(), "he does not wait for that");
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_was_asked_to_wait_is_not_woken_before() {
+    let backend = backend();
+    let (to, ada) = (&backend.operators, user("ada"));
+    to.admit(&ada).unwrap().rest(&ada, Duration::from_secs(600));
+    let wait = to.wait(&ada).unwrap();
+    assert!(wait >= Duration::from_secs(600) && to.admit(&ada).err() >= Some(Duration::from_secs(600)));
+    assert!(to.wait(&user("bob")).is_none());
+    tokio::time::sleep(wait).await;
+    assert_eq!(to.wait(&ada), None);
+}
+
 #[tokio::test]
 async fn a_5xx_speaks_against_a_backend_and_its_retry_after_counts() {
     let cases = [
@@ -242,5 +254,7 @@ async fn a_5xx_speaks_against_a_backend_and_its_retry_after_counts() {
         let answer = http::Response::builder().status(status).header("retry-after", "7").body("").unwrap();
         let refused = post::refused(&reqwest::Response::from(answer), 0);
         assert_eq!((refused.sign, refused.retry_after), (sign, asks.map(Duration::from_secs)), "{status}");
+        let rests = [429, 503].contains(&status);
+        assert_eq!(refused.rest, asks.map(Duration::from_secs).filter(|_| rests), "{status}");
     }
 }

@@ -132,6 +132,19 @@ async fn what_waits_goes_when_its_destination_is_well_again_and_costs_no_attempt
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_asked_to_wait_is_not_woken_before() {
+    let asked = || Attempt::Again { after: Some(Duration::from_secs(600)), error: "503".to_owned() };
+    let (attempted, settled) =
+        worked_off(vec![asked(), asked(), again(), done()], &[10, 20, 1_000, 10]).await;
+    let [first, woken, again, last] = attempted[..] else { panic!("{attempted:?}") };
+    assert_eq!((first.as_secs(), woken.as_secs()), (0, 600), "when it may be, though it was well before");
+    assert_eq!(again.as_secs(), 1_200, "the same once more");
+    assert!(last.as_secs() > 2_600 && (last.as_secs_f64() - settled[0].due_in).abs() < 0.1, "{attempted:?}");
+    let written: Vec<_> = settled.iter().map(|settled| (settled.state, settled.attempts)).collect();
+    assert_eq!(written, [(MessageState::Pending, 21), (MessageState::Done, 22)], "woken ones don't count");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_fails_when_it_is_woken_waits_until_when_it_would_have() {
     let asked = Attempt::Again { after: Some(Duration::from_secs(60)), error: "429".to_owned() };
     let (attempted, settled) = worked_off(vec![again(), asked, again(), done()], &[10]).await;

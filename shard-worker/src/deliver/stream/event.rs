@@ -5,7 +5,10 @@
 //! add new events at any time.
 //!
 //! Pure: bytes go in, the answer so far comes out. Must hold: how the bytes are cut into chunks makes no difference; what is
-//! kept has a bound, whatever comes.
+//! kept has a bound, whatever comes; an error before any answer is none, and a service's stream that ends without the service's
+//! mark of the end is not whole.
+
+mod service;
 
 use std::num::NonZeroUsize;
 
@@ -34,7 +37,21 @@ pub(crate) struct Folded {
     /// Whether an event meant something to us, and whether one did not.
     understood: bool,
     passed_over: bool,
-    ended: bool,
+    /// Whether an event was one of a service's, and whether one was such a service's last word.
+    of_service: bool,
+    concluded: bool,
+    end: Option<End>,
+}
+
+/// How the answer ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// What there is of it is the answer.
+    Answer,
+    /// The backend failed before it had written any of it, and why.
+    Failed(String),
+    /// The body ended before the service said that this was all.
+    Cut,
 }
 
 /// Reads bytes into an answer.
@@ -53,6 +70,8 @@ enum Said {
     End,
     /// That was all, and not all that should have come.
     Trouble(String),
+    /// The same, because the backend failed.
+    Failed(String),
 }
 
 impl Reader {
@@ -71,15 +90,16 @@ impl Reader {
         let is_whole =
             |data: &str| !looks_like_json(data) || serde_json::from_str::<IgnoredAny>(data).is_ok();
         self.fold(Bytes::from_static(b"\n\n"), into, is_whole);
-        into.ended = true;
+        let whole = into.concluded || !into.of_service;
+        into.end.get_or_insert(if whole { End::Answer } else { End::Cut });
     }
 
     fn fold(&mut self, mut chunk: Bytes, into: &mut Folded, counts: impl Fn(&str) -> bool) {
-        while !into.ended {
+        while into.end.is_none() {
             match self.0.next(&mut chunk) {
                 None => return,
                 Some(Ok(SseEvent::Message(event))) if counts(&event.data) => {
-                    into.take(said(&event.event, &event.data));
+                    into.hear(&event.event, &event.data);
                 }
                 // Cut off, or for a reader that would connect again.
                 Some(Ok(_)) => {}
@@ -92,6 +112,15 @@ impl Reader {
 }
 
 impl Folded {
+    fn hear(&mut self, name: &str, data: &str) {
+        let object = looks_like_json(data).then(|| serde_json::from_str::<Map<String, Value>>(data));
+        if let Some(Ok(object)) = &object {
+            self.of_service |= service::is_of_one(object);
+            self.concluded |= service::concludes(object);
+        }
+        self.take(said(name, data, object));
+    }
+
     fn take(&mut self, said: Said) {
         self.understood |= !matches!(said, Said::Nothing);
         match said {
@@ -100,12 +129,13 @@ impl Folded {
             Said::Body(keys) => {
                 self.immediate = self.immediate.take().or(keys.immediate_reply);
                 self.replies = keys.reply.into_iter().chain(keys.replies.into_iter().flatten()).collect();
-                self.ended = !self.replies.is_empty();
+                self.end = (!self.replies.is_empty()).then_some(End::Answer);
             }
-            Said::End => self.ended = true,
-            Said::Trouble(why) => {
+            Said::End => self.end = Some(End::Answer),
+            Said::Failed(why) if self.length() == 0 => self.end = Some(End::Failed(why)),
+            Said::Trouble(why) | Said::Failed(why) => {
                 self.trouble.push(why);
-                self.ended = true;
+                self.end = Some(End::Answer);
             }
         }
     }
@@ -138,9 +168,18 @@ impl Folded {
         self.immediate.as_deref()
     }
 
-    /// Whether nothing more will come.
-    pub(crate) fn is_over(&self) -> bool {
-        self.ended
+    /// How it ended, once nothing more will come.
+    pub(crate) fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// Nobody reads on, and this is why: what there is of a text is the answer. `false` when there is none.
+    pub(crate) fn cut(&mut self, why: String) -> bool {
+        let begun = self.length() > 0;
+        if begun {
+            self.take(Said::Trouble(why));
+        }
+        begun
     }
 
     /// The messages, and what is wrong with the answer. An answer that came whole takes the place of its pieces.
@@ -159,17 +198,16 @@ impl Folded {
     }
 }
 
-fn said(name: &str, data: &str) -> Said {
+fn said(name: &str, data: &str, object: Option<serde_json::Result<Map<String, Value>>>) -> Said {
     // OpenAI's chat completions end with it.
     if data.trim() == "[DONE]" {
         return Said::End;
     }
-    let object = looks_like_json(data).then(|| serde_json::from_str::<Map<String, Value>>(data));
     match (object, name) {
         (Some(Ok(object)), _) => said_in_json(name, &object, data),
         (_, "message" | "delta") => Said::Piece(data.to_owned()),
         (_, "done") => Said::End,
-        (_, "error") => Said::Trouble(told(&Value::from(data))),
+        (_, "error") => Said::Failed(told(&Value::from(data))),
         _ => Said::Nothing,
     }
 }
@@ -184,50 +222,17 @@ fn said_in_json(name: &str, object: &Map<String, Value>, data: &str) -> Said {
         return keys.map_or_else(|error| Said::Trouble(error.to_string()), Said::Body);
     }
     if let Some(kind) = object.get("type").and_then(Value::as_str) {
-        return said_by_type(kind, object);
+        return service::said_by_type(kind, object);
     }
     if let Some(error) = object.get("error").filter(|error| !error.is_null()) {
-        return Said::Trouble(told(error));
+        return Said::Failed(told(error));
     }
     match (object.get("choices").and_then(Value::as_array), name) {
-        (Some(choices), _) => said_by_choice(choices),
-        (None, "error") => Said::Trouble(told(&Value::Object(object.clone()))),
+        (Some(choices), _) => service::said_by_choice(choices),
+        (None, "error") => Said::Failed(told(&Value::Object(object.clone()))),
         (None, "done") => Said::End,
         (None, _) => piece(object.get("delta").or_else(|| object.get("text"))),
     }
-}
-
-/// `OpenAI`'s responses and Anthropic's messages.
-fn said_by_type(kind: &str, object: &Map<String, Value>) -> Said {
-    let within = |keys: &[&str]| keys.iter().try_fold(object, |at, key| at.get(*key)?.as_object());
-    match kind {
-        "response.output_text.delta" | "response.refusal.delta" => piece(object.get("delta")),
-        "content_block_delta" => {
-            let delta =
-                within(&["delta"]).filter(|delta| delta.get("type").is_some_and(|kind| kind == "text_delta"));
-            piece(delta.and_then(|delta| delta.get("text")))
-        }
-        "response.completed" | "message_stop" => Said::End,
-        "response.incomplete" => {
-            let reason =
-                within(&["response", "incomplete_details"]).and_then(|details| details.get("reason"));
-            Said::Trouble(format!("it is not complete: {}", told(reason.unwrap_or(&Value::Null))))
-        }
-        "response.failed" => {
-            let error = within(&["response"]).and_then(|response| response.get("error"));
-            Said::Trouble(told(error.unwrap_or(&Value::Null)))
-        }
-        "error" => Said::Trouble(told(object.get("error").unwrap_or(&Value::Object(object.clone())))),
-        _ => Said::Nothing,
-    }
-}
-
-/// `OpenAI`'s chat completions. Of several answers to one question the first counts.
-fn said_by_choice(choices: &[Value]) -> Said {
-    let first = choices.iter().find(|choice| choice.get("index").is_none_or(|index| *index == 0));
-    let delta = first.and_then(|choice| choice.get("delta"));
-    let text = ["content", "refusal"].iter().find_map(|key| delta?.get(*key).filter(|text| text.is_string()));
-    piece(text)
 }
 
 fn piece(text: Option<&Value>) -> Said {

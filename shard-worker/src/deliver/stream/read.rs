@@ -2,7 +2,8 @@
 //!
 //! The backend may be silent for a moment and write for some minutes. Anything that it sends is a sign of life, a comment too.
 //! An answer that breaks off before its end may lack what matters, so the backend is to be asked again; what it says of its
-//! own accord, an error too, is the end.
+//! own accord, an error too, is the end, unless there is nothing before it. One that is still being written when its time is up
+//! is cut there: asked again, it would be as long.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::event::{Folded, Reader};
+use super::event::{End, Folded, Reader};
 use crate::deliver::backend::Sign;
 
 /// How long a stream may take.
@@ -31,7 +32,9 @@ pub(super) enum Ending {
     Complete,
     /// It broke off, and why.
     Broken(String),
-    /// It was still being written when its time was up.
+    /// The backend said that it failed, and nothing before that.
+    Failed(String),
+    /// There was nothing of it when its time was up.
     TooLong(String),
     /// The shard is stopping.
     NotOurs,
@@ -46,6 +49,7 @@ impl Ending {
             // Who writes for that long is there.
             Self::Complete | Self::TooLong(_) => Some(Sign::Answered),
             Self::Broken(_) => Some(Sign::Silent),
+            Self::Failed(_) => Some(Sign::Failing),
             Self::NotOurs | Self::Erased => None,
         }
     }
@@ -79,20 +83,36 @@ async fn to_the_end<E>(
                 let silence = limits.silence.as_secs();
                 return broken(&format!("the backend wrote nothing for {silence} s in its answer"));
             }
-            Err(_) => return too_long(limits),
+            Err(_) => return too_long(limits, folded),
         }
-        if folded.borrow().is_over() {
-            return Ending::Complete;
+        if let Some(end) = folded.borrow().end() {
+            return over(end);
         }
         // Where there is always something to read, no timer is asked.
         if Instant::now() >= last {
-            return too_long(limits);
+            return too_long(limits, folded);
         }
     }
 }
 
-fn too_long(limits: Limits) -> Ending {
-    Ending::TooLong(format!("the backend's answer did not end within {} s", limits.whole.as_secs()))
+fn over(end: &End) -> Ending {
+    match end {
+        End::Answer => Ending::Complete,
+        End::Failed(why) => Ending::Failed(why.clone()),
+        End::Cut => broken("the backend's answer ended without the mark of its end"),
+    }
+}
+
+fn too_long(limits: Limits, folded: &watch::Sender<Folded>) -> Ending {
+    let (within, mut is_cut) = (limits.whole.as_secs(), false);
+    folded.send_modify(|folded| {
+        is_cut = folded.cut(format!("it did not end within {within} s, which is where it was cut"));
+    });
+    if is_cut {
+        Ending::Complete
+    } else {
+        Ending::TooLong(format!("the backend's answer did not end within {within} s"))
+    }
 }
 
 fn broken(why: &str) -> Ending {

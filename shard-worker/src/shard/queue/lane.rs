@@ -60,6 +60,8 @@ pub(super) struct Lane {
     pub(super) user: UserId,
     pub(super) works: VecDeque<Work>,
     pub(super) not_before: Option<Instant>,
+    /// Where it goes has asked to be left alone until then: it is not woken before.
+    pub(super) held_until: Option<Instant>,
     /// Pending messages past this place are only in the database.
     pub(super) more_after: Option<i64>,
     /// The same of those that were left to the database since the last load began.
@@ -85,6 +87,7 @@ impl Lane {
             user,
             works: VecDeque::new(),
             not_before: None,
+            held_until: None,
             more_after: None,
             left_since_load: None,
             last_seq: 0,

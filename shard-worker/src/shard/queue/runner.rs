@@ -176,10 +176,17 @@ impl ShardQueue {
         self.lanes.get(key).map(|lane| lane.user.clone())
     }
 
-    /// What waits for another attempt in the lane is due now.
+    /// What waits for another attempt in the lane is due now, or when it is no longer held.
     pub fn wake(&mut self, key: &LaneKey) {
         if let Some(lane) = self.lanes.get_mut(key) {
-            lane.not_before = None;
+            lane.not_before = lane.held_until;
+        }
+    }
+
+    /// What waits for another attempt in the lane is not to be woken before `until`, which is no later than it is due.
+    pub fn hold(&mut self, key: &LaneKey, until: Instant) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.held_until = Some(until);
         }
     }
 
@@ -206,7 +213,7 @@ impl ShardQueue {
         }
         lane.more_after = more_after.map(|after| after.min(first.seq));
         lane.last_seq = first.seq;
-        lane.not_before = Some(at);
+        (lane.not_before, lane.held_until) = (Some(at), None);
         lane.reread = None;
         lane.works.push_back(first);
         true

@@ -34,6 +34,7 @@ mod pooler;
 mod posts;
 mod replaced;
 mod reshard;
+mod retry_after;
 mod rpc;
 mod settings;
 mod streams;

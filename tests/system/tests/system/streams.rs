@@ -120,7 +120,7 @@ async fn a_worker_that_dies_in_mid_stream_leaves_one_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_never_ends_is_a_failed_attempt() {
+async fn a_stream_that_never_ends_is_cut_and_what_there_is_of_it_is_the_answer() {
     let platform = Platform::start().await;
     let cluster = Cluster::prepare().await.with("II_CLAW_STREAM_SECS", "4");
     let (cluster, api, _processes) = start(&platform, cluster).await;
@@ -128,13 +128,48 @@ async fn a_stream_that_never_ends_is_a_failed_attempt() {
     let never = (NEVER, String::new());
     cluster.receiver.stream_with(Some(vec![piece(0, begun), never]));
     platform.inject(1, 42, "hi");
+    let record = done_with(&api).await;
+    let told = record["error"].as_str().unwrap_or_default();
+    assert!(told.contains("it did not end within 4 s, which is where it was cut"), "{record}");
+    only(&platform, begun).await;
+    assert_eq!(cluster.receiver.deliveries().len(), 1, "the backend is not asked again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_brings_nothing_in_its_time_is_a_failed_attempt() {
+    let platform = Platform::start().await;
+    let cluster = Cluster::prepare().await.with("II_CLAW_STREAM_SECS", "4");
+    let (cluster, api, _processes) = start(&platform, cluster).await;
+    let comment = (Duration::ZERO, ": thinking\n\n".to_owned());
+    cluster.receiver.stream_with(Some(vec![comment, (NEVER, String::new())]));
+    platform.inject(1, 42, "hi");
     let failed = asked(&api, |message| !message["error"].is_null()).await;
     assert_eq!(failed["error"], "the backend's answer did not end within 4 s", "{failed}");
-    only(&platform, begun).await;
     cluster.receiver.stream_with(Some(vec![piece(0, "short"), done(0)]));
-    let sent = only(&platform, "short").await;
-    assert_eq!(sent.former[0], begun, "what was seen of it became the answer");
+    only(&platform, "short").await;
     done_with(&api).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_before_any_answer_and_an_end_without_its_mark_are_failed_attempts() {
+    let platform = Platform::start().await;
+    let (cluster, api, _processes) = start(&platform, Cluster::prepare().await).await;
+    let at_once = "data: {\"immediate_reply\": \"Processing...\"}\n\n".to_owned();
+    let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}});
+    let error = format!("event: error\ndata: {error}\n\n");
+    cluster.receiver.stream_with(Some(vec![(Duration::ZERO, at_once), (Duration::ZERO, error)]));
+    platform.inject(1, 42, "hi");
+    let failed = asked(&api, |message| !message["error"].is_null()).await;
+    assert_eq!(failed["error"], "the backend broke it off: Overloaded", "{failed}");
+    assert_eq!(failed["state"], "pending", "{failed}");
+    cluster.receiver.stream_with(Some(vec![piece(0, "only the beginning")]));
+    let without = "the backend's answer ended without the mark of its end";
+    asked(&api, |message| message["error"] == without).await;
+    cluster.receiver.stream_with(Some(vec![piece(0, "all of it"), done(0)]));
+    only(&platform, "all of it").await;
+    let record = done_with(&api).await;
+    assert_eq!(record["error"], Value::Null, "{record}");
+    assert_eq!(platform.sent().len(), 1, "what was shown at once became the answer");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,6 +247,7 @@ async fn a_backend_whose_answers_break_off_is_left_alone_until_one_is_whole() {
     })
     .await;
     assert_eq!(away[0]["user_id"], Value::Null, "it is the operator's: {away:?}");
+    cluster.receiver.stream_with(Some(vec![piece(0, "an answer that comes to its end"), done(50)]));
     cluster.receiver.cut_streams(false);
     eventually("all answers", LIMIT, async || {
         let (_, page) = api.call("GET", "/api/users/ada/messages?direction=in&state=done", None).await;

@@ -31,6 +31,11 @@ impl World {
         self.breaker.settle(author, sign, probe, self.now, &self.random)
     }
 
+    /// A message of this tenant is answered with a `Retry-After`; whether it did not rest.
+    fn rest(&mut self, tenant: &str, seconds: u64) -> bool {
+        self.breaker.rest(&tenant.parse().unwrap(), Duration::from_secs(seconds), self.now)
+    }
+
     /// Another message of this tenant ends so.
     fn ends(&mut self, tenant: &str, sign: Sign) -> Option<Changed> {
         self.messages += 1;
@@ -161,6 +166,64 @@ fn one_tenants_poison_opens_it_for_this_tenant_alone() {
     assert_eq!(world.admit("cy"), Admission::Go);
     world.ends("cy", Sign::Silent);
     assert!(world.waits("dan"));
+}
+
+#[test]
+fn who_was_asked_to_wait_rests_until_then_whoever_is_answered() {
+    let mut world = World::pausing(SHARED);
+    assert!(world.rest("ada", 600) && !world.rest("ada", 2), "it says so once");
+    world.ends("ada", Sign::Answered);
+    world.ends("bob", Sign::Answered);
+    let Admission::Wait(wait) = world.admit("ada") else { panic!("she goes on") };
+    assert!((600.0..=601.0).contains(&wait.as_secs_f64()), "{wait:?}");
+    assert_eq!(world.admit("bob"), Admission::Go);
+    world.pass(599.0);
+    assert!(world.waits("ada"));
+    world.pass(1.0);
+    assert_eq!(world.admit("ada"), Admission::Go);
+    assert!(world.rest("ada", 1), "another time");
+}
+
+#[test]
+fn an_open_one_is_not_probed_while_it_asks_to_be_left_alone() {
+    let mut world = World::new();
+    world.rest("ada", 600);
+    world.trip("ada", Sign::Silent);
+    let unasked = |world: &World| world.breaker.is_unasked(&"ada".parse().unwrap(), world.now);
+    for _ in 0..599 {
+        world.pass(1.0);
+        assert!(world.waits("ada") && !unasked(&world));
+    }
+    world.pass(1.0);
+    assert!(unasked(&world), "now somebody has to");
+    let probe = world.probe("ada");
+    assert!(probe.is_some());
+    world.rest("ada", 30);
+    world.settle("ada", 99, Sign::Silent, probe);
+    world.pass(29.0);
+    assert!(world.waits("ada"), "again");
+    world.pass(1.5);
+    let probe = world.probe("ada");
+    assert_eq!(world.settle("ada", 99, Sign::Answered, probe), Some(Changed::Closed));
+    assert_eq!(world.admit("ada"), Admission::Go);
+}
+
+#[test]
+fn when_more_than_a_few_were_asked_to_wait_everybody_rests_while_they_do() {
+    let mut world = World::pausing(SHARED);
+    world.rest("ada", 3_600);
+    world.rest("bob", 60);
+    assert_eq!(world.admit("dan"), Admission::Go, "it may be theirs alone");
+    world.rest("cy", 30);
+    assert!(world.waits("dan"));
+    world.pass(30.0);
+    assert_eq!((world.admit("cy"), world.admit("dan")), (Admission::Go, Admission::Go));
+    assert!(world.waits("bob"));
+    world.rest("dan", 10);
+    assert!(world.waits("eve"));
+    world.pass(30.0);
+    assert_eq!((world.admit("bob"), world.admit("eve")), (Admission::Go, Admission::Go));
+    assert!(world.waits("ada"), "it asked her for an hour");
 }
 
 #[test]

@@ -27,6 +27,14 @@ fn trouble(stream: &str) -> (Vec<String>, String) {
     (replies, trouble.clone())
 }
 
+/// How an answer ends whose body is this.
+fn end(stream: &str) -> End {
+    let (mut reader, mut folded) = (Reader::new(), Folded::default());
+    reader.read(Bytes::copy_from_slice(stream.as_bytes()), &mut folded);
+    reader.end(&mut folded);
+    folded.end().cloned().unwrap()
+}
+
 /// As `curl` shows it of <https://platform.openai.com/docs/api-reference/chat/create> with `stream`.
 const CHAT: &str = concat!(
     r#"data: {"id":"chatcmpl-B9","object":"chat.completion.chunk","created":1741569952,"model":"gpt-5.4","system_fingerprint":"fp_44","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}"#,
@@ -120,7 +128,7 @@ fn an_answer_that_comes_whole_takes_the_place_of_its_pieces() {
         "data: {\"immediate_reply\": \"wait\"}\n\ndata: {\"immediate_reply\": \"again\"}\n\ndata: a\n\n";
     Reader::new().read(stream.into(), &mut kept);
     assert_eq!(kept.immediate().map(RawValue::get), Some("\"wait\""));
-    assert_eq!((kept.text(), kept.is_over()), ("a", false));
+    assert_eq!((kept.text(), kept.end()), ("a", None));
     assert_eq!(folded(b"data:  \n\n", 1).0, [""; 0], "nothing to be seen is nothing");
 }
 
@@ -169,6 +177,97 @@ data: {"message": "no idea"}"#,
         assert_eq!(replies, ["\"so far\""], "{event}");
         assert!(told.contains(why), "{told} of {event}");
     }
+}
+
+#[test]
+fn an_error_before_any_answer_is_none() {
+    let overloaded = concat!(
+        "event: error\n",
+        r#"data: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+        "\n\n",
+    );
+    for before in [
+        "",
+        "data:  \n\n",
+        "data: {\"immediate_reply\": \"wait\"}\n\n",
+        "data: {\"type\":\"message_start\"}\n\n",
+    ] {
+        let why = "the backend broke it off: Overloaded".to_owned();
+        assert_eq!(end(&format!("{before}{overloaded}data: x\n\n")), End::Failed(why), "{before}");
+    }
+    let others = [
+        r#"data: {"error":{"message":"no"}}"#,
+        r#"data: {"type":"response.failed","response":{"error":{"message":"no"}}}"#,
+        "event: error\ndata: no",
+    ];
+    for event in others {
+        let why = "the backend broke it off: no".to_owned();
+        assert_eq!(end(&format!("{event}\n\n")), End::Failed(why), "{event}");
+    }
+    assert_eq!(end(&format!("data: so far\n\n{overloaded}")), End::Answer);
+    let spent = r#"data: {"type":"response.incomplete","response":{"incomplete_details":{"reason":"max_output_tokens"}}}"#;
+    assert_eq!(end(&format!("{spent}\n\n")), End::Answer, "asked again, it would say the same");
+}
+
+#[test]
+fn a_services_stream_is_whole_when_it_says_so_and_any_other_when_it_ends() {
+    let chat = |delta: &str, reason: &str| {
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{reason}}}]}}\n\n")
+    };
+    let text = chat("{\"content\":\"a\"}", "null");
+    let delta =
+        "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n";
+    let response = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n";
+    let table = [
+        (text.clone(), End::Cut),
+        (chat("{\"content\":\"a\"}", "\"\""), End::Cut),
+        (
+            format!("{text}{}", text.replace("\"index\":0", "\"index\":1").replace("null", "\"stop\"")),
+            End::Cut,
+        ),
+        (format!("{text}data: {{\"choi"), End::Cut),
+        (format!("{text}{}", chat("{}", "\"stop\"")), End::Answer),
+        (chat("{\"content\":\"a\"}", "\"length\""), End::Answer),
+        (format!("{text}data: [DONE]"), End::Answer),
+        (format!("{text}event: done\ndata: {{}}\n\n"), End::Answer),
+        (format!("{text}data: {{\"reply\": \"b\"}}\n\n"), End::Answer),
+        (delta.to_owned(), End::Cut),
+        ("data: {\"type\":\"message_start\"}\n\n".to_owned(), End::Cut),
+        (format!("{delta}data: {{\"type\":\"message_stop\"}}\n\n"), End::Answer),
+        (
+            format!(
+                "{delta}data: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"end_turn\"}}}}\n\n"
+            ),
+            End::Answer,
+        ),
+        (response.to_owned(), End::Cut),
+        ("data: {\"type\":\"response.created\"}\n\n".to_owned(), End::Cut),
+        (format!("{response}data: {{\"type\":\"response.completed\"}}\n\n"), End::Answer),
+        ("data: a\n\n".to_owned(), End::Answer),
+        ("data: {\"delta\": \"a\"}\n\n".to_owned(), End::Answer),
+        (String::new(), End::Answer),
+    ];
+    for (stream, expected) in table {
+        assert_eq!(end(&stream), expected, "{stream}");
+    }
+    for whole in [CHAT, RESPONSES, MESSAGES] {
+        assert_eq!(end(whole), End::Answer);
+        let cut = whole.rfind("data: [DONE]").or(whole.rfind("event: response.completed"));
+        let cut = cut.or(whole.rfind("event: message_stop")).unwrap();
+        let ends = if whole == RESPONSES { End::Cut } else { End::Answer };
+        assert_eq!(end(&whole[..cut]), ends, "a reason why it ended is a mark, too: {}", &whole[..cut]);
+    }
+}
+
+#[test]
+fn what_is_cut_is_an_answer_if_something_of_it_was_written() {
+    let (mut reader, mut folded) = (Reader::new(), Folded::default());
+    assert!(!folded.cut("too long".to_owned()) && folded.end().is_none());
+    reader.read("data: so far\n\n".into(), &mut folded);
+    assert!(folded.cut("too long".to_owned()));
+    assert_eq!(folded.end(), Some(&End::Answer));
+    let (replies, trouble) = folded.finish().unwrap();
+    assert_eq!((replies[0].get(), trouble), ("\"so far\"", vec!["too long".to_owned()]));
 }
 
 #[test]

@@ -43,6 +43,27 @@ async fn one_that_breaks_off_is_no_answer() {
     let endless = vec![(10, Ok(": still here\n\n")); 100];
     let end = Ending::TooLong("the backend's answer did not end within 60 s".to_owned());
     assert_eq!(read_all(endless, &ours).await, (end, String::new(), 60));
+    let chunk = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n";
+    let without_mark = broke("the backend's answer ended without the mark of its end");
+    assert_eq!(read_all(vec![(1, Ok(chunk))], &ours).await, (without_mark, "a".into(), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_too_long_is_cut() {
+    let ours = CancellationToken::new();
+    let endless = vec![(7, Ok("data: a\n\n")); 100];
+    assert_eq!(read_all(endless, &ours).await, (Ending::Complete, "a".repeat(8), 60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_begins_with_an_error_is_a_failure_of_the_backends() {
+    let ours = CancellationToken::new();
+    let error = "event: error\ndata: {\"error\": {\"message\": \"Overloaded\"}}\n\n";
+    let failed = Ending::Failed("the backend broke it off: Overloaded".to_owned());
+    assert_eq!(read_all(vec![(1, Ok(error)), (1, Err(()))], &ours).await, (failed.clone(), String::new(), 1));
+    assert_eq!(failed.sign(), Some(Sign::Failing));
+    let late = vec![(1, Ok("data: a\n\n")), (1, Ok(error))];
+    assert_eq!(read_all(late, &ours).await, (Ending::Complete, "a".into(), 2));
 }
 
 #[tokio::test(start_paused = true)]
