@@ -131,7 +131,10 @@ impl Safe {
 }
 
 /// A message that may be stored, and what it becomes.
-fn prepared(
+///
+/// # Errors
+/// 409 for a channel that is switched off, 422 for what its platform can't do at all.
+pub fn prepared(
     app: &App,
     known: &Known,
     mut message: Outbound,

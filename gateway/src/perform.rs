@@ -1,11 +1,12 @@
 //! Does what a job's action says, by the same road as everybody's messages: accepted first, then waited for.
 //!
-//! The message carries the run's id as its key, so doing the same run twice makes one message.
+//! The message carries the run's id as its key, so doing the same run twice makes one message. The run knows its message before that is
+//! stored: whoever settles it ends the run, however long that takes and whoever has gone meanwhile.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use claw_secrets::signature;
 use claw_store::cron::message;
-use claw_store::{Channel, Job, MessageStatus, NewMessage, Run, RunOf, RunStatus, When};
+use claw_store::{Accepted, Channel, Job, MessageStatus, NewMessage, Run, RunOf, RunStatus, When};
 use claw_types::{
     Action, ActionType, AgentWake, AssistantTask, ChannelMessage, MessageId, MessageState, UserId, WakeMode,
     WebhookCall,
@@ -14,7 +15,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::dispatch::{self, Dispatched, Once};
+use crate::dispatch::{self, Once};
 use crate::error::Problem;
 use crate::intake;
 
@@ -24,6 +25,21 @@ pub struct Outcome {
     pub message: Option<MessageId>,
     /// How far the message got, or why it was refused.
     pub said: Result<String, String>,
+    /// Whether the message is still to be handed over: the run goes on, and ends with it.
+    pub waits: bool,
+}
+
+impl Outcome {
+    /// Nothing more is to come.
+    fn over(message: Option<MessageId>, said: Result<String, String>) -> Self {
+        Self { message, said, waits: false }
+    }
+
+    /// A message of this kind of action, as far as it got.
+    fn of_message(id: MessageId, action_type: &str, status: MessageStatus) -> Self {
+        let waits = status.state == MessageState::Pending;
+        Self { message: Some(id), said: verdict(action_type, status), waits }
+    }
 }
 
 /// Does it, and waits for the delivery as long as a send does.
@@ -39,29 +55,35 @@ pub async fn perform(app: &App, job: &Job, run: Uuid) -> Outcome {
         if let Some(cause) = problem.cause() {
             warn!(job.id = %job.id, run.id = %run, error = cause, "a job's run failed: {cause}");
         }
-        Outcome { message: None, said: Err(problem.detail().to_owned()) }
+        Outcome::over(None, Err(problem.detail().to_owned()))
     })
 }
 
-/// What became of a run that is over; `None` when it is not, as far as anybody knows.
+/// What became of a run that was done; `None` when its message is not stored, as far as anybody knows.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn finished(app: &App, user: &UserId, run: Run) -> Result<Option<Outcome>, Problem> {
+pub async fn done(app: &App, user: &UserId, run: Run) -> Result<Option<Outcome>, Problem> {
     let Run { status, message_id: message, error_message, .. } = run;
-    let said = match (status, message) {
-        (RunStatus::Running | RunStatus::Timeout, _) => return Ok(None),
-        (RunStatus::Error, _) | (RunStatus::Ok, None) => Err(error_message.unwrap_or_default()),
-        (RunStatus::Ok, Some(id)) => match app.store.message_status(id).await? {
-            Some(status) => verdict(&run.action_type, status),
-            None => match app.store.wake_due(user, id).await? {
-                Some(heartbeat) => Ok(waits(heartbeat)),
-                // Forgotten by now, so it was done with.
-                None => verdict(&run.action_type, of_state(MessageState::Done)),
-            },
-        },
+    let id = match (status, message) {
+        (RunStatus::Error, _) | (RunStatus::Ok, None) => {
+            return Ok(Some(Outcome::over(message, Err(error_message.unwrap_or_default()))));
+        }
+        (RunStatus::Running | RunStatus::Timeout, None) => return Ok(None),
+        (RunStatus::Running | RunStatus::Timeout | RunStatus::Ok, Some(id)) => id,
     };
-    Ok(Some(Outcome { message, said }))
+    if let Some(status) = app.store.message_status(id).await? {
+        return Ok(Some(Outcome::of_message(id, &run.action_type, status)));
+    }
+    if status != RunStatus::Ok {
+        return Ok(None);
+    }
+    let said = match app.store.wake_due(user, id).await? {
+        Some(heartbeat) => Ok(waits(heartbeat)),
+        // Forgotten by now, so it was done with.
+        None => verdict(&run.action_type, of_state(MessageState::Done)),
+    };
+    Ok(Some(Outcome::over(message, said)))
 }
 
 async fn to_person(app: &App, job: &Job, run: Uuid, message: ChannelMessage) -> Result<Outcome, Problem> {
@@ -71,8 +93,9 @@ async fn to_person(app: &App, job: &Job, run: Uuid, message: ChannelMessage) -> 
     let key = format!("run:{run}");
     // A run is one message, whatever else its job says by the time it is tried again.
     let once = Once { key: Some(&key), digest: signature::sha256(key.as_bytes()) };
-    let Dispatched { accepted, status, .. } = dispatch::dispatch(app, &known, Ok(body), once).await?;
-    Ok(Outcome { message: Some(accepted.id()), said: verdict(&job.action_type, status) })
+    let (message, _) = dispatch::prepared(app, &known, body, once)?;
+    // A job's message, by which its run is found.
+    hand_over(app, job, run, NewMessage { source: Some(message::CRON.to_owned()), ..message }).await
 }
 
 async fn to_agent(app: &App, job: &Job, run: Uuid, task: AssistantTask) -> Result<Outcome, Problem> {
@@ -81,7 +104,7 @@ async fn to_agent(app: &App, job: &Job, run: Uuid, task: AssistantTask) -> Resul
     let key = run.to_string();
     let of = of(job, run);
     let message = of.to_agent(task, channel.as_ref(), Some(&key), app.shards, &app.ids, &*app.clock)?;
-    hand_over(app, job, message).await
+    hand_over(app, job, run, message).await
 }
 
 async fn wake(app: &App, job: &Job, run: Uuid, wake: AgentWake) -> Result<Outcome, Problem> {
@@ -89,7 +112,7 @@ async fn wake(app: &App, job: &Job, run: Uuid, wake: AgentWake) -> Result<Outcom
     let (key, when) = (run.to_string(), wake.when());
     let message = of(job, run).wake(wake, channel.as_ref(), Some(&key), app.shards, &app.ids, &*app.clock)?;
     if when == WakeMode::Now {
-        return hand_over(app, job, message).await;
+        return hand_over(app, job, run, message).await;
     }
     let digest = signature::sha256(key.as_bytes());
     let once = claw_store::Once { kind: "job.wake", key: &key, digest };
@@ -98,7 +121,7 @@ async fn wake(app: &App, job: &Job, run: Uuid, wake: AgentWake) -> Result<Outcom
     let said = woken
         .due_at
         .map_or_else(|| verdict(&job.action_type, of_state(MessageState::Pending)), |at| Ok(waits(at)));
-    Ok(Outcome { message: Some(woken.id), said })
+    Ok(Outcome::over(Some(woken.id), said))
 }
 
 /// Posts it. Who asked for it does not wait any longer than this, so it is not posted later either.
@@ -107,13 +130,13 @@ async fn webhook(app: &App, job: &Job, run: Uuid, call: WebhookCall) -> Result<O
     let of = RunOf { metadata: metadata.as_deref(), ..of(job, run) };
     let seconds = u32::try_from(app.send_wait.as_secs()).unwrap_or(u32::MAX).max(1);
     let message = of.webhook(call, seconds, Some(&run.to_string()), app.shards, &app.ids)?;
-    let mut outcome = hand_over(app, job, message).await?;
+    let outcome = hand_over(app, job, run, message).await?;
     // On its way, as far as its owner said: what the last attempt came to is what the user wants to know.
-    if let (Ok(_), Some(id)) = (&outcome.said, outcome.message)
+    if let (true, Some(id)) = (outcome.waits, outcome.message)
         && let Some(MessageStatus { state: MessageState::Pending, error: Some(error), .. }) =
             app.store.message_status(id).await?
     {
-        outcome.said = Err(error);
+        return Ok(Outcome::over(outcome.message, Err(error)));
     }
     Ok(outcome)
 }
@@ -131,12 +154,17 @@ fn of(job: &Job, run: Uuid) -> RunOf<'_> {
     }
 }
 
-/// Accepts a message of no channel's adapter, and waits for its delivery.
-async fn hand_over(app: &App, job: &Job, message: NewMessage) -> Result<Outcome, Problem> {
-    let shard = message.shard;
+/// Accepts the message of a run, and waits for its delivery.
+async fn hand_over(app: &App, job: &Job, run: Uuid, message: NewMessage) -> Result<Outcome, Problem> {
+    let (shard, seconds) = (message.shard, job.options.timeout().as_secs_f64());
+    app.store.run_makes(&job.user_id, run, message.id, seconds).await?;
     let accepted = intake::accept_one(app, message).await?;
+    if let Accepted::Duplicate(id) = accepted {
+        // An earlier call stored another one, and died before it could tell.
+        app.store.run_makes(&job.user_id, run, id, seconds).await?;
+    }
     let status = dispatch::outcome(app, shard, &accepted).await;
-    Ok(Outcome { message: Some(accepted.id()), said: verdict(&job.action_type, status) })
+    Ok(Outcome::of_message(accepted.id(), &job.action_type, status))
 }
 
 /// The channel by which an answer is to go, if it is to go anywhere; were it off, the agent would work for nobody.

@@ -3,7 +3,11 @@
 //! Back to work means a new place in the order (see migration 0008) and a count of retries that is one higher. Both are
 //! for the owner: it looks for new places anyway, and by the count it tells this message from the one that it finished.
 //! What was sent before stays noted, so a message in several parts goes on behind those.
+//!
+//! A run that failed with its message goes on with it, and ends with it as ever. It is not tried again beside that: the attempt that was to
+//! come would be another message of the same.
 
+use claw_types::job::Options;
 use claw_types::{MessageId, MessageState, UserId, Work};
 use serde_json::json;
 use sqlx::postgres::Postgres;
@@ -15,6 +19,23 @@ use crate::message_log::{DEAD, conditions};
 use crate::messages::{STATE, WORK, state, work};
 use crate::pool::Txn;
 use crate::{Actor, MessageFilter, Result, Store, Tenant};
+
+/// Sets the runs that failed with the messages in `changed` back to `running`; what follows is bound: the seconds that they have when their
+/// job says nothing, or is gone. They are found by their messages alone (`offset 0` is a fence): the planner would rather read all runs.
+const RUNS_GO_ON: &str = ", going as (
+         update cron_runs r set status = 'running', error_message = null, finished_at = null, duration_ms = null,
+             handed_at = null,
+             deadline_at = now() + make_interval(secs => coalesce(
+                 (select (j.options ->> 'timeout_secs')::float8 from cron_jobs j where j.id = r.job_id), ";
+/// The end of [`RUNS_GO_ON`], and what was to follow from their failures.
+const RUNS_NOT_RETRIED: &str = "))
+         where r.id = any (array(
+                   select found.id from changed m
+                   cross join lateral (select x.id from cron_runs x where x.message_id = m.id offset 0) found
+                   where m.source = 'cron'))
+           and r.status in ('error', 'timeout')
+         returning r.id),
+     settled as (delete from timers t using going g where t.id = g.id)";
 
 /// Which messages to decide about.
 #[derive(Debug, Clone)]
@@ -110,6 +131,7 @@ async fn revive(
                  retries = m.retries + 1, retried_at = now(), discard_reason = null, expired = null
              from placed p where m.id = p.id returning p.was, m.*)",
     );
+    query.push(RUNS_GO_ON).push_bind(f64::from(Options::TIMEOUT_SECS)).push(RUNS_NOT_RETRIED);
     tell(&mut query, "message.retried");
     query.push(" select m.was, ").push(WORK).push(" from changed m");
     let rows = query.build().fetch_all(&mut *conn).await?;

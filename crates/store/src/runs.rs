@@ -39,9 +39,9 @@ pub struct Begun {
 /// How a run went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunStatus {
-    /// Somebody is at it.
+    /// It is not over.
     Running,
-    /// The message is sent, or safely on its way.
+    /// Its message was handed over; or, where it awaits that, somebody said that it is complete.
     Ok,
     /// It was refused.
     Error,
@@ -119,8 +119,8 @@ impl RunStatus {
 }
 
 impl Store {
-    /// Begins a run that somebody asked for; it has so many seconds, or what its job allows if it awaits its completion. A
-    /// repeated call begins none.
+    /// Begins a run that somebody asked for; it has so many seconds to make a message ([`Self::run_makes`]), or what its job allows if
+    /// it awaits its completion. A repeated call begins none.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the user has no such job, [`Error::KeyReused`] when the key came with another one.
@@ -177,6 +177,27 @@ impl Store {
             .fetch_optional(self.tenant(user).await?.conn())
             .await?;
         row.as_ref().map(run).transpose()
+    }
+
+    /// Notes which message a run that goes on makes, and gives it so many seconds since its start. Whoever settles the message then ends
+    /// the run, so this comes before the message is there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn run_makes(&self, user: &UserId, run: Uuid, message: MessageId, seconds: f64) -> Result<()> {
+        let mut tenant = self.tenant(user).await?;
+        sqlx::query(
+            "update cron_runs set message_id = $3,
+                 deadline_at = greatest(deadline_at, started_at + make_interval(secs => $4))
+             where user_id = $1 and id = $2 and status = 'running'",
+        )
+        .bind(user.as_str())
+        .bind(run)
+        .bind(message.0)
+        .bind(seconds)
+        .execute(tenant.conn())
+        .await?;
+        tenant.commit().await
     }
 
     /// Finishes a run with the message it made or the reason why it failed. One that is finished stays as it is.
@@ -253,14 +274,18 @@ impl Store {
         rows.iter().map(run).collect()
     }
 
-    /// Forgets up to `limit` runs older than `days`. Tells how many.
+    /// Forgets up to `limit` runs older than `days` that are over and from which nothing more follows. Tells how many.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn runs_forget(&self, days: i32, limit: i64) -> Result<u64> {
+        // `offset 0` is a fence: one look for each run, instead of a list of all timers.
         let done = sqlx::query(
             "delete from cron_runs where id in (
-                 select id from cron_runs where started_at < now() - make_interval(days => $1) limit $2)",
+                 select r.id from cron_runs r
+                 where r.started_at < now() - make_interval(days => $1) and r.status <> 'running'
+                   and not exists (select 1 from timers t where t.id = r.id offset 0)
+                 limit $2)",
         )
         .bind(days)
         .bind(limit)

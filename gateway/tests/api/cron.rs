@@ -327,10 +327,21 @@ async fn a_test_sends_the_message_even_when_the_job_is_off() {
     let all = runs(&gateway, HISTORY).await;
     assert_eq!(runs(&gateway, &path(&made, "/history")).await, all);
     let run = &all[0];
-    assert_eq!((&run["id"], &run["job_id"], &run["status"]), (&tested["run_id"], &made["id"], &json!("ok")));
+    assert_eq!(
+        (&run["id"], &run["job_id"], &run["status"]),
+        (&tested["run_id"], &made["id"], &json!("running"))
+    );
+    assert_eq!(
+        (&run["message_id"], &run["handed_at"]),
+        (&tested["message_id"], &Value::Null),
+        "nobody has it"
+    );
     assert_eq!((&run["metadata"], &run["error_message"]), (&json!({"test": true}), &Value::Null));
     assert_eq!((&run["action_type"], &run["schedule_type"]), (&json!("channel_message"), &json!("cron")));
-    assert!(run["finished_at"].is_string() && run["duration_ms"].is_u64(), "{run}");
+    assert_eq!((&run["finished_at"], &run["duration_ms"]), (&Value::Null, &Value::Null));
+    let left = "select extract(epoch from deadline_at - started_at)::float8 from cron_runs";
+    let left: f64 = sqlx::query_scalar(left).fetch_one(&mut gateway.database.connect().await).await.unwrap();
+    assert!((left - 3_600.0).abs() < 1.0, "the job's time-out: {left}");
     let audit = gateway.call("GET", "/api/audit?user=ada&action=job.tested", Value::Null).await.expect(200);
     assert_eq!(audit["entries"].as_array().unwrap().len(), 1);
 }
@@ -396,19 +407,17 @@ async fn a_test_that_is_refused_says_why_and_is_in_the_history() {
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_away_leaves_no_run_without_an_end() {
+async fn a_caller_who_goes_away_leaves_a_run_that_ends_with_its_message() {
     let gateway = TestGateway::start_with(&["--allow-private-urls", "--send-wait-ms=1500"]).await;
     gateway.webhook("ada", "hook").await;
     let made = create(&gateway, json!({})).await;
     let request = gateway.request("POST", &path(&made, "/test")).bearer_auth(KEY);
     let going = tokio::time::timeout(Duration::from_millis(500), request.send()).await;
     assert!(going.is_err(), "nobody delivers, so it waits");
-    let ended = async || {
-        let history = runs(&gateway, HISTORY).await;
-        history.first().filter(|run| run["status"] == "ok").cloned()
-    };
-    claw_testkit::eventually("the run ends", Duration::from_secs(20), ended).await;
-    assert_eq!(gateway.pending().await.len(), 1);
+    let stored = async || gateway.pending().await.pop();
+    let stored = claw_testkit::eventually("the message", Duration::from_secs(20), stored).await;
+    let run = &runs(&gateway, HISTORY).await[0];
+    assert_eq!((&run["status"], &run["message_id"]), (&json!("running"), &json!(stored.id)));
 }
 
 #[tokio::test]
@@ -417,9 +426,11 @@ async fn a_run_that_nobody_finishes_is_a_timeout() {
     let made = create(&gateway, json!({})).await;
     test(&gateway, &made).await;
     let mut database = gateway.database.connect().await;
-    let lost =
-        "update cron_runs set status = 'running', finished_at = null, deadline_at = now() - interval '1 s'";
-    sqlx::query(lost).execute(&mut database).await.unwrap();
+    let overdue = "update cron_runs set deadline_at = now() - interval '1 s'";
+    sqlx::query(overdue).execute(&mut database).await.unwrap();
+    let run = &runs(&gateway, HISTORY).await[0];
+    assert_eq!(run["error_message"], "its message was not handed over in time");
+    sqlx::query("update cron_runs set message_id = null").execute(&mut database).await.unwrap();
     let run = &runs(&gateway, HISTORY).await[0];
     assert_eq!(run["status"], "timeout");
     assert!(run["finished_at"].is_string() && run["duration_ms"].is_i64(), "{run}");
@@ -498,7 +509,8 @@ async fn a_test_that_is_repeated_under_its_key_is_the_same_run() {
     let resumed = run(&made, "k-1").await.expect(200);
     assert_eq!((&resumed["message_id"], &resumed["status"]), (&first["message_id"], &json!("ok")));
     let history = runs(&gateway, HISTORY).await;
-    assert_eq!((history.len(), &history[0]["status"]), (1, &json!("ok")));
+    assert_eq!((history.len(), &history[0]["status"]), (1, &json!("running")));
+    assert_eq!(history[0]["message_id"], first["message_id"], "which ends it");
     assert_eq!(gateway.pending().await.len(), 1);
     gateway.call("PUT", "/api/users/ada/channels/hook", json!({"enabled": false})).await.expect(200);
     let refused = async || {

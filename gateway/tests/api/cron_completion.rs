@@ -36,7 +36,7 @@ async fn a_call_ends_the_run_and_saying_it_again_is_no_error() {
         (&going["status"], &going["finished_at"], &going["attempt"]),
         (&json!("running"), &Value::Null, &json!(1))
     );
-    assert!(going["handed_at"].is_string() && going["message_id"].is_string(), "{going}");
+    assert!(going["handed_at"].is_null() && going["message_id"].is_string(), "nobody has it yet: {going}");
     assert!(going.get("sent").is_some(), "{going}");
     let said = json!({"status": "ok", "message": "three reports"});
     let over = gateway.call("POST", &complete(&run), said.clone()).await.expect(200);
@@ -105,4 +105,21 @@ async fn a_send_that_names_the_run_ends_it_once_it_is_accepted() {
         gateway.call("POST", SEND, more).await.expect(202);
     }
     assert_eq!(shown(&gateway, over["id"].as_str().unwrap()).await, over);
+}
+
+#[tokio::test]
+async fn what_is_said_too_late_counts_while_the_run_is_to_be_tried_again() {
+    let gateway = started().await;
+    let run = begun(&gateway).await;
+    let mut database = gateway.database.connect().await;
+    let late = "update cron_runs set status = 'timeout', finished_at = now()";
+    sqlx::query(late).execute(&mut database).await.unwrap();
+    let ok = json!({"status": "ok"});
+    let refused = gateway.call("POST", &complete(&run), ok.clone()).await.problem(409);
+    assert_eq!(refused, "the run is over already, and its status is \"timeout\"");
+    let again =
+        "insert into timers (id, user_id, kind, due_at) select id, user_id, 'retry', now() from cron_runs";
+    sqlx::query(again).execute(&mut database).await.unwrap();
+    gateway.call("POST", &complete(&run), json!({"status": "error"})).await.problem(409);
+    assert_eq!(gateway.call("POST", &complete(&run), ok).await.expect(200)["status"], "ok");
 }

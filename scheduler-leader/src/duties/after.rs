@@ -54,7 +54,7 @@ pub(super) async fn follow(timers: &Timers, term: i64, limit: i64) -> Result<u64
     let after = over.iter().zip(retries).map(|(run, retry_in)| {
         let job = run.job.as_ref().map(|job| job.id);
         let job = job.filter(|job| retry_in.is_none() && judged.contains_key(job));
-        Aftermath { run: run.id, attempt: run.attempt, retry_in, job }
+        Aftermath { run: run.id, attempt: run.attempt, told_at: run.told_at, retry_in, job }
     });
     let after: Vec<_> = after.collect();
     let followed = timers.store.runs_follow(DUTY, term, &after, &jobs).await?;
@@ -214,6 +214,7 @@ pub(super) mod tests {
             id: Uuid::nil(),
             status,
             attempt: 1,
+            told_at: time,
             started_at: time,
             error: (status != RunStatus::Ok).then(|| "away".to_owned()),
             made_good: false,

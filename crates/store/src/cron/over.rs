@@ -31,6 +31,8 @@ pub struct EndedRun {
     pub status: RunStatus,
     /// Which attempt it was.
     pub attempt: u32,
+    /// When word of its end was left.
+    pub told_at: DateTime<Utc>,
     /// When it began.
     pub started_at: DateTime<Utc>,
     /// Why it failed.
@@ -79,6 +81,8 @@ pub struct Aftermath {
     pub run: Uuid,
     /// Which attempt of it that was.
     pub attempt: u32,
+    /// When word of that end was left. If word was left anew since, it ended otherwise, and nothing follows from this end.
+    pub told_at: DateTime<Utc>,
     /// In how many seconds it is tried again. Without it the run stays as it is.
     pub retry_in: Option<f64>,
     /// The job that has to be as it was read; `None` when the run changes nothing about it.
@@ -131,7 +135,7 @@ impl Store {
     pub async fn runs_over(&self, limit: i64) -> Result<Vec<EndedRun>> {
         // A job that is over is switched off, too, but by nobody: it is not changed by that.
         let rows = sqlx::query(
-            "select r.id, r.status, r.attempt, r.started_at, r.error_message,
+            "select r.id, r.status, r.attempt, t.due_at as told_at, r.started_at, r.error_message,
                     r.status <> 'ok' and exists (
                         select 1 from cron_runs l
                         where l.job_id = r.job_id and l.seq > r.seq and l.status = 'ok' and l.scheduled_for is not null
@@ -139,7 +143,7 @@ impl Store {
                     (j.enabled or j.updated_at <= r.started_at) is true as goes_on,
                     j.id as job, j.user_id, j.name, j.options::text as options, j.enabled, j.failures, j.failing_since,
                     j.alerted, j.updated_at, s.alert_after, s.pause_after, s.alerts::text as alerts
-             from (select id from timers where kind = 'run_over' and due_at <= now() order by due_at, id limit $1) t
+             from (select id, due_at from timers where kind = 'run_over' and due_at <= now() order by due_at, id limit $1) t
              join cron_runs r on r.id = t.id
              left join cron_jobs j on j.id = r.job_id
              left join user_settings s on s.user_id = j.user_id
@@ -187,6 +191,7 @@ impl Store {
             .bind(news().map(|(_, news)| news.channel.map(|channel| channel.0)).collect::<Vec<_>>())
             .bind(news().map(|(_, news)| news.message.map(|message| message.0)).collect::<Vec<_>>())
             .bind(news().map(|(_, news)| news.data.to_string()).collect::<Vec<_>>())
+            .bind(after.iter().map(|a| a.told_at).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
         let done = rows.first().map(|row| row.try_get("done")).transpose()?.unwrap_or_default();
@@ -220,9 +225,10 @@ fn follow_sql() -> String {
         "with {FENCE},
          held as materialized (
              select i.run, i.retry_in, i.job
-             from unnest($3::uuid[], $4::int[], $5::float8[], $6::uuid[]) as i (run, attempt, retry_in, job)
+             from unnest($3::uuid[], $4::int[], $5::float8[], $6::uuid[], $28::timestamptz[])
+                  as i (run, attempt, retry_in, job, told_at)
              join cron_runs r on r.id = i.run and r.status <> 'running' and r.attempt = i.attempt
-             join timers t on t.id = i.run and t.kind = 'run_over'
+             join timers t on t.id = i.run and t.kind = 'run_over' and t.due_at = i.told_at
              where exists (select 1 from fence)
              for update of t skip locked),
          whole as materialized (select job, count(*) as runs from held where job is not null group by job),
@@ -301,6 +307,7 @@ fn ended(row: &PgRow) -> Result<EndedRun> {
         id,
         status: RunStatus::read(id, &status)?,
         attempt: u32::try_from(attempt).unwrap_or(1),
+        told_at: row.try_get("told_at")?,
         started_at: row.try_get("started_at")?,
         error: row.try_get("error_message")?,
         made_good: row.try_get("made_good")?,

@@ -7,7 +7,7 @@ use crate::{Result, Store};
 /// Why a run `r` has timed out.
 pub(crate) const WHY: &str = "case
      when r.handed_at is not null then 'nobody said in time that it is complete'
-     when r.scheduled_for is not null then 'its message was not handed over in time'
+     when r.scheduled_for is not null or r.message_id is not null then 'its message was not handed over in time'
      else 'it did not finish in time: the process that ran it was stopped or lost its database' end";
 
 impl Store {

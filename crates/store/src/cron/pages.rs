@@ -61,7 +61,8 @@ pub struct DueJob {
     pub runs: u64,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
-    /// Whether an earlier scheduled run goes on, or is to be tried again. Not asked for where runs may overlap.
+    /// Whether an earlier scheduled run goes on or is to be tried again, or failed while its message is still to be handed over. Not
+    /// asked for where runs may overlap.
     pub busy: bool,
 }
 
@@ -147,16 +148,22 @@ impl Store {
     }
 }
 
+/// A run whose time is up may have left its message waiting, for longer than the job's interval: each run that began meanwhile would add
+/// another one with the same task. That message, and the run's timer, are looked up by their ids, whatever the planner was told: `offset 0`
+/// is a fence without which it may list all timers, and `finished_at is null` would lead it to an index of all messages that wait.
 fn page_sql() -> String {
     format!(
         "select j.id, j.user_id, j.name, j.label, {METADATA} as metadata, j.schedule::text as schedule, j.action::text as action,
                 j.options::text as options, j.one_shot, j.anchor_at, j.next_due_at, j.jitter_ms, j.runs, j.updated_at,
                 t.due_at, now() as now,
                 case when j.options ->> 'overlap' is null then false else exists (
-                    select 1 from (select r.id, r.status from cron_runs r
+                    select 1 from (select r.id, r.status, r.message_id from cron_runs r
                                    where r.job_id = j.id and r.scheduled_for is not null
                                    order by r.scheduled_for desc limit {LATEST}) r
-                    where r.status = 'running' or exists (select 1 from timers w where w.id = r.id)) end as busy
+                    where r.status = 'running' or exists (select 1 from timers w where w.id = r.id offset 0)
+                       or (r.status <> 'ok'
+                           and exists (select 1 from messages m
+                                       where m.id = r.message_id and m.state = 'pending' offset 0))) end as busy
          from (select id, due_at from timers
                where kind = 'cron' and due_at <= now() and (due_at, id) > ($1, $2)
                order by due_at, id limit $3) t
@@ -185,4 +192,39 @@ fn job(row: &PgRow) -> Result<DueJob> {
         updated_at: row.try_get("updated_at")?,
         busy: row.try_get("busy")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a run's message still waits costs a look into an index, however many wait and whatever the planner knows of them.
+    #[tokio::test]
+    async fn a_message_is_looked_up_by_its_id() {
+        let db = claw_testkit::TestDatabase::create().await;
+        let store = Store::connect(db.url(), "test", 2).await.unwrap();
+        store.migrate(None).await.unwrap();
+        let page = page_sql()
+            .replace("$1", "'epoch'")
+            .replace("$2", "'00000000-0000-0000-0000-000000000000'")
+            .replace("$3", "10");
+        let explain = format!("explain {page}");
+        let make =
+            "insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, source)
+                    select gen_random_uuid(), 'ada', gen_random_uuid(), 0, 'in', 'c', '{}', 'cron'
+                    from generate_series(1, 5000)";
+        sqlx::query(make).execute(&store.pool).await.unwrap();
+        for known in [false, true] {
+            if known {
+                sqlx::raw_sql("vacuum analyze messages").execute(&store.pool).await.unwrap();
+            }
+            let plan: Vec<String> =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(&*explain)).fetch_all(&store.pool).await.unwrap();
+            let plan = plan.join("\n");
+            assert!(plan.contains("messages_default_pkey"), "{plan}");
+            for whole in ["hashed SubPlan", "Seq Scan on messages_default"] {
+                assert!(!plan.contains(whole), "{plan}");
+            }
+        }
+    }
 }

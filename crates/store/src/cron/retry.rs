@@ -11,7 +11,7 @@
 //! - has a message of its own, else.
 //!
 //! What goes to a person or a URL has an end of its own, that of its attempt, after which no worker sends it: one that is still
-//! pending by then holds nothing up.
+//! pending by then holds nothing up. One that somebody set back to work meanwhile does, as it goes out after all.
 //!
 //! A worker that settles the message in the very moment in which its run goes on does not see that it does. Then the run's time will
 //! be up once more, and the attempt after that finds its message handed over: no message is made twice by it.
@@ -36,7 +36,7 @@ use crate::{Result, Store};
 /// written that they have it.
 const FORMER: &str = "select m.id, m.finished_at as handed_at from messages m
      where m.id = r.message_id
-       and ((m.finished_at is null and m.direction = 'in')
+       and ((m.finished_at is null and (m.direction = 'in' or m.retries > 0))
             or (m.state in ('done', 'uncertain') and r.handed_at is null
                 and (r.status = 'timeout' or not r.await_completion)))
      offset 0";

@@ -59,7 +59,7 @@ async fn handing_over_does_not_end_it_and_may_come_after_its_end() {
 }
 
 #[tokio::test]
-async fn a_run_whose_time_is_up_and_a_strangers_are_not_ended() {
+async fn a_strangers_run_is_not_ended_and_one_whose_time_is_up_only_well() {
     let bench = Bench::new().await;
     let job = awaiting(&bench, 60).await;
     let bob: UserId = "bob".parse().unwrap();
@@ -71,7 +71,9 @@ async fn a_run_whose_time_is_up_and_a_strangers_are_not_ended() {
     let ordinary = SaveJob { options: Options::default(), ..saved("one", &every(60)) };
     bench.store.job_replace(&ada(), job.id, &ordinary, &actor(), &OsRandom).await.unwrap();
     let overdue = begun(&bench, &job).await;
-    let late = say(&bench, overdue, Ok(None)).await;
+    let late = say(&bench, overdue, Err("no way")).await;
     assert_eq!((late.ended, late.run.status), (false, RunStatus::Timeout));
+    let late = say(&bench, overdue, Ok(None)).await;
+    assert_eq!((late.ended, late.run.status, late.run.error_message), (true, RunStatus::Ok, None));
     assert!(say(&bench, run, Ok(None)).await.ended, "it began while the job awaited it");
 }

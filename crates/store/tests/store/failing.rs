@@ -33,6 +33,7 @@ impl Decided {
         let after = |run: &claw_store::EndedRun| Aftermath {
             run: run.id,
             attempt: run.attempt,
+            told_at: run.told_at,
             retry_in: None,
             job: run.job.as_ref().map(|job| job.id),
         };

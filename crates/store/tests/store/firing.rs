@@ -271,7 +271,12 @@ async fn a_job_is_busy_while_a_run_goes_on_or_is_to_be_tried_again() {
     assert!(busy().await.busy);
     let mut admin = bench.database.connect().await;
     let mut set = async |sql: &'static str| sqlx::query(sql).execute(&mut admin).await.unwrap();
+    set("update cron_runs set status = 'timeout'").await;
+    assert!(busy().await.busy, "its message still waits");
+    set("update cron_runs set status = 'ok'").await;
+    assert!(!busy().await.busy, "somebody said that it is complete");
     set("update cron_runs set status = 'error'").await;
+    set("update messages set state = 'dead', finished_at = now()").await;
     assert!(!busy().await.busy);
     set("insert into timers (id, user_id, kind, due_at) select id, user_id, 'retry', now() from cron_runs")
         .await;

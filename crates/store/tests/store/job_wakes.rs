@@ -108,7 +108,8 @@ async fn the_last_one_of_a_job_ends_it() {
     assert_eq!(bench.store.jobs_fire(DUTY, term, &last).await.unwrap().runs, 1);
     let over = bench.store.runs_over(10).await.unwrap();
     assert_eq!(over[0].status, RunStatus::Ok);
-    let after = [Aftermath { run: over[0].id, attempt: 1, retry_in: None, job: Some(job.id) }];
+    let told_at = over[0].told_at;
+    let after = [Aftermath { run: over[0].id, attempt: 1, told_at, retry_in: None, job: Some(job.id) }];
     let gone = [counted(&over, true).unwrap()];
     assert_eq!(bench.store.runs_follow(DUTY, term, &after, &gone).await.unwrap().runs, 1);
     assert!(bench.store.jobs(&ada(), &claw_store::JobFilter::default()).await.unwrap().is_empty());
@@ -128,7 +129,8 @@ async fn another_attempt_stores_it_once_and_makes_good_for_the_first() {
     let fire = [Firing { run: Some(failed), ..plain(&job) }];
     assert_eq!(bench.store.jobs_fire(DUTY, term, &fire).await.unwrap().runs, 1);
     assert_eq!(stored(&bench).await, (vec![], 0));
-    let again = [Aftermath { run: id, attempt: 1, retry_in: Some(0.0), job: None }];
+    let told_at = bench.store.runs_over(10).await.unwrap()[0].told_at;
+    let again = [Aftermath { run: id, attempt: 1, told_at, retry_in: Some(0.0), job: None }];
     assert_eq!(bench.store.runs_follow(DUTY, term, &again, &[]).await.unwrap().runs, 1);
     let due = bench.store.retries_due(10).await.unwrap().remove(0);
     let run = wake(&bench, &job, id, in_an_hour());

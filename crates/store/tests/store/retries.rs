@@ -1,7 +1,7 @@
 //! Runs that are tried again: what of them is handed over, and how often.
 
 use claw_runtime::OsRandom;
-use claw_store::{NewRun, Retry, RunStatus};
+use claw_store::{Aftermath, Completed, NewRun, Retry, RunStatus, Selection};
 use claw_types::{MessageState, Work};
 use serde_json::json;
 
@@ -34,6 +34,21 @@ impl Running {
         assert_eq!(begun.runs, 1);
         assert!(begun.messages.len() < 2, "{begun:?}");
         begun.messages.into_iter().next()
+    }
+
+    /// Somebody says that it is complete.
+    async fn complete(&self) -> Completed {
+        let run = self.run().await.id;
+        self.bench.store.run_complete(&ada(), run, Ok(Some("three reports"))).await.unwrap()
+    }
+
+    /// Somebody sets the run's message back to work.
+    async fn revive(&self) -> Work {
+        let mut tenant = self.bench.store.tenant(&ada()).await.unwrap();
+        let which = Selection::Ids(vec![self.work.id]);
+        let (revived, _) = tenant.messages_revive(&which, &actor()).await.unwrap();
+        tenant.commit().await.unwrap();
+        revived.into_iter().next().unwrap().work
     }
 
     async fn messages(&self) -> i64 {
@@ -144,6 +159,101 @@ async fn a_task_that_nobody_completed_in_time_is_handed_over_again() {
     assert_ne!(again.id, running.work.id);
     let run = running.run().await;
     assert_eq!((run.status, run.message_id, run.handed_at), (RunStatus::Running, Some(again.id), None));
+}
+
+/// Its agent needed longer than the run may take, and whoever asked for it has the answer.
+#[tokio::test]
+async fn a_task_that_is_complete_after_all_is_not_handed_over_again() {
+    for is_to_be_tried_again in [false, true] {
+        let with = Running::with(json!({"max_retries": 1}), |run| NewRun { await_completion: true, ..run });
+        let running = with.await;
+        running.settle(&running.work, MessageState::Done, None).await;
+        if is_to_be_tried_again {
+            running.time_out().await;
+        } else {
+            running.admin("update cron_runs set deadline_at = now()").await;
+            assert_eq!(running.bench.store.runs_time_out(DUTY, running.term, 10).await.unwrap(), 1);
+        }
+        let Completed { run, ended } = running.complete().await;
+        assert_eq!((ended, run.status, run.error_message), (true, RunStatus::Ok, None));
+        running.admin("update timers set due_at = now() where kind = 'retry'").await;
+        assert!(running.bench.store.retries_due(10).await.unwrap().is_empty());
+        assert_eq!(running.follow(None, false).await, 1, "what follows from a good end");
+        let waiting = running.bench.store.runs_waiting().await.unwrap();
+        assert!(!waiting.over && !waiting.retries && !waiting.overdue, "{waiting:?}");
+        assert_eq!((running.job().await.failures, running.messages().await), (0, 1));
+        assert!(!running.complete().await.ended, "once");
+    }
+}
+
+#[tokio::test]
+async fn a_run_whose_time_is_up_is_complete_until_its_failure_is_counted() {
+    let with = Running::with(json!({}), |run| NewRun { await_completion: true, ..run });
+    let running = with.await;
+    running.admin("update cron_runs set deadline_at = now()").await;
+    assert!(running.complete().await.ended, "nobody has written that it timed out");
+    assert_eq!(running.bench.store.runs_time_out(DUTY, running.term, 10).await.unwrap(), 0);
+
+    let running = Running::with(json!({}), |run| NewRun { await_completion: true, ..run }).await;
+    running.admin("update cron_runs set deadline_at = now()").await;
+    assert_eq!(running.bench.store.runs_time_out(DUTY, running.term, 10).await.unwrap(), 1);
+    running.follow(None, false).await;
+    let Completed { run, ended } = running.complete().await;
+    assert_eq!((ended, run.status, running.job().await.failures), (false, RunStatus::Timeout, 1));
+}
+
+/// The leader read that the run had timed out, and somebody said that it is complete before it wrote what follows.
+#[tokio::test]
+async fn what_was_decided_about_another_end_is_not_written() {
+    let with = Running::with(json!({"max_retries": 1}), |run| NewRun { await_completion: true, ..run });
+    let running = with.await;
+    running.admin("update cron_runs set deadline_at = now()").await;
+    assert_eq!(running.bench.store.runs_time_out(DUTY, running.term, 10).await.unwrap(), 1);
+    let read = running.over().await.remove(0);
+    assert!(running.complete().await.ended);
+    let (run, attempt, told_at) = (read.id, read.attempt, read.told_at);
+    let stale = [Aftermath { run, attempt, told_at, retry_in: Some(30.0), job: None }];
+    assert_eq!(running.bench.store.runs_follow(DUTY, running.term, &stale, &[]).await.unwrap().runs, 0);
+    assert_eq!(running.over().await[0].status, RunStatus::Ok);
+}
+
+#[tokio::test]
+async fn a_run_whose_message_is_set_back_to_work_goes_on_and_is_not_tried_again_beside_it() {
+    let running = Running::new(json!({"max_retries": 1})).await;
+    running.settle(&running.work, MessageState::Dead, Some("away")).await;
+    assert_eq!(running.follow(Some(30.0), false).await, 1);
+    let work = running.revive().await;
+    let run = running.run().await;
+    assert_eq!((run.status, run.error_message, run.finished_at), (RunStatus::Running, None, None));
+    running.admin("update timers set due_at = now() where kind = 'retry'").await;
+    assert!(!running.bench.store.runs_waiting().await.unwrap().retries);
+    running.settle(&work, MessageState::Done, None).await;
+    let run = running.run().await;
+    assert_eq!((run.status, run.attempt, run.handed_at.is_some()), (RunStatus::Ok, 1, true));
+    assert_eq!(running.messages().await, 1);
+}
+
+#[tokio::test]
+async fn a_failure_that_was_counted_is_forgotten_when_its_message_arrives_after_all() {
+    let running = Running::new(json!({})).await;
+    running.settle(&running.work, MessageState::Dead, Some("away")).await;
+    assert_eq!((running.follow(None, false).await, running.job().await.failures), (1, 1));
+    let work = running.revive().await;
+    running.settle(&work, MessageState::Done, None).await;
+    assert_eq!(running.run().await.status, RunStatus::Ok);
+    assert_eq!((running.follow(None, false).await, running.job().await.failures), (1, 0));
+}
+
+#[tokio::test]
+async fn what_was_set_back_to_work_and_still_waits_is_the_next_attempts_too_wherever_it_goes() {
+    let running = Running::new(json!({"max_retries": 1})).await;
+    running.admin("update messages set direction = 'out'").await;
+    running.settle(&running.work, MessageState::Dead, Some("away")).await;
+    running.revive().await;
+    running.time_out().await;
+    let retry = running.next_attempt().await;
+    assert!(running.begin(retry).await.is_none());
+    assert_eq!((running.run().await.message_id, running.messages().await), (Some(running.work.id), 1));
 }
 
 /// It has an end of its own, so that no worker sends it any more.

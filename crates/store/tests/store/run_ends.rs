@@ -4,12 +4,12 @@ use claw_store::{
     Aftermath, EndedRun, Fired, Firing, Job, JobAfter, Lease, MessageStatus, NewRun, Run, RunStatus, SaveJob,
     Settlement,
 };
-use claw_types::{Epoch, MessageState, ShardId, Work};
+use claw_types::{Epoch, MessageId, MessageState, ShardId, Work};
 use serde_json::{Value, json};
 
 use crate::Bench;
 use crate::firing::{due, firing, make_due};
-use crate::jobs::{ada, create, every, saved};
+use crate::jobs::{actor, ada, create, every, saved};
 use crate::timers::{DUTY, elect};
 
 /// A job whose first run has begun, and who leads.
@@ -47,7 +47,7 @@ impl Running {
             state,
             due_in: 60.0,
             attempts: 1,
-            retries: 0,
+            retries: work.retries,
             platform_message_ids: Vec::new(),
             error: error.map(str::to_owned),
             burst: None,
@@ -72,7 +72,7 @@ impl Running {
         let over = self.over().await;
         let after = |run: &EndedRun| {
             let job = run.job.as_ref().filter(|_| retry_in.is_none()).map(|job| job.id);
-            Aftermath { run: run.id, attempt: run.attempt, retry_in, job }
+            Aftermath { run: run.id, attempt: run.attempt, told_at: run.told_at, retry_in, job }
         };
         let after: Vec<Aftermath> = over.iter().map(after).collect();
         let counted = retry_in.is_none().then(|| counted(&over, delete)).flatten();
@@ -140,6 +140,37 @@ async fn a_run_ends_with_its_message() {
         assert!(run.finished_at.is_some() && run.duration_ms.is_some());
         assert_eq!(running.over().await.len(), usize::from(expected != RunStatus::Ok), "{state:?}");
     }
+}
+
+#[tokio::test]
+async fn a_run_that_somebody_asked_for_ends_with_its_message_too() {
+    let running = Running::new(json!({})).await;
+    running.admin("delete from cron_runs").await;
+    let (store, id) = (&running.bench.store, running.bench.ids.next());
+    store.run_test(&ada(), running.job.id, id, 0.0, &actor(), None).await.unwrap();
+    assert_eq!(running.run().await.status, RunStatus::Timeout, "it made no message in time");
+    store.run_makes(&ada(), id, running.work.id, 600.0).await.unwrap();
+    running.settle(&running.work, MessageState::Pending, Some("not yet")).await;
+    let run = running.run().await;
+    assert_eq!((run.status, run.handed_at), (RunStatus::Running, None));
+    running.settle(&running.work, MessageState::Done, None).await;
+    let run = running.run().await;
+    assert_eq!((run.status, run.handed_at.is_some()), (RunStatus::Ok, true));
+    store.run_makes(&ada(), id, MessageId(id), 600.0).await.unwrap();
+    assert_eq!(running.run().await, run, "it stays as it ended");
+}
+
+#[tokio::test]
+async fn a_run_from_which_something_follows_is_not_forgotten() {
+    let running = Running::new(json!({"max_retries": 1})).await;
+    let forget = async || running.bench.store.runs_forget(0, 10).await.unwrap();
+    assert_eq!(forget().await, 0, "it goes on");
+    running.settle(&running.work, MessageState::Failed, None).await;
+    assert_eq!(forget().await, 0, "what follows is still to be done");
+    running.follow(Some(30.0), false).await;
+    assert_eq!(forget().await, 0, "it is to be tried again");
+    running.admin("delete from timers where kind = 'retry'").await;
+    assert_eq!(forget().await, 1);
 }
 
 #[tokio::test]

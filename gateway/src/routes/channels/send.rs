@@ -70,7 +70,7 @@ async fn send(
     Ok(safe.wait(app, &known).await.answer())
 }
 
-/// Ends the run that the message is the answer of, if it goes on. The message is safe, whatever becomes of this.
+/// Ends the run that the message is the answer of, if it goes on or is still to be tried again. The message is safe, whatever becomes of this.
 async fn complete(app: &App, user: &UserId, run: Uuid) {
     match app.store.run_complete(user, run, Ok(None)).await {
         Ok(_) | Err(claw_store::Error::NotFound(_)) => {}

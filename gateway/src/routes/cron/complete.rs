@@ -35,7 +35,8 @@ pub struct Complete {
     message: Option<String>,
 }
 
-/// Ends a run that goes on, such as that of an `assistant_task` with `await_completion`. Saying the same again is no error.
+/// Ends a run that goes on, such as that of an `assistant_task` with `await_completion`. Saying the same again is no error. `ok` also ends one
+/// that failed or timed out and is still to be tried again, and it is not tried again then.
 ///
 /// # Errors
 /// 404 when there is no such run, 409 when it ended otherwise; then nothing was changed.

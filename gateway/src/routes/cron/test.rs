@@ -18,14 +18,14 @@ use crate::idempotency::{IdempotencyKey, IdempotencyParams};
 use crate::path::{ItemParams, ItemPath};
 use crate::perform::{self, Outcome};
 
-/// What a run may take beside the wait for its delivery, before nobody is believed to be at it any more.
+/// What a run may take beside the wait for its delivery, before nobody is believed to be at it any more: until it has made its message.
 const SLACK_SECONDS: f64 = 30.0;
 
 /// What became of it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CronTest)]
 pub struct Tested {
-    /// `ok`: the message is sent, or safely on its way. `error`: it was refused.
+    /// `ok`: the message is sent, or safely on its way (then the run is still `running`). `error`: it was refused.
     #[schema(example = "ok")]
     status: &'static str,
     /// The job's.
@@ -52,7 +52,8 @@ pub struct Tested {
 
 /// Runs a job now, whether it is switched on or not, and tells what became of it: the message really goes to the
 /// person, the task or the wake-up to the agent, the webhook to its URL. The run is in the history with `"metadata": {"test": true}`. A call that is repeated with its
-/// `Idempotency-Key` is the same run. With `await_completion` the run goes on until somebody says that it is complete.
+/// `Idempotency-Key` is the same run. A message that is still on its way ends the run when it is handed over. With
+/// `await_completion` the run goes on until somebody says that it is complete.
 ///
 /// # Errors
 /// 404 for a job that is not there. A run that fails is no error of this call.
@@ -89,13 +90,15 @@ async fn run(app: &App, path: &ItemPath, actor: &Actor, key: Option<&str>) -> Re
     let begun = app.store.run_test(&path.user, path.id, app.ids.next(), seconds, actor, once).await?;
     let before = if begun.duplicate { app.store.run(&path.user, begun.run).await? } else { None };
     if let Some(before) = before
-        && let Some(outcome) = perform::finished(app, &path.user, before).await?
+        && let Some(outcome) = perform::done(app, &path.user, before).await?
     {
         return Ok(tested(begun, outcome));
     }
     // Also when an earlier call is still at it, or died on the way: the same run makes one message.
     let outcome = perform::perform(app, &begun.job, begun.run).await;
     match &outcome.said {
+        // It ends with its message.
+        _ if outcome.waits => {}
         // It is over when somebody says so.
         Ok(_) if begun.job.awaits_completion() => {
             app.store.run_handed(&path.user, begun.run, outcome.message).await?;

@@ -10,21 +10,21 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 /// Long enough for a busy machine.
-const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
-async fn create(api: &Api, body: Value) -> String {
+pub(crate) async fn create(api: &Api, body: Value) -> String {
     let (status, job) = api.call("POST", "/api/users/ada/cron/jobs", Some(body)).await;
     assert_eq!(status, StatusCode::CREATED, "{job}");
     job["id"].as_str().unwrap().to_owned()
 }
 
-fn task(name: &str, every: u32) -> Value {
+pub(crate) fn task(name: &str, every: u32) -> Value {
     json!({"name": name, "schedule": {"type": "every", "every_secs": every},
            "action": {"type": "assistant_task", "agent_id": "research", "context": "look around"}})
 }
 
 /// A job's runs, oldest first.
-async fn history(api: &Api, job: &str) -> Vec<Value> {
+pub(crate) async fn history(api: &Api, job: &str) -> Vec<Value> {
     let path = format!("/api/users/ada/cron/jobs/{job}/history?limit=200");
     let (_, answer) = api.call("GET", &path, None).await;
     answer["runs"].as_array().unwrap().iter().rev().cloned().collect()

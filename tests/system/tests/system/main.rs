@@ -19,6 +19,7 @@ mod feedback;
 mod flaky_platform;
 mod fuzz;
 mod heartbeats;
+mod job_completion;
 mod job_webhooks;
 mod jobs;
 mod keys;
