@@ -37,10 +37,18 @@ pub(crate) struct Folded {
     /// Whether an event meant something to us, and whether one did not.
     understood: bool,
     passed_over: bool,
-    /// Whether an event was one of a service's, and whether one was such a service's last word.
-    of_service: bool,
-    concluded: bool,
+    mark: Mark,
     end: Option<End>,
+}
+
+/// A service's mark of the end of its stream.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    /// No event was one of a service's so far.
+    #[default]
+    NotNeeded,
+    Missing,
+    Seen,
 }
 
 /// How the answer ended.
@@ -90,8 +98,8 @@ impl Reader {
         let is_whole =
             |data: &str| !looks_like_json(data) || serde_json::from_str::<IgnoredAny>(data).is_ok();
         self.fold(Bytes::from_static(b"\n\n"), into, is_whole);
-        let whole = into.concluded || !into.of_service;
-        into.end.get_or_insert(if whole { End::Answer } else { End::Cut });
+        let is_cut = into.mark == Mark::Missing;
+        into.end.get_or_insert(if is_cut { End::Cut } else { End::Answer });
     }
 
     fn fold(&mut self, mut chunk: Bytes, into: &mut Folded, counts: impl Fn(&str) -> bool) {
@@ -115,8 +123,7 @@ impl Folded {
     fn hear(&mut self, name: &str, data: &str) {
         let object = looks_like_json(data).then(|| serde_json::from_str::<Map<String, Value>>(data));
         if let Some(Ok(object)) = &object {
-            self.of_service |= service::is_of_one(object);
-            self.concluded |= service::concludes(object);
+            self.mark = self.mark.max(service::mark(object));
         }
         self.take(said(name, data, object));
     }

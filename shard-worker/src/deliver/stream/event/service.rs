@@ -5,10 +5,21 @@
 
 use serde_json::{Map, Value};
 
-use super::{Said, piece, told};
+use super::{Mark, Said, piece, told};
+
+/// What an event says of the mark.
+pub(super) fn mark(object: &Map<String, Value>) -> Mark {
+    if concludes(object) {
+        Mark::Seen
+    } else if is_of_one(object) {
+        Mark::Missing
+    } else {
+        Mark::NotNeeded
+    }
+}
 
 /// Whether an event is one of a service's whose streams say that they end.
-pub(super) fn is_of_one(object: &Map<String, Value>) -> bool {
+fn is_of_one(object: &Map<String, Value>) -> bool {
     match object.get("type").and_then(Value::as_str) {
         Some(kind) => {
             kind == "message_start" || kind.starts_with("content_block_") || kind.starts_with("response.")
@@ -18,7 +29,7 @@ pub(super) fn is_of_one(object: &Map<String, Value>) -> bool {
 }
 
 /// Whether an event says why the answer ended, behind which others may come: how much was used, or the end itself.
-pub(super) fn concludes(object: &Map<String, Value>) -> bool {
+fn concludes(object: &Map<String, Value>) -> bool {
     let kind = object.get("type").and_then(Value::as_str);
     let reason = match (kind, object.get("choices").and_then(Value::as_array)) {
         (Some("message_delta"), _) => object.get("delta").and_then(|delta| delta.get("stop_reason")),
