@@ -49,7 +49,7 @@ async fn a_step_passes_over_what_others_hold_and_the_end_is_not_said_before_that
     // Channels are stopped by a step, one row each; erasures are what a step itself holds; and what goes with its parent, and what is a
     // partition of it, is held by whoever holds that.
     let apart = ["channels", "channel_state", "erasures", "erasure_attachments"];
-    let parts = ["message_attempts", "hook_deliveries", "pairing_held"];
+    let parts = ["channel_credentials", "message_attempts", "hook_deliveries", "pairing_held"];
     let mut tables = tenant_tables(&mut admin).await;
     tables.retain(|table| {
         let is_part = parts.contains(&table.as_str()) || table.starts_with("messages_");
