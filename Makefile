@@ -23,6 +23,8 @@ CHAOS_ARGS ?=
 # Which PostgreSQL `make test-postgres` takes, and what of the system tests it runs there: accepting, crashes, jobs, erasing.
 PG ?= 18
 PG_SYSTEM ?= contract:: crash:: dead_letters:: erased:: job_webhooks:: keys:: pairing:: pooler:: up::
+# Arguments of node's test runner for visitors of the web chat, as in `make peer-webchat WEBCHAT_ARGS="--test-name-pattern tabs"`.
+WEBCHAT_ARGS ?=
 # Arguments for the fuzzer, as in `make fuzz-api FUZZ_ARGS="--seed 7"`.
 FUZZ_ARGS ?=
 
@@ -174,7 +176,7 @@ schedule-oracle: ## Compute by Python when schedules run: the tables that claw-s
 
 # Servers that others wrote, each installed below target/ by its own rule.
 .PHONY: peers
-peers: peer-matrix peer-mail peer-slack peer-twilio ## Talk over servers of platforms that others wrote: all of the peers
+peers: peer-matrix peer-mail peer-slack peer-twilio peer-webchat ## Talk over servers, emulators and a browser that others wrote: all of the peers
 
 .PHONY: peer-matrix
 peer-matrix: setup ## Have people and an agent talk over a real homeserver, Synapse
@@ -187,6 +189,12 @@ peer-matrix: setup ## Have people and an agent talk over a real homeserver, Syna
 	for peer in conversation encrypted; do \
 		II_CLAW_BIN=$(TARGET)/debug/ii-claw target/matrix-peer/bin/python tests/peers/matrix/$$peer.py || exit 1; \
 	done
+
+# Wants Chromium, which it installs as root; where it can't be had it says so.
+.PHONY: peer-webchat
+peer-webchat: setup ## Have visitors with a real browser, Chromium, talk over the web chat
+	$(CARGO) build --locked -p ii-claw
+	@II_CLAW_BIN=$(TARGET)/debug/ii-claw tests/peers/webchat/run.sh $(WEBCHAT_ARGS) || { status=$$?; [ $$status -eq 3 ] && exit 0; exit $$status; }
 
 .PHONY: guide
 guide: ## Examine the example of the guide to adapters, and show what of the project knows it

@@ -25,21 +25,27 @@
   const accent = /^#[0-9a-f]{6}$/i.test(color || '') ? color.slice(1) : '';
   const side = script.dataset.position === 'left' ? 'left' : 'right';
   const OPENED = 'ii-claw:opened';
+  // Browsers tell a page nothing of what another site's frame shows: the chat says that it is there, or it is not.
+  const AFTER_LOAD_MS = 1000;
+  const WITHOUT_LOAD_MS = 20000;
 
   const CSS = `
     :host { all: initial; --color: #4f46e5; }
-    button { all: initial; position: fixed; bottom: 20px; ${side}: calc(20px + var(--slot) * 68px); z-index: 2147483000; box-sizing: border-box;
+    .launch { all: initial; position: fixed; bottom: 20px; ${side}: calc(20px + var(--slot) * 68px); z-index: 2147483000; box-sizing: border-box;
       width: 56px; height: 56px; border-radius: 50%; background: var(--color); color: #fff; display: grid; place-items: center;
       cursor: pointer; box-shadow: 0 4px 16px rgb(0 0 0 / .28); }
-    button:hover { filter: brightness(1.08); }
-    button:focus-visible { outline: 3px solid var(--color); outline-offset: 3px; }
+    .launch:hover { filter: brightness(1.08); }
+    .launch:focus-visible { outline: 3px solid var(--color); outline-offset: 3px; }
     svg { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }
-    button[aria-expanded="true"] .chat, button[aria-expanded="false"] .down, [hidden] { display: none; }
+    .launch[aria-expanded="true"] .chat, .launch[aria-expanded="false"] .down { display: none; }
+    [hidden] { display: none !important; }
     .dot { position: absolute; top: 0; right: 0; width: 14px; height: 14px; border-radius: 50%; background: #d92d20; border: 2px solid #fff; }
-    section { position: fixed; bottom: 88px; ${side}: 20px; z-index: 2147483001; width: 384px; max-width: calc(100vw - 40px);
+    section { display: flex; flex-direction: column; position: fixed; bottom: 88px; ${side}: 20px; z-index: 2147483001; width: 384px; max-width: calc(100vw - 40px);
       height: 620px; max-height: calc(100vh - 108px); border-radius: 16px; overflow: hidden; background: Canvas;
       color-scheme: ${theme === "light" || theme === "dark" ? theme : "light dark"}; box-shadow: 0 12px 48px rgb(0 0 0 / .3); }
-    iframe { display: block; width: 100%; height: 100%; border: 0; }
+    iframe { display: block; width: 100%; flex: 1; min-height: 0; border: 0; }
+    .note { padding: 12px 16px; font: 15px/1.4 system-ui, sans-serif; color: CanvasText; }
+    .note button { margin: 8px 8px 0 0; padding: 4px 12px; font: inherit; }
     @media (max-width: 480px), (max-height: 420px) {
       section { inset: 0; width: auto; height: auto; max-width: none; max-height: none; border-radius: 0; }
     }`;
@@ -68,7 +74,12 @@
     const icon = (name, d) => make('svg', { class: name, width: 26, height: 26, viewBox: '0 0 24 24', 'aria-hidden': true }, make('path', { d }));
     const panel = make('section', { id: 'panel', role: 'dialog', hidden: '' });
     const dot = make('span', { class: 'dot', hidden: '' });
-    const button = make('button', { type: 'button', 'aria-expanded': false, 'aria-controls': 'panel' },
+    const retry = make('button', { type: 'button' }, 'Try again');
+    const leave = make('button', { type: 'button' }, 'Close');
+    const note = make('div', { class: 'note', role: 'alert', hidden: '' },
+      'The chat did not open. Either it can’t be reached just now, or it may not be shown on this site.', make('div', {}, retry, leave));
+    panel.append(note);
+    const button = make('button', { type: 'button', class: 'launch', 'aria-expanded': false, 'aria-controls': 'panel' },
       icon('chat', 'M20 11.5a7.5 7.5 0 0 1-11 6.6L4 20l1.9-4.6A7.5 7.5 0 1 1 20 11.5z'), icon('down', 'M6 9l6 6 6-6'), dot);
     root.append(panel, button);
     panel.setAttribute('aria-label', title);
@@ -76,6 +87,21 @@
     if (color && window.CSS.supports('color', color)) host.style.setProperty('--color', color);
 
     let frame = null;
+    let opened = false; // by the chat's own word
+    let timer = 0;
+    function judgeIn(ms) {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        note.hidden = false;
+        console.error(`webchat/widget.js: the chat did not open. If this site is not one of those that it may be shown on, add ${location.origin} to the channel's allowed_origins.`);
+      }, ms);
+    }
+    function load() {
+      note.hidden = true;
+      opened = false;
+      judgeIn(WITHOUT_LOAD_MS);
+      frame.src = `${origin}/webchat/${encodeURIComponent(channel)}?embed=1${theme && `&theme=${theme}`}${accent && `&accent=${accent}`}`;
+    }
     const isOpen = () => !panel.hidden;
     const label = () => button.setAttribute('aria-label', `${isOpen() ? 'Close' : 'Open'} ${title}${dot.hidden ? '' : ', new message'}`);
     function toggle(open) {
@@ -89,9 +115,10 @@
           frame = document.createElement('iframe');
           frame.title = title;
           frame.allow = 'clipboard-write';
-          frame.src = `${origin}/webchat/${encodeURIComponent(channel)}?embed=1${theme && `&theme=${theme}`}${accent && `&accent=${accent}`}`;
+          frame.addEventListener('load', () => { if (!opened) judgeIn(AFTER_LOAD_MS); });
+          load();
           panel.append(frame);
-        }
+        } else if (!note.hidden) load();
         frame.focus();
       }
       label();
@@ -101,6 +128,8 @@
       button.focus();
     }
     button.addEventListener('click', () => toggle(!isOpen()));
+    retry.addEventListener('click', load);
+    leave.addEventListener('click', closeToButton);
     document.addEventListener(OPENED, (event) => event.detail !== host && toggle(false));
     document.addEventListener('keydown', (event) => {
       if (event.key === 'Escape' && !event.defaultPrevented && isOpen()) closeToButton();
@@ -108,6 +137,11 @@
     window.addEventListener('message', (event) => {
       if (!frame || event.source !== frame.contentWindow || event.origin !== origin) return;
       const type = event.data && event.data.type;
+      if (type === 'ii-claw:open') {
+        opened = true;
+        note.hidden = true;
+        clearTimeout(timer);
+      }
       if (type === 'ii-claw:close' && isOpen()) closeToButton();
       if (type === 'ii-claw:message' && !isOpen()) dot.hidden = false;
       label();

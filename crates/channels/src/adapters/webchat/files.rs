@@ -118,7 +118,9 @@ async fn handle(
     match take(&*hub, &slots, &channel, params, request).await {
         Ok(stored) => {
             let (id, duplicate) = stored.map_or((None, false), |stored| (Some(stored.id), stored.duplicate));
-            Json(json!({"id": id, "duplicate": duplicate})).into_response()
+            // The page may hear an answer by its socket before it hears this, and must know which of them came first.
+            let seq = stored.map(|stored| stored.seq).filter(|seq| *seq > 0);
+            Json(json!({"id": id, "seq": seq, "duplicate": duplicate})).into_response()
         }
         Err((status, why)) => (status, Json(json!({"error": why}))).into_response(),
     }

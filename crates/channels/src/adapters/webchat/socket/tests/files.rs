@@ -25,7 +25,7 @@ async fn a_file_is_a_message_of_its_visitor_once() {
     let (hub, url) = gateway().await;
     let query = "client_id=f1&name=a%2Fcat.png";
     let (status, first) = post(&url, query, VISITOR, &url, PNG.to_vec()).await;
-    assert_eq!((status, &first["duplicate"]), (200, &json!(false)));
+    assert_eq!((status, &first["duplicate"], &first["seq"]), (200, &json!(false), &json!(1)));
     let (status, again) = post(&url, query, VISITOR, &url, PNG.to_vec()).await;
     assert_eq!((status, &again["duplicate"], &again["id"]), (200, &json!(true), &first["id"]));
     let files = hub.files.lock().unwrap();
