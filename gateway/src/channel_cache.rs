@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use claw_bus::{Bus, changed_channel};
 use claw_channels::{ChannelError, Deps, registry};
-use claw_intake::Intake;
+use claw_intake::{Intake, PACE_WINDOW, Pace};
 use claw_runtime::Lifecycle;
 use claw_store::{Channel, Store, Vault};
 use claw_types::{ChannelId, InstanceId, UserId};
@@ -59,6 +59,8 @@ pub struct ChannelCache {
     // An id belongs to one user and slug for ever, so this can only point to a channel that was deleted since; then
     // `known` has nothing, and the database is asked.
     slugs: Cache<(UserId, InstanceId), ChannelId>,
+    /// What was written lately, which must outlive `known`.
+    paces: Cache<ChannelId, Arc<Pace>>,
     /// The revisions of channels of which the log said already that they can't be made: each request may read them anew.
     broken: Cache<(ChannelId, i64), ()>,
 }
@@ -85,6 +87,8 @@ impl ChannelCache {
             deps,
             known: Fresh::new(Cache::builder().max_capacity(CAPACITY).expire_after(ByOutcome).build()),
             slugs: Cache::new(CAPACITY),
+            // A channel that is written to is read anew, and this with it, at least every 5 s.
+            paces: Cache::builder().max_capacity(CAPACITY).time_to_idle(PACE_WINDOW * 2).build(),
             broken: Cache::new(CAPACITY),
         }
     }
@@ -108,7 +112,8 @@ impl ChannelCache {
         {
             warn!(channel.id = %id, %error, "a stored channel can't be made, and takes nothing until it is configured again: {error}");
         }
-        let intake = Intake::new(&channel.config);
+        let pace = async { Arc::new(Pace::new(registry::tells_programs(&channel.channel_type))) };
+        let intake = Intake::new(&channel.config, self.paces.get_with(id, pace).await);
         Ok(Some(Arc::new(Known { channel, intake, adapter })))
     }
 

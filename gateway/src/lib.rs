@@ -133,6 +133,7 @@ impl Gateway {
         home: Option<ChannelId>,
         lifecycle: &Lifecycle,
     ) -> Result<SocketAddr, Error> {
+        let media_days = settings.media_days()?;
         claw_telemetry::metrics::begin();
         routes::webhooks::expose();
         let app = app::App::connect(&settings, home, lifecycle).await?;
@@ -141,7 +142,7 @@ impl Gateway {
         lifecycle.spawn("open streams", measure::streams(Arc::clone(&app)));
         let (listener, address) = bind("II_CLAW_LISTEN", settings.listen).await?;
         join(&app, &settings.rpc, lifecycle).await?;
-        lifecycle.spawn("media expiry", media_expiry::run(Arc::clone(&app), settings.media.days));
+        lifecycle.spawn("media expiry", media_expiry::run(Arc::clone(&app), media_days));
         lifecycle.spawn("media ahead", media_ahead::run(Arc::clone(&app)));
         lifecycle.spawn("erasing", erasing::run(Arc::clone(&app)));
         let router = router::router(&app).map_err(Error::Document)?;

@@ -25,6 +25,7 @@ const CONNECTIONS: u32 = 6;
 /// # Errors
 /// When a setting is wrong, or the database or NATS can't be reached.
 pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result<SocketAddr, Error> {
+    let retention = settings.retention.checked()?;
     let connections = settings.store.database_connections.min(CONNECTIONS);
     let joined =
         join(Role::Scheduler, 1.0, connections, &settings.store, &settings.keys, &settings.rpc, lifecycle)
@@ -40,12 +41,8 @@ pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result
         leadership: Arc::clone(&leadership),
         lifecycle: lifecycle.clone(),
     });
-    let service = Service {
-        name: joined.member.name.clone(),
-        timers: Arc::clone(&timers),
-        retention: settings.retention,
-        step_down,
-    };
+    let service =
+        Service { name: joined.member.name.clone(), timers: Arc::clone(&timers), retention, step_down };
     let elector = Elector {
         store: joined.store.clone(),
         lease_url: joined.lease_url,
@@ -60,7 +57,7 @@ pub async fn start(settings: SchedulerSettings, lifecycle: &Lifecycle) -> Result
     let counting = measure::run(joined.store.clone(), Arc::clone(&leadership), lifecycle.clone());
     lifecycle.spawn("cluster metrics", counting);
     timers.start();
-    lifecycle.spawn("duties", lead(joined.store, leadership, settings.retention, lifecycle.clone()));
+    lifecycle.spawn("duties", lead(joined.store, leadership, retention, lifecycle.clone()));
     claw_rpc::serve_scheduler(lifecycle, joined.listener, &joined.credentials, Arc::new(service))?;
     let address = joined.address;
     tracing::info!(%address, "the scheduler's RPC listens on {address}");

@@ -49,6 +49,9 @@ pub struct Caps {
     pub typing_every: Option<Duration>,
     /// What it tells of messages that are there already.
     pub reports: Reports,
+    /// Whether it tells of a message that a program wrote it. Where it does not, any number or account may be another program's that
+    /// answers ours for ever, so direct messages have a pace (crate `claw-intake`).
+    pub tells_programs: bool,
     /// Whether a text that stands for an answer can become it: not where a program reads, and not where people read what we
     /// store, for there both would be seen after the page is loaded anew.
     pub placeholders: bool,
@@ -81,6 +84,7 @@ impl Caps {
         typing: false,
         typing_every: None,
         reports: Reports::NONE,
+        tells_programs: false,
         placeholders: false,
         drafts: false,
         limits: None,

@@ -35,7 +35,8 @@ pub const COMMON: &[Field] = &[
         "allowed_users",
         "Allowed users",
         FieldKind::List,
-        "who may write, directly and in groups: the platform's user ids or @names; empty lets everyone.",
+        "who may write, directly and in groups: the platform's user ids or @names; empty lets everyone, unless direct messages \
+         are for some people only.",
     )
     .like("42, @ada"),
     Field::new(
@@ -51,7 +52,8 @@ pub const COMMON: &[Field] = &[
         "Groups",
         FieldKind::Choice(GROUP_POLICIES),
         "in which groups the bot listens: all (open), allowed groups only (allowlist), none (disabled); \
-         allowlist if there are allowed groups, else open.",
+         allowlist if there are allowed groups, else open. If neither is set and direct messages are by allowlist or pairing, \
+         only those people are heard in groups.",
     )
     .advanced(),
     Field::new(

@@ -65,6 +65,12 @@ pub fn find(channel_type: &str) -> Option<&'static Entry> {
     ALL.iter().find(|entry| entry.name == channel_type)
 }
 
+/// Whether a type's platform tells which messages programs wrote ([`Caps::tells_programs`]). A type that is unknown here has no adapter, and
+/// brings none.
+pub fn tells_programs(channel_type: &str) -> bool {
+    find(channel_type).is_none_or(|entry| entry.caps.tells_programs)
+}
+
 /// All types, with all that a form and a careful caller need to know of them.
 pub fn catalogue() -> Vec<TypeInfo> {
     ALL.iter().map(TypeInfo::of).collect()
@@ -135,6 +141,15 @@ mod tests {
 
     /// Names that are ordinary words, too: these count in quotes only, as code would compare them.
     const WORDS: [&str; 3] = ["email", "line", "teams"];
+
+    /// What nobody fills in can't be counted.
+    #[test]
+    fn adapters_that_never_say_that_a_program_wrote_do_not_claim_to() {
+        for silent in ["instagram", "line", "messenger", "sms", "whatsapp"] {
+            assert!(!tells_programs(silent), "{silent}");
+        }
+        assert!(["discord", "slack", "telegram"].into_iter().all(tells_programs));
+    }
 
     /// The rest of the system must not know one platform from another. "webhook" is on every page, quoted or not.
     #[test]

@@ -41,6 +41,29 @@ pub enum ConfigError {
          the pooler"
     )]
     LeaseThroughPooler,
+    /// What failed would be forgotten before what is done.
+    #[error(
+        "II_CLAW_DEAD_LETTER_DAYS is {failed}, less than II_CLAW_MESSAGE_DAYS ({messages}): set it to {messages} or more, \
+         or to 0 for ever"
+    )]
+    DeadLetterDays {
+        /// Days for what failed.
+        failed: u16,
+        /// Days for messages.
+        messages: u16,
+    },
+    /// An erasure finds attachments by their messages.
+    #[error(
+        "II_CLAW_MEDIA_DAYS is {media}, more than II_CLAW_MESSAGE_DAYS ({messages}): attachments whose messages are forgotten \
+         could not be erased with their user. Set it to {messages} or less; if schedulers have another II_CLAW_MESSAGE_DAYS, \
+         give it to gateways, too"
+    )]
+    MediaDays {
+        /// Days for attachments.
+        media: u16,
+        /// Days for messages.
+        messages: u16,
+    },
 }
 
 /// The database.
@@ -353,6 +376,9 @@ pub struct GatewaySettings {
     /// Attachments.
     #[command(flatten)]
     pub media: MediaSettings,
+    /// Days for which schedulers keep messages; 0: for ever. Attachments can't be kept for longer
+    #[arg(long, env = "II_CLAW_MESSAGE_DAYS", default_value = "90", value_parser = values::message_days)]
+    pub message_days: u16,
     /// The internal RPC.
     #[command(flatten)]
     pub rpc: RpcSettings,
@@ -396,6 +422,10 @@ pub struct RetentionSettings {
     /// Days for which messages are kept that are done or discarded, 7 or more; 0 keeps them for ever
     #[arg(long, env = "II_CLAW_MESSAGE_DAYS", default_value = "90", value_parser = values::message_days)]
     pub message_days: u16,
+    /// Days for which messages are kept that failed or expired, at least II_CLAW_MESSAGE_DAYS; 0 keeps them for ever; default: 90,
+    /// or II_CLAW_MESSAGE_DAYS if that is more
+    #[arg(long, env = "II_CLAW_DEAD_LETTER_DAYS", value_parser = values::message_days)]
+    pub dead_letter_days: Option<u16>,
     /// Days for which it is kept what scheduled jobs did
     #[arg(long, env = "II_CLAW_RUN_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub run_days: u16,
@@ -422,6 +452,44 @@ pub struct SchedulerSettings {
     /// How long things are kept.
     #[command(flatten)]
     pub retention: RetentionSettings,
+}
+
+impl GatewaySettings {
+    /// Days until a fetched attachment is removed.
+    ///
+    /// # Errors
+    /// When its message may be forgotten before: only by that an erasure finds it.
+    pub fn media_days(&self) -> Result<u16, ConfigError> {
+        let (media, messages) = (self.media.days, self.message_days);
+        if messages > 0 && media > messages {
+            return Err(ConfigError::MediaDays { media, messages });
+        }
+        Ok(media)
+    }
+}
+
+impl RetentionSettings {
+    /// Days for which failed and expired messages are kept if nobody says otherwise and other messages are not kept for longer.
+    const DEAD_LETTER_DAYS: u16 = 90;
+
+    /// These settings, if they go together.
+    ///
+    /// # Errors
+    /// When what failed would be forgotten before what is done.
+    pub fn checked(self) -> Result<Self, ConfigError> {
+        let messages = self.message_days;
+        match self.dead_letter_days {
+            Some(failed) if failed > 0 && failed < messages => {
+                Err(ConfigError::DeadLetterDays { failed, messages })
+            }
+            _ => Ok(self),
+        }
+    }
+
+    /// Days for which messages are kept that failed or expired; 0: for ever.
+    pub fn dead_letters(self) -> u16 {
+        self.dead_letter_days.unwrap_or_else(|| self.message_days.max(Self::DEAD_LETTER_DAYS))
+    }
 }
 
 impl BackendSettings {
@@ -455,4 +523,47 @@ fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Gateway {
+        #[command(flatten)]
+        settings: GatewaySettings,
+    }
+
+    #[test]
+    fn attachments_go_before_what_an_erasure_finds_them_by() {
+        let days = |media: &str, messages: &str| {
+            let told = ["gateway", "--media-days", media, "--message-days", messages];
+            Gateway::try_parse_from(told).unwrap().settings.media_days()
+        };
+        assert_eq!(days("7", "7"), Ok(7));
+        assert_eq!(days("3650", "0"), Ok(3650), "messages are kept for ever");
+        assert_eq!(days("91", "90"), Err(ConfigError::MediaDays { media: 91, messages: 90 }));
+    }
+
+    #[test]
+    fn what_failed_is_kept_for_as_long_as_what_is_done_at_least() {
+        let keep = |message_days, dead_letter_days| {
+            let keep = RetentionSettings { message_days, dead_letter_days, run_days: 90, events_hours: 72 };
+            keep.checked().map(RetentionSettings::dead_letters)
+        };
+        for (messages, failed, kept) in
+            [(7, None, 90), (365, None, 365), (90, Some(90), 90), (90, Some(0), 0), (0, Some(7), 7)]
+        {
+            assert_eq!(keep(messages, failed), Ok(kept), "{messages} {failed:?}");
+        }
+        let refused = keep(90, Some(89)).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "II_CLAW_DEAD_LETTER_DAYS is 89, less than II_CLAW_MESSAGE_DAYS (90): set it to 90 or more, \
+             or to 0 for ever"
+        );
+    }
 }

@@ -42,7 +42,7 @@ impl Intake {
         if self.keeps_context() {
             addressed::address_later_parts(desk.store, channel, &mut messages).await?;
         }
-        let judged: Vec<Judged> = messages
+        let mut judged: Vec<Judged> = messages
             .into_iter()
             .map(|mut message| {
                 let verdict = match message.deed {
@@ -54,6 +54,8 @@ impl Intake {
                 (message, verdict)
             })
             .collect();
+        let known = known(desk, channel, &judged).await?;
+        self.admit_let_in(&known, &mut judged);
         let asking = self.asking(&judged);
         let mut batch = Batch {
             intake: self,
@@ -61,7 +63,7 @@ impl Intake {
             channel,
             contexts: contexts(desk, channel, &asking).await?,
             asking,
-            known: known(desk, channel, &judged).await?,
+            known,
             overheard: Vec::new(),
             made: Made::of(channel.id),
         };
@@ -72,6 +74,16 @@ impl Intake {
             Box::pin(desk.store.context_keep(channel, &batch.overheard)).await?;
         }
         Ok(batch.made)
+    }
+
+    /// Admits what people wrote in groups who were let in. Others are left at [`Reason::NotPaired`], and in a group that ends it: a code
+    /// would be seen by everybody there.
+    fn admit_let_in(&self, known: &Known, judged: &mut [Judged]) {
+        let asked = judged.iter_mut().filter(|(message, _)| message.is_group && is_let_in(known, message));
+        for (message, verdict) in asked.filter(|(_, verdict)| *verdict == Err(Reason::NotPaired)) {
+            let is_written = message.deed == Deed::Wrote;
+            *verdict = if is_written { self.policy.admit_addressed(message) } else { Ok(()) };
+        }
     }
 
     /// Whether what was said before belongs to a message.
@@ -105,7 +117,7 @@ fn conversation(message: &Inbound) -> String {
     indexable(&message.conversation()).into_owned()
 }
 
-/// What is known of the strangers of a batch.
+/// What is known of those of a batch of whom the policy does not say whether they may write.
 async fn known(desk: Desk<'_>, channel: &Channel, judged: &[Judged]) -> Result<Known> {
     let strangers = judged.iter().filter(|(_, verdict)| *verdict == Err(Reason::NotPaired));
     let people: Vec<String> = strangers.filter_map(|(message, _)| pairing::person_id(message)).collect();
@@ -113,6 +125,11 @@ async fn known(desk: Desk<'_>, channel: &Channel, judged: &[Judged]) -> Result<K
         return Ok(Known::default());
     }
     Box::pin(desk.store.pairing_known(channel.id, &people)).await
+}
+
+fn is_let_in(known: &Known, message: &Inbound) -> bool {
+    let standing = pairing::person_id(message).and_then(|id| known.people.get(&id));
+    standing.is_some_and(|(state, _)| *state == PairingState::Approved)
 }
 
 struct Batch<'a> {
@@ -123,7 +140,7 @@ struct Batch<'a> {
     asking: Vec<String>,
     /// What is stored of them.
     contexts: HashMap<String, GroupContext>,
-    /// The batch's strangers.
+    /// Those of whom the policy does not say whether they may write.
     known: Known,
     /// What was said so far and went with no message.
     overheard: Vec<Overheard>,
@@ -152,7 +169,7 @@ impl Batch<'_> {
                 None => self.pass(message).await,
             },
             Ok(()) => self.pass(message).await,
-            Err(Reason::NotPaired) => Box::pin(self.stranger(message)).await,
+            Err(Reason::NotPaired) if !message.is_group => Box::pin(self.stranger(message)).await,
             Err(reason) => {
                 ignored(reason);
                 if reason == Reason::NotAddressed {
@@ -183,8 +200,8 @@ impl Batch<'_> {
     ) -> Result<Option<Inbound>> {
         let refused = match verdict {
             Ok(()) => return Ok(Some(message)),
-            Err(Reason::NotPaired) if self.is_let_in(&message) => return Ok(Some(message)),
-            Err(Reason::NotPaired) => {
+            Err(Reason::NotPaired) if is_let_in(&self.known, &message) => return Ok(Some(message)),
+            Err(Reason::NotPaired) if !message.is_group => {
                 match pairing::amend(self.desk, self.channel, &self.known, message).await? {
                     Amended::Passes(message) => return Ok(Some(*message)),
                     Amended::Handled(held) => {
@@ -247,13 +264,12 @@ impl Batch<'_> {
         Ok(stored.map(|(first, last)| Stretch { conversation, first, last }))
     }
 
-    fn is_let_in(&self, message: &Inbound) -> bool {
-        let standing = pairing::person_id(message).and_then(|id| self.known.people.get(&id));
-        standing.is_some_and(|(state, _)| *state == PairingState::Approved)
-    }
-
     async fn stranger(&mut self, mut message: Inbound) -> Result<()> {
-        if self.is_let_in(&message) {
+        if is_let_in(&self.known, &message) {
+            if let Err(reason) = self.intake.admit_at_pace(&message) {
+                ignored(reason);
+                return Ok(());
+            }
             return self.pass(message).await;
         }
         let debounce_ms = self.intake.debounce.wait_after(&mut message);

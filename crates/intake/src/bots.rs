@@ -1,4 +1,7 @@
-//! The guard against two programs that answer each other for ever, where a channel listens to programs at all.
+//! The guard against two programs that answer each other for ever.
+//!
+//! Where a platform tells which messages programs wrote, it is these that are counted, in a channel that listens to programs at
+//! all. Where it does not tell, any direct message may be a program's: all of them are counted, with room for whatever a person writes.
 //!
 //! Counted in the process, not in the database: a channel that polls is in one process, and of several gateways that
 //! share one channel's requests each lets so many pass, which still ends a loop.
@@ -7,33 +10,70 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use claw_types::Inbound;
 use tokio::time::Instant;
 
 /// Messages of programs that pass in one conversation within [`WINDOW`].
 pub(crate) const PACE: usize = 20;
-pub(crate) const WINDOW: Duration = Duration::from_secs(60);
+/// Direct messages that pass in one conversation within [`WINDOW`] where nobody tells whether a program wrote them.
+pub(crate) const UNTOLD_PACE: usize = 60;
+/// The time in which messages are counted.
+pub const WINDOW: Duration = Duration::from_secs(60);
 /// Conversations that are remembered before those that are quiet are forgotten.
 const REMEMBERED: usize = 1000;
 
-/// When programs wrote last, by conversation.
-#[derive(Debug, Default)]
-pub(crate) struct BotGuard(Mutex<HashMap<String, VecDeque<Instant>>>);
+/// What was written lately in one channel. It is shared by whatever is made of the channel while it is loaded anew, or each time would
+/// begin at zero.
+#[derive(Debug)]
+pub struct Pace {
+    programs: Guard,
+    /// Of direct messages, where nobody tells which are programs'.
+    untold: Option<Guard>,
+}
 
-impl BotGuard {
-    /// Whether another message of a program may pass now.
-    pub(crate) fn admits(&self, conversation: &str, now: Instant) -> bool {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+impl Pace {
+    /// Of a channel whose platform tells which messages programs wrote, or does not.
+    pub fn new(tells_programs: bool) -> Self {
+        // Who is not remembered is refused if it is a program, and let pass if it may be a person.
+        let untold = (!tells_programs).then(|| Guard::new(UNTOLD_PACE, true));
+        Self { programs: Guard::new(PACE, false), untold }
+    }
+
+    /// Whether another message may pass now.
+    pub(crate) fn admits(&self, message: &Inbound, now: Instant) -> bool {
+        let untold = self.untold.as_ref().filter(|_| !message.is_group);
+        let guard = if message.sender_is_bot { Some(&self.programs) } else { untold };
+        guard.is_none_or(|guard| guard.admits(&message.conversation(), now))
+    }
+}
+
+/// When messages were written last, by conversation.
+#[derive(Debug)]
+struct Guard {
+    pace: usize,
+    /// What becomes of conversations for which there is no room.
+    admits_others: bool,
+    seen: Mutex<HashMap<String, VecDeque<Instant>>>,
+}
+
+impl Guard {
+    fn new(pace: usize, admits_others: bool) -> Self {
+        Self { pace, admits_others, seen: Mutex::default() }
+    }
+
+    fn admits(&self, conversation: &str, now: Instant) -> bool {
+        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= REMEMBERED && !all.contains_key(conversation) {
             all.retain(|_, times| times.back().is_some_and(|at| now.duration_since(*at) < WINDOW));
             if all.len() >= REMEMBERED {
-                return false;
+                return self.admits_others;
             }
         }
         let times = all.entry(conversation.to_owned()).or_default();
         while times.front().is_some_and(|at| now.duration_since(*at) >= WINDOW) {
             times.pop_front();
         }
-        let admitted = times.len() < PACE;
+        let admitted = times.len() < self.pace;
         if admitted {
             times.push_back(now);
         }
@@ -47,12 +87,15 @@ mod tests {
 
     #[test]
     fn it_remembers_no_more_than_it_may() {
-        let (guard, now) = (BotGuard::default(), Instant::now());
-        for n in 0..REMEMBERED {
-            assert!(guard.admits(&n.to_string(), now));
+        for admits_others in [false, true] {
+            let (guard, now) = (Guard::new(2, admits_others), Instant::now());
+            for n in 0..REMEMBERED {
+                assert!(guard.admits(&n.to_string(), now));
+            }
+            assert_eq!(guard.admits("one more", now), admits_others);
+            assert!(guard.admits("0", now), "those that are known go on");
+            assert!(!guard.admits("0", now), "at their pace");
+            assert!(guard.admits("one more", now + WINDOW), "the quiet ones are forgotten");
         }
-        assert!(!guard.admits("one more", now));
-        assert!(guard.admits("0", now), "those that are known go on");
-        assert!(guard.admits("one more", now + WINDOW), "the quiet ones are forgotten");
     }
 }

@@ -16,6 +16,8 @@ mod made;
 pub mod pairing;
 mod policy;
 
+use std::sync::Arc;
+
 use claw_telemetry::metrics::Counter;
 use claw_types::Inbound;
 use serde_json::{Map, Value};
@@ -24,7 +26,7 @@ use tracing::debug;
 
 use self::addressed::Names;
 pub use self::batch::Desk;
-use self::bots::BotGuard;
+pub use self::bots::{Pace, WINDOW as PACE_WINDOW};
 use self::debounce::Debounce;
 use self::deeds::Told;
 pub use self::made::Made;
@@ -35,18 +37,18 @@ pub use self::policy::{Policy, Reason};
 pub struct Intake {
     policy: Policy,
     names: Names,
-    bots: BotGuard,
+    pace: Arc<Pace>,
     debounce: Debounce,
     told: Told,
 }
 
 impl Intake {
-    /// Of a channel with these fields.
-    pub fn new(config: &Map<String, Value>) -> Self {
+    /// Of a channel with these fields, in which so much was written lately.
+    pub fn new(config: &Map<String, Value>, pace: Arc<Pace>) -> Self {
         Self {
             policy: Policy::of(config),
             names: Names::of(config),
-            bots: BotGuard::default(),
+            pace,
             debounce: Debounce::of(config),
             told: Told::of(config),
         }
@@ -62,10 +64,15 @@ impl Intake {
     /// # Errors
     /// Why it is not; [`Reason::NotPaired`] when that depends on whether its sender was let in.
     fn admit(&self, message: &Inbound) -> Result<(), Reason> {
-        self.policy.admit(message).and_then(|()| {
-            let paced = !message.sender_is_bot || self.bots.admits(&message.conversation(), Instant::now());
-            if paced { Ok(()) } else { Err(Reason::BotPace) }
-        })
+        self.policy.admit(message).and_then(|()| self.admit_at_pace(message))
+    }
+
+    /// Whether no program writes on and on.
+    ///
+    /// # Errors
+    /// [`Reason::BotPace`] when one may.
+    fn admit_at_pace(&self, message: &Inbound) -> Result<(), Reason> {
+        if self.pace.admits(message, Instant::now()) { Ok(()) } else { Err(Reason::BotPace) }
     }
 }
 
@@ -79,6 +86,11 @@ fn ignored(reason: Reason) {
 mod tests {
     use super::*;
 
+    /// Of a channel whose platform tells which messages programs wrote.
+    fn telling(config: &Map<String, Value>) -> Intake {
+        Intake::new(config, Arc::new(Pace::new(true)))
+    }
+
     fn from_bot(chat: &str) -> Inbound {
         Inbound { sender_is_bot: true, recipient: chat.to_owned(), ..Inbound::default() }
     }
@@ -87,14 +99,14 @@ mod tests {
     async fn own_messages_are_not_answered_in_a_loop() {
         let own = Inbound { is_own: true, recipient: "room".to_owned(), ..Inbound::default() };
         let config = Map::from_iter([("ignore_bots".to_owned(), Value::Bool(false))]);
-        assert_eq!(Intake::new(&config).admit(&own), Err(Reason::Own));
-        assert_eq!(Intake::new(&Map::new()).admit(&from_bot("room")), Err(Reason::Bot));
+        assert_eq!(telling(&config).admit(&own), Err(Reason::Own));
+        assert_eq!(telling(&Map::new()).admit(&from_bot("room")), Err(Reason::Bot));
     }
 
     #[tokio::test(start_paused = true)]
     async fn two_programs_that_answer_each_other_are_slowed_down() {
         let config = Map::from_iter([("ignore_bots".to_owned(), Value::Bool(false))]);
-        let intake = Intake::new(&config);
+        let intake = telling(&config);
         for _ in 0..bots::PACE {
             assert_eq!(intake.admit(&from_bot("room")), Ok(()));
         }
@@ -102,7 +114,31 @@ mod tests {
         assert_eq!(intake.admit(&from_bot("another room")), Ok(()));
         let person = Inbound { recipient: "room".to_owned(), ..Inbound::default() };
         assert_eq!(intake.admit(&person), Ok(()));
-        tokio::time::advance(bots::WINDOW).await;
+        tokio::time::advance(PACE_WINDOW).await;
         assert_eq!(intake.admit(&from_bot("room")), Ok(()));
+    }
+
+    /// A number or an account may be another service's bot, and its platform does not say so.
+    #[tokio::test(start_paused = true)]
+    async fn two_programs_that_nobody_tells_from_people_end_too() {
+        let pace = Arc::new(Pace::new(false));
+        let intake = Intake::new(&Map::new(), Arc::clone(&pace));
+        let direct = |chat: &str| Inbound { recipient: chat.to_owned(), ..Inbound::default() };
+        for _ in 0..bots::UNTOLD_PACE {
+            assert_eq!(intake.admit(&direct("42")), Ok(()));
+        }
+        assert_eq!(intake.admit(&direct("42")), Err(Reason::BotPace));
+        assert_eq!(intake.admit(&direct("7")), Ok(()));
+        let group = Inbound { is_group: true, ..direct("42") };
+        assert_eq!(intake.admit(&group), Ok(()), "in groups many people write");
+        let loaded_anew = Intake::new(&Map::new(), pace);
+        assert_eq!(loaded_anew.admit(&direct("42")), Err(Reason::BotPace));
+        tokio::time::advance(PACE_WINDOW).await;
+        assert_eq!(intake.admit(&direct("42")), Ok(()));
+
+        let told = telling(&Map::new());
+        for _ in 0..=bots::UNTOLD_PACE {
+            assert_eq!(told.admit(&direct("42")), Ok(()), "where programs are told, this is a person");
+        }
     }
 }

@@ -1,4 +1,7 @@
 //! Who may talk, as a function of a channel's fields and the facts of a message. Nothing here does I/O.
+//!
+//! Must hold: who may not write to the bot directly can't have it work for them by a group of their own. So where nobody chose the
+//! groups, a list of people holds in every group, too, even an empty one.
 
 use claw_types::Inbound;
 use serde_json::{Map, Value};
@@ -10,7 +13,7 @@ pub enum Reason {
     Own,
     /// A program wrote it.
     Bot,
-    /// Programs wrote too much in this conversation within a minute.
+    /// Too much was written in this conversation within a minute, by programs or by who may be one.
     BotPace,
     /// The channel takes no direct messages.
     DirectOff,
@@ -73,6 +76,8 @@ pub struct Policy {
     pairing: bool,
     owners: Vec<String>,
     groups: Door,
+    /// Who is heard in those.
+    people_of_groups: Door,
     allowed_users: Vec<String>,
     allowed_groups: Vec<String>,
     require_mention: bool,
@@ -92,11 +97,20 @@ impl Policy {
         };
         let flag = |key: &str| config.get(key).and_then(Value::as_bool).unwrap_or(true);
         let (allowed_users, allowed_groups) = (list("allowed_users"), list("allowed_groups"));
+        let (direct, groups) = (config.get("dm_policy"), config.get("group_policy"));
+        // As what is unknown lets nobody in, it is no word for everybody here.
+        let is_listed = !matches!(direct.map(Value::as_str), None | Some(Some("open" | "disabled")));
+        let are_chosen = groups.is_some() || !allowed_groups.is_empty();
         Self {
-            direct: Door::of(config.get("dm_policy"), &allowed_users),
-            pairing: config.get("dm_policy").and_then(Value::as_str) == Some("pairing"),
+            direct: Door::of(direct, &allowed_users),
+            pairing: direct.and_then(Value::as_str) == Some("pairing"),
             owners: ids("owners"),
-            groups: Door::of(config.get("group_policy"), &allowed_groups),
+            groups: Door::of(groups, &allowed_groups),
+            people_of_groups: if is_listed && !are_chosen {
+                Door::Listed
+            } else {
+                Door::of(None, &allowed_users)
+            },
             allowed_users,
             allowed_groups,
             require_mention: flag("require_mention"),
@@ -131,12 +145,19 @@ impl Policy {
     fn admit_direct(&self, message: &Inbound) -> Result<(), Reason> {
         match self.direct {
             Door::Open => Ok(()),
-            Door::Listed if self.lists(message) => Ok(()),
-            Door::Listed if self.pairing && self.owns(message) => Ok(()),
-            // Programs are not asked to show a code: two of them would go on about it.
-            Door::Listed if self.pairing && !message.sender_is_bot => Err(Reason::NotPaired),
-            Door::Listed => Err(Reason::Sender),
+            Door::Listed => self.admit_listed(message),
             Door::Shut => Err(Reason::DirectOff),
+        }
+    }
+
+    fn admit_listed(&self, message: &Inbound) -> Result<(), Reason> {
+        if self.lists(message) || (self.pairing && self.owns(message)) {
+            Ok(())
+        } else if self.pairing && !message.sender_is_bot {
+            Err(Reason::NotPaired)
+        } else {
+            // Programs are not asked to show a code: two of them would go on about it.
+            Err(Reason::Sender)
         }
     }
 
@@ -146,9 +167,17 @@ impl Policy {
             Door::Listed if !self.allowed_groups.contains(&message.recipient) => return Err(Reason::Group),
             Door::Listed | Door::Open => {}
         }
-        if !self.allowed_users.is_empty() && !self.lists(message) {
-            return Err(Reason::Sender);
+        if self.people_of_groups == Door::Listed {
+            self.admit_listed(message)?;
         }
+        self.admit_addressed(message)
+    }
+
+    /// Whether a message of a group may pass whose sender may write: what is left to ask when it turns out that somebody was let in.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub(crate) fn admit_addressed(&self, message: &Inbound) -> Result<(), Reason> {
         if self.require_mention && message.mentioned == Some(false) {
             return Err(Reason::NotAddressed);
         }
@@ -252,6 +281,45 @@ mod tests {
         assert_eq!(admit(json!({"allowed_groups": ["42"]})), Err(Reason::Group), "the sender is no chat");
         assert_eq!(admit(json!({"allowed_users": ["room"]})), Err(Reason::Sender), "the chat is no sender");
         assert_eq!(admit(json!({"allowed_users": ["42"]})), Ok(()));
+    }
+
+    #[test]
+    fn nobody_walks_around_a_list_of_people_through_a_group_of_their_own() {
+        let admit = |config: Value, id: &str| policy(&config).admit(&group(id, Some(true)));
+        let listed = json!({"dm_policy": "allowlist", "allowed_users": ["7"]});
+        assert_eq!(admit(listed.clone(), "7"), Ok(()));
+        assert_eq!(admit(listed, "42"), Err(Reason::Sender));
+        assert_eq!(admit(json!({"dm_policy": "allowlist"}), "42"), Err(Reason::Sender));
+        assert_eq!(admit(json!({"dm_policy": "of a newer version"}), "42"), Err(Reason::Sender));
+
+        let pairing = json!({"dm_policy": "pairing", "owners": ["1"], "allowed_users": ["7"]});
+        assert_eq!(["1", "7"].map(|id| admit(pairing.clone(), id)), [Ok(()), Ok(())]);
+        assert_eq!(admit(pairing.clone(), "42"), Err(Reason::NotPaired), "that depends on who was let in");
+        assert_eq!(admit(json!({"dm_policy": "pairing"}), "42"), Err(Reason::NotPaired));
+        let bot = Inbound { sender_is_bot: true, ..group("42", Some(true)) };
+        let listening = Policy { ignore_bots: false, ..policy(&pairing) };
+        assert_eq!(listening.admit(&bot), Err(Reason::Sender));
+        let unasked = policy(&pairing).admit(&group("1", Some(false)));
+        assert_eq!(unasked, Err(Reason::NotAddressed), "an owner addresses the bot like everybody");
+    }
+
+    #[test]
+    fn who_chose_the_groups_chose_who_is_heard_there() {
+        let admit = |config: Value| policy(&config).admit(&group("42", Some(true)));
+        for direct in ["pairing", "allowlist"] {
+            assert_eq!(admit(json!({"dm_policy": direct, "group_policy": "open"})), Ok(()));
+            assert_eq!(admit(json!({"dm_policy": direct, "allowed_groups": ["room"]})), Ok(()));
+            assert_eq!(
+                admit(json!({"dm_policy": direct, "allowed_groups": ["another"]})),
+                Err(Reason::Group)
+            );
+        }
+        // A list of people holds there, too; who was let in is on it.
+        let both =
+            |direct: &str| json!({"dm_policy": direct, "group_policy": "open", "allowed_users": ["7"]});
+        assert_eq!(admit(both("pairing")), Err(Reason::NotPaired));
+        assert_eq!(admit(both("allowlist")), Err(Reason::Sender));
+        assert_eq!(admit(both("open")), Err(Reason::Sender));
     }
 
     #[test]

@@ -18,6 +18,9 @@ const MOST_MOVED: i64 = 10_000;
 const PAGES: i64 = 1_000;
 /// Attempts, or messages of the default partition, that one statement looks at.
 const BATCH: i64 = 5_000;
+/// Whether a message may be forgotten as far as its state says, with `$2` for the days for which what failed is kept (0: for ever).
+const OVER: &str = "finished_at is not null and state not in ('dead', 'uncertain')
+    and (state <> 'failed' or finished_at < case $2 when 0 then '-infinity' else now() - make_interval(days => $2) end)";
 
 /// How long a time one partition is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,12 +97,19 @@ impl Store {
     }
 
     /// Takes a partition out of `messages`, but for what is pending and the dead letters that nobody discarded: those go into
-    /// the default partition. `false` when that is too much to move while others wait: then it stays as it is.
+    /// the default partition. What failed or expired more than `failed_days` ago (0: never) goes with the partition all the same.
+    /// `false` when that is too much to move while others wait: then it stays as it is.
     ///
     /// # Errors
     /// When the database fails, or somebody else used the table for 300 ms.
-    pub async fn partition_detach(&self, name: &str) -> Result<bool> {
-        let detached = sqlx::query_scalar("select claw_partition_detach($1, $2)").bind(name).bind(MOST_MOVED);
+    pub async fn partition_detach(&self, name: &str, failed_days: u16) -> Result<bool> {
+        let detached = sqlx::query_scalar(
+            "select claw_partition_detach(
+                 $1, $2, case $3 when 0 then '-infinity' else now() - make_interval(days => $3) end)",
+        )
+        .bind(name)
+        .bind(MOST_MOVED)
+        .bind(i32::from(failed_days));
         Ok(detached.fetch_one(&self.pool).await?)
     }
 
@@ -149,29 +159,33 @@ impl Store {
     }
 
     /// Deletes what may be forgotten and was accepted more than `days` ago from the default partition, which is never dropped:
-    /// looks at some messages behind an id. Tells how many went, and where to go on; `None`: that was all.
+    /// looks at some messages behind an id. What failed or expired must have ended more than `failed_days` ago (0: never), too.
+    /// Tells how many went, and where to go on; `None`: that was all.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn messages_default_forget(&self, days: u16, after: Uuid) -> Result<(i64, Option<Uuid>)> {
+    pub async fn messages_default_forget(
+        &self,
+        days: u16,
+        failed_days: u16,
+        after: Uuid,
+    ) -> Result<(i64, Option<Uuid>)> {
         // Once more where it is deleted: somebody may just have set it back to work.
-        let row = sqlx::query(
+        let sql = format!(
             "with page as materialized (
-                 select id, finished_at is not null and state not in ('dead', 'failed', 'uncertain')
-                            and accepted_at < now() - make_interval(days => $1) as old
-                 from messages_default where id > $2 order by id limit $3),
+                 select id, {OVER} and accepted_at < now() - make_interval(days => $1) as old
+                 from messages_default where id > $3 order by id limit $4),
              gone as (
-                 delete from messages m using page p
-                 where p.old and m.id = p.id and m.finished_at is not null
-                   and m.state not in ('dead', 'failed', 'uncertain')
-                 returning 1)
-             select (select count(*) from gone) as gone, (select id from page order by id offset $3 - 1) as last",
-        )
-        .bind(i32::from(days))
-        .bind(after)
-        .bind(BATCH)
-        .fetch_one(&self.pool)
-        .await?;
+                 delete from messages m using page p where p.old and m.id = p.id and {OVER} returning 1)
+             select (select count(*) from gone) as gone, (select id from page order by id offset $4 - 1) as last"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(i32::from(days))
+            .bind(i32::from(failed_days))
+            .bind(after)
+            .bind(BATCH)
+            .fetch_one(&self.pool)
+            .await?;
         Ok((row.try_get("gone")?, row.try_get("last")?))
     }
 }

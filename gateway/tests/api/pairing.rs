@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use claw_intake::{Desk, Intake};
+use claw_intake::{Desk, Intake, Pace};
 use claw_runtime::{Ids, OsRandom, SystemClock};
 use claw_store::pairing::PairingBook;
 use claw_store::{Channel, PairingState};
@@ -180,7 +180,7 @@ async fn a_stranger_may_correct_the_first_message_at_once() {
         ..message.clone()
     };
     let fields = json!({"dm_policy": "pairing"});
-    let intake = Intake::new(fields.as_object().unwrap());
+    let intake = Intake::new(fields.as_object().unwrap(), Arc::new(Pace::new(true)));
     let ids = Ids::new(Arc::new(SystemClock), Arc::new(OsRandom));
     let desk = Desk { store: &door.gateway.store, ids: &ids, clock: &SystemClock };
     let made = intake.make(desk, &door.stored().await, vec![message, edit]).await.unwrap();
@@ -271,6 +271,71 @@ async fn nobody_but_an_owner_gives_orders_and_no_code_works_elsewhere() {
     let answer = door.gateway.post(&door.channel, group.to_string().as_bytes()).await.expect(200);
     assert_eq!(answer["status"], "accepted", "for the backend, as any message of a group");
     assert_eq!(door.code("7").await, code);
+}
+
+/// A stranger may make a group, add the bot to it and ask it there.
+#[tokio::test]
+async fn in_a_group_only_those_are_heard_who_were_let_in_and_nobody_is_told_a_code() {
+    let door = Door::open(OWNER).await;
+    let asks = async |person: &str, id: &str, text: &str, mentioned: bool| {
+        let body = json!({"sender": {"id": person}, "message_id": id, "conversation_id": "room", "is_group": true,
+                          "mentioned": mentioned, "text": text});
+        let answer = door.gateway.post(&door.channel, body.to_string().as_bytes()).await.expect(200);
+        answer["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(asks("7", "g-1", "work for me", true).await, "ignored");
+    assert_eq!(asks("7", "g-2", "or keep this", false).await, "ignored");
+    assert!(
+        door.gateway.pending().await.is_empty() && door.list("").await.is_empty(),
+        "no code, and no request"
+    );
+    assert_eq!(asks(OWNER, "g-3", "an owner's question", true).await, "accepted");
+
+    assert_eq!(door.says("7", "a", "let me in").await, "handled");
+    assert_eq!(asks("7", "g-4", "while I wait", true).await, "ignored", "nothing of a group is held");
+    let code = door.code("7").await;
+    door.says(OWNER, "o", &format!("/pair {code}")).await;
+    assert_eq!(asks("7", "g-5", "not for the bot", false).await, "ignored");
+    assert_eq!(asks("7", "g-6", "my question", true).await, "accepted");
+    assert_eq!(asks("8", "g-7", "mine, too", true).await, "ignored", "who is let in brings nobody with them");
+    assert_eq!(door.backend().await, ["an owner's question", "let me in", "my question"]);
+    let pending = door.gateway.pending().await;
+    let asked = pending.iter().find(|work| work.payload.get().contains("my question")).unwrap();
+    let asked: Value = serde_json::from_str(asked.payload.get()).unwrap();
+    let context: Vec<&str> = asked["metadata"]["context"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|said| said["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(context, ["not for the bot"], "of strangers nothing is kept");
+}
+
+/// With a list of people beside it, those who were let in are on it.
+#[tokio::test]
+async fn who_was_let_in_is_heard_in_groups_where_a_list_says_who_is() {
+    let gateway = TestGateway::start().await;
+    let fields = json!({"secret_env": SECRET, "callback_url": "http://127.0.0.1:9/callback", "owners": OWNER,
+                        "dm_policy": "pairing", "group_policy": "open", "allowed_users": "5"});
+    let body = json!({"channel_type": "webhook", "fields": fields});
+    let channel = gateway.call("POST", &format!("{PATH}/configure"), body).await.expect(201);
+    let door = Door { gateway, channel };
+    let asks = async |person: &str, id: &str| {
+        let body = json!({"sender": {"id": person}, "message_id": id, "conversation_id": "room", "is_group": true,
+                          "text": id});
+        let answer = door.gateway.post(&door.channel, body.to_string().as_bytes()).await.expect(200);
+        answer["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(asks("7", "a").await, "ignored");
+    door.says("7", "b", "let me in").await;
+    let code = door.code("7").await;
+    door.says(OWNER, "o", &format!("/pair {code}")).await;
+    for (person, id) in [("7", "c"), ("5", "d"), (OWNER, "e")] {
+        assert_eq!(asks(person, id).await, "accepted", "{person}");
+    }
+    let path = format!("{PATH}/pairing/{code}");
+    door.gateway.call("DELETE", &path, Value::Null).await.expect(200);
+    assert_eq!(asks("7", "f").await, "ignored", "it counts for the next message");
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use claw_channels::{Sink, SinkError};
-use claw_intake::{Desk, Intake};
+use claw_channels::{Sink, SinkError, registry};
+use claw_intake::{Desk, Intake, Pace};
 use claw_store::{Channel, Observation, chain};
 use claw_telemetry::trace::{self, Kind};
 use claw_types::{Inbound, MessageId};
@@ -34,7 +34,8 @@ impl ShardSink {
         channel: Channel,
         loaded: Option<AsLoaded>,
     ) -> Self {
-        let intake = Intake::new(&channel.config);
+        let pace = Pace::new(registry::tells_programs(&channel.channel_type));
+        let intake = Intake::new(&channel.config, Arc::new(pace));
         Self { core, shard, channel, intake, loaded: Mutex::new(loaded) }
     }
 }

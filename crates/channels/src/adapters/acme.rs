@@ -40,7 +40,7 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// After a 429 that does not say how long to wait.
 const PAUSE: Duration = Duration::from_secs(5);
 
-static CAPS: Caps = Caps { max_text: 2000, lacks: LACKS, ..Caps::TEXT_ONLY };
+static CAPS: Caps = Caps { max_text: 2000, tells_programs: true, lacks: LACKS, ..Caps::TEXT_ONLY };
 
 const LACKS: &[Lack] =
     &[Lack::cant(&Feature::ALL, "Acme has nothing but texts", "https://acme.example/bots")];

@@ -200,6 +200,7 @@ async fn serve(
         jobs: settings.jobs,
         trusted_proxies: settings.trusted_proxies.clone(),
         media,
+        message_days: settings.retention.message_days,
         rpc: internal(),
         traces: traces.clone(),
     };

@@ -92,9 +92,25 @@ pub(super) const KINDS: &[Kind] = &[
     ),
     // What was said in groups and not yet handed on.
     rows!("group_context", "group_context", "user_id = $1"),
-    // What strangers wrote who were not let in, then who asked and who was let in.
-    rows!("held_messages", "pairing_held", "user_id = $1"),
-    rows!("pairings", "pairings", "user_id = $1"),
+    // What strangers wrote who were not let in; their attachments are kept under the same ids as those of messages.
+    Kind {
+        name: "held_messages",
+        sql: "with gone as (
+                  delete from pairing_held where id = any (array(
+                      select id from pairing_held where user_id = $1 limit $2 for update skip locked))
+                  returning id, media is not null as attached),
+              attached as (
+                  insert into erasure_attachments (message_id, user_id) select id, $1 from gone where attached
+                  on conflict do nothing)
+              select count(*) from gone",
+        left: "select exists (select 1 from pairing_held where user_id = $1)",
+    },
+    // Then who asked and who was let in. What is held of them would go with them unseen, so not before it is gone.
+    rows!(
+        "pairings",
+        "pairings",
+        "user_id = $1 and not exists (select from pairing_held h where h.pairing_id = pairings.id)"
+    ),
     // What was shown until an answer came: where it is on its platform.
     rows!("placeholders", "placeholders", "user_id = $1"),
     // What channels remembered by themselves: keys of encrypted conversations, renewed tokens.

@@ -89,11 +89,15 @@ async fn everything_of_the_erased_user_goes_and_everything_of_the_other_stays() 
     assert!(before.values().all(|rows| *rows > 0), "a table without a row proves nothing: {before:?}");
     let others = kept(&mut admin, &other, &of_other).await;
 
+    let held = sqlx::query_scalar("select id from pairing_held where user_id = $1").bind(erased.as_str());
+    let held = MessageId(held.fetch_one(&mut admin).await.unwrap());
+
     let begun = bench.store.erasure_begin(&erased, &Actor::named("operator")).await.unwrap();
     assert_eq!((begun.finished_at, begun.removed["messages"]), (None, 0));
     assert_eq!(bench.store.erasures_unfinished().await.unwrap(), std::slice::from_ref(&erased));
     let attachments = finish(&bench.store, &erased).await;
-    assert_eq!(attachments.len(), 2, "the message's, and one that an earlier erasure had left");
+    assert_eq!(attachments.len(), 3, "a message's, a held one's, and one that an earlier erasure had left");
+    assert!(attachments.contains(&held), "what a stranger sent who was not let in");
 
     let mut after = kept(&mut admin, &erased, &of_erased).await;
     assert_eq!(after.remove(RECORD), Some(1));
@@ -112,6 +116,22 @@ async fn everything_of_the_erased_user_goes_and_everything_of_the_other_stays() 
             .await
             .unwrap();
     assert_eq!(owners, [None, None], "the entries that stay are not the user's");
+}
+
+/// A row that somebody is just writing on is passed over; its request must not take it along.
+#[tokio::test]
+async fn what_is_held_does_not_go_unseen_with_its_request() {
+    let (bench, mut admin) = furnished().await;
+    let [erased, _] = users();
+    bench.store.erasure_begin(&erased, &Actor::named("operator")).await.unwrap();
+    sqlx::raw_sql("begin; select 1 from pairing_held for update").execute(&mut admin).await.unwrap();
+    while bench.store.erasure_step(&erased, Duration::from_secs(3600)).await.unwrap().next == Next::More {}
+    let part = bench.store.erasure(&erased).await.unwrap();
+    assert_eq!((part.removed["held_messages"], part.removed["pairings"]), (0, 0));
+    sqlx::raw_sql("rollback").execute(&mut admin).await.unwrap();
+    assert_eq!(finish(&bench.store, &erased).await.len(), 3);
+    let done = bench.store.erasure(&erased).await.unwrap();
+    assert_eq!((done.removed["held_messages"], done.removed["pairings"]), (1, 1));
 }
 
 #[tokio::test]

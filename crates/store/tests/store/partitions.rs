@@ -95,7 +95,8 @@ async fn an_id_goes_where_its_time_says_and_is_never_refused() {
 async fn a_dropped_partition_leaves_what_is_not_to_be_forgotten() {
     let (bench, mut admin) = furnished().await;
     // Two leaders at once, in every step.
-    let (one, two) = tokio::join!(bench.store.partition_detach(NAME), bench.store.partition_detach(NAME));
+    let (one, two) =
+        tokio::join!(bench.store.partition_detach(NAME, 90), bench.store.partition_detach(NAME, 90));
     assert!(one.unwrap() && two.unwrap());
     let default = |n: i64| ("messages_default".to_owned(), n);
     assert_eq!(where_they_are(&mut admin).await, [default(3), default(4), default(5)]);
@@ -120,7 +121,7 @@ async fn a_dropped_partition_leaves_what_is_not_to_be_forgotten() {
         sqlx::query_scalar("select to_regclass($1) is null").bind(NAME).fetch_one(&mut admin).await.unwrap();
     assert!(gone);
     // And once more, by somebody who has not heard of it.
-    assert!(bench.store.partition_detach(NAME).await.unwrap());
+    assert!(bench.store.partition_detach(NAME, 90).await.unwrap());
     assert_eq!(bench.store.partition_sift(NAME, 90).await.unwrap(), None);
     bench.store.partition_drop(NAME).await.unwrap();
 }
@@ -128,7 +129,7 @@ async fn a_dropped_partition_leaves_what_is_not_to_be_forgotten() {
 #[tokio::test]
 async fn messages_are_kept_for_ever_from_the_moment_that_somebody_says_so() {
     let (bench, mut admin) = furnished().await;
-    assert!(bench.store.partition_detach(NAME).await.unwrap());
+    assert!(bench.store.partition_detach(NAME, 90).await.unwrap());
     assert_eq!(bench.store.partition_sift(NAME, 0).await.unwrap(), Some(3));
     assert_eq!(where_they_are(&mut admin).await.len(), 6);
 }
@@ -136,10 +137,10 @@ async fn messages_are_kept_for_ever_from_the_moment_that_somebody_says_so() {
 #[tokio::test]
 async fn the_default_partition_forgets_row_by_row() {
     let (bench, mut admin) = furnished().await;
-    bench.store.partition_detach(NAME).await.unwrap();
+    bench.store.partition_detach(NAME, 90).await.unwrap();
     bench.store.partition_sift(NAME, 90).await.unwrap();
     let forget = async || {
-        let (gone, next) = bench.store.messages_default_forget(90, Uuid::nil()).await.unwrap();
+        let (gone, next) = bench.store.messages_default_forget(90, 90, Uuid::nil()).await.unwrap();
         assert_eq!(next, None, "one look is enough for so few");
         gone
     };
@@ -169,7 +170,7 @@ async fn nobody_waits_for_the_moving_of_many_messages() {
     for at in [day(2040, 1, 7), day(2041, 1, 7)] {
         sqlx::query(many).bind(id(at, 0)).execute(&mut admin).await.unwrap();
     }
-    assert!(!bench.store.partition_detach(NAME).await.unwrap(), "10,003 are pending or dead");
+    assert!(!bench.store.partition_detach(NAME, 90).await.unwrap(), "10,003 are pending or dead");
     let partition = found(&bench).await;
     assert_eq!((partition.detached_at, partition.kept), (None, 0), "it is as it was");
     assert!(!bench.store.partition_create(day(2041, 1, 1), day(2041, 2, 1)).await.unwrap());
@@ -179,11 +180,52 @@ async fn nobody_waits_for_the_moving_of_many_messages() {
     );
 }
 
+/// What a platform refuses is everyday, and one busy user's must not keep everybody's messages.
+#[tokio::test]
+async fn what_failed_long_ago_holds_no_partition_up_and_goes_with_it() {
+    let (bench, mut admin) = furnished().await;
+    insert(&mut admin, id(day(2040, 1, 6), 7), "failed", 200).await;
+    let refusals = "insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, state, expired,
+                              accepted_at, finished_at)
+        select (left($1::uuid::text, 23) || '-' || lpad(to_hex(n), 12, '0'))::uuid, 'ada', gen_random_uuid(), 0, 'out',
+               'c', '{}', 'failed', nullif(n % 2 = 0, false), now() - interval '200 days', now() - interval '200 days'
+        from generate_series(100, 10100) n";
+    sqlx::query(refusals).bind(id(day(2040, 1, 7), 0)).execute(&mut admin).await.unwrap();
+    for days in [0, 365] {
+        assert!(!bench.store.partition_detach(NAME, days).await.unwrap(), "all 10,001 are kept: {days}");
+    }
+    // A scheduler of the version before keeps all of them, too.
+    sqlx::raw_sql("set claw.tenant = 'all'").execute(&mut admin).await.unwrap();
+    let before = sqlx::query_scalar("select claw_partition_detach($1, 10000)").bind(NAME);
+    let detached: bool = before.fetch_one(&mut admin).await.unwrap();
+    assert!(!detached);
+    assert_eq!(found(&bench).await.detached_at, None, "it is as it was");
+
+    assert!(bench.store.partition_detach(NAME, 90).await.unwrap());
+    assert_eq!(found(&bench).await.kept, 4);
+    let left = async |admin: &mut PgConnection| -> Vec<i64> {
+        where_they_are(admin).await.into_iter().map(|(_, n)| n).collect()
+    };
+    assert_eq!(left(&mut admin).await, [3, 4, 5, 7], "pending, dead, uncertain, and one that failed today");
+    let forget = async |failed_days| {
+        bench.store.messages_default_forget(90, failed_days, Uuid::nil()).await.unwrap().0
+    };
+    assert_eq!(forget(90).await, 0);
+    let aged = "update messages set finished_at = now() - interval '100 days' where finished_at is not null";
+    sqlx::raw_sql(aged).execute(&mut admin).await.unwrap();
+    assert_eq!([forget(0).await, forget(365).await, forget(90).await], [0, 0, 1]);
+    assert_eq!(left(&mut admin).await, [3, 4, 5], "about these somebody decides");
+}
+
 #[tokio::test]
 async fn nothing_is_moved_by_whoever_does_not_see_everything() {
     let (_bench, mut admin) = furnished().await;
     sqlx::raw_sql("set role ii_claw_app; set claw.tenant = 'user:ada'").execute(&mut admin).await.unwrap();
-    for call in ["claw_partition_detach($1, 9)", "claw_partition_sift($1, now(), 9)"] {
+    for call in [
+        "claw_partition_detach($1, 9)",
+        "claw_partition_detach($1, 9, now())",
+        "claw_partition_sift($1, now(), 9)",
+    ] {
         let refused =
             sqlx::query(sqlx::AssertSqlSafe(format!("select {call}"))).bind(NAME).execute(&mut admin).await;
         let refused = refused.unwrap_err().to_string();

@@ -40,8 +40,8 @@ const SEED: &str = "
         select id, user_id, 'c', '{}' from channels where user_id = USER;
     insert into pairings (id, channel_id, user_id, code, state)
         select gen_random_uuid(), id, user_id, 'CODE', 'approved' from channels where user_id = USER;
-    insert into pairing_held (id, pairing_id, user_id, conversation, payload)
-        select gen_random_uuid(), id, user_id, 'c', '{}' from pairings where user_id = USER;
+    insert into pairing_held (id, pairing_id, user_id, conversation, payload, media)
+        select gen_random_uuid(), id, user_id, 'c', '{}', '{}' from pairings where user_id = USER;
     insert into placeholders (message_id, user_id, channel_id, conversation, seq, platform_id)
         select gen_random_uuid(), user_id, id, 'c', 1, '1' from channels where user_id = USER;
     insert into channel_memory (channel_id, name, user_id, sealed, sealed_key, version)

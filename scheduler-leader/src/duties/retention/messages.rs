@@ -1,17 +1,19 @@
 //! Messages: partitions made ahead of time, and dropped when they are old.
 //!
 //! Must hold: no message is forgotten that is still to be done or that somebody is still to decide about, and none that was
-//! accepted within the time for which messages are kept. So a partition is dropped in steps, each of which may be taken
-//! twice, by two leaders at once, or by another one after a crash:
+//! accepted within the time for which messages are kept. What failed or expired waits for a decision for a time of its own only: a
+//! platform's refusals are everyday, and must not hold up what is everybody else's. So a partition is dropped in steps, each of
+//! which may be taken twice, by two leaders at once, or by another one after a crash:
 //!
-//! 1. it is taken out of `messages`, but for what is pending and dead, which goes into the default partition in the same
-//!    transaction. It is a table now that nobody writes to;
+//! 1. it is taken out of `messages`, but for what is pending, dead or failed lately, which goes into the default partition in the
+//!    same transaction. It is a table now that nobody writes to;
 //! 2. what a machine with a slow clock put into it lately goes into the default partition, too;
 //! 3. the attempts at what is left are deleted, and the table is dropped.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use claw_config::RetentionSettings;
 use claw_store::{Partition, Result, Span, Store};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -42,18 +44,19 @@ pub(super) async fn make_partitions(store: &Store, days: u16) -> Result<()> {
     Ok(())
 }
 
-/// Forgets messages older than `days`; tells how many, about. 0 keeps them for ever.
-pub(super) async fn forget(store: &Store, days: u16) -> Result<u64> {
+/// Forgets messages that were kept for long enough; tells how many, about.
+pub(super) async fn forget(store: &Store, keep: RetentionSettings) -> Result<u64> {
+    let days = keep.message_days;
     let began = Instant::now();
     let now = store.now().await?;
     let mut forgotten = 0;
     for partition in store.partitions().await?.into_iter().filter(|p| p.dropped_at.is_none()) {
         if is_old(&partition, days, now) {
-            forgotten += drop_partition(store, &partition, days, began).await?;
+            forgotten += drop_partition(store, &partition, keep, began).await?;
         }
     }
     if days > 0 {
-        forgotten += forget_in_default(store, days, began).await?;
+        forgotten += forget_in_default(store, keep, began).await?;
     }
     Ok(forgotten)
 }
@@ -65,10 +68,15 @@ fn is_old(partition: &Partition, days: u16, now: DateTime<Utc>) -> bool {
 }
 
 /// Goes on where an earlier round ended.
-async fn drop_partition(store: &Store, partition: &Partition, days: u16, began: Instant) -> Result<u64> {
+async fn drop_partition(
+    store: &Store,
+    partition: &Partition,
+    keep: RetentionSettings,
+    began: Instant,
+) -> Result<u64> {
     let name = partition.name.as_str();
     if partition.detached_at.is_none() {
-        if !store.partition_detach(name).await? {
+        if !store.partition_detach(name, keep.dead_letters()).await? {
             warn!(
                 "{name} is old, but has too many messages that are pending or dead letters to forget the others: \
                  retry or discard the dead ones"
@@ -77,7 +85,7 @@ async fn drop_partition(store: &Store, partition: &Partition, days: u16, began: 
         }
         info!("{name} is old: it is no part of messages any more");
     }
-    while store.partition_sift(name, days).await?.is_some()
+    while store.partition_sift(name, keep.message_days).await?.is_some()
         || store.partition_forget_attempts(name).await? > 0
     {
         if began.elapsed() > ROUND {
@@ -92,10 +100,11 @@ async fn drop_partition(store: &Store, partition: &Partition, days: u16, began: 
 }
 
 /// From the first to the last.
-async fn forget_in_default(store: &Store, days: u16, began: Instant) -> Result<u64> {
+async fn forget_in_default(store: &Store, keep: RetentionSettings, began: Instant) -> Result<u64> {
     let (mut all, mut after) = (0, Some(Uuid::nil()));
     while let Some(place) = after.filter(|_| began.elapsed() < ROUND) {
-        let (some, next) = store.messages_default_forget(days, place).await?;
+        let (some, next) =
+            store.messages_default_forget(keep.message_days, keep.dead_letters(), place).await?;
         (all, after) = (all + u64::try_from(some).unwrap_or_default(), next);
     }
     Ok(all)

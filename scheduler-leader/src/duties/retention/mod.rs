@@ -46,7 +46,7 @@ pub(crate) async fn run(store: &Store, keep: RetentionSettings) -> u64 {
         ("backends", store.backends_forget(BACKEND_DAYS).await),
         ("members", store.members_prune(MEMBER_MINUTES).await),
         ("events", forget_events(store, keep).await),
-        ("messages", messages::forget(store, keep.message_days).await),
+        ("messages", messages::forget(store, keep).await),
     ];
     for (what, done) in rounds {
         match done {

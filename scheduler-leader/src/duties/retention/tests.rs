@@ -7,7 +7,12 @@ use sqlx::PgConnection;
 
 use super::{messages, run};
 
-const KEEP: RetentionSettings = RetentionSettings { message_days: 90, run_days: 90, events_hours: 72 };
+const KEEP: RetentionSettings =
+    RetentionSettings { message_days: 90, dead_letter_days: None, run_days: 90, events_hours: 72 };
+
+const fn keep_for(message_days: u16) -> RetentionSettings {
+    RetentionSettings { message_days, ..KEEP }
+}
 
 async fn migrated() -> (Store, PgConnection) {
     let database = TestDatabase::create().await;
@@ -23,7 +28,7 @@ async fn age(admin: &mut PgConnection) {
              (id, user_id, channel_id, shard, direction, conversation, payload, state, accepted_at, finished_at)
          select claw_first_id(now() - n * interval '200 days'), 'ada', gen_random_uuid(), 0, 'in', state, '{}', state,
                 now() - interval '200 days', case when state <> 'pending' then now() - interval '200 days' end
-         from unnest(array['done', 'discarded', 'pending', 'dead']) with ordinality as s (state, n);
+         from unnest(array['done', 'discarded', 'pending', 'dead', 'failed']) with ordinality as s (state, n);
          update message_partitions set high = claw_first_id(now() - interval '91 days')",
     )
     .execute(admin)
@@ -60,12 +65,12 @@ async fn partitions_are_made_ahead_without_gaps_and_once() {
 async fn what_is_old_and_decided_is_forgotten_and_nothing_else() {
     let (store, mut admin) = migrated().await;
     age(&mut admin).await;
-    let all = ["dead", "discarded", "done", "pending"];
-    messages::forget(&store, 0).await.unwrap();
-    messages::forget(&store, 365).await.unwrap();
+    let all = ["dead", "discarded", "done", "failed", "pending"];
+    messages::forget(&store, keep_for(0)).await.unwrap();
+    messages::forget(&store, keep_for(365)).await.unwrap();
     assert_eq!(states(&mut admin).await, all, "not old enough");
     sqlx::raw_sql("analyze messages_initial").execute(&mut admin).await.unwrap();
-    assert_eq!(run(&store, KEEP).await, 2);
+    assert_eq!(run(&store, KEEP).await, 3);
     assert_eq!(states(&mut admin).await, ["dead", "pending"]);
     sqlx::raw_sql("update messages set state = 'discarded' where state = 'dead'")
         .execute(&mut admin)
@@ -73,6 +78,16 @@ async fn what_is_old_and_decided_is_forgotten_and_nothing_else() {
         .unwrap();
     assert_eq!(run(&store, KEEP).await, 1, "somebody decided");
     assert_eq!(states(&mut admin).await, ["pending"]);
+}
+
+#[tokio::test]
+async fn what_failed_is_kept_for_as_long_as_somebody_chose() {
+    let (store, mut admin) = migrated().await;
+    age(&mut admin).await;
+    run(&store, RetentionSettings { dead_letter_days: Some(365), ..KEEP }).await;
+    assert_eq!(states(&mut admin).await, ["dead", "failed", "pending"]);
+    assert_eq!(run(&store, KEEP).await, 1);
+    assert_eq!(states(&mut admin).await, ["dead", "pending"]);
 }
 
 #[tokio::test]
@@ -89,11 +104,12 @@ async fn what_is_old_is_forgotten_in_one_round_however_much_there_is() {
 async fn a_leader_that_died_halfway_is_gone_on_for() {
     let (store, mut admin) = migrated().await;
     age(&mut admin).await;
-    assert!(store.partition_detach("messages_initial").await.unwrap());
+    assert!(store.partition_detach("messages_initial", 90).await.unwrap());
     assert_eq!(states(&mut admin).await, ["dead", "pending"]);
     // Even by one that would not have begun.
-    messages::forget(&store, 3650).await.unwrap();
-    assert_eq!(states(&mut admin).await, ["dead", "discarded", "done", "pending"], "they are young for it");
+    messages::forget(&store, keep_for(3650)).await.unwrap();
+    let all = ["dead", "discarded", "done", "failed", "pending"];
+    assert_eq!(states(&mut admin).await, all, "they are young for it");
     let first = store.partitions().await.unwrap().remove(0);
     assert!(first.dropped_at.is_some(), "{first:?}");
 }
@@ -103,10 +119,10 @@ async fn who_uses_the_table_is_not_waited_for() {
     let (store, mut admin) = migrated().await;
     age(&mut admin).await;
     sqlx::raw_sql("begin; select 1 from messages limit 1").execute(&mut admin).await.unwrap();
-    let refused = messages::forget(&store, 90).await.unwrap_err();
+    let refused = messages::forget(&store, KEEP).await.unwrap_err();
     assert!(claw_store::chain(&refused).contains("lock timeout"), "{refused:?}");
     sqlx::raw_sql("rollback").execute(&mut admin).await.unwrap();
-    assert_eq!(states(&mut admin).await.len(), 4);
-    messages::forget(&store, 90).await.unwrap();
+    assert_eq!(states(&mut admin).await.len(), 5);
+    messages::forget(&store, KEEP).await.unwrap();
     assert_eq!(states(&mut admin).await, ["dead", "pending"]);
 }

@@ -88,6 +88,17 @@ async fn a_silence_holds_for_those_that_wait_already() {
     assert!(most_within(&passed[5..], 1.0) <= 6, "{passed:?}");
 }
 
+/// Not one for the process: what a platform refuses to one bot says nothing of another.
+#[tokio::test(start_paused = true)]
+async fn each_bot_has_a_limiter_of_its_own() {
+    let (refused, well) = (limiter(), limiter());
+    refused.silence(Duration::from_secs(60));
+    let turns = || (0..5).map(|n| (format!("chat {n}"), false));
+    let (of_refused, of_well) = tokio::join!(passed(&refused, turns()), passed(&well, turns()));
+    assert!(of_refused[0] >= 59.9, "{of_refused:?}");
+    assert!(of_well[4] < 0.01, "it has its whole pace, too: {of_well:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_limits_only_silences_count() {
     let limiter = Limiter::new(None);

@@ -70,6 +70,7 @@ static CAPS: Caps = Caps {
     // It is shown for ten seconds: <https://docs.discord.com/developers/resources/channel#trigger-typing-indicator>.
     typing_every: Some(Duration::from_secs(8)),
     reports: Reports::DEEDS,
+    tells_programs: true,
     placeholders: true,
     limits: Some(&LIMITS),
     lacks: &[Lack::cant(

@@ -21,6 +21,7 @@ pub(super) static CAPS: Caps = Caps {
     threads: true,
     reply_to: true,
     reports: Reports { replies: true, ..Reports::NONE },
+    tells_programs: true,
     lacks: super::lacks::LACKS,
     ..Caps::TEXT_ONLY
 };

@@ -61,6 +61,7 @@ static CAPS: Caps = Caps {
     edit: true,
     delete: true,
     reports: Reports { edits: false, deletions: false, reactions: false, replies: true, receipts: false },
+    tells_programs: true,
     placeholders: true,
     limits: Some(&LIMITS),
     lacks: lacks::LACKS,

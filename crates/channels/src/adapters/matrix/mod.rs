@@ -67,6 +67,7 @@ static CAPS: Caps = Caps {
     typing: true,
     typing_every: Some(TYPING_EVERY),
     reports: Reports { receipts: true, ..Reports::DEEDS },
+    tells_programs: true,
     placeholders: true,
     limits: Some(&LIMITS),
     lacks: lacks::LACKS,

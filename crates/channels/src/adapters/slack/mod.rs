@@ -67,6 +67,7 @@ static CAPS: Caps = Caps {
     // It is shown for two minutes: <https://docs.slack.dev/reference/methods/assistant.threads.setStatus>.
     typing_every: Some(Duration::from_mins(1)),
     reports: Reports::DEEDS,
+    tells_programs: true,
     placeholders: true,
     limits: Some(&LIMITS),
     lacks: &[Lack::cant(

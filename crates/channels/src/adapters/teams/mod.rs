@@ -72,6 +72,7 @@ const PERSONAL: Caps = Caps {
     // It goes out after some seconds, of which Microsoft says no number.
     typing_every: Some(Duration::from_secs(4)),
     reports: Reports::DEEDS,
+    tells_programs: true,
     placeholders: true,
     limits: Some(&LIMITS),
     lacks: lacks::LACKS,

@@ -72,6 +72,7 @@ static CAPS: Caps = Caps {
     typing_every: Some(Duration::from_secs(4)),
     // Deletions only in chats of business accounts, in which a bot of ours is not.
     reports: Reports { deletions: false, ..Reports::DEEDS },
+    tells_programs: true,
     placeholders: true,
     drafts: false,
     limits: Some(&LIMITS),

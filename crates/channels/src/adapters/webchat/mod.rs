@@ -53,6 +53,8 @@ static CAPS: Caps = Caps {
     typing_every: Some(Duration::from_secs(4)),
     // The page has no way to answer one message of several.
     reports: Reports { replies: false, receipts: true, ..Reports::DEEDS },
+    // Visitors are people at our own page, whose sockets have a pace of their own.
+    tells_programs: true,
     placeholders: false,
     drafts: true,
     limits: None,

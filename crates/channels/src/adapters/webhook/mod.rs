@@ -50,6 +50,7 @@ static CAPS: Caps = Caps {
     typing: true,
     typing_every: None,
     reports: Reports::DEEDS,
+    tells_programs: true,
     placeholders: false,
     drafts: false,
     limits: None,

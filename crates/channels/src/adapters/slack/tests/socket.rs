@@ -145,6 +145,30 @@ async fn what_was_not_committed_is_not_acknowledged_and_counts_once_when_it_come
     assert_eq!(ended.await, None);
 }
 
+/// Slack may not hear an acknowledgement, and sends the event again minutes later.
+#[tokio::test]
+async fn what_was_committed_and_comes_again_is_known_by_the_same_key_and_acknowledged() {
+    let ended = listening(well, 0, async |mut fake, mut taken, sink| {
+        let mut link = fake.link().await;
+        say(&mut link, &envelope("e-1", "1.000001")).await;
+        let first = taken.recv().await.unwrap();
+        assert!(first.dedup_key.is_some());
+        sink.commit.notify_one();
+        assert_eq!(heard(&mut link).await, acknowledged("e-1"));
+        // Under the same envelope's id, or in a new envelope.
+        for id in ["e-1", "e-2"] {
+            let mut again = envelope(id, "1.000001");
+            again["retry_attempt"] = json!(1);
+            again["retry_reason"] = json!("timeout");
+            say(&mut link, &again).await;
+            assert_eq!(taken.recv().await.unwrap().dedup_key, first.dedup_key, "{id}");
+            sink.commit.notify_one();
+            assert_eq!(heard(&mut link).await, acknowledged(id));
+        }
+    });
+    assert_eq!(ended.await, None);
+}
+
 #[tokio::test]
 async fn the_next_socket_is_open_before_the_old_one_closes() {
     let ended = listening(well, 0, async |mut fake, mut taken, sink| {
