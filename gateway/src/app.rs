@@ -141,6 +141,7 @@ impl App {
         let http = Http::new(allow_private).map_err(|error| Error::Http(Box::new(error)))?;
         let deps = Deps {
             channel_id: ChannelId(Uuid::nil()),
+            owner: None,
             http,
             clock: Arc::clone(&clock),
             ids: ids.clone(),

@@ -125,6 +125,7 @@ impl ChannelCache {
         let unknown = || ChannelError::Config(format!("no adapter of type {:?}", channel.channel_type));
         let entry = registry::find(&channel.channel_type).ok_or_else(unknown)?;
         let deps = memory::deps_for(&self.deps, &self.store, &self.vault, channel.id);
+        let deps = Deps { owner: Some(channel.user_id.clone()), ..deps };
         entry.make(&channel.config, secrets, deps)
     }
 

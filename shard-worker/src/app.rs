@@ -71,6 +71,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
         .map_err(JoinError::from)?;
     let deps = Deps {
         channel_id: ChannelId(Uuid::nil()),
+        owner: None,
         http: Http::new(settings.urls.allow_private)?,
         clock: Arc::clone(&joined.clock),
         ids: joined.ids.clone(),

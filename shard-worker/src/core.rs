@@ -9,8 +9,8 @@ use claw_bus::Bus;
 use claw_channels::Deps;
 use claw_runtime::{Backoff, Batcher, Clock, Ids, Lifecycle};
 use claw_secrets::Purpose;
-use claw_store::{Accepted, MessageWriter, NewMessage, Note, Sighting, Store, Vault};
-use claw_types::{ChannelId, Direction, MessageId, UserId, Work};
+use claw_store::{Accepted, Channel, MessageWriter, NewMessage, Note, Sighting, Store, Vault};
+use claw_types::{Direction, MessageId, UserId, Work};
 
 use crate::channels::memory::ShardMemory;
 use crate::channels::supervisor;
@@ -198,8 +198,8 @@ impl Core {
     }
 
     /// What a channel of ours is made with, on a shard that is ours.
-    pub(crate) fn deps_for(self: &Arc<Self>, shard: &Shard, channel_id: ChannelId) -> Deps {
-        let memory = Arc::new(ShardMemory::new(Arc::clone(self), shard, channel_id));
-        Deps { channel_id, memory, ..self.deps.clone() }
+    pub(crate) fn deps_for(self: &Arc<Self>, shard: &Shard, channel: &Channel) -> Deps {
+        let memory = Arc::new(ShardMemory::new(Arc::clone(self), shard, channel.id));
+        Deps { channel_id: channel.id, owner: Some(channel.user_id.clone()), memory, ..self.deps.clone() }
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use claw_runtime::{Clock, Ids, Random};
-use claw_types::{ChannelId, Inbound, MediaRef, MessageId};
+use claw_types::{ChannelId, Inbound, MediaRef, MessageId, UserId};
 use futures::stream::BoxStream;
 use http::{HeaderMap, HeaderName};
 use serde::Serialize;
@@ -211,6 +211,8 @@ pub trait Adapter: Channel + Sized {
 pub struct Deps {
     /// Which channel.
     pub channel_id: ChannelId,
+    /// Whose it is, who shares what there is little of with others; `None` where that is nobody yet.
+    pub owner: Option<UserId>,
     /// HTTP clients, shared by all channels of the process.
     pub http: Http,
     /// The time.

@@ -116,6 +116,20 @@ pub enum Error {
     Json(#[from] serde_json::Error),
 }
 
+impl Error {
+    /// Whether what was asked may have been done all the same: the connection ended, or was given up, before the answer came.
+    pub(crate) fn may_be_committed(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) => true,
+            // 08: the connection, as a pooler tells of it; 57P: the server ended it (57014 undoes the statement).
+            Self::Database(sqlx::Error::Database(refused)) => {
+                refused.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
+            }
+            _ => false,
+        }
+    }
+}
+
 impl claw_runtime::FlushError for Error {
     /// What the server itself said about the statement, unless it was stopping or had no time or room (classes 53, 57).
     fn may_be_one_item(&self) -> bool {

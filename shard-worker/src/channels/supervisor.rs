@@ -154,7 +154,7 @@ fn start(
 ) {
     let entry = registry::find(&channel.channel_type);
     let made = match entry {
-        Some(entry) => entry.make(&channel.config, secrets, core.deps_for(shard, channel.id)),
+        Some(entry) => entry.make(&channel.config, secrets, core.deps_for(shard, &channel)),
         None => Err(ChannelError::Config(format!(
             "this version does not know channels of type {:?}",
             channel.channel_type

@@ -25,7 +25,7 @@ use crate::shard::queue::{LaneKey, Next};
 /// Starts the runner of a lane that has none.
 pub(crate) fn start(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: LaneKey) {
     let (pipeline, owner) = (Arc::clone(pipeline), Arc::clone(shard));
-    shard.spawn(async move { run(&pipeline, &owner, &key).await });
+    shard.spawn_sending(async move { run(&pipeline, &owner, &key).await });
 }
 
 async fn run(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: &LaneKey) {
@@ -151,7 +151,7 @@ async fn attempt_in(
     woken: Option<Instant>,
 ) -> bool {
     let attempted = match delivery.unreadable.take() {
-        None => pipeline.acts.attempt(pipeline, shard, &mut delivery.work).await,
+        None => begin(pipeline, shard, &mut delivery.work).await,
         why => Attempt::Over { state: MessageState::Failed, error: why },
     };
     measure::attempt(&delivery.work, &attempted);
@@ -181,6 +181,17 @@ async fn attempt_in(
             put_back(shard, key, delivery.work, after.unwrap_or_default(), after, woken)
         }
         Attempt::Again { after, error } => again(pipeline, shard, key, delivery, after, error).await,
+    }
+}
+
+/// One attempt. One at the backend is cut off when the shard is given away: the next owner posts it again under the same id. One to a
+/// person is not, as its platform would show it twice: it ends by itself (`outbound`).
+async fn begin(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, work: &mut Work) -> Attempt {
+    let direction = work.direction;
+    let attempted = pipeline.acts.attempt(pipeline, shard, work);
+    match direction {
+        Direction::Out => attempted.await,
+        Direction::In => shard.cutting().run_until_cancelled(attempted).await.unwrap_or(Attempt::NotOurs),
     }
 }
 

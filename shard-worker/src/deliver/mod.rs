@@ -13,13 +13,13 @@ pub(crate) mod outbound;
 pub(crate) mod placeholder;
 pub(crate) mod stream;
 mod traced;
-pub(crate) mod turns;
 pub(crate) mod typing;
 pub(crate) mod unsettled;
 pub(crate) mod webhook;
 
 use std::time::Duration;
 
+pub(crate) use claw_runtime::turns;
 use claw_types::MessageState;
 
 /// What an attempt came to.

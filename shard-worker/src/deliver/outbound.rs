@@ -1,8 +1,9 @@
 //! A message to a person: planned as its platform needs, sent part by part at the platform's pace, what was sent
 //! remembered.
 //!
-//! Must hold: a part whose outcome is not known is never sent again by itself; between two parts it is stored which were
-//! sent; waiting for the platform's pace is no attempt, ends when the shard does, and is over before the lease is asked.
+//! Must hold: a part whose outcome is not known is never sent again by itself, also when the shard is given away
+//! meanwhile; between two parts it is stored which were sent; waiting for the platform's pace is no attempt, ends when
+//! the shard does, and is over before the lease is asked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,7 +122,7 @@ async fn send_parts(
             Ok(turn) => turn,
             Err(without) => return without,
         };
-        match send(active, turn, work, body, (index, piece)).await {
+        match send(shard, active, turn, work, body, (index, piece)).await {
             Ok(receipt) => work.platform_message_ids.push(receipt.platform_message_id),
             // It was deleted, or is too old: the answer is sent like any other, by the next turn of this loop.
             Err(ChannelError::Permanent(why)) if edit.is_some() => {
@@ -220,7 +221,7 @@ async fn take_away(
         if !core.lease.holds() {
             return false;
         }
-        match send(active, turn, work, body, (work.platform_message_ids.len(), &piece)).await {
+        match send(shard, active, turn, work, body, (work.platform_message_ids.len(), &piece)).await {
             Ok(_) => return true,
             // The next turn comes when the platform's pace allows it.
             Err(ChannelError::RateLimited(_) | ChannelError::ChatLimited { .. }) => {}
@@ -242,6 +243,7 @@ fn cost(piece: &Piece) -> u32 {
 }
 
 async fn send(
+    shard: &Shard,
     active: &Active,
     turn: Turn,
     work: &Work,
@@ -258,7 +260,11 @@ async fn send(
         accepted_at: DateTime::from_timestamp_millis(work.accepted_at_ms).unwrap_or_default(),
         replaces: body.replaces,
     };
-    let sent = tokio::time::timeout(PART_LIMIT, active.send(turn, &part)).await;
+    let sent = tokio::time::timeout(PART_LIMIT, active.send(turn, &part));
+    let Some(sent) = shard.giving_up().run_until_cancelled(sent).await else {
+        let why = "the platform had not answered when this worker had to give its shard to another one";
+        return Err(ChannelError::Uncertain(why.to_owned()));
+    };
     sent.unwrap_or_else(|_| Err(ChannelError::Uncertain("the platform did not answer".to_owned())))
 }
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use claw_store::{Error, chain};
 use claw_telemetry::metrics::{Counter, Gauge, Histogram};
@@ -11,10 +10,13 @@ use claw_types::placement::{HEARTBEAT_EVERY, LEASE_GOOD_FOR};
 use claw_types::{ShardCount, ShardId};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::plan::Planner;
-use super::{CALL_LIMIT, COALESCE, EVERY_SOON, HAND_OVER, IN_MOTION, LEAVE_GENTLY, SOON};
+use super::{
+    CALL_LIMIT, COALESCE, EVERY_SOON, HAND_OVER, IN_MOTION, LEAVE_GENTLY, SENDS, SENDS_AT_EXIT, SOON,
+};
 use crate::pipeline::Pipeline;
 use crate::ports::LeaseConnection;
 use crate::shard::Shard;
@@ -30,6 +32,8 @@ pub(super) struct Holder<'a> {
     stopped: (mpsc::UnboundedSender<ShardId>, mpsc::UnboundedReceiver<ShardId>),
     look: Arc<Notify>,
     drain_wanted: watch::Receiver<bool>,
+    /// Cancelled when the process stops soon: what is sent is not waited for any longer.
+    hurry: CancellationToken,
     /// Since when everything is being given away.
     leaving: Option<Instant>,
     /// Since when something that is ours could not be claimed.
@@ -55,6 +59,7 @@ impl<'a> Holder<'a> {
             stopped: mpsc::unbounded_channel(),
             look,
             drain_wanted,
+            hurry: CancellationToken::new(),
             leaving: None,
             waiting: None,
         }
@@ -148,7 +153,7 @@ impl<'a> Holder<'a> {
         }
         let room = match self.leaving {
             Some(since) if since.elapsed() > LEAVE_GENTLY => usize::MAX,
-            _ => IN_MOTION.saturating_sub(self.releasing.len()),
+            _ => IN_MOTION.saturating_sub(self.in_motion()),
         };
         let held = self.held.keys().copied();
         let releasing: BTreeSet<ShardId> = self.releasing.keys().copied().collect();
@@ -161,6 +166,11 @@ impl<'a> Holder<'a> {
             return Ok(());
         }
         self.claim(&plan.claim).await
+    }
+
+    /// How many are being stopped. One that only waits for a send keeps no other one from moving.
+    fn in_motion(&self) -> usize {
+        self.releasing.values().filter(|shard| !shard.cutting().is_cancelled()).count()
     }
 
     fn is_waiting(&self) -> bool {
@@ -208,9 +218,11 @@ impl<'a> Holder<'a> {
         let Some(shard) = self.held.remove(&id) else { return };
         self.releasing.insert(id, Arc::clone(&shard));
         self.pipeline.disown(id);
-        let stopped = self.stopped.0.clone();
+        let (stopped, hurry) = (self.stopped.0.clone(), self.hurry.clone());
         self.pipeline.lifecycle.spawn("release a shard", async move {
-            shard.stop(HAND_OVER).await;
+            // Long or not is all the same: what is left is given up either way.
+            let patience = async { drop(tokio::time::timeout(SENDS, hurry.cancelled()).await) };
+            shard.stop(HAND_OVER, patience).await;
             // The holder is gone only when the lease is, and then there is nothing to give back.
             let _gone = stopped.send(shard.id);
         });
@@ -243,7 +255,7 @@ impl<'a> Holder<'a> {
             shard.abort();
         }
         for shard in held.values().chain(releasing.values()) {
-            shard.stop(Duration::ZERO).await;
+            shard.ended().await;
         }
         self.show();
     }
@@ -264,6 +276,7 @@ impl<'a> Holder<'a> {
     }
 
     async fn hand_over(&mut self) -> Result<(), Error> {
+        let hurry_at = Instant::now() + SENDS_AT_EXIT;
         self.set_leaving(true).await?;
         self.turn().await?;
         let mut tick = tokio::time::interval(HEARTBEAT_EVERY);
@@ -275,6 +288,7 @@ impl<'a> Holder<'a> {
                     self.give_back(std::mem::take(&mut released)).await?;
                     self.follow_plan().await?;
                 }
+                () = tokio::time::sleep_until(hurry_at), if !self.hurry.is_cancelled() => self.hurry.cancel(),
                 _ = tick.tick() => self.turn().await?,
             }
         }

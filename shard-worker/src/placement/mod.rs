@@ -35,6 +35,11 @@ const SOON: Duration = Duration::from_secs(5);
 const CALL_LIMIT: Duration = Duration::from_millis(1500);
 /// What is in flight may finish for this long when a shard is handed over.
 const HAND_OVER: Duration = Duration::from_secs(3);
+/// A send that is under way then is waited for this much longer, which is more than an ordinary platform call may take; then its
+/// outcome is uncertain. The shard's other conversations wait as long, so it is not as long as the largest upload may take.
+const SENDS: Duration = Duration::from_secs(60);
+/// When the process stops, it is waited for until this long after that: the rest of its grace (25 s) is for writing down what became of it.
+const SENDS_AT_EXIT: Duration = Duration::from_secs(18);
 /// So many shards are in motion at once.
 const IN_MOTION: usize = 16;
 /// When leaving takes longer than this, the rest goes all at once.

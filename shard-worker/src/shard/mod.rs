@@ -1,4 +1,8 @@
 //! One owned shard: its claim, its queue and what runs for it.
+//!
+//! A shard ends in steps, because not everything may be cut off alike. What was begun may be done again by the next owner, but for a
+//! call that sends: nobody but the platform knows whether it arrived. Must hold: with [`Shard::stop`], no send is dropped while it is
+//! under way; with [`Shard::abort`], everything is, at once, as somebody else may own the shard already.
 
 pub mod queue;
 
@@ -30,8 +34,14 @@ pub struct Shard {
     queue: Mutex<ShardQueue>,
     soft: CancellationToken,
     hard: CancellationToken,
+    last: CancellationToken,
+    lost: CancellationToken,
     tasks: TaskTracker,
 }
+
+/// Within what time it is written down that it is not known what became of a send. A database that takes longer has most likely lost
+/// us the lease, too.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 impl Shard {
     /// Just claimed.
@@ -45,6 +55,8 @@ impl Shard {
             queue: Mutex::new(ShardQueue::new()),
             soft: CancellationToken::new(),
             hard: CancellationToken::new(),
+            last: CancellationToken::new(),
+            lost: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }
     }
@@ -59,34 +71,68 @@ impl Shard {
         &self.soft
     }
 
+    /// Cancelled when what the next owner can do again must end.
+    pub(crate) fn cutting(&self) -> &CancellationToken {
+        &self.hard
+    }
+
+    /// Cancelled when a send that is still under way is not waited for any longer.
+    pub(crate) fn giving_up(&self) -> &CancellationToken {
+        &self.last
+    }
+
     /// Runs a task for the shard; it ends with the shard at the latest.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let hard = self.hard.clone();
+        self.spawn_until(self.hard.clone(), task);
+    }
+
+    /// Runs a task that ends by itself soon after the shard is [`Shard::stopping`] and [`Shard::cutting`], but for a send that is
+    /// under way: that ends when the platform has answered, or by [`Shard::giving_up`].
+    pub(crate) fn spawn_sending(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_until(self.lost.clone(), task);
+    }
+
+    fn spawn_until(&self, end: CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(async move {
             tokio::select! {
                 biased;
-                () = hard.cancelled() => {}
+                () = end.cancelled() => {}
                 () = task => {}
             }
         });
     }
 
-    /// Takes nothing new, lets what is in flight finish for at most `grace`, then ends it. Afterwards nothing acts
-    /// for the shard any more.
-    pub async fn stop(&self, grace: Duration) {
+    /// Takes nothing new, lets what is in flight finish for at most `grace`, then ends it. Sends that are under way are waited for
+    /// until `patience` ends; then they are written down as uncertain. Afterwards nothing acts for the shard any more.
+    pub async fn stop(&self, grace: Duration, patience: impl Future<Output = ()>) {
         self.soft.cancel();
         self.tasks.close();
         // What was cut off is done again by the next owner, under the same message id.
         drop(tokio::time::timeout(grace, self.tasks.wait()).await);
         self.hard.cancel();
+        tokio::select! {
+            biased;
+            () = self.tasks.wait() => return,
+            () = patience => {}
+        }
+        self.last.cancel();
+        drop(tokio::time::timeout(LAST_WORDS, self.tasks.wait()).await);
+        self.lost.cancel();
         self.tasks.wait().await;
     }
 
     /// Ends everything at once: the lease is lost.
     pub fn abort(&self) {
+        // First, so that no send sees one of the others and has something to write yet.
+        self.lost.cancel();
         self.soft.cancel();
         self.hard.cancel();
         self.tasks.close();
+    }
+
+    /// Until everything has ended that [`Shard::abort`] ended.
+    pub async fn ended(&self) {
+        self.tasks.wait().await;
     }
 }
 
@@ -106,5 +152,73 @@ impl Throttle {
             last.insert(channel, Instant::now());
         }
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(3);
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// Whether what it is given to has ended by itself.
+    #[derive(Clone, Default)]
+    struct Ended(Arc<AtomicBool>);
+
+    impl Ended {
+        async fn after(self, task: impl Future<Output = ()>) {
+            task.await;
+            self.0.store(true, Ordering::Relaxed);
+        }
+
+        fn is_so(&self) -> bool {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn shard() -> Shard {
+        Shard::new(ShardId(0), Epoch(1))
+    }
+
+    async fn stopped(shard: &Shard) -> Duration {
+        let began = Instant::now();
+        shard.stop(GRACE, async { tokio::time::sleep(PATIENCE).await }).await;
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_send_under_way_is_waited_for_and_what_can_be_repeated_is_cut_off() {
+        let (shard, sent, repeated) = (shard(), Ended::default(), Ended::default());
+        shard.spawn_sending(sent.clone().after(tokio::time::sleep(Duration::from_secs(6))));
+        shard.spawn(repeated.clone().after(tokio::time::sleep(Duration::from_secs(4))));
+        let took = stopped(&shard).await;
+        assert_eq!((sent.is_so(), repeated.is_so(), took.as_secs()), (true, false, 6));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_sent_for_too_long_hears_of_it_before_the_shard_is_given_back() {
+        let (shard, told) = (Arc::new(shard()), Ended::default());
+        let owner = Arc::clone(&shard);
+        shard.spawn_sending(told.clone().after(async move { owner.giving_up().cancelled().await }));
+        let took = stopped(&shard).await;
+        assert_eq!((told.is_so(), took), (true, GRACE + PATIENCE));
+        // And who does not listen holds nobody up for ever.
+        let deaf = self::shard();
+        deaf.spawn_sending(std::future::pending());
+        assert_eq!(stopped(&deaf).await, GRACE + PATIENCE + LAST_WORDS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_lease_ends_sends_at_once() {
+        let (shard, sent) = (shard(), Ended::default());
+        shard.spawn_sending(sent.clone().after(tokio::time::sleep(Duration::from_millis(1))));
+        let began = Instant::now();
+        shard.abort();
+        shard.ended().await;
+        assert_eq!((sent.is_so(), began.elapsed()), (false, Duration::ZERO));
     }
 }

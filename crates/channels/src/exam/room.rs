@@ -103,6 +103,7 @@ impl<'a> Room<'a> {
         let random = Arc::new(SeededRandom::new(1));
         Deps {
             channel_id: ChannelId(Uuid::from_u128(7)),
+            owner: None,
             http,
             ids: Ids::new(self.clock.clone(), random.clone()),
             clock: self.clock.clone(),

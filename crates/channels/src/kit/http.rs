@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use claw_runtime::turns::Turns;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
-use tokio::sync::Semaphore;
 
 use super::access_token::AccessTokens;
 use super::guard::{self, PublicResolver, UrlError};
 use super::jwt::KeySets;
-use super::upload::AT_ONCE;
+use super::upload::{AT_ONCE, OF_A_USER};
 use crate::ChannelError;
 
 /// Platform calls answer within this, or their outcome is unknown.
@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Http {
     calls: Client,
     polls: Client,
-    places: Arc<Semaphore>,
+    places: Arc<Turns>,
     keys: Arc<KeySets>,
     tokens: Arc<AccessTokens>,
     allow_private: bool,
@@ -48,7 +48,7 @@ impl Http {
             builder.build()
         };
         let (calls, polls) = (build(base().timeout(limit))?, build(base())?);
-        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let places = Arc::new(Turns::new(AT_ONCE, OF_A_USER));
         let (keys, tokens) = (Arc::default(), Arc::default());
         Ok(Self { calls, polls, places, keys, tokens, allow_private, limit })
     }
@@ -57,7 +57,7 @@ impl Http {
     #[cfg(test)]
     pub fn guarded_except(name: &str, address: std::net::SocketAddr) -> Self {
         let client = || base().dns_resolver(PublicResolver).resolve(name, address).build().unwrap();
-        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let places = Arc::new(Turns::new(AT_ONCE, OF_A_USER));
         let (keys, tokens) = (Arc::default(), Arc::default());
         Self { calls: client(), polls: client(), places, keys, tokens, allow_private: false, limit: TIMEOUT }
     }
@@ -78,7 +78,7 @@ impl Http {
     }
 
     /// Places for attachments in memory; see [`super::upload`].
-    pub(super) fn places(&self) -> &Arc<Semaphore> {
+    pub(super) fn places(&self) -> &Arc<Turns> {
         &self.places
     }
 

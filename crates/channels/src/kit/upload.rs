@@ -1,9 +1,10 @@
 //! Attachments for platforms that take them as uploads: fetched from where the caller keeps them, by [`fetch`]'s rules.
 //!
 //! The attachments of a part are in memory together until the platform has them. So that this is bounded whatever people
-//! send, a process holds those of [`AT_ONCE`] parts at most, each with as many bytes as its platform allows. A channel
-//! gets `OF_A_CHANNEL` of these places, because whoever names a slow host must not keep everybody else's attachments
-//! waiting. Who gets no place tries again later.
+//! send, a process holds those of [`AT_ONCE`] parts at most, each with as many bytes as its platform allows. A user, with however many
+//! channels, gets [`OF_A_USER`] of these places, because whoever names slow hosts must not keep everybody else's attachments
+//! waiting. Who has to wait stands in line: coming back later would mean to be overtaken again and again. Only after longer than
+//! it takes a slow host to give up, they try again later.
 //!
 //! Must hold: waiting and fetching end within `PLACE_LIMIT` and `FETCH_LIMIT`, as the messages behind it wait; how long the
 //! upload may take, [`super::transfer`] says; no address gets into an error, as its query may be a secret: the host must do.
@@ -13,8 +14,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use claw_runtime::Clock;
-use claw_types::{Media, MediaKind};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use claw_runtime::turns::{Cause, Turn};
+use claw_types::{Media, MediaKind, UserId};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
@@ -24,10 +25,10 @@ use crate::{ChannelError, Deps};
 
 /// Parts of a process whose attachments are in memory.
 pub const AT_ONCE: usize = 4;
-/// How many of them may be one channel's.
-const OF_A_CHANNEL: usize = 2;
+/// How many of them may be one user's.
+pub const OF_A_USER: usize = AT_ONCE / 2;
 /// How long to wait for a place among them.
-const PLACE_LIMIT: Duration = Duration::from_secs(5);
+const PLACE_LIMIT: Duration = Duration::from_secs(30);
 /// How long all the attachments of a part may take.
 const FETCH_LIMIT: Duration = Duration::from_secs(20);
 /// A host that does not answer is asked again for this long after the message was accepted; the messages behind it wait.
@@ -37,21 +38,20 @@ const PATIENCE: TimeDelta = TimeDelta::minutes(15);
 pub struct Uploads {
     http: Http,
     clock: Arc<dyn Clock>,
-    own: Arc<Semaphore>,
+    owner: Option<UserId>,
 }
 
 /// Attachments in memory; they have their place until this is dropped.
 pub struct Held {
     /// In the order in which they were asked for.
     pub files: Vec<Fetched>,
-    _places: [OwnedSemaphorePermit; 2],
+    _place: Turn,
 }
 
 impl Uploads {
     /// For the channel of these.
     pub fn new(deps: &Deps) -> Self {
-        let own = Arc::new(Semaphore::new(OF_A_CHANNEL));
-        Self { http: deps.http.clone(), clock: Arc::clone(&deps.clock), own }
+        Self { http: deps.http.clone(), clock: Arc::clone(&deps.clock), owner: deps.owner.clone() }
     }
 
     /// Fetches attachments that go together, of at most `max_bytes` together.
@@ -64,7 +64,7 @@ impl Uploads {
         accepted_at: DateTime<Utc>,
         max_bytes: usize,
     ) -> Result<Held, ChannelError> {
-        let places = self.places().await?;
+        let place = self.place().await?;
         let until = Instant::now() + FETCH_LIMIT;
         let mut files = Vec::with_capacity(media.len());
         let mut left = max_bytes;
@@ -79,19 +79,14 @@ impl Uploads {
             left = left.saturating_sub(fetched.bytes.len());
             files.push(fetched);
         }
-        Ok(Held { files, _places: places })
+        Ok(Held { files, _place: place })
     }
 
-    async fn places(&self) -> Result<[OwnedSemaphorePermit; 2], ChannelError> {
-        let both = async {
-            let own = Arc::clone(&self.own).acquire_owned().await?;
-            Ok::<_, AcquireError>([own, Arc::clone(self.http.places()).acquire_owned().await?])
-        };
-        match timeout(PLACE_LIMIT, both).await {
-            Ok(Ok(places)) => Ok(places),
-            // Nobody closes them, so it was the time.
-            _ => Err(ChannelError::Retryable("too many attachments are on their way already".to_owned())),
-        }
+    async fn place(&self) -> Result<Turn, ChannelError> {
+        // That a job's time came gives no attachment a lower place: who waits for it is a person all the same.
+        let place = self.http.places().take(self.owner.as_ref(), Cause::Now);
+        let late = |_| ChannelError::Retryable("too many attachments are on their way already".to_owned());
+        timeout(PLACE_LIMIT, place).await.map_err(late)
     }
 
     fn meaning(

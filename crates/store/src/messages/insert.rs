@@ -1,4 +1,7 @@
 //! Accepting: a message and its event are written by one statement, or neither is.
+//!
+//! Must hold: who hears that nothing was written sends again, maybe under no key. So when the connection ends before the answer, which
+//! is as likely behind the commit as before it, the messages are looked up by their ids, which are ours, before anybody is told so.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,12 +9,13 @@ use std::sync::Arc;
 use claw_types::{MessageId, Work};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{Accepted, NewMessage};
 use crate::events::TELL_ACCEPTED;
 use crate::pool::Txn;
-use crate::{Result, Store, Tenant};
+use crate::{Result, Store, Tenant, chain};
 
 /// What became of a [`NewMessage`] in one statement.
 #[derive(Debug, Clone)]
@@ -44,6 +48,9 @@ pub(crate) const AHEAD: &str = "array(select m.id from messages m
       and m.direction = accepted.direction and m.finished_at is null
     order by m.seq desc limit 4)";
 
+/// How often a lost batch is looked up: the writer has two connections, and both may have ended.
+const LOOKS: usize = 3;
+
 /// What the database adds to a message that it accepts.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
@@ -64,8 +71,29 @@ impl Stored {
 }
 
 impl Store {
-    /// One statement for the whole batch.
+    /// One statement for the whole batch; looked up where its answer did not come.
     pub(super) async fn messages_insert(&self, batch: &[Arc<NewMessage>]) -> Result<Vec<Inserted>> {
+        let failed = match self.messages_insert_once(batch).await {
+            Err(error) if error.may_be_committed() => error,
+            told => return told,
+        };
+        let stored = match self.messages_looked_up(batch).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                warn!("whether {} messages were committed is not known: {}", batch.len(), chain(&error));
+                return Err(failed);
+            }
+        };
+        // They are committed together. Where there are none, all may have come before, under keys: then whoever sends them again
+        // hears so.
+        if stored.is_empty() {
+            return Err(failed);
+        }
+        info!("{} messages were committed though the database's answer was lost", stored.len());
+        self.messages_inserted(batch, &stored).await
+    }
+
+    async fn messages_insert_once(&self, batch: &[Arc<NewMessage>]) -> Result<Vec<Inserted>> {
         let sql = format!(
             "with input as (
                  select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::text[], $6::text[],
@@ -104,16 +132,49 @@ impl Store {
             .bind(batch.iter().map(|m| m.debounce()).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
-        let mut stored = HashMap::with_capacity(rows.len());
-        for row in &rows {
-            stored.insert(row.try_get::<Uuid, _>("id")?, Stored::of(row)?);
+        self.messages_inserted(batch, &by_id(&rows)?).await
+    }
+
+    /// As `messages_stored`, by a connection that is there: what ended one has ended its idle neighbours, too.
+    async fn messages_looked_up(&self, batch: &[Arc<NewMessage>]) -> Result<HashMap<Uuid, Stored>> {
+        for _ in 1..LOOKS {
+            match self.messages_stored(batch).await {
+                Err(error) if error.may_be_committed() => {}
+                told => return told,
+            }
         }
+        self.messages_stored(batch).await
+    }
+
+    /// Those of a batch that are in the database. What is ahead of one may be of its own statement, which is all the same: it is
+    /// in front of it.
+    async fn messages_stored(&self, batch: &[Arc<NewMessage>]) -> Result<HashMap<Uuid, Stored>> {
+        let rows = sqlx::query(
+            "select id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
+                    array(select m.id from messages m
+                          where m.channel_id = accepted.channel_id and m.conversation = accepted.conversation
+                            and m.direction = accepted.direction and m.finished_at is null and m.seq < accepted.seq
+                          order by m.seq desc limit 4) as ahead
+             from messages accepted where id = any($1)",
+        )
+        .bind(batch.iter().map(|m| m.id.0).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
+        by_id(&rows)
+    }
+
+    /// What became of a batch of which these are stored.
+    async fn messages_inserted(
+        &self,
+        batch: &[Arc<NewMessage>],
+        stored: &HashMap<Uuid, Stored>,
+    ) -> Result<Vec<Inserted>> {
         let known = if stored.len() < batch.len() {
-            self.messages_by_key(batch, &stored).await?
+            self.messages_by_key(batch, stored).await?
         } else {
             HashMap::new()
         };
-        Ok(batch.iter().map(|message| accepted(message, &stored, &known)).collect())
+        Ok(batch.iter().map(|message| accepted(message, stored, &known)).collect())
     }
 
     /// The messages that were accepted before under the keys of those that are not in `stored`.
@@ -139,6 +200,10 @@ impl Store {
             })
             .collect()
     }
+}
+
+fn by_id(rows: &[PgRow]) -> Result<HashMap<Uuid, Stored>> {
+    rows.iter().map(|row| Ok((row.try_get("id")?, Stored::of(row)?))).collect()
 }
 
 fn accepted(

@@ -23,6 +23,7 @@ mod job_wakes;
 mod job_webhooks;
 mod jobs;
 mod lease;
+mod lost_answer;
 mod members;
 mod membership_cost;
 mod message_log;

@@ -8,7 +8,7 @@ use crate::Bench;
 
 const SHARD: ShardId = ShardId(3);
 
-fn message(bench: &Bench, conversation: &str, text: &str, key: Option<&str>) -> NewMessage {
+pub(crate) fn message(bench: &Bench, conversation: &str, text: &str, key: Option<&str>) -> NewMessage {
     NewMessage {
         id: MessageId(bench.ids.next()),
         user_id: "ada".parse().unwrap(),

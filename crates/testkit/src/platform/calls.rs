@@ -33,7 +33,14 @@ pub(super) async fn call(
         "getUpdates" => updates(&record, n, peer, &body).await,
         "editMessageText" => edited(&record, n, &body),
         "deleteMessage" => deleted(&record, n, &body),
-        "sendMessage" => sent(&record, n, &peer, &body),
+        "sendMessage" => {
+            let answer = sent(&record, n, &peer, &body);
+            let slow = record.faults().slow;
+            if !slow.is_zero() {
+                tokio::time::sleep(slow).await;
+            }
+            answer
+        }
         "sendChatAction" => {
             let chat = text(&body["chat_id"]);
             record.typing().push(Typing { at: Instant::now(), bot: n, chat });

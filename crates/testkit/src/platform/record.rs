@@ -97,6 +97,8 @@ pub struct Faults {
     pub dropped: u32,
     /// Every so manieth call is refused for good, because the person blocked the bot; 0 for none.
     pub forbidden: u32,
+    /// What was taken is answered so much later.
+    pub slow: Duration,
 }
 
 /// What becomes of a call that would send a message.

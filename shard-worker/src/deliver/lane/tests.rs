@@ -18,6 +18,8 @@ use crate::testing;
 struct World {
     ends: Mutex<VecDeque<Attempt>>,
     recovers_after: Mutex<VecDeque<Duration>>,
+    /// How long an attempt takes.
+    takes: Duration,
     attempted: Mutex<Vec<Instant>>,
     settled: Mutex<Vec<Settlement>>,
 }
@@ -67,6 +69,9 @@ impl Acts for World {
 
     async fn attempt(&self, _pipeline: &Arc<Pipeline>, _shard: &Arc<Shard>, _work: &mut Work) -> Attempt {
         self.attempted.lock().unwrap().push(Instant::now());
+        if !self.takes.is_zero() {
+            tokio::time::sleep(self.takes).await;
+        }
         self.ends.lock().unwrap().pop_front().unwrap()
     }
 
@@ -87,6 +92,30 @@ fn done() -> Attempt {
     Attempt::Over { state: MessageState::Done, error: None }
 }
 
+/// A shard in which this is to be done.
+fn with_work(world: &Arc<World>, work: Work) -> (Arc<Pipeline>, Arc<Shard>, LaneKey) {
+    let clock = Arc::new(ManualClock::new(chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap()));
+    let pipeline = Arc::new(Pipeline::new(
+        "one".to_owned(),
+        Arc::clone(world) as Arc<dyn Log>,
+        Arc::clone(world) as Arc<dyn Road>,
+        Arc::clone(world) as Arc<dyn Acts>,
+        clock,
+        Arc::new(SeededRandom::new(7)),
+        &Lifecycle::new(),
+    ));
+    let now = Instant::now();
+    pipeline.lease.renew(now, Duration::from_hours(24));
+    let shard = Arc::new(Shard::new(ShardId(0), Epoch(1)));
+    let key = {
+        let mut queue = shard.queue();
+        queue.begin_page(0, now);
+        queue.end_page(Vec::new(), false, now);
+        queue.offer(work).unwrap()
+    };
+    (pipeline, shard, key)
+}
+
 /// Works a message off that was attempted 20 times and is next tried an hour after it fails: when it was attempted, and what was
 /// written.
 async fn worked_off(ends: Vec<Attempt>, recovers_after: &[u64]) -> (Vec<Duration>, Vec<Settlement>) {
@@ -96,25 +125,8 @@ async fn worked_off(ends: Vec<Attempt>, recovers_after: &[u64]) -> (Vec<Duration
         recovers_after: Mutex::new(recovers_after),
         ..World::default()
     });
-    let clock = Arc::new(ManualClock::new(chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap()));
-    let pipeline = Arc::new(Pipeline::new(
-        "one".to_owned(),
-        Arc::clone(&world) as Arc<dyn Log>,
-        Arc::clone(&world) as Arc<dyn Road>,
-        Arc::clone(&world) as Arc<dyn Acts>,
-        clock,
-        Arc::new(SeededRandom::new(7)),
-        &Lifecycle::new(),
-    ));
     let began = Instant::now();
-    pipeline.lease.renew(began, Duration::from_hours(24));
-    let shard = Arc::new(Shard::new(ShardId(0), Epoch(1)));
-    let key = {
-        let mut queue = shard.queue();
-        queue.begin_page(0, began);
-        queue.end_page(Vec::new(), false, began);
-        queue.offer(Work { attempts: 20, ..testing::work() }).unwrap()
-    };
+    let (pipeline, shard, key) = with_work(&world, Work { attempts: 20, ..testing::work() });
     run(&pipeline, &shard, &key).await;
     let attempted = world.attempted.lock().unwrap();
     let attempted = attempted.iter().map(|at| at.duration_since(began)).collect();
@@ -153,4 +165,27 @@ async fn what_fails_when_it_is_woken_waits_until_when_it_would_have() {
     assert!(due.as_secs() > 2_600 && (due.as_secs_f64() - settled[0].due_in).abs() < 0.1, "{attempted:?}");
     assert!(last.saturating_sub(due).as_secs() > 2_600, "nobody woke it");
     assert_eq!(settled.iter().map(|settled| settled.attempts).collect::<Vec<_>>(), [21, 22, 23]);
+}
+
+/// Gives a shard away while an attempt of six seconds is under way: how long that took, and as what the message was written down.
+async fn given_away_during(direction: Direction) -> (u64, Vec<MessageState>) {
+    let ends = Mutex::new(VecDeque::from([done()]));
+    let world = Arc::new(World { ends, takes: Duration::from_secs(6), ..World::default() });
+    let (pipeline, shard, key) = with_work(&world, Work { direction, ..testing::work() });
+    start(&pipeline, &shard, key);
+    while world.attempted.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let began = Instant::now();
+    let patience = async { tokio::time::sleep(Duration::from_secs(60)).await };
+    shard.stop(Duration::from_secs(3), patience).await;
+    let settled = world.settled.lock().unwrap().iter().map(|settled| settled.state).collect();
+    (began.elapsed().as_secs(), settled)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_is_given_away_when_what_is_sent_is_written_down_and_what_is_posted_again_is_not_waited_for()
+{
+    assert_eq!(given_away_during(Direction::Out).await, (6, vec![MessageState::Done]));
+    assert_eq!(given_away_during(Direction::In).await, (3, vec![]));
 }

@@ -18,6 +18,7 @@ mod fairness;
 mod feedback;
 mod flaky_platform;
 mod fuzz;
+mod handed_over;
 mod heartbeats;
 mod job_completion;
 mod job_webhooks;

@@ -73,6 +73,7 @@ pub fn deps(live: Arc<dyn Live>) -> Deps {
     let random = Arc::new(SeededRandom::new(1));
     Deps {
         channel_id: ChannelId(Uuid::from_u128(7)),
+        owner: None,
         http: Http::new(true).unwrap(),
         ids: Ids::new(clock.clone(), random.clone()),
         clock,

@@ -1,5 +1,5 @@
-//! Turns at posting: how many posts of this worker are under way at once, in all and of one owner. Messages to the
-//! backend have turns of their own ([`super::backend`]): one message, one turn.
+//! Turns at what a process does few of at once: how many are under way, in all and of one owner. Webhooks to the backend, posts of
+//! events, answers that are streams and attachments that are sent have turns of their own each.
 //!
 //! With events, turns are destinations'. In a turn a page of events is read and posted for about a second; then whoever
 //! waits longest is next. So memory and sockets are bounded, whatever the number of destinations, and nobody's slow
@@ -23,7 +23,7 @@ const OF_ONE: usize = 8;
 
 /// What a turn is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub enum Cause {
     /// Something happened just now: somebody wrote.
     Now,
     /// A time came.
@@ -32,7 +32,7 @@ pub(crate) enum Cause {
 
 impl Cause {
     /// Why this message is there.
-    pub(crate) fn of(work: &Work) -> Self {
+    pub fn of(work: &Work) -> Self {
         if work.scheduled { Self::Time } else { Self::Now }
     }
 }
@@ -40,8 +40,9 @@ impl Cause {
 /// `None` is the operator.
 type Owner = Option<UserId>;
 
-/// The turns of a worker.
-pub(crate) struct Turns {
+/// The turns of a process.
+#[derive(Debug)]
+pub struct Turns {
     all: Arc<Semaphore>,
     /// How many of them may be [`Cause::Time`]'s.
     of_time: Arc<Semaphore>,
@@ -50,7 +51,8 @@ pub(crate) struct Turns {
 }
 
 /// A turn; the next one's when it is dropped.
-pub(crate) struct Turn {
+#[derive(Debug)]
+pub struct Turn {
     // Dropped in this order.
     _all: Option<OwnedSemaphorePermit>,
     _of_time: Option<OwnedSemaphorePermit>,
@@ -59,6 +61,7 @@ pub(crate) struct Turn {
 }
 
 /// Has a turn or waits for one.
+#[derive(Debug)]
 struct Seat {
     turns: Arc<Turns>,
     owner: Owner,
@@ -73,13 +76,13 @@ impl Default for Turns {
 
 impl Turns {
     /// As many at once, and of them as many of one owner.
-    pub(crate) fn new(at_once: usize, of_one: usize) -> Self {
+    pub fn new(at_once: usize, of_one: usize) -> Self {
         let (all, of_time) = (Semaphore::new(at_once), Semaphore::new(at_once.div_ceil(2)));
         Self { all: Arc::new(all), of_time: Arc::new(of_time), of_one, owners: Mutex::default() }
     }
 
     /// Waits for a turn of this owner's.
-    pub(crate) async fn take(self: &Arc<Self>, owner: Option<&UserId>, cause: Cause) -> Turn {
+    pub async fn take(self: &Arc<Self>, owner: Option<&UserId>, cause: Cause) -> Turn {
         let seat = self.seat(owner.cloned());
         // The semaphores are never closed.
         let own = Arc::clone(&seat.own).acquire_owned().await.ok();
