@@ -106,6 +106,12 @@ pub enum ScheduleError {
     /// It may not run when it would.
     #[error("\"starts_at\" and \"ends_at\" leave the schedule no time to run")]
     Outside,
+    /// A run could be later than the one after it.
+    #[error("\"jitter_secs\" must be less than the shortest time between two runs, which is {gap} s")]
+    Jitter {
+        /// That time, in seconds.
+        gap: i64,
+    },
     /// It has run so often.
     #[error("it has had its {0} runs: raise \"max_runs\", or change the schedule to begin anew")]
     Spent(u32),

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use claw_runtime::Random;
-use claw_schedule::{Bounds, Schedule};
+use claw_schedule::{Bounds, Schedule, ScheduleError};
 use claw_types::job::Options;
 
 /// The bounds that a job puts on its schedule.
@@ -22,6 +22,25 @@ pub fn next_due(
     bounds(options).next_after(plan, after, anchor, runs)
 }
 
+/// How many of a schedule's next runs are looked at for the shortest time between two.
+const LOOKED_AT: usize = 10;
+
+/// Checks that a run which is late by its jitter begins before the next one: else the two are one, and runs are lost without a word.
+///
+/// # Errors
+/// [`ScheduleError::Jitter`] when two of the next runs after `now` are too close for it.
+pub fn check_jitter(plan: &Schedule, options: &Options, now: DateTime<Utc>) -> Result<(), ScheduleError> {
+    if options.jitter_secs == 0 {
+        return Ok(());
+    }
+    let runs = bounds(options).preview(plan, LOOKED_AT, now);
+    let gaps = runs.iter().zip(runs.iter().skip(1)).map(|(run, next)| (*next - *run).num_seconds());
+    match gaps.min() {
+        Some(gap) if i64::from(options.jitter_secs) >= gap => Err(ScheduleError::Jitter { gap }),
+        _ => Ok(()),
+    }
+}
+
 /// By how many milliseconds a run is later than its scheduled time: 0 to the job's `jitter_secs`, each as likely. To be
 /// drawn whenever a next time is set.
 pub fn jitter_ms(options: &Options, random: &dyn Random) -> i32 {
@@ -37,8 +56,32 @@ pub fn jitter_ms(options: &Options, random: &dyn Random) -> i32 {
 #[cfg(test)]
 mod tests {
     use claw_runtime::SeededRandom;
+    use claw_schedule::Cron;
 
     use super::*;
+
+    #[test]
+    fn jitter_is_shorter_than_the_time_between_two_runs() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let check = |plan: &Schedule, jitter_secs, max_runs| {
+            check_jitter(plan, &Options { jitter_secs, max_runs, ..Options::default() }, now)
+        };
+        let cron = |expr| Schedule::Cron(Box::new(Cron::parse(expr, "Europe/Berlin").unwrap()));
+        let minutely = Schedule::Every { every_secs: 60 };
+        for (plan, gap) in [(&minutely, 60), (&cron("0 9,11 * * *"), 7_200), (&cron("0 9 * * 1-5"), 86_400)] {
+            let just = u32::try_from(gap).unwrap();
+            assert_eq!(check(plan, just, None), Err(ScheduleError::Jitter { gap }), "{plan:?}");
+            assert_eq!(check(plan, just - 1, None), Ok(()), "{plan:?}");
+        }
+        assert_eq!(check(&minutely, 0, None), Ok(()));
+        assert_eq!(check(&minutely, 3_600, Some(1)), Ok(()), "there is no run after it");
+        assert_eq!(check(&Schedule::At { at: now + chrono::TimeDelta::days(1) }, 3_600, None), Ok(()));
+        let said = check(&minutely, 3_600, None).unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "\"jitter_secs\" must be less than the shortest time between two runs, which is 60 s"
+        );
+    }
 
     #[test]
     fn jitter_is_drawn_anew_up_to_its_bound() {

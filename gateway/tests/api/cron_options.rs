@@ -53,6 +53,10 @@ async fn options_that_make_no_sense_are_refused_with_a_sentence_and_not_stored()
         (json!({"jitter_secs": 86_401}), bound("jitter_secs", 0, 86_400)),
         (json!({"jitter_secs": -1}), "\"jitter_secs\" must be a whole number from 0, not -1".to_owned()),
         (json!({"jitter_secs": "a"}), "\"jitter_secs\" must be a whole number from 0".to_owned()),
+        (
+            json!({"schedule": every(60), "jitter_secs": 60}),
+            "\"jitter_secs\" must be less than the shortest time between two runs, which is 60 s".to_owned(),
+        ),
         (json!({"misfire": "later"}), "\"misfire\" must be one of: skip, once, all".to_owned()),
         (json!({"misfire_limit": 3}), "\"misfire_limit\" needs \"misfire\": \"all\"".to_owned()),
         (json!({"misfire": "all", "misfire_limit": 101}), bound("misfire_limit", 1, 100)),
@@ -130,6 +134,7 @@ async fn a_preview_keeps_to_the_bounds() {
     let refused = [
         (json!({"schedule": every(60), "ends_at": "2020-01-01T00:00:00Z"}), "\"ends_at\" has passed"),
         (json!({"schedule": every(60), "max_runs": 0}), "\"max_runs\" must be from 1"),
+        (json!({"schedule": every(60), "jitter_secs": 3_600}), "\"jitter_secs\" must be less than"),
         (json!({"schedule": every(60), "starts_at": 5}), "\"starts_at\" must be text"),
         (json!({"schedule": every(60), "overlap": "skip"}), "\"overlap\" is not known here"),
         (json!({"schedule": every(60), "count": 51}), "\"count\" must be from 1 to 50"),

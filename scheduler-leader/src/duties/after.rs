@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use claw_store::cron::message::ALERT;
 use claw_store::{Aftermath, Channel, EndedJob, EndedRun, JobAfter, NewMessage, News, Result};
+use claw_types::job::Overlap;
 use claw_types::preferences::ChatRef;
 use serde_json::json;
 use tracing::{info, warn};
@@ -46,7 +47,9 @@ pub(super) async fn follow(timers: &Timers, term: i64, limit: i64) -> Result<u64
     let over = timers.store.runs_over(limit).await?;
     let retries: Vec<_> = over.iter().map(|run| retry_in(run, &*timers.random)).collect();
     let for_good = over.iter().zip(&retries).filter(|(_, again)| again.is_none()).map(|(run, _)| run);
-    let judged = judge(for_good);
+    let for_good: Vec<&EndedRun> = for_good.collect();
+    let waited_for: Vec<Uuid> = for_good.iter().filter_map(|run| queues(run)).collect();
+    let judged = judge(for_good.into_iter());
     let targets = judged.values().filter_map(|judged| judged.chat()?.ok().map(|chat| (judged, chat)));
     let targets = targets.map(|(judged, chat)| (judged.job.user_id.clone(), chat.channel)).collect();
     let channels = timers.store.channels_meant(targets).await?;
@@ -62,7 +65,18 @@ pub(super) async fn follow(timers: &Timers, term: i64, limit: i64) -> Result<u64
     for judged in followed.jobs.iter().filter_map(|job| judged.get(job)) {
         judged.log(&channels);
     }
+    // Only now is the run over for whoever asks whether the job is busy.
+    if !waited_for.is_empty() {
+        timers.store.queued_hurry(DUTY, term, &waited_for).await?;
+    }
     Ok(followed.runs)
+}
+
+/// The job of this run, if a later run may wait for it.
+fn queues(run: &EndedRun) -> Option<Uuid> {
+    let job = run.job.as_ref()?;
+    let (options, _) = action::options(&job.options);
+    (options.overlap == Overlap::Queue).then_some(job.id)
 }
 
 /// The jobs of these runs, which are in order, about which something changes.

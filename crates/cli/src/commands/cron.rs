@@ -42,6 +42,14 @@ enum What {
     Show(Job),
     /// Make a job
     Create(Box<Create>),
+    /// Replace all of a job; what the file leaves out is none, but for `enabled`, which then stays as it is
+    Replace {
+        #[command(flatten)]
+        job: Job,
+        /// A file with the job as the API takes it, JSON; - for the standard input
+        #[arg(long)]
+        file: PathBuf,
+    },
     /// Switch a job on
     Enable(Job),
     /// Switch a job off
@@ -62,6 +70,19 @@ enum What {
         /// Where the list before this one ended
         #[arg(long)]
         cursor: Option<i64>,
+    },
+    /// Say what became of a run that goes on; without more, that it went well
+    Complete {
+        /// Whose run
+        user: String,
+        /// Its id, as the history shows it
+        run: String,
+        /// It failed; it is tried again if its job says so
+        #[arg(long)]
+        failed: bool,
+        /// What there is to say about it; the history shows it
+        #[arg(long)]
+        message: Option<String>,
     },
     /// Show what the webhooks of a user's jobs are signed with
     SigningSecret {
@@ -117,6 +138,10 @@ pub(crate) async fn run(command: Cron) -> anyhow::Result<()> {
             let made = api.post(&["users", &create.user, "cron", "jobs"], &create.body()?).await?;
             api.show(&made, |made| format!("made: {}", line(made)))
         }
+        What::Replace { job, file } => {
+            let changed = api.put(&job.path(&[]), &create::read(&file)?).await?;
+            api.show(&changed, |changed| format!("replaced: {}", line(changed)))
+        }
         What::Enable(job) => switch(&api, &job, true).await,
         What::Disable(job) => switch(&api, &job, false).await,
         What::Delete(job) => {
@@ -133,6 +158,10 @@ pub(crate) async fn run(command: Cron) -> anyhow::Result<()> {
                 ("cursor", cursor.map(|at| at.to_string())),
             ];
             api.show(&api.get(&path, &set(given)).await?, history)
+        }
+        What::Complete { user, run, failed, message } => {
+            let path = ["users", user.as_str(), "cron", "runs", run.as_str(), "complete"];
+            api.show(&api.post(&path, &outcome(failed, message.as_deref())).await?, completed)
         }
         What::SigningSecret { user } => {
             let shown = api.get(&["users", &user, "cron", "signing-secret"], &[]).await?;
@@ -156,6 +185,11 @@ pub(crate) async fn run(command: Cron) -> anyhow::Result<()> {
 async fn switch(api: &Api, job: &Job, enabled: bool) -> anyhow::Result<()> {
     let changed = api.put(&job.path(&["enable"]), &json!({"enabled": enabled})).await?;
     api.show(&changed, line)
+}
+
+/// What is said of a run.
+fn outcome(failed: bool, message: Option<&str>) -> Value {
+    json!({"status": if failed { "error" } else { "ok" }, "message": message})
 }
 
 /// What of a query is given.
@@ -217,6 +251,10 @@ fn shown(job: &Value) -> String {
 fn tested(tested: &Value) -> String {
     let said = if tested["error"].is_string() { &tested["error"] } else { &tested["message"] };
     format!("{}: {} (run {})", cell(&tested["status"]), cell(said), cell(&tested["run_id"]))
+}
+
+fn completed(run: &Value) -> String {
+    format!("{}  {}  {}", cell(&run["id"]), cell(&run["job_name"]), cell(&run["status"]))
 }
 
 fn history(answer: &Value) -> String {

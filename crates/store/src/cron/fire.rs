@@ -164,7 +164,7 @@ pub(crate) const BEGINS: &str =
     "case when i.refused is not null then 'error' when i.wake_at is not null then 'ok' else 'running' end";
 
 /// A run that goes on is locked before its job is left to it: whoever ends it does so before this, which then sees that it is
-/// over, or after this, and leaves word of it.
+/// over, or after this, and leaves word of it. A time that had its run before has no other one, and counts as none.
 fn fire_sql() -> String {
     // `(... in ...) is true` is looked up in a hash; as a mere condition it would be joined row by row.
     format!(
@@ -196,20 +196,20 @@ fn fire_sql() -> String {
              delete from cron_jobs j using held h
              where j.id = h.job and h.ends and h.job not in (select job from goes_on union all select job from waits)
              returning j.id),
-         moved as (
-             update cron_jobs j set next_due_at = h.next_due_at, jitter_ms = h.jitter_ms, paused = h.paused,
-                 enabled = h.next_due_at is not null, runs = j.runs + (h.run is not null)::int
-             from held h where j.id = h.job and (h.job in (select id from gone)) is not true
-             returning h.*),
          begun as (
              insert into cron_runs (id, user_id, job_id, job_name, status, scheduled_for, deadline_at, finished_at,
                  duration_ms, error_message, action_type, schedule_type, message_id, await_completion, sent)
              select run, user_id, job, name, status, scheduled_for, now() + make_interval(secs => seconds),
                     case when status <> 'running' then now() end, case when status <> 'running' then 0 end, refused,
                     action_type, schedule_type, message, await_completion, sent::json
-             from moved where run is not null order by n
+             from held where run is not null order by n
              on conflict (job_id, scheduled_for) where scheduled_for is not null do nothing
              returning id),
+         moved as (
+             update cron_jobs j set next_due_at = h.next_due_at, jitter_ms = h.jitter_ms, paused = h.paused,
+                 enabled = h.next_due_at is not null, runs = j.runs + ((h.run in (select id from begun)) is true)::int
+             from held h where j.id = h.job and (h.job in (select id from gone)) is not true
+             returning h.*),
          owed as (
              insert into timers (id, user_id, kind, due_at)
              select run, user_id, 'run_over', now() from moved

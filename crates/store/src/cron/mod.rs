@@ -4,7 +4,7 @@
 //!
 //! | kind | id | due | becomes |
 //! | --- | --- | --- | --- |
-//! | `cron` | the job's | at its next time | a run, and the message that it makes ([`fire`]) |
+//! | `cron` | the job's | at its next time, or later ([`queue`]) | a run, and the message that it makes ([`fire`]) |
 //! | `run_over` | the run's | at once | a `retry`, or a failure that is counted ([`over`]) |
 //! | `retry` | the run's | after a pause | another attempt of the same run ([`retry`]) |
 //!
@@ -30,6 +30,7 @@ pub mod message;
 pub mod over;
 pub mod overdue;
 pub mod pages;
+pub mod queue;
 pub mod retry;
 pub(crate) mod settle;
 pub mod webhook;

@@ -25,7 +25,8 @@ pub(crate) const RUNS_SETTLED: &str = "update cron_runs r set
      returning r.id, r.user_id, r.job_id, r.status, r.scheduled_for";
 
 /// Leaves word of the scheduled runs that are over in `ended`, where something follows from it: they failed, or the job had
-/// failed before, it has no further time, or goes when it has none: it may be losing its last one this moment. Every statement that ends a run has this in it.
+/// failed before, it has no further time, or goes when it has none: it may be losing its last one this moment; or its next run
+/// waits for this one. Every statement that ends a run has this in it.
 pub(crate) const RUN_OVER: &str = "insert into timers (id, user_id, kind, due_at)
      select e.id, e.user_id, 'run_over', now() from ended e
      where e.status <> 'running' and e.scheduled_for is not null
@@ -33,7 +34,8 @@ pub(crate) const RUN_OVER: &str = "insert into timers (id, user_id, kind, due_at
             or exists (select 1 from cron_jobs j
                        where j.id = e.job_id
                          and (j.failures > 0 or j.next_due_at is null
-                              or j.options ->> 'delete_after_run' is not null)))
+                              or j.options ->> 'delete_after_run' is not null
+                              or (j.next_due_at < now() and j.options ->> 'overlap' = 'queue'))))
      on conflict (id) do nothing";
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! Scheduled times are computed here, in the transaction that stores them and by the database's clock: gateways' clocks
 //! may disagree, and a job must neither skip its first time nor have it twice because of that. Must hold: `next_due_at`
-//! is null or a time that the stored schedule has, and null for whatever is switched off.
+//! is null or a time that the stored schedule has, and null for whatever is switched off. A time that has come stays until its
+//! run begins, whatever else of the job is changed: jitter, an earlier run or a failover may hold it up.
 
 use chrono::{DateTime, Utc};
 use claw_runtime::Random;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use super::rows::{COLUMNS, find, job};
 use super::{JOBS, Job, SaveJob};
-use crate::due::{bounds, jitter_ms, next_due};
+use crate::due::{bounds, check_jitter, jitter_ms, next_due};
 use crate::targets::target;
 use crate::{Actor, Change, Error, Result, Store, Tenant};
 
@@ -44,6 +45,7 @@ impl Store {
         let now = now(&mut tenant).await?;
         save.keeps_limits()?;
         bounds(&save.options).check(&save.plan, now, 0)?;
+        check_jitter(&save.plan, &save.options, now)?;
         if let Some(channel) = save.does.channel() {
             target(&mut tenant, channel).await?;
         }
@@ -76,15 +78,16 @@ impl Store {
         Ok(self.tenant(user).await?.made_before("job", key, digest).await?.is_some())
     }
 
-    /// Replaces everything of a job. The intervals of an unchanged `every` go on as they were.
+    /// Replaces everything of a job. One whose schedule and bounds mean the same keeps its next time, even if that has come
+    /// already.
     ///
     /// What is as it was is not checked again: the client writes whole jobs back, and must be able to rename one whose
     /// channel or whose time is gone.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Schedule`] when it has a new schedule, or is switched on, and would never run;
-    /// [`Error::NoTarget`] and [`Error::ManyTargets`] when it names another channel, which is not clear. Then nothing was
-    /// changed.
+    /// [`Error::NotFound`]; [`Error::Schedule`] when it has a new schedule, or is switched on, and would never run, or when its
+    /// jitter is new and too long; [`Error::NoTarget`] and [`Error::ManyTargets`] when it names another channel, which is not
+    /// clear. Then nothing was changed.
     pub async fn job_replace(
         &self,
         user: &UserId,
@@ -95,39 +98,29 @@ impl Store {
     ) -> Result<Job> {
         let mut tenant = self.tenant(user).await?;
         let before = find(&mut tenant, id, true).await?;
-        let now = now(&mut tenant).await?;
-        let enabled = save.enabled.unwrap_or(before.enabled);
-        let unchanged = before.schedule == save.schedule;
-        if !unchanged {
-            save.keeps_limits()?;
-        }
-        // Another schedule begins anew.
-        let (anchor, runs) = if unchanged { (before.anchor_at, before.runs) } else { (now, 0) };
-        let window = bounds(&save.options);
-        if !unchanged || window != bounds(&before.options) || (enabled && !before.enabled) {
-            window.check(&save.plan, now, runs)?;
-        }
+        let times = times(&mut tenant, &before, save).await?;
         let named = Action::read(&before.action).ok();
         if let Some(channel) = save.does.channel()
             && named.as_ref().and_then(Action::channel) != Some(channel)
         {
             target(&mut tenant, channel).await?;
         }
-        let due = enabled.then(|| next_due(&save.plan, &save.options, now, anchor, runs)).flatten();
         // Who switches it on has seen why it was switched off.
         let sql = format!(
             "update cron_jobs set failures = case when $3 and not enabled then 0 else failures end,
                  paused = case when $3 then null else paused end,
                  name = $1, label = $2, enabled = $3, schedule = $4::json, schedule_type = $5, action = $6::json,
                  action_type = $7, one_shot = $8, channel_type = $9::json, metadata = $10::json, options = $11::json,
-                 jitter_ms = $12, anchor_at = $13, next_due_at = $14, runs = $15, updated_at = now()
+                 jitter_ms = case when $17 then jitter_ms else $12 end, anchor_at = $13, next_due_at = $14, runs = $15,
+                 updated_at = clock_timestamp()
              where id = $16 returning {COLUMNS}"
         );
-        let row = bind(sqlx::query(sqlx::AssertSqlSafe(sql)), save, enabled, random)?
-            .bind(anchor)
-            .bind(due)
-            .bind(i64::try_from(runs).unwrap_or(i64::MAX))
+        let row = bind(sqlx::query(sqlx::AssertSqlSafe(sql)), save, times.enabled, random)?
+            .bind(times.anchor)
+            .bind(times.due)
+            .bind(i64::try_from(times.runs).unwrap_or(i64::MAX))
             .bind(id)
+            .bind(times.drawn)
             .fetch_one(tenant.conn())
             .await?;
         let changed = job(&row)?;
@@ -153,7 +146,7 @@ impl Store {
         if before.enabled == enabled {
             return Ok(before);
         }
-        let now = now(&mut tenant).await?;
+        let now = clock(&mut tenant).await?;
         let plan = before.plan()?;
         if enabled {
             bounds(&before.options).check(&plan, now, before.runs)?;
@@ -161,7 +154,7 @@ impl Store {
         let next = || next_due(&plan, &before.options, now, before.anchor_at, before.runs);
         // Who switches it on again has seen why it was switched off.
         let sql = format!(
-            "update cron_jobs set enabled = $2, next_due_at = $3, jitter_ms = $4, updated_at = now(),
+            "update cron_jobs set enabled = $2, next_due_at = $3, jitter_ms = $4, updated_at = clock_timestamp(),
                  failures = case when $2 then 0 else failures end, paused = case when $2 then null else paused end
              where id = $1 returning {COLUMNS}"
         );
@@ -197,9 +190,77 @@ impl Store {
     }
 }
 
+/// When a job that is replaced runs from now on.
+struct Times {
+    enabled: bool,
+    anchor: DateTime<Utc>,
+    runs: u64,
+    due: Option<DateTime<Utc>>,
+    /// Whether the jitter of `due` was drawn already, or an earlier run has put it off.
+    drawn: bool,
+}
+
+/// Of a job whose row is locked.
+async fn times(tenant: &mut Tenant, before: &Job, save: &SaveJob) -> Result<Times> {
+    let now = clock(tenant).await?;
+    // By its meaning: clients write "tz": null for what was absent, and times in other words.
+    let unchanged = before.plan().ok().as_ref() == Some(&save.plan);
+    if !unchanged {
+        save.keeps_limits()?;
+    }
+    let enabled = match save.enabled {
+        Some(said) => said,
+        None => before.enabled || (!unchanged && is_over(tenant, before).await?),
+    };
+    // Another schedule begins anew.
+    let (anchor, runs) = if unchanged { (before.anchor_at, before.runs) } else { (now, 0) };
+    let window = bounds(&save.options);
+    let same = unchanged && window == bounds(&before.options);
+    if !same || (enabled && !before.enabled) {
+        window.check(&save.plan, now, runs)?;
+    }
+    let jitter = save.options.jitter_secs == before.options.jitter_secs;
+    if !unchanged || !jitter {
+        check_jitter(&save.plan, &save.options, now)?;
+    }
+    // Were it computed anew, a time that has come and still waits for its run would never have one.
+    let kept = same && enabled && before.enabled;
+    let due = if kept {
+        before.next_due_at
+    } else {
+        enabled.then(|| next_due(&save.plan, &save.options, now, anchor, runs)).flatten()
+    };
+    Ok(Times { enabled, anchor, runs, due, drawn: kept && jitter })
+}
+
+/// Whether a job is off because it has had its last run, and by nobody's will.
+async fn is_over(tenant: &mut Tenant, job: &Job) -> Result<bool> {
+    if job.enabled || job.paused.is_some() || job.runs == 0 {
+        return Ok(false);
+    }
+    let spent = job.options.max_runs.is_some_and(|most| job.runs >= u64::from(most));
+    if spent || job.schedule_type == "at" {
+        return Ok(true);
+    }
+    if !job.one_shot {
+        return Ok(false);
+    }
+    // One that repeats may have been switched on again after its run, and then off: that changed it.
+    let since = "select exists (select 1 from cron_runs where user_id = $1 and job_id = $2
+                                and scheduled_for is not null and started_at >= $3)";
+    let user = tenant.user().clone();
+    let ran = sqlx::query_scalar(since).bind(user.as_str()).bind(job.id).bind(job.updated_at);
+    Ok(ran.fetch_one(tenant.conn()).await?)
+}
+
 /// The transaction's time.
 async fn now(tenant: &mut Tenant) -> Result<DateTime<Utc>> {
     Ok(sqlx::query_scalar("select now()").fetch_one(tenant.conn()).await?)
+}
+
+/// The time by now: a transaction may have waited for the job's row, whose times have come meanwhile.
+async fn clock(tenant: &mut Tenant) -> Result<DateTime<Utc>> {
+    Ok(sqlx::query_scalar("select clock_timestamp()").fetch_one(tenant.conn()).await?)
 }
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;

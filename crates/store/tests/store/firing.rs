@@ -166,6 +166,7 @@ async fn a_scheduled_time_has_one_run_even_if_it_comes_again() {
     assert_eq!((first.runs, first.messages.len()), (1, 1));
     let again = bench.store.jobs_fire(DUTY, term, &[firing(&bench, &job)]).await.unwrap();
     assert_eq!((again.jobs, again.runs, again.messages.len()), (1, 0, 0), "it moves on, without another run");
+    assert_eq!(bench.store.job(&ada(), job.id).await.unwrap().runs, 1, "and counts none");
     assert_eq!((count(&bench, "cron_runs").await, count(&bench, "messages").await), (1, 1));
 }
 

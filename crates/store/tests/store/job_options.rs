@@ -15,17 +15,17 @@ fn with(options: Options) -> SaveJob {
     SaveJob { options, ..saved("one", &every(3_600)) }
 }
 
-async fn replace(bench: &Bench, id: Uuid, save: &SaveJob) -> Result<Job> {
+pub async fn replace(bench: &Bench, id: Uuid, save: &SaveJob) -> Result<Job> {
     bench.store.job_replace(&ada(), id, save, &actor(), &OsRandom).await
 }
 
-async fn set(bench: &Bench, what: &str) {
+pub async fn set(bench: &Bench, what: &str) {
     let mut admin = bench.database.connect().await;
     let sql = format!("update cron_jobs set {what}");
     sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
 }
 
-fn why(refused: Result<Job>) -> ScheduleError {
+pub fn why(refused: Result<Job>) -> ScheduleError {
     match refused {
         Err(Error::Schedule(why)) => why,
         other => panic!("not refused for its schedule: {other:?}"),

@@ -42,7 +42,8 @@ pub struct JobBody {
     action: Map<String, Value>,
     /// Whether it is over after one run; one `at` a time always is. Not, if not given.
     one_shot: Option<Flag>,
-    /// Whether it is to run. If not given, a new job is, and another stays as it is.
+    /// Whether it is to run. If not given, a new job is, and another stays as it is; one that was over is switched on by another
+    /// schedule.
     enabled: Option<Flag>,
     /// Your own note of the platform, such as `{"platform": "chat"}`; shown again and not used.
     #[schema(value_type = Option<Object>)]
@@ -50,7 +51,8 @@ pub struct JobBody {
     /// Your own; shown again and not used.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
-    /// Each run is later than its scheduled time by up to so many seconds, drawn anew for each; none if not given.
+    /// Each run is later than its scheduled time by up to so many seconds, drawn anew for each; none if not given. Less than the
+    /// shortest time between two of the next runs.
     #[schema(maximum = 86_400)]
     pub(super) jitter_secs: Option<u32>,
     /// What becomes of the times that passed while nobody could run it: nothing (`skip`), one run for all of them

@@ -82,6 +82,7 @@ pub async fn handle(
     let plan = Schedule::parse(&given.schedule, limits).map_err(claw_store::Error::from)?;
     let bounds = due::bounds(&options);
     bounds.check(&plan, now, 0).map_err(claw_store::Error::from)?;
+    due::check_jitter(&plan, &options, now).map_err(claw_store::Error::from)?;
     let runs = bounds.preview(&plan, usize::try_from(count).unwrap_or_default(), now);
     let jitter = TimeDelta::seconds(options.jitter_secs.into());
     let latest = (options.jitter_secs > 0).then(|| runs.iter().map(|run| *run + jitter).collect());

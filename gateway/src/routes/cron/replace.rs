@@ -13,7 +13,8 @@ use crate::error::Problem;
 use crate::path::{ItemParams, ItemPath};
 
 /// Replaces all of a job. A channel that the job did not name before must be there, a URL that it did not call before must be one
-/// that may be called; a new schedule must have a time to come.
+/// that may be called; a new schedule must have a time to come. A job whose schedule and bounds mean the same keeps its next time, even one
+/// that has come and whose run has not begun.
 ///
 /// # Errors
 /// 400 for what makes no sense, 404 for a job that is not there; then nothing was changed.

@@ -17,6 +17,7 @@ use claw_types::job::Options;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
+use uuid::Uuid;
 
 use self::action::Found;
 use self::plan::{Due, Verdict};
@@ -75,12 +76,24 @@ async fn pass(timers: &Timers, stop: &CancellationToken) -> Result<Pass> {
         let (one, two, next) = tokio::join!(write(timers, term, one), write(timers, term, two), next);
         let (one, two) = (one?, two?);
         pass.runs += one.runs + two.runs;
+        put_off(timers, term, &firings).await?;
         let late =
             |firing: &Firing| firing.next_due_at.is_some_and(|next| next <= now) && firing.jitter_ms == 0;
         pass.again |= one.jobs + two.jobs > 0 && firings.iter().any(late);
         page = next?;
     }
     Ok(pass)
+}
+
+/// What has waited for an earlier run for longer than a row can hold would be due at each tick.
+async fn put_off(timers: &Timers, term: i64, firings: &[Firing]) -> Result<()> {
+    let longest = firings.iter().filter(|firing| firing.jitter_ms == plan::LONGEST);
+    let jobs: Vec<Uuid> = longest.map(|firing| firing.job).collect();
+    if !jobs.is_empty() {
+        let wait = plan::MOST_QUEUED.to_std().unwrap_or_default().as_secs_f64();
+        timers.store.queued_put_off(DUTY, term, &jobs, wait).await?;
+    }
+    Ok(())
 }
 
 async fn write(timers: &Timers, term: i64, firings: &[Firing]) -> Result<Fired> {

@@ -14,8 +14,13 @@ use claw_types::job::{Misfire, Options, Overlap};
 
 /// A time that is later than this was missed.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
-/// How long a run that waits for an earlier one is put off at a time.
-const QUEUED: TimeDelta = TimeDelta::seconds(1);
+/// A run that waits for an earlier one is put off by an eighth of how long it has waited, at least so long at a time. The end of the
+/// earlier one puts it forward; this is for what nobody tells, such as a message that is handed over late.
+const LEAST_QUEUED: TimeDelta = TimeDelta::seconds(1);
+/// At most so long.
+pub(super) const MOST_QUEUED: TimeDelta = TimeDelta::seconds(60);
+/// As `jitter_ms`: the run has waited for longer than that can hold, so its timer has to be moved by itself. No jitter is as long.
+pub(super) const LONGEST: i32 = i32::MAX;
 /// Where the search for the latest times begins: as far back as most jobs' interval.
 const WINDOW: TimeDelta = TimeDelta::seconds(60);
 
@@ -54,8 +59,9 @@ impl Due<'_> {
     /// Decides, at `now`.
     pub(super) fn verdict(&self, now: DateTime<Utc>, random: &dyn Random) -> Verdict {
         if self.busy && self.options.overlap == Overlap::Queue {
-            let late = (now + QUEUED - self.time).num_milliseconds();
-            let jitter_ms = i32::try_from(late).unwrap_or(i32::MAX);
+            let waited = now - self.time;
+            let more = (waited / 8).clamp(LEAST_QUEUED, MOST_QUEUED);
+            let jitter_ms = i32::try_from((waited + more).num_milliseconds()).unwrap_or(LONGEST);
             return Verdict { run: None, next: Some(self.time), jitter_ms, overlapped: false };
         }
         let overlapped = self.busy && self.options.overlap == Overlap::Skip;
@@ -76,6 +82,13 @@ impl Due<'_> {
         (now - drawn.min(most)).max(self.time)
     }
 
+    /// Whether an earlier run has put it off, by more than jitter could: so it was not missed. By less, it is no later than jitter
+    /// allows.
+    fn was_queued(&self) -> bool {
+        self.options.overlap == Overlap::Queue
+            && i64::from(self.jitter_ms) > i64::from(self.options.jitter_secs) * 1_000
+    }
+
     /// The time to run for, and up to which times are done with then.
     fn choose(&self, until: DateTime<Utc>) -> (Option<DateTime<Utc>>, DateTime<Utc>) {
         match self.options.misfire {
@@ -84,8 +97,7 @@ impl Due<'_> {
                 let first = self.latest(until, most.try_into().unwrap_or(usize::MAX))[0];
                 (Some(first), first)
             }
-            // What is queued was not missed.
-            Misfire::Skip if self.options.overlap != Overlap::Queue => {
+            Misfire::Skip if !self.was_queued() => {
                 let last = self.last(until);
                 (Some(last).filter(|last| until - *last <= GRACE), last)
             }

@@ -11,8 +11,9 @@ use serde_json::{Map, Value, json};
 pub(super) struct Create {
     /// Whose job
     pub(super) user: String,
-    /// A file with the job as the API takes it, JSON; - for the standard input. Nothing else is needed then
-    #[arg(long, conflicts_with_all = ["name", "schedule", "does"])]
+    /// A file with the job as the API takes it, JSON; - for the standard input. It says all of the job
+    #[arg(long, conflicts_with_all = ["name", "schedule", "tz", "does", "body", "next_heartbeat", "agent", "channel", "to",
+                                      "label", "disabled"])]
     file: Option<PathBuf>,
     /// The name to show
     #[arg(long, required_unless_present = "file")]
@@ -137,7 +138,7 @@ impl Schedule {
     }
 }
 
-/// A JSON object of a file.
+/// What a file says, JSON.
 pub(super) fn read(file: &Path) -> anyhow::Result<Value> {
     let text = if file == Path::new("-") {
         std::io::read_to_string(std::io::stdin()).context("the standard input can't be read")?

@@ -10,10 +10,13 @@ struct Cli {
     what: What,
 }
 
+fn read(args: &str) -> Result<What, String> {
+    let args = std::iter::once("ii-claw").chain(args.split('|'));
+    Ok(Cli::try_parse_from(args).map_err(|error| error.to_string())?.what)
+}
+
 fn body(args: &str) -> Result<Value, String> {
-    let args = ["ii-claw", "create", "ada"].into_iter().chain(args.split('|'));
-    let cli = Cli::try_parse_from(args).map_err(|error| error.to_string())?;
-    let What::Create(create) = cli.what else { panic!("another command") };
+    let What::Create(create) = read(&format!("create|ada|{args}"))? else { panic!("another command") };
     create.body().map_err(|error| error.to_string())
 }
 
@@ -55,11 +58,44 @@ fn what_is_missing_or_too_much_is_told() {
         ("--name|n|--every|300|--webhook|https://a.org/|--body|[1]", "no JSON object"),
         ("--name|n|--every|300|--webhook|https://a.org/|--agent|a", "cannot be used with"),
         ("--file|x|--name|n", "cannot be used with"),
+        ("--file|x|--every|300", "cannot be used with"),
+        ("--file|x|--tz|UTC", "cannot be used with"),
+        ("--file|x|--body|{}", "cannot be used with"),
+        ("--file|x|--next-heartbeat", "cannot be used with"),
+        ("--file|x|--agent|a", "cannot be used with"),
+        ("--file|x|--channel|a|--to|b", "cannot be used with"),
+        ("--file|x|--label|a", "cannot be used with"),
+        ("--file|x|--disabled", "cannot be used with"),
         ("--file|/no/such/file", "can't be read"),
     ] {
         let refused = body(args).unwrap_err();
         assert!(refused.contains(said), "{args}: {refused}");
     }
+}
+
+#[test]
+fn a_job_is_replaced_by_a_file_only() {
+    let What::Replace { job, file } = read("replace|ada|1|--file|job.json").unwrap() else {
+        panic!("another command")
+    };
+    assert_eq!((job.path(&[]), file), (vec!["users", "ada", "cron", "jobs", "1"], PathBuf::from("job.json")));
+    for (args, said) in [("replace|ada|1", "--file"), ("replace|ada|--file|job.json", "<ID>")] {
+        let Err(refused) = read(args) else { panic!("{args} was taken") };
+        assert!(refused.contains(said), "{args}: {refused}");
+    }
+}
+
+#[test]
+fn a_run_went_well_unless_it_is_said_otherwise() {
+    let said = |args: &str| {
+        let What::Complete { failed, message, .. } = read(args).unwrap() else { panic!("another command") };
+        outcome(failed, message.as_deref())
+    };
+    assert_eq!(said("complete|ada|1"), json!({"status": "ok", "message": null}));
+    let failed = json!({"status": "error", "message": "no way"});
+    assert_eq!(said("complete|ada|1|--failed|--message|no way"), failed);
+    let run = json!({"id": "1", "job_name": "A\u{1b}[2J", "status": "ok"});
+    assert!(completed(&run).ends_with("  ok") && !completed(&run).contains('\u{1b}'));
 }
 
 #[test]

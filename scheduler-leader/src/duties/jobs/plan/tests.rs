@@ -166,7 +166,7 @@ fn an_earlier_run_that_goes_on_is_passed_over_waited_for_or_joined() {
     assert_eq!((skip.run, skip.next, skip.overlapped), (None, Some(at("2026-03-02T10:03:00Z")), true));
     let queue = busy(r#"{"overlap":"queue"}"#);
     assert_eq!((queue.run, queue.next), (None, Some(at("2026-03-02T10:00:00Z"))), "its time stays");
-    assert_eq!(queue.jitter_ms, 131_000, "a second from now");
+    assert_eq!(queue.jitter_ms, 130_000 + 16_250, "an eighth of the 130 s from now");
     assert_eq!(busy("{}").run, Some(at("2026-03-02T10:02:00Z")));
 }
 
@@ -175,4 +175,27 @@ fn what_was_queued_is_no_misfire() {
     let (schedule, options) = (cron("0 9 * * *", ""), options(r#"{"overlap":"queue","misfire":"skip"}"#));
     let job = Due { jitter_ms: 7_200_000, ..due(&schedule, &options, "2026-03-02T09:00:00Z") };
     assert_eq!(verdict_of(job, "2026-03-02T11:00:00Z").run, Some(at("2026-03-02T09:00:00Z")));
+    let missed = due(&schedule, &options, "2026-03-02T09:00:00Z");
+    assert_eq!(verdict_of(missed, "2026-03-02T11:00:00Z").run, None, "nobody led, and nothing was queued");
+    let options = Options { jitter_secs: 600, ..options.clone() };
+    let drawn = Due { jitter_ms: 600_000, ..due(&schedule, &options, "2026-03-02T09:00:00Z") };
+    assert_eq!(verdict_of(drawn, "2026-03-02T11:00:00Z").run, None, "jitter is no queue");
+    assert!(verdict_of(drawn, "2026-03-02T09:10:30Z").run.is_some());
+}
+
+#[test]
+fn what_is_queued_is_looked_at_less_often_the_longer_it_waits() {
+    let (schedule, options) = (cron("0 9 1 * *", ""), options(r#"{"overlap":"queue"}"#));
+    let more = |now: &str| {
+        let job = Due { busy: true, ..due(&schedule, &options, "2026-03-01T09:00:00Z") };
+        let verdict = verdict_of(job, now);
+        assert_eq!((verdict.run, verdict.next), (None, Some(job.time)));
+        let waited = (at(now) - job.time).num_milliseconds();
+        (verdict.jitter_ms != LONGEST).then(|| i64::from(verdict.jitter_ms) - waited)
+    };
+    assert_eq!(more("2026-03-01T09:00:00Z"), Some(1_000));
+    assert_eq!(more("2026-03-01T09:00:08.8Z"), Some(1_100));
+    assert_eq!(more("2026-03-01T09:08:00Z"), Some(60_000));
+    assert_eq!(more("2026-03-25T09:00:00Z"), Some(60_000));
+    assert_eq!(more("2026-03-26T09:00:00Z"), None, "its timer is moved by itself");
 }
