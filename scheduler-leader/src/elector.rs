@@ -139,8 +139,10 @@ impl Elector {
             in_time(lease.heartbeat()).await?;
             Histogram::LeaseRenew.observe(&[], asked.elapsed().as_secs_f64());
             let stands_by = self.stand_by_until.is_some_and(|until| Instant::now() < until);
-            if term.is_none() && !stands_by && in_time(lease.try_duty(DUTY)).await? {
-                let elected = in_time(self.store.leader_elect(DUTY, lease)).await?;
+            if term.is_none()
+                && !stands_by
+                && let Some(elected) = in_time(lease.elect(DUTY)).await?
+            {
                 Counter::Elections.add(&[]);
                 info!(term = elected, "elected: leading term {elected}");
                 term = Some(elected);
@@ -148,7 +150,7 @@ impl Elector {
             if let Some(term) = term
                 && !in_time(self.store.leader_renew(DUTY, term)).await?
             {
-                warn!(term, "term {term} is over: somebody else was elected");
+                warn!(term, "term {term} is over: somebody else was elected, or ended it");
                 return Err(Error::Conflict);
             }
             let trusted_until = term.map(|_| asked + GOOD_FOR);
@@ -165,7 +167,7 @@ impl Elector {
     ) -> Result<(), Error> {
         let led = term.take();
         if let Some(led) = led {
-            // No duty is begun from here on; what is under way is fenced by the next term.
+            // No duty is begun from here on; what is under way is waited for.
             self.leadership.set(State { connected: true, ..State::default() });
             self.stand_by_until = Some(Instant::now() + STAND_BY);
             in_time(self.store.leader_resign(DUTY, led)).await?;

@@ -162,7 +162,7 @@ impl Store {
         let row = sqlx::query(
             "select (select count(*) from shards) as shards,
                  (select (extract(epoch from now() - min(t.due_at)) * 1000)::bigint
-                  from unnest(array['wake', 'cron', 'heartbeat']) k (kind) cross join lateral (
+                  from unnest(array['wake', 'cron', 'heartbeat', 'run_over', 'retry']) k (kind) cross join lateral (
                       select due_at from timers
                       where kind = k.kind and due_at <= now() order by due_at, id limit 1) t) as overdue_ms",
         )

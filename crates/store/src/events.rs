@@ -25,8 +25,15 @@ pub const TYPES: &[(&str, &str)] = &[
     ("channel.deleted", "A channel was deleted."),
     ("channel.failed", "A channel that worked does not work any more."),
     ("channel.recovered", "A channel that had failed works again."),
-    ("cron.job_failing", "A job has failed so often in a row that its owner wants to know."),
-    ("cron.job_paused", "A job has failed so often in a row that it was switched off."),
+    (
+        "cron.job_failing",
+        "A job has failed so often in a row that its owner wants to know, or was off for good when it failed.",
+    ),
+    (
+        "cron.job_paused",
+        "A job was switched off without its owner's doing, mostly because it had failed so often in a row.",
+    ),
+    ("cron.time_skipped", "A job did not run at a time of its schedule."),
     (
         "destination.disabled",
         "An event destination was switched off, because it refused its events for too long.",

@@ -19,7 +19,7 @@ use crate::messages::AHEAD;
 use crate::settings::COLUMNS;
 use crate::{NewMessage, News, Preferences, Result, Store, Tenant};
 
-/// A heartbeat that is due.
+/// A heartbeat that is due, or what waited for one.
 #[derive(Debug)]
 pub struct DueHeartbeat {
     /// The timer's id.
@@ -150,7 +150,7 @@ fn fire_sql() -> String {
     )
 }
 
-fn due(row: &PgRow) -> Result<DueHeartbeat> {
+pub(crate) fn due(row: &PgRow) -> Result<DueHeartbeat> {
     let (timer, user): (Uuid, String) = (row.try_get("id")?, row.try_get("user_id")?);
     let user_id = crate::cron::user("timers", timer, &user)?;
     Ok(DueHeartbeat {

@@ -38,7 +38,7 @@ const IDLE: &str = "5s";
 /// trusts its lease for.
 const LOCK_WAIT: &str = "1s";
 /// The error of a wait that took longer (`lock_not_available`, <https://www.postgresql.org/docs/15/errcodes-appendix.html>).
-const LOCK_NOT_AVAILABLE: &str = "55P03";
+pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// The server's processes that serve somebody. A member's lock on its name lasts exactly as long as the process that
 /// served its lease, and listing the locks of the whole server made a heartbeat four times as dear (`make cost`). A
@@ -116,7 +116,7 @@ impl Former {
 /// The open lease connection.
 #[derive(Debug)]
 pub struct Lease {
-    conn: PgConnection,
+    pub(crate) conn: PgConnection,
     member: Member,
     backend: i32,
     /// A claim met a row that stays locked: until one meets none, claims pass over such rows.

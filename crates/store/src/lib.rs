@@ -93,6 +93,7 @@ pub use sent::OnPlatform;
 pub use settings::{Preferences, UserSettings};
 pub use shards::Owner;
 pub use tenant::{Actor, Change, Tenant};
+pub use timers::PutOff;
 pub use vault::Vault;
 pub use wakes::{Once, When, Woken};
 

@@ -6,10 +6,29 @@
 
 use chrono::{DateTime, Utc};
 use claw_types::{MessageId, Work};
+use uuid::Uuid;
 
+use crate::cron::FENCE;
 use crate::events::TELL_ACCEPTED;
 use crate::messages::{WORK, work};
-use crate::{NewMessage, Result, Store, Tenant};
+use crate::settings::COLUMNS;
+use crate::{DueHeartbeat, NewMessage, Result, Store, Tenant, heartbeats};
+
+/// What waits for a heartbeat is late when this many seconds have passed since: then it matters whether its user's hours are over.
+pub const LATE_SECS: i64 = 60;
+
+/// A wake-up that is late and waits on.
+#[derive(Debug, Clone)]
+pub struct PutOff {
+    /// The timer's id.
+    pub timer: Uuid,
+    /// The heartbeat that it waited for, as it was read.
+    pub was_due: DateTime<Utc>,
+    /// When its user's settings had last been changed, as they were read.
+    pub was_changed: Option<DateTime<Utc>>,
+    /// The heartbeat that it waits for from now on.
+    pub next: DateTime<Utc>,
+}
 
 impl Tenant {
     /// Has this message accepted at the user's next heartbeat; tells when that is.
@@ -59,19 +78,69 @@ pub(crate) async fn move_wakes(tenant: &mut Tenant, due_at: DateTime<Utc>) -> Re
 }
 
 impl Store {
-    /// Turns up to `limit` due timers into messages, the earliest first; none when another term of `duty` has begun.
+    /// Those of the `limit` earliest late wake-ups whose users have hours, with these, in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn wakes_late(&self, limit: i64) -> Result<Vec<DueHeartbeat>> {
+        // The others are not read through to find these: there may be many, and they are fired, so that these come next.
+        let sql = format!(
+            "select t.id, t.user_id, t.due_at, now() as now, s.updated_at, {COLUMNS}
+             from (select id, user_id, due_at from timers
+                   where kind = 'wake' and due_at < now() - interval '{LATE_SECS} seconds'
+                   order by due_at, id limit $1) t
+             join user_settings s on s.user_id = t.user_id and s.active_hours is not null
+             order by t.due_at, t.id"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(limit).fetch_all(&self.pool).await?;
+        rows.iter().map(heartbeats::due).collect()
+    }
+
+    /// Has wake-ups wait on, as long as this term of `duty` goes on. Tells how many; the others, or their users' settings, were changed, or
+    /// somebody holds them.
+    ///
+    /// # Errors
+    /// When the database fails; then none was moved.
+    pub async fn wakes_put_off(&self, duty: &str, term: i64, wakes: &[PutOff]) -> Result<u64> {
+        // `(...) is true` is no condition of an index: each is found by its id, whatever the planner was told about timers.
+        let done = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "with {FENCE},
+             held as materialized (
+                 select t.id, i.next
+                 from unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+                      as i (timer, was_due, was_changed, next)
+                 join timers t on t.id = i.timer and (t.kind = 'wake' and t.due_at = i.was_due) is true
+                 join user_settings s on s.user_id = t.user_id and s.updated_at = i.was_changed
+                 where exists (select 1 from fence)
+                 for update of t skip locked)
+             update timers t set due_at = h.next from held h where t.id = h.id"
+        )))
+        .bind(duty)
+        .bind(term)
+        .bind(wakes.iter().map(|w| w.timer).collect::<Vec<_>>())
+        .bind(wakes.iter().map(|w| w.was_due).collect::<Vec<_>>())
+        .bind(wakes.iter().map(|w| w.was_changed).collect::<Vec<_>>())
+        .bind(wakes.iter().map(|w| w.next).collect::<Vec<_>>())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Turns up to `limit` due timers into messages, the earliest first; none when this term of `duty` is over. Late ones of users who
+    /// have hours wait until they were looked at ([`Store::wakes_late`]): of those only `within` are fired.
     ///
     /// # Errors
     /// When the database fails; then none has fired, or all have and the owners' sweeps will find the messages.
-    pub async fn timers_fire(&self, duty: &str, term: i64, limit: i64) -> Result<Vec<Work>> {
-        // The share lock keeps a new term from beginning between the check and the write.
+    pub async fn timers_fire(&self, duty: &str, term: i64, limit: i64, within: &[Uuid]) -> Result<Vec<Work>> {
         let sql = format!(
-            "with fence as materialized (
-                 select 1 from leaders where duty = $1 and term = $2 for share),
+            "with {FENCE},
              due as materialized (
-                 select id from timers
-                 where kind = 'wake' and due_at <= now() and exists (select 1 from fence)
-                 order by due_at, id limit $3 for update skip locked),
+                 select t.id from timers t
+                 where t.kind = 'wake' and t.due_at <= now() and exists (select 1 from fence)
+                   and (t.due_at >= now() - interval '{LATE_SECS} seconds' or t.id = any ($4)
+                        or not exists (select 1 from user_settings s
+                                       where s.user_id = t.user_id and s.active_hours is not null offset 0))
+                 order by t.due_at, t.id limit $3 for update of t skip locked),
              fired as (
                  delete from timers t using due where t.id = due.id
                  returning t.id, t.user_id, t.due_at, t.shard, t.channel_id, t.conversation, t.payload,
@@ -87,6 +156,7 @@ impl Store {
             .bind(duty)
             .bind(term)
             .bind(limit)
+            .bind(within)
             .fetch_all(&self.pool)
             .await?;
         let mut fired: Vec<Work> = rows.iter().map(work).collect::<Result<_>>()?;

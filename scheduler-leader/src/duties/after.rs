@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 
+use claw_runtime::FlushError as _;
 use claw_store::cron::message::ALERT;
-use claw_store::{Aftermath, Channel, EndedJob, EndedRun, JobAfter, NewMessage, News, Result};
+use claw_store::{Aftermath, Channel, EndedJob, EndedRun, Error, JobAfter, NewMessage, News, Result, chain};
 use claw_types::job::Overlap;
 use claw_types::preferences::ChatRef;
 use serde_json::json;
@@ -42,11 +43,51 @@ enum Untold {
     ChannelOff,
 }
 
-/// Does it for up to `limit` runs; tells for how many.
+/// Does it for up to `limit` runs; tells for how many. A job about which nothing can be written keeps no other waiting: where a
+/// statement is refused, each half of its jobs has one of its own, down to the one that it is.
 pub(super) async fn follow(timers: &Timers, term: i64, limit: i64) -> Result<u64> {
-    let over = timers.store.runs_over(limit).await?;
-    let retries: Vec<_> = over.iter().map(|run| retry_in(run, &*timers.random)).collect();
-    let for_good = over.iter().zip(&retries).filter(|(_, again)| again.is_none()).map(|(run, _)| run);
+    let jobs = by_job(timers.store.runs_over(limit).await?);
+    let (mut followed, mut parts) = (0, vec![&*jobs]);
+    while let Some(part) = parts.pop() {
+        match write(timers, term, part).await {
+            Ok(runs) => followed += runs,
+            Err(error) if part.is_empty() || !error.may_be_one_item() => return Err(error),
+            Err(error) if part.len() == 1 => refused(part, &error),
+            Err(_) => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+            }
+        }
+    }
+    Ok(followed)
+}
+
+/// The runs of each job, which are judged together, in the order in which they began.
+fn by_job(over: Vec<EndedRun>) -> Vec<Vec<EndedRun>> {
+    let (mut jobs, mut places) = (Vec::<Vec<EndedRun>>::new(), HashMap::new());
+    for run in over {
+        let next = jobs.len();
+        let place = run.job.as_ref().map_or(next, |job| *places.entry(job.id).or_insert(next));
+        match jobs.get_mut(place) {
+            Some(runs) => runs.push(run),
+            None => jobs.push(vec![run]),
+        }
+    }
+    jobs
+}
+
+fn refused(jobs: &[Vec<EndedRun>], error: &Error) {
+    for run in jobs.iter().flatten() {
+        let job = run.job.as_ref().map(|job| job.id).unwrap_or_default();
+        warn!(run.id = %run.id, job.id = %job, "what follows from a run can't be written, trying again later: {}", chain(error));
+    }
+}
+
+/// Does it for the runs of these jobs.
+async fn write(timers: &Timers, term: i64, jobs: &[Vec<EndedRun>]) -> Result<u64> {
+    let over = || jobs.iter().flatten();
+    let retries: Vec<_> = over().map(|run| retry_in(run, &*timers.random)).collect();
+    let for_good = over().zip(&retries).filter(|(_, again)| again.is_none()).map(|(run, _)| run);
     let for_good: Vec<&EndedRun> = for_good.collect();
     let waited_for: Vec<Uuid> = for_good.iter().filter_map(|run| queues(run)).collect();
     let judged = judge(for_good.into_iter());
@@ -54,7 +95,7 @@ pub(super) async fn follow(timers: &Timers, term: i64, limit: i64) -> Result<u64
     let targets = targets.map(|(judged, chat)| (judged.job.user_id.clone(), chat.channel)).collect();
     let channels = timers.store.channels_meant(targets).await?;
     let jobs = judged.values().map(|judged| judged.written(timers, &channels)).collect::<Result<Vec<_>>>()?;
-    let after = over.iter().zip(retries).map(|(run, retry_in)| {
+    let after = over().zip(retries).map(|(run, retry_in)| {
         let job = run.job.as_ref().map(|job| job.id);
         let job = job.filter(|job| retry_in.is_none() && judged.contains_key(job));
         Aftermath { run: run.id, attempt: run.attempt, told_at: run.told_at, retry_in, job }
@@ -178,7 +219,7 @@ impl Judged<'_> {
     fn log(&self, channels: &Channels) {
         let (Some(series), Some(place)) = (self.told(), self.place(channels)) else { return };
         let (job, user, failures) = (self.job.id, &self.job.user_id, series.failures);
-        let what = if series.paused.is_some() { "was paused" } else { "fails" };
+        let what = if series.is_off(self.job) { "was paused" } else { "fails" };
         match place {
             Ok(_) => info!(job.id = %job, user.id = %user, failures, "a job {what}: told its owner"),
             Err(why) => {
@@ -216,6 +257,7 @@ pub(super) mod tests {
             name: "Stand-up".to_owned(),
             options: options.to_owned(),
             enabled: true,
+            paused: false,
             failures: 0,
             failing_since: None,
             alerted: false,
@@ -233,6 +275,7 @@ pub(super) mod tests {
             error: (status != RunStatus::Ok).then(|| "away".to_owned()),
             made_good: false,
             goes_on: true,
+            last: false,
             job: Some(job),
         }
     }

@@ -2,7 +2,8 @@
 //! Pure: the runs and their jobs were read before, the channel is looked up after.
 //!
 //! A series of failures begins with the first one behind a run that ended well, or behind the job's being switched on. Its
-//! owner is told once in each series, however the numbers are changed while it lasts.
+//! owner is told once in each series, however the numbers are changed while it lasts. A job that is off for good when it fails
+//! will not fail as often as the number says: its owner is told at once.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use claw_store::{EndedJob, EndedRun, RunStatus};
@@ -45,18 +46,26 @@ impl Series {
         let first = failed.first().map(|run| run.started_at);
         let since = if begins { first } else { job.failing_since.or(first) };
         let told = !begins && job.alerted;
-        let last = failed.last().and_then(|run| run.error.as_deref()).unwrap_or("it did not say why");
+        let why = failed.last().and_then(|run| run.error.as_deref()).unwrap_or("it did not say why");
         let reached = |after: u32| !failed.is_empty() && after > 0 && failures >= after;
-        let alert = reached(options.alert_after.or(job.alert_after).unwrap_or(ALERT_AFTER)) && !told;
+        let alert_after = options.alert_after.or(job.alert_after).unwrap_or(ALERT_AFTER);
+        // Zero is for failures; that a job was paused its owner hears in any case.
+        let last = failed.iter().any(|run| run.last) && (alert_after > 0 || job.paused);
+        let alert = (reached(alert_after) || last) && !told;
         let too_many = reached(options.pause_after.or(job.pause_after).unwrap_or(PAUSE_AFTER)) && job.enabled;
         let paused = too_many.then(|| {
             format!(
-                "it failed {}; the last error: {last}. Switch it on again when that is set right",
+                "it failed {}; the last error: {why}. Switch it on again when that is set right",
                 times(failures)
             )
         });
-        let error = last.chars().take(ERROR_LIMIT).collect();
+        let error = why.chars().take(ERROR_LIMIT).collect();
         Some(Self { failures, since, alerted: told || alert || too_many, alert, paused, error })
+    }
+
+    /// Whether the job is off from now on without anybody asking for it.
+    pub(super) fn is_off(&self, job: &EndedJob) -> bool {
+        self.paused.is_some() || job.paused
     }
 
     /// Whether there is something to tell the owner.
@@ -82,7 +91,7 @@ impl Series {
         let since = self.since.map_or_else(String::new, |since| {
             format!(", {} at {}", if *failures == 1 { "begun" } else { "the first time" }, shown(since))
         });
-        let (what, next) = if self.paused.is_some() {
+        let (what, next) = if self.is_off(job) {
             (
                 "was paused: it",
                 "It does not run again until you switch it on. Set right what the error says first.",
@@ -168,6 +177,33 @@ mod tests {
         let default = |ends| after(&owner, &Options::default(), ends).unwrap();
         assert!(!default("ff").alert && default("fff").alert);
         assert!(default("fffffffff").paused.is_none() && default("ffffffffff").paused.is_some());
+    }
+
+    /// The one that fails for good, of a job that is off by then.
+    fn last(job: &EndedJob, options: &Options) -> Option<Series> {
+        let run = EndedRun { last: true, ..ended(RunStatus::Error, "{}") };
+        Series::after(job, options, &[&run])
+    }
+
+    #[test]
+    fn a_job_that_is_off_when_it_fails_is_told_at_once_and_once() {
+        let off = |failures, alerted| EndedJob { enabled: false, ..job(failures, alerted) };
+        let plain = Options::default();
+        let told = last(&off(0, false), &plain).unwrap();
+        assert_eq!((told.failures, told.alert, told.alerted, &told.paused), (1, true, true, &None));
+        let text = told.text(&off(0, false));
+        assert!(text.contains("fails: it has failed once") && text.contains("no further time"), "{text}");
+        assert!(!last(&off(1, true), &plain).unwrap().alert, "another run of it that went on");
+        let never = Options { alert_after: Some(0), ..Options::default() };
+        assert!(!last(&off(0, false), &never).unwrap().alert);
+        let well = EndedRun { last: true, ..ended(RunStatus::Ok, "{}") };
+        assert_eq!(Series::after(&off(0, false), &plain, &[&well]), None);
+
+        let paused = EndedJob { paused: true, ..off(2, false) };
+        let told = last(&paused, &never).unwrap();
+        assert!(told.alert && told.paused.is_none(), "it is paused already");
+        let text = told.text(&paused);
+        assert!(text.contains("was paused: it has failed 3 times"), "{text}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use chrono::TimeDelta;
 use claw_store::intake::session;
+use claw_store::timers::LATE_SECS;
 use claw_store::{
     AgentEvent, Channel, Chat, DueHeartbeat, Error, Heartbeat, NewMessage, News, Preferences, Result, chain,
 };
@@ -20,7 +21,7 @@ use crate::elector::DUTY;
 /// Heartbeats in one statement.
 const BATCH: i64 = 500;
 /// One that is no later than this comes although its hours are over.
-const GRACE: TimeDelta = TimeDelta::seconds(60);
+const GRACE: TimeDelta = TimeDelta::seconds(LATE_SECS);
 /// When settings that can't be read are looked at again.
 const UNREADABLE: TimeDelta = TimeDelta::hours(1);
 /// What its messages come from.
@@ -101,7 +102,7 @@ fn becomes(make: &Maker, due: &DueHeartbeat, channels: &Channels) -> Result<Hear
 }
 
 /// Whether it is in time, or late and still within the hours.
-fn comes(set: &Preferences, due: &DueHeartbeat) -> Result<bool> {
+pub(super) fn comes(set: &Preferences, due: &DueHeartbeat) -> Result<bool> {
     let hours = set.active(&due.user_id)?;
     Ok(due.now - due.due_at <= GRACE || hours.is_none_or(|hours| hours.contains(due.now)))
 }

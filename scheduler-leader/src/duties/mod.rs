@@ -9,5 +9,6 @@ mod runs;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timers;
+mod wakes;
 
 pub(crate) use jobs::action::Maker;

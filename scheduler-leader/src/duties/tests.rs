@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use claw_bus::Bus;
 use claw_runtime::{Ids, Lifecycle, OsRandom, SystemClock};
 use claw_schedule::{Limits, Schedule};
@@ -39,8 +39,8 @@ impl Bench {
             version: "test",
             weight: 1.0,
         };
-        let lease = Lease::open(database.url(), member).await.unwrap();
-        let term = store.leader_elect(DUTY, &lease).await.unwrap();
+        let mut lease = Lease::open(database.url(), member).await.unwrap();
+        let term = lease.elect(DUTY).await.unwrap().unwrap();
         let ids = Ids::new(Arc::new(SystemClock), Arc::new(OsRandom));
         let timers = Timers {
             store,
@@ -182,6 +182,116 @@ async fn what_was_missed_in_an_outage_follows_the_policy() {
         let job = bench.job(half_past_two(), options, "2025-03-29T01:30:00Z").await;
         assert_eq!(times(&bench.fire().await), expected, "{policy}");
         assert_eq!(bench.reread(&job).await.next_due_at, None, "{policy}");
+        let told = told(&bench, "cron.time_skipped").await;
+        let skipped = json!({"job_id": job.id, "scheduled_for": "2025-03-29T01:30:00Z", "why": "missed"});
+        assert_eq!(told, if expected.is_empty() { vec![skipped] } else { vec![] }, "{policy}");
+    }
+}
+
+/// The data of the events of this kind, in order.
+async fn told(bench: &Bench, kind: &str) -> Vec<Value> {
+    let events = "select data::text from events where type = $1 order by id";
+    let mut conn = bench.database.connect().await;
+    let told: Vec<String> = sqlx::query_scalar(events).bind(kind).fetch_all(&mut conn).await.unwrap();
+    told.iter().map(|data| serde_json::from_str(data).unwrap()).collect()
+}
+
+/// Has all jobs send to a channel that is not there.
+async fn fail_all(bench: &Bench) {
+    let gone = r#"update cron_jobs set action_type = 'channel_message', action =
+                  '{"type":"channel_message","channel":"gone","recipient":"1","message":"hi"}'"#;
+    sqlx::query(gone).execute(&mut bench.database.connect().await).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_time_that_is_passed_over_because_an_earlier_run_goes_on_is_told() {
+    let bench = Bench::new().await;
+    let options = json!({"overlap": "skip", "misfire": "all", "ends_at": "2025-03-30T12:00:00Z"});
+    let job = bench.job(half_past_two(), options, "2025-03-29T01:30:00Z").await;
+    assert_eq!(times(&bench.fire().await), ["03-29 01:30"]);
+    let skipped = json!({"job_id": job.id, "scheduled_for": "2025-03-30T01:00:00Z", "why": "overlap"});
+    assert_eq!(told(&bench, "cron.time_skipped").await, [skipped]);
+}
+
+/// A reminder has one run: nobody would hear of it that it failed.
+#[tokio::test]
+async fn a_job_that_fails_at_its_last_time_is_told_though_it_is_deleted() {
+    for delete in [false, true] {
+        let bench = Bench::new().await;
+        let at = json!({"type": "at", "at": "2025-03-29T10:00:00Z"});
+        let job = bench.job(at, json!({"delete_after_run": delete}), "2025-03-29T10:00:00Z").await;
+        fail_all(&bench).await;
+        assert_eq!(bench.fire().await[0].status, RunStatus::Error);
+        bench.fire().await;
+        let told = told(&bench, "cron.job_failing").await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        let data = (&told[0]["job_id"], &told[0]["failures"], &told[0]["alert"]);
+        assert_eq!(data, (&json!(job.id), &json!(1), &json!("not_set")));
+        assert_eq!(bench.timers.store.job(&bench.user, job.id).await.is_err(), delete);
+    }
+}
+
+#[tokio::test]
+async fn one_about_which_nothing_can_be_written_keeps_no_other_waiting() {
+    let bench = Bench::new().await;
+    let mut jobs = Vec::new();
+    for _ in 0..5 {
+        let schedule = json!({"type": "every", "every_secs": 3600});
+        jobs.push(bench.job(schedule, json!({}), "2025-03-29T10:00:00Z").await);
+    }
+    fail_all(&bench).await;
+    let mut admin = bench.database.connect().await;
+    let refuse = "create function refuse() returns trigger language plpgsql as $$
+                  begin raise exception 'not this one'; end $$;
+                  create trigger refuse before update on cron_jobs for each row
+                  when (new.name = 'poison' and new.failures <> old.failures) execute function refuse()";
+    sqlx::raw_sql(refuse).execute(&mut admin).await.unwrap();
+    let poison = sqlx::query("update cron_jobs set name = 'poison' where id = $1").bind(jobs[2].id);
+    poison.execute(&mut admin).await.unwrap();
+    bench.fire().await;
+    let mut failures = Vec::new();
+    for job in &jobs {
+        failures.push(bench.reread(job).await.failures);
+    }
+    assert_eq!(failures, [1, 1, 0, 1, 1]);
+    sqlx::raw_sql("drop trigger refuse on cron_jobs").execute(&mut admin).await.unwrap();
+    bench.fire().await;
+    assert_eq!(bench.reread(&jobs[2]).await.failures, 1, "it is tried again");
+}
+
+#[tokio::test]
+async fn a_late_wake_up_waits_for_its_users_hours() {
+    let bench = Bench::new().await;
+    let Timers { store, make, .. } = &bench.timers;
+    // The hours of one begin in two hours, of the other they began two hours ago.
+    for (begin, comes) in [(2, false), (-2, true)] {
+        let now = store.now().await.unwrap();
+        let clock = |hours| (now + TimeDelta::hours(hours)).format("%H:%M").to_string();
+        let hours = json!({"from": clock(begin), "to": clock(begin + 4)});
+        let active_hours = Some(serde_json::from_value(hours).unwrap());
+        let set = Preferences { active_hours, ..Preferences::default() };
+        store.settings_save(&bench.user, &set, &Actor::named("a test")).await.unwrap();
+        let event = AgentEvent {
+            user: &bench.user,
+            agent_id: "",
+            source: "wake",
+            session: None,
+            text: "later".to_owned(),
+            metadata: Map::new(),
+            chat: None,
+            key: None,
+        };
+        let event = NewMessage::event(event, make.shards, &make.ids, &SystemClock).unwrap();
+        store.wake(&event, When::NextHeartbeat, None).await.unwrap();
+        let late = "update timers set due_at = now() - interval '2 minutes' where id = $1";
+        let mut conn = bench.database.connect().await;
+        sqlx::query(late).bind(event.id.0).execute(&mut conn).await.unwrap();
+        let fired = bench.timers.fire_all(&CancellationToken::new()).await.unwrap();
+        assert_eq!(fired, u64::from(comes));
+        assert_eq!(store.message_status(event.id).await.unwrap().is_some(), comes);
+        let next = store.settings_of(&bench.user).await.unwrap().next_heartbeat_at;
+        let waits = store.wake_due(&bench.user, event.id).await.unwrap();
+        assert_eq!(waits, (!comes).then_some(next));
     }
 }
 
@@ -197,6 +307,9 @@ async fn a_schedule_that_is_not_understood_pauses_the_job_and_says_why() {
         "{paused:?}"
     );
     assert_eq!(paused.failures, 1);
+    assert_eq!(told(&bench, "cron.job_paused").await, [json!({"job_id": job.id, "why": "schedule"})]);
+    let alert = told(&bench, "cron.job_failing").await;
+    assert_eq!((alert.len(), &alert[0]["alert"]), (1, &json!("not_set")), "its owner would be told");
 }
 
 #[tokio::test]
@@ -238,9 +351,7 @@ async fn a_run_without_a_channel_is_tried_again_and_counted_when_it_has_failed_f
     let bench = Bench::new().await;
     let schedule = json!({"type": "every", "every_secs": 3600});
     let job = bench.job(schedule, json!({"max_retries": 1}), "2025-03-29T10:00:00Z").await;
-    let gone = r#"update cron_jobs set action_type = 'channel_message', action =
-                  '{"type":"channel_message","channel":"gone","recipient":"1","message":"hi"}'"#;
-    sqlx::query(gone).execute(&mut bench.database.connect().await).await.unwrap();
+    fail_all(&bench).await;
     let first = bench.fire().await.remove(0);
     assert_eq!(first.status, RunStatus::Error);
     assert!(first.error_message.unwrap().contains("no channel \"gone\""));
@@ -331,9 +442,7 @@ async fn a_job_that_goes_on_failing_is_told_once_and_then_paused() {
         "2025-03-29T10:00:00Z",
     );
     let job = job.await;
-    let fails = "update cron_jobs set action_type = 'channel_message', action =
-                 '{\"type\":\"channel_message\",\"channel\":\"gone\",\"recipient\":\"1\",\"message\":\"hi\"}'";
-    sqlx::query(fails).execute(&mut bench.database.connect().await).await.unwrap();
+    fail_all(&bench).await;
     let start = store.events_now().await.unwrap();
     let mut seen = Vec::new();
     for n in 1..=5 {

@@ -11,14 +11,13 @@ use std::time::Duration;
 use claw_bus::Bus;
 use claw_runtime::{Lifecycle, Random};
 use claw_store::{Result, Store, chain};
-use claw_telemetry::metrics::Counter;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::jobs::action::Maker;
-use super::{heartbeats, jobs, runs};
-use crate::elector::{DUTY, Leadership};
+use super::{heartbeats, jobs, runs, wakes};
+use crate::elector::Leadership;
 
 /// How often the leader looks for what is due: half of what a job may be late, the other half is for firing it.
 const EVERY: Duration = Duration::from_millis(100);
@@ -26,8 +25,6 @@ const EVERY: Duration = Duration::from_millis(100);
 const RUNS_EVERY: Duration = Duration::from_millis(500);
 /// How long it leaves a database alone that failed.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Wake-ups in one statement; after a full one the leader looks again at once.
-const BATCH: i64 = 500;
 
 /// Fires what is due whenever this process leads.
 pub(crate) struct Timers {
@@ -68,14 +65,8 @@ impl Timers {
             return Ok(0);
         }
         let (mut all, waiting) = (0, self.store.timers_waiting().await?);
-        while waiting.wakes
-            && let Some(term) = self.leadership.term()
-        {
-            let fired = fire(&self.store, &self.bus, term).await?;
-            all += u64::try_from(fired).unwrap_or(u64::MAX);
-            if i64::try_from(fired).is_ok_and(|fired| fired < BATCH) || stop.is_cancelled() {
-                break;
-            }
+        if waiting.wakes {
+            all += wakes::fire_all(self, stop).await?;
         }
         if waiting.heartbeats {
             all += heartbeats::fire_all(self, stop).await?;
@@ -118,15 +109,4 @@ impl Ticks {
             drop(tokio::time::timeout(PAUSE, self.stop.cancelled()).await);
         }
     }
-}
-
-/// One batch.
-async fn fire(store: &Store, bus: &Bus, term: i64) -> Result<usize> {
-    let fired = store.timers_fire(DUTY, term, BATCH).await?;
-    if !fired.is_empty() {
-        Counter::TimersFired.add_many(&[], u64::try_from(fired.len()).unwrap_or(u64::MAX));
-        info!(fired = fired.len(), "fired {} timers", fired.len());
-    }
-    bus.publish_made(&fired).await;
-    Ok(fired.len())
 }

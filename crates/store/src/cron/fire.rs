@@ -19,7 +19,7 @@ use super::FENCE;
 use crate::error::reason;
 use crate::events::TELL_ACCEPTED;
 use crate::messages::{AHEAD, Stored, stored_work};
-use crate::{NewMessage, Result, Store};
+use crate::{NewMessage, News, Result, Store};
 
 /// What becomes of a job that is due.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub struct Firing {
     pub delete: bool,
     /// The run that begins; none: the time is passed over, or put off.
     pub run: Option<NewRun>,
+    /// What there is to tell others beside that.
+    pub news: Option<News>,
 }
 
 /// A run that begins.
@@ -103,6 +105,7 @@ impl Store {
     pub async fn jobs_fire(&self, duty: &str, term: i64, firings: &[Firing]) -> Result<Fired> {
         let runs = || firings.iter().map(|firing| firing.run.as_ref());
         let made = || runs().map(|run| run.and_then(NewRun::made));
+        let news = || firings.iter().map(|firing| firing.news.as_ref());
         let query = sqlx::query(sqlx::AssertSqlSafe(fire_sql()))
             .bind(duty)
             .bind(term)
@@ -121,6 +124,8 @@ impl Store {
         let rows = bind_made(query, made())
             .bind(runs().map(|run| run.and_then(NewRun::waits_until)).collect::<Vec<_>>())
             .bind(firings.iter().map(Firing::ends).collect::<Vec<_>>())
+            .bind(news().map(|news| news.map(|news| news.kind)).collect::<Vec<_>>())
+            .bind(news().map(|news| news.map(|news| news.data.to_string())).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
         fired(&rows, made().flatten())
@@ -174,10 +179,10 @@ fn fire_sql() -> String {
              from unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::text[],
                          $9::uuid[], $10::timestamptz[], $11::float8[], $12::bool[], $13::text[], $14::text[],
                          $15::uuid[], $16::uuid[], $17::int[], $18::text[], $19::text[], $20::text[], $21::text[],
-                         $22::timestamptz[], $23::bool[]) with ordinality
+                         $22::timestamptz[], $23::bool[], $24::text[], $25::text[]) with ordinality
                   as i (job, was_due, was_changed, next_due_at, jitter_ms, paused,
                         run, scheduled_for, seconds, await_completion, sent, refused,
-                        message, channel_id, shard, direction, conversation, payload, source, wake_at, ends, n)
+                        message, channel_id, shard, direction, conversation, payload, source, wake_at, ends, news, data, n)
              join cron_jobs j on j.id = i.job
              where j.next_due_at = i.was_due and j.updated_at = i.was_changed and j.enabled
                and exists (select 1 from fence)
@@ -207,7 +212,8 @@ fn fire_sql() -> String {
              returning id),
          moved as (
              update cron_jobs j set next_due_at = h.next_due_at, jitter_ms = h.jitter_ms, paused = h.paused,
-                 enabled = h.next_due_at is not null, runs = j.runs + ((h.run in (select id from begun)) is true)::int
+                 alerted = j.alerted and h.paused is null, enabled = h.next_due_at is not null,
+                 runs = j.runs + ((h.run in (select id from begun)) is true)::int
              from held h where j.id = h.job and (h.job in (select id from gone)) is not true
              returning h.*),
          owed as (
@@ -225,7 +231,10 @@ fn fire_sql() -> String {
              from moved where message is not null and wake_at is null and (run in (select id from begun)) is true order by n
              returning id, seq, (extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
                        user_id, channel_id, direction, conversation, source),
-         told as ({TELL_ACCEPTED})
+         told as ({TELL_ACCEPTED}),
+         news as (
+             insert into events (user_id, type, data)
+             select user_id, news, data::json from held where news is not null order by n)
          select (select count(*) from moved) + (select count(*) from gone) as jobs, (select count(*) from begun) as runs,
                 accepted.id, accepted.seq, accepted.accepted_at_ms, {AHEAD} as ahead
          from (values (1)) one left join accepted on true"

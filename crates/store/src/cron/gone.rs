@@ -6,11 +6,12 @@ use sqlx::Row as _;
 use uuid::Uuid;
 
 use crate::error::reason;
-use crate::{Actor, Change, Result, Store};
+use crate::{Actor, Change, News, Result, Store};
 
 impl Store {
     /// Switches off the job for whose run this message is, because who received it said so; whether it did. A job that was
-    /// changed since the run began stays as it is: it may go elsewhere by now.
+    /// changed since the run began stays as it is: it may go elsewhere by now. Its owner is told when the run is over, of this though
+    /// they had been told of failures before.
     ///
     /// # Errors
     /// When the database fails.
@@ -24,7 +25,7 @@ impl Store {
         let mut tenant = self.tenant(user).await?;
         // One that is over is off already; that it is changed now keeps its run from being tried again.
         let row = sqlx::query(
-            "update cron_jobs j set enabled = false, next_due_at = null, paused = $3, updated_at = now()
+            "update cron_jobs j set enabled = false, next_due_at = null, paused = $3, alerted = false, updated_at = now()
              from cron_runs r
              where r.user_id = $1 and r.message_id = $2 and j.id = r.job_id and j.updated_at <= r.started_at
              returning j.id, j.name",
@@ -38,6 +39,8 @@ impl Store {
         let (id, name): (Uuid, String) = (row.try_get("id")?, row.try_get("name")?);
         let detail = json!({"name": name, "reason": reason(why)});
         tenant.audit(actor, &Change { action: "job.paused", subject: &id.to_string(), detail }).await?;
+        let data = json!({"job_id": id, "why": "gone"});
+        tenant.tell(&News { kind: "cron.job_paused", channel: None, message: None, data }).await?;
         tenant.commit().await?;
         Ok(true)
     }

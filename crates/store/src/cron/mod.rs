@@ -41,10 +41,10 @@ pub use over::{Aftermath, EndedJob, EndedRun, Followed, JobAfter};
 pub use pages::{DueJob, DuePage, RunsWaiting, START, Waiting};
 pub use retry::{DueRetry, Retry};
 
-/// Holds the leader's term: `$1` is the duty, `$2` the term. The share lock keeps a new term from beginning between the check
-/// and the write.
-pub(crate) const FENCE: &str =
-    "fence as materialized (select 1 from leaders where duty = $1 and term = $2 for share)";
+/// Holds the leader's term: `$1` is the duty, `$2` the term. The lock keeps the term from ending between the check and the write; it does
+/// not keep it from being renewed ([`crate::leaders`]).
+pub(crate) const FENCE: &str = "fence as materialized (
+    select 1 from leaders where duty = $1 and term = $2 and leader is not null for key share)";
 
 pub(crate) fn user(table: &'static str, id: Uuid, text: &str) -> Result<UserId> {
     let bad = |_| Error::BadRow { table, id: id.to_string(), column: "user_id", value: text.to_owned() };

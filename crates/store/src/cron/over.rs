@@ -41,6 +41,9 @@ pub struct EndedRun {
     pub made_good: bool,
     /// Whether its job was not switched off by anybody since it began: it may be tried again.
     pub goes_on: bool,
+    /// Whether its job is off without its owner's doing, so that no later run follows: this was the one for its last time, or the job
+    /// is paused.
+    pub last: bool,
     /// Its job; `None` when that is gone.
     pub job: Option<EndedJob>,
 }
@@ -58,6 +61,8 @@ pub struct EndedJob {
     pub options: String,
     /// Whether it is to run.
     pub enabled: bool,
+    /// Whether it was switched off without anybody asking for it.
+    pub paused: bool,
     /// Runs in a row that failed.
     pub failures: u32,
     /// When the first of them began. Of no meaning without failures, as is the next.
@@ -140,8 +145,11 @@ impl Store {
                         select 1 from cron_runs l
                         where l.job_id = r.job_id and l.seq > r.seq and l.status = 'ok' and l.scheduled_for is not null
                     ) as made_good,
-                    (j.enabled or j.updated_at <= r.started_at) is true as goes_on,
-                    j.id as job, j.user_id, j.name, j.options::text as options, j.enabled, j.failures, j.failing_since,
+                    (j.enabled or (j.paused is null and j.updated_at <= r.started_at)) is true as goes_on,
+                    (j.next_due_at is null and (j.paused is not null or (j.updated_at <= r.started_at and not exists (
+                        select 1 from cron_runs l
+                        where l.job_id = r.job_id and l.seq > r.seq and l.scheduled_for is not null)))) is true as last,
+                    j.paused is not null as paused, j.id as job, j.user_id, j.name, j.options::text as options, j.enabled, j.failures, j.failing_since,
                     j.alerted, j.updated_at, s.alert_after, s.pause_after, s.alerts::text as alerts
              from (select id, due_at from timers where kind = 'run_over' and due_at <= now() order by due_at, id limit $1) t
              join cron_runs r on r.id = t.id
@@ -312,6 +320,7 @@ fn ended(row: &PgRow) -> Result<EndedRun> {
         error: row.try_get("error_message")?,
         made_good: row.try_get("made_good")?,
         goes_on: row.try_get("goes_on")?,
+        last: row.try_get("last")?,
         job: job.map(|id| ended_job(id, row)).transpose()?,
     })
 }
@@ -328,6 +337,7 @@ fn ended_job(id: Uuid, row: &PgRow) -> Result<EndedJob> {
         name: row.try_get("name")?,
         options: row.try_get("options")?,
         enabled: row.try_get("enabled")?,
+        paused: row.try_get("paused")?,
         failures: number("failures")?.unwrap_or_default(),
         failing_since: row.try_get("failing_since")?,
         alerted: row.try_get("alerted")?,

@@ -215,8 +215,8 @@ async fn times(tenant: &mut Tenant, before: &Job, save: &SaveJob) -> Result<Time
     // Another schedule begins anew.
     let (anchor, runs) = if unchanged { (before.anchor_at, before.runs) } else { (now, 0) };
     let window = bounds(&save.options);
-    let same = unchanged && window == bounds(&before.options);
-    if !same || (enabled && !before.enabled) {
+    let as_before = unchanged && window == bounds(&before.options);
+    if !as_before || (enabled && !before.enabled) {
         window.check(&save.plan, now, runs)?;
     }
     let jitter = save.options.jitter_secs == before.options.jitter_secs;
@@ -224,7 +224,7 @@ async fn times(tenant: &mut Tenant, before: &Job, save: &SaveJob) -> Result<Time
         check_jitter(&save.plan, &save.options, now)?;
     }
     // Were it computed anew, a time that has come and still waits for its run would never have one.
-    let kept = same && enabled && before.enabled;
+    let kept = as_before && enabled && before.enabled;
     let due = if kept {
         before.next_due_at
     } else {

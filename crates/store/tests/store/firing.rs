@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use claw_runtime::{OsRandom, SystemClock};
 use claw_store::cron::START;
-use claw_store::{DueJob, Error, Firing, Job, NewRun, RunOf, RunStatus, SaveJob};
+use claw_store::{DueJob, Error, Firing, Job, NewRun, News, RunOf, RunStatus, SaveJob};
 use claw_types::{Action, ShardCount, UserId};
 use serde_json::json;
 use sqlx::Connection as _;
@@ -64,6 +64,7 @@ pub fn firing(bench: &Bench, job: &DueJob) -> Firing {
         paused: None,
         delete: false,
         run: Some(run(bench, job)),
+        news: None,
     }
 }
 
@@ -212,11 +213,49 @@ async fn what_has_no_further_time_is_switched_off_and_what_is_not_understood_say
     let bench = Bench::new().await;
     let term = elect(&bench, "clock").await;
     let (made, job) = one_due(&bench).await;
-    let last = Firing { next_due_at: None, paused: Some("because".to_owned()), ..firing(&bench, &job) };
+    let mut admin = bench.database.connect().await;
+    sqlx::query("update cron_jobs set alerted = true").execute(&mut admin).await.unwrap();
+    let news = News {
+        kind: "cron.job_paused",
+        channel: None,
+        message: None,
+        data: json!({"job_id": job.id, "why": "schedule"}),
+    };
+    let paused = Some("because".to_owned());
+    let last = Firing { next_due_at: None, paused, news: Some(news), ..firing(&bench, &job) };
     assert_eq!(bench.store.jobs_fire(DUTY, term, &[last]).await.unwrap().jobs, 1);
     let over = bench.store.job(&ada(), made.id).await.unwrap();
     assert_eq!((over.enabled, over.next_due_at, over.paused.as_deref()), (false, None, Some("because")));
     assert_eq!((over.updated_at, timer(&bench, &made).await), (made.updated_at, None));
+    assert_eq!(told(&bench, "cron.job_paused").await, [json!({"job_id": job.id, "why": "schedule"})]);
+    let alerted: bool =
+        sqlx::query_scalar("select alerted from cron_jobs").fetch_one(&mut admin).await.unwrap();
+    assert!(!alerted, "its owner is to be told of this, too");
+}
+
+/// The data of the events of this kind.
+async fn told(bench: &Bench, kind: &str) -> Vec<serde_json::Value> {
+    let events = "select data::text from events where type = $1 order by id";
+    let mut admin = bench.database.connect().await;
+    let told: Vec<String> = sqlx::query_scalar(events).bind(kind).fetch_all(&mut admin).await.unwrap();
+    told.iter().map(|data| serde_json::from_str(data).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_time_that_is_passed_over_is_told_once_and_with_a_job_that_goes_for_it() {
+    for delete in [false, true] {
+        let bench = Bench::new().await;
+        let term = elect(&bench, "clock").await;
+        let (made, job) = one_due(&bench).await;
+        let data = json!({"job_id": job.id, "why": "missed"});
+        let kind = "cron.time_skipped";
+        let news = Some(News { kind, channel: None, message: None, data: data.clone() });
+        let passed = [Firing { next_due_at: None, run: None, delete, news, ..firing(&bench, &job) }];
+        assert_eq!(bench.store.jobs_fire(DUTY, term, &passed).await.unwrap().jobs, 1);
+        assert_eq!(bench.store.jobs_fire(DUTY, term, &passed).await.unwrap().jobs, 0);
+        assert_eq!(told(&bench, kind).await, [data]);
+        assert_eq!(bench.store.job(&ada(), made.id).await.is_err(), delete);
+    }
 }
 
 #[tokio::test]

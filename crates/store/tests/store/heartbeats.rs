@@ -95,7 +95,7 @@ async fn a_heartbeat_is_told_once_and_the_next_one_is_in_the_future() {
     assert!(bench.store.heartbeats_due(10).await.unwrap().is_empty());
     make_due(&bench).await;
     assert!(bench.store.timers_waiting().await.unwrap().heartbeats);
-    assert!(bench.store.timers_fire(DUTY, term, 10).await.unwrap().is_empty(), "no wake-up");
+    assert!(bench.store.timers_fire(DUTY, term, 10, &[]).await.unwrap().is_empty(), "no wake-up");
     let beats = decided(&bench).await;
     let fire = async |term| bench.store.heartbeats_fire(DUTY, term, &beats).await.unwrap();
     assert_eq!(fire(term - 1).await.0, 0, "a former leader");
@@ -117,7 +117,7 @@ async fn what_waits_for_it_comes_first() {
     assert_eq!(woken.due_at, Some(set.next_heartbeat_at), "the same heartbeat");
     make_due(&bench).await;
     assert!(decided(&bench).await.is_empty(), "not before the wake-up");
-    let wake = bench.store.timers_fire(DUTY, term, 10).await.unwrap().remove(0);
+    let wake = bench.store.timers_fire(DUTY, term, 10, &[waits.id.0]).await.unwrap().remove(0);
     let (_, told) = bench.store.heartbeats_fire(DUTY, term, &decided(&bench).await).await.unwrap();
     assert!(told[0].seq > wake.seq);
     assert_eq!(wake.id, waits.id);

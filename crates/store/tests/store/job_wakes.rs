@@ -89,7 +89,7 @@ async fn it_waits_as_one_timer_and_its_run_is_over() {
         .execute(&mut bench.database.connect().await)
         .await
         .unwrap();
-    let woken = bench.store.timers_fire(DUTY, term, 10).await.unwrap().remove(0);
+    let woken = bench.store.timers_fire(DUTY, term, 10, &[]).await.unwrap().remove(0);
     assert_eq!((woken.id, woken.payload.get()), (made.id, made.payload.get()));
     let body: Value = serde_json::from_str(woken.payload.get()).unwrap();
     let metadata = &body["metadata"];
@@ -159,5 +159,6 @@ fn plain(job: &DueJob) -> Firing {
         paused: None,
         delete: false,
         run: None,
+        news: None,
     }
 }

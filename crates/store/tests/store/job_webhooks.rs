@@ -27,7 +27,7 @@ async fn gone(bench: &Bench, user: &UserId, message: MessageId) -> bool {
 #[tokio::test]
 async fn its_job_is_switched_off_once_and_says_why() {
     let bench = Bench::new().await;
-    let (job, message, _) = running(&bench, &saved("one", &every(60))).await;
+    let (job, message, term) = running(&bench, &saved("one", &every(60))).await;
     assert!(!gone(&bench, &"eve".parse().unwrap(), message).await, "another user's");
     assert!(!gone(&bench, &ada(), MessageId(bench.ids.next())).await, "no run's");
     assert!(gone(&bench, &ada(), message).await);
@@ -38,6 +38,15 @@ async fn its_job_is_switched_off_once_and_says_why() {
     let entries = bench.store.audit_entries(&AuditFilter::default(), 1).await.unwrap();
     assert_eq!(entries[0].action, "job.paused");
     assert_eq!(entries[0].detail, Some(json!({"name": "one", "reason": "it answered 410"})));
+    let mut admin = bench.database.connect().await;
+    let told = "select data::text from events where type = 'cron.job_paused'";
+    let told: Vec<String> = sqlx::query_scalar(told).fetch_all(&mut admin).await.unwrap();
+    let told: Vec<serde_json::Value> = told.iter().map(|data| serde_json::from_str(data).unwrap()).collect();
+    assert_eq!(told, [json!({"job_id": job.id, "why": "gone"})]);
+    sqlx::query("update cron_runs set deadline_at = now()").execute(&mut admin).await.unwrap();
+    assert_eq!(bench.store.runs_time_out(DUTY, term, 10).await.unwrap(), 1);
+    let over = bench.store.runs_over(10).await.unwrap();
+    assert!(over[0].last && over[0].job.as_ref().unwrap().paused, "so that its owner is told");
 }
 
 #[tokio::test]

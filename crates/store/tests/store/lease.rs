@@ -103,14 +103,12 @@ async fn one_leads_and_a_former_term_renews_nothing() {
     let bench = Bench::new().await;
     let mut one = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
     let mut two = Lease::open(bench.database.url(), Bench::member("two")).await.unwrap();
-    assert!(one.try_duty("clock").await.unwrap());
-    assert!(!two.try_duty("clock").await.unwrap());
-    let first = bench.store.leader_elect("clock", &one).await.unwrap();
+    let first = one.elect("clock").await.unwrap().unwrap();
+    assert_eq!(two.elect("clock").await.unwrap(), None);
     let backend = one.backend();
     one.close().await.unwrap();
     forgotten(&bench, backend).await;
-    assert!(two.try_duty("clock").await.unwrap());
-    let second = bench.store.leader_elect("clock", &two).await.unwrap();
+    let second = two.elect("clock").await.unwrap().unwrap();
     assert_eq!((first, second), (1, 2));
     assert!(!bench.store.leader_renew("clock", first).await.unwrap());
     assert!(bench.store.leader_renew("clock", second).await.unwrap());

@@ -300,3 +300,24 @@ async fn a_run_that_ends_while_its_job_is_over_takes_it_along() {
     assert_eq!(fire.await.unwrap().jobs, 1);
     assert!(running.bench.store.job(&ada(), running.job.id).await.is_err());
 }
+
+#[tokio::test]
+async fn the_run_for_the_last_time_is_known_unless_somebody_switched_its_job_off() {
+    let running = Running::new(json!({})).await;
+    running.settle(&running.work, MessageState::Failed, Some("refused")).await;
+    let last = async || running.over().await.iter().map(|run| run.last).collect::<Vec<_>>();
+    assert_eq!(last().await, [false], "its job goes on");
+    running.admin("update cron_jobs set enabled = false, next_due_at = null").await;
+    assert_eq!(last().await, [true], "it had no further time");
+    running.admin("update cron_jobs set updated_at = now() + interval '1 second'").await;
+    assert_eq!(last().await, [false], "its user switched it off");
+    running.admin("update cron_jobs set paused = 'because'").await;
+    let over = running.over().await;
+    assert!(over[0].last && over[0].job.as_ref().unwrap().paused && !over[0].goes_on);
+    running.admin("update cron_jobs set paused = null, updated_at = created_at, enabled = true").await;
+    let refused = |run: NewRun| NewRun { message: Err("no channel".into()), ..run };
+    running.admin("update cron_jobs set next_due_at = now()").await;
+    fire(&running.bench, running.term, refused).await;
+    running.admin("update cron_jobs set enabled = false, next_due_at = null").await;
+    assert_eq!(last().await, [false, true], "only the later one");
+}

@@ -10,11 +10,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use claw_runtime::Random;
 use claw_schedule::{Limits, Schedule};
 use claw_store::cron::START;
-use claw_store::{DueJob, DuePage, Fired, Firing, Result, RunOf};
+use claw_store::{DueJob, DuePage, Fired, Firing, News, Result, RunOf};
 use claw_telemetry::metrics::{Counter, Histogram};
 use claw_types::Action;
 use claw_types::job::Options;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 use uuid::Uuid;
@@ -171,7 +171,23 @@ impl Decided {
         }
     }
 
+    /// What others are told: of a job that is paused, or of times that are passed over, once however many they are.
+    fn news(&self) -> Option<News> {
+        let Verdict { run, next, overlapped, .. } = self.verdict;
+        let (job, time) = (self.job.id, self.job.next_due_at);
+        let (kind, data) = if self.paused.is_some() {
+            ("cron.job_paused", json!({"job_id": job, "why": "schedule"}))
+        } else if run.is_none() && next != Some(time) {
+            let why = if overlapped { "overlap" } else { "missed" };
+            ("cron.time_skipped", json!({"job_id": job, "scheduled_for": time, "why": why}))
+        } else {
+            return None;
+        };
+        Some(News { kind, channel: None, message: None, data })
+    }
+
     fn firing(self, timers: &Timers, found: &Found) -> Firing {
+        let news = self.news();
         let Self { job, options, verdict, paused, action } = self;
         let run = verdict.run.map(|time| {
             let run = timers.make.ids.next();
@@ -196,6 +212,7 @@ impl Decided {
             paused,
             delete: options.delete_after_run,
             run,
+            news,
         }
     }
 }
