@@ -180,7 +180,8 @@ async fn who_waits_for_a_job_computes_its_times_after_that() {
         held.commit().await.unwrap();
         now
     };
-    let (replaced, freed) = tokio::join!(replace(&bench, made.id, &saved("other", &every(60))), freed);
+    let other = saved("other", &every(60));
+    let (replaced, freed) = tokio::join!(replace(&bench, made.id, &other), freed);
     let replaced = replaced.unwrap();
     assert!(replaced.anchor_at > freed && replaced.updated_at >= replaced.anchor_at, "{replaced:?}, {freed}");
     assert_eq!(replaced.next_due_at, Some(replaced.anchor_at + TimeDelta::seconds(60)));
