@@ -6,7 +6,8 @@
  *
  * Only data-channel is needed. data-theme (auto, light, dark) and data-color go before what the channel says. A color of another form than
  * #rrggbb is the button's only. Include it once per channel; a second tag for the same channel does nothing.
- * Everything lives in a shadow root, so neither page's styles reach the other, and no global is set.
+ * Everything lives in a shadow root, so neither page's styles reach the other, and no global is set. Many browsers give the frame of another
+ * site no storage, so this page's localStorage keeps who the visitor is, for the chat to know them again: `ii-claw.webchat/<channel id>/visitor`.
  */
 (() => {
   'use strict';
@@ -96,11 +97,24 @@
         console.error(`webchat/widget.js: the chat did not open. If this site is not one of those that it may be shown on, add ${location.origin} to the channel's allowed_origins.`);
       }, ms);
     }
+    // Behind the #, so no server is told.
+    function visitor() {
+      const name = `ii-claw.webchat/${encodeURIComponent(channel)}/visitor`;
+      try {
+        const fresh = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
+        const known = localStorage.getItem(name);
+        const id = /^[0-9a-f]{32}$/.test(known || '') ? known : fresh();
+        localStorage.setItem(name, id);
+        return `#visitor=${id}`;
+      } catch {
+        return ''; // forbidden here, too: the visitor is new with each page
+      }
+    }
     function load() {
       note.hidden = true;
       opened = false;
       judgeIn(WITHOUT_LOAD_MS);
-      frame.src = `${origin}/webchat/${encodeURIComponent(channel)}?embed=1${theme && `&theme=${theme}`}${accent && `&accent=${accent}`}`;
+      frame.src = `${origin}/webchat/${encodeURIComponent(channel)}?embed=1${theme && `&theme=${theme}`}${accent && `&accent=${accent}`}${visitor()}`;
     }
     const isOpen = () => !panel.hidden;
     const label = () => button.setAttribute('aria-label', `${isOpen() ? 'Close' : 'Open'} ${title}${dot.hidden ? '' : ', new message'}`);

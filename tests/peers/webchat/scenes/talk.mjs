@@ -203,5 +203,15 @@ export default (stage) => {
     await chat.page.getByRole('button', { name: 'Open Chat' }).click();
     await chat.shows('five');
     assert.deepEqual(await chat.texts(), [...said, 'five']);
+    // What this browser may not do: keep it in the frame.
+    const [, kept] = await chat.page.evaluate(() => Object.entries(localStorage).find(([name]) => name.endsWith('/visitor')));
+    assert.match(kept, /^[0-9a-f]{32}$/);
+  });
+
+  scene(stage, 'a link names nobody as the visitor', async (people) => {
+    const channel = await stage.claw.channel('fixed');
+    const fixed = '0123456789abcdef'.repeat(2);
+    const chat = await people.opens(`${channel.page}?embed=1#visitor=${fixed}`);
+    assert.notEqual(await chat.page.evaluate(() => Object.values(localStorage)[0]), fixed);
   });
 };
