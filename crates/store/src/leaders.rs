@@ -181,6 +181,8 @@ mod tests {
         sqlx::raw_sql("commit").execute(&mut conns[0]).await.unwrap();
         store.leader_resign(DUTY, 1).await.unwrap();
         assert!(!looks(&mut conns[1]).await, "resigned");
+        // It wrote nothing, but holds what it has looked at.
+        sqlx::raw_sql("commit").execute(&mut conns[1]).await.unwrap();
         assert!(!store.leader_renew(DUTY, 1).await.unwrap(), "nor is it renewed");
         let elected = "update leaders set leader = 'one'";
         sqlx::query(elected).execute(&mut db.connect().await).await.unwrap();
