@@ -108,12 +108,12 @@ impl Verifier {
                     match bus.subscribe_keys().await {
                         Ok(mut frames) => {
                             while frames.next().await.is_some() {
-                                this.good.forget_all().await;
+                                this.good.forget_all();
                             }
                         }
                         Err(error) => warn!(%error, "changes of keys are seen {TTL:?} late: {error}"),
                     }
-                    this.good.forget_all().await;
+                    this.good.forget_all();
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             });
