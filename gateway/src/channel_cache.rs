@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use tracing::warn;
 
 use crate::error::Problem;
-use crate::fresh::{Fresh, Stamped};
+use crate::fresh::Fresh;
 use crate::memory;
 
 /// The longest that a missed change goes unnoticed.
@@ -67,11 +67,11 @@ pub struct ChannelCache {
 
 struct ByOutcome;
 
-impl Expiry<ChannelId, Stamped<Option<Arc<Known>>>> for ByOutcome {
+impl Expiry<ChannelId, Option<Arc<Known>>> for ByOutcome {
     fn expire_after_create(
         &self,
         _id: &ChannelId,
-        (_, found): &Stamped<Option<Arc<Known>>>,
+        found: &Option<Arc<Known>>,
         _now: Instant,
     ) -> Option<Duration> {
         Some(if found.is_some() { TTL } else { NEGATIVE_TTL })
@@ -172,7 +172,7 @@ impl ChannelCache {
             Err(error) => return warn!(%error, "changes of channels are seen late: {error}"),
         };
         // Something may have changed unheard.
-        self.known.forget_all();
+        self.known.forget_all().await;
         while let Some(frame) = frames.next().await {
             if let Some(id) = changed_channel(&frame) {
                 self.forget(id).await;

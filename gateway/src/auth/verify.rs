@@ -108,12 +108,12 @@ impl Verifier {
                     match bus.subscribe_keys().await {
                         Ok(mut frames) => {
                             while frames.next().await.is_some() {
-                                this.good.forget_all();
+                                this.good.forget_all().await;
                             }
                         }
                         Err(error) => warn!(%error, "changes of keys are seen {TTL:?} late: {error}"),
                     }
-                    this.good.forget_all();
+                    this.good.forget_all().await;
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             });
