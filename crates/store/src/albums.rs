@@ -38,21 +38,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn albums_note(&self, channel: ChannelId, parts: &[(String, String)]) -> Result<()> {
-        if parts.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(
-            "insert into message_keys (channel_id, key, message_id)
-             select $1, g.album, part.message_id from unnest($2::text[], $3::text[]) g (album, key)
-             join message_keys part on part.channel_id = $1 and part.key = g.key
-             on conflict do nothing",
-        )
-        .bind(channel.0)
-        .bind(parts.iter().map(|(album, _)| album.as_str()).collect::<Vec<_>>())
-        .bind(parts.iter().map(|(_, key)| key.as_str()).collect::<Vec<_>>())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        self.keys_add(channel, parts).await
     }
 }
 

@@ -167,23 +167,32 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn first_seen(&self, channel: ChannelId, messages: &[FirstSeen]) -> Result<()> {
-        if messages.is_empty() {
+        let keys = messages.iter().flat_map(|one| {
+            let came_as = received_key(&one.came_as);
+            [(received_key(&one.key), came_as.clone()), (told_key("message.edited", &one.came_as), came_as)]
+        });
+        self.keys_add(channel, &keys.collect::<Vec<_>>()).await
+    }
+
+    /// Has messages known by further keys, each beside one by which its message is known. Without any, no query. In one order for
+    /// everybody, so that nobody waits for a key of somebody who waits for one of theirs.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn keys_add(&self, channel: ChannelId, keys: &[(String, String)]) -> Result<()> {
+        if keys.is_empty() {
             return Ok(());
         }
-        let keys = messages
-            .iter()
-            .flat_map(|one| [received_key(&one.key), told_key("message.edited", &one.came_as)]);
-        let came_as =
-            messages.iter().flat_map(|one| [received_key(&one.came_as), received_key(&one.came_as)]);
         sqlx::query(
             "insert into message_keys (channel_id, key, message_id)
-             select $1, g.key, came.message_id from unnest($2::text[], $3::text[]) g (key, came_as)
-             join message_keys came on came.channel_id = $1 and came.key = g.came_as
+             select $1, g.key, known.message_id from unnest($2::text[], $3::text[]) g (key, known_as)
+             join message_keys known on known.channel_id = $1 and known.key = g.known_as
+             order by g.key
              on conflict do nothing",
         )
         .bind(channel.0)
-        .bind(keys.collect::<Vec<_>>())
-        .bind(came_as.collect::<Vec<_>>())
+        .bind(keys.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, known)| known.as_str()).collect::<Vec<_>>())
         .execute(&self.pool)
         .await?;
         Ok(())
