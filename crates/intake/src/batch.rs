@@ -38,6 +38,9 @@ impl Intake {
     /// # Errors
     /// When that was not kept or can't be read: the platform must send all of them again.
     pub async fn make(&self, desk: Desk<'_>, channel: &Channel, mut messages: Vec<Inbound>) -> Result<Made> {
+        for message in &mut messages {
+            self.debounce.divide(message);
+        }
         self.names.address(&mut messages);
         if self.keeps_context() {
             addressed::address_later_parts(desk.store, channel, &mut messages).await?;
@@ -235,7 +238,7 @@ impl Batch<'_> {
         Intake::replied(self.desk, self.channel, &mut message, &mut self.made).await?;
         let given = if self.intake.gets_context(&message) { self.add_context(&mut message)? } else { None };
         let album = if self.intake.gets_context(&message) { addressed::album(&message) } else { None };
-        let debounce_ms = self.intake.debounce.wait_after(&mut message);
+        let debounce_ms = self.intake.debounce.wait_after(&message);
         let message = NewMessage::inbound(self.channel, message, self.desk.ids, self.desk.clock)?;
         self.made.albums.extend(album.zip(message.key.clone()));
         if let Some(given) = given {
@@ -264,7 +267,7 @@ impl Batch<'_> {
         Ok(stored.map(|(first, last)| Stretch { conversation, first, last }))
     }
 
-    async fn stranger(&mut self, mut message: Inbound) -> Result<()> {
+    async fn stranger(&mut self, message: Inbound) -> Result<()> {
         if is_let_in(&self.known, &message) {
             if let Err(reason) = self.intake.admit_at_pace(&message) {
                 ignored(reason);
@@ -272,7 +275,7 @@ impl Batch<'_> {
             }
             return self.pass(message).await;
         }
-        let debounce_ms = self.intake.debounce.wait_after(&mut message);
+        let debounce_ms = self.intake.debounce.wait_after(&message);
         let person = pairing::person_id(&message);
         match pairing::knock(self.desk, self.channel, &self.known, message).await? {
             Knocked::Passes(message) => {

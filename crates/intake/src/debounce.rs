@@ -26,11 +26,14 @@ impl Debounce {
         }
     }
 
+    /// What is not to be joined is no part of an album, from the first on: neither does one part address the bot for the others.
+    pub(crate) fn divide(self, message: &mut Inbound) {
+        message.album.take_if(|_| !self.albums);
+    }
+
     /// For how many milliseconds after this message its sender may write on; 0 when it goes alone, at once. Who sent an album
     /// wrote one message, and nobody chooses for how long it takes to arrive.
-    /// What is not to be joined is no part of an album any more.
-    pub(crate) fn wait_after(self, message: &mut Inbound) -> u32 {
-        message.album.take_if(|_| !self.albums);
+    pub(crate) fn wait_after(self, message: &Inbound) -> u32 {
         if message.album.is_some() {
             album::WAIT_MS
         } else if self.ms > 0 && may_be_joined(message) {
@@ -73,9 +76,9 @@ mod tests {
 
     #[test]
     fn nothing_waits_unless_the_channel_says_so() {
-        assert_eq!(Debounce::of(&Map::new()).wait_after(&mut said("text", "hi")), 0);
-        assert_eq!(debounce(&json!(0)).wait_after(&mut said("text", "hi")), 0);
-        assert_eq!(debounce(&json!(1500)).wait_after(&mut said("text", "hi")), 1500);
+        assert_eq!(Debounce::of(&Map::new()).wait_after(&said("text", "hi")), 0);
+        assert_eq!(debounce(&json!(0)).wait_after(&said("text", "hi")), 0);
+        assert_eq!(debounce(&json!(1500)).wait_after(&said("text", "hi")), 1500);
     }
 
     #[test]
@@ -97,8 +100,8 @@ mod tests {
             (Inbound { sender: None, ..said("text", "hi") }, false),
             (Inbound { sender_is_bot: true, ..said("text", "hi") }, false),
         ];
-        for (mut message, joined) in table {
-            assert_eq!(debounce(&json!(1)).wait_after(&mut message) > 0, joined, "{message:?}");
+        for (message, joined) in table {
+            assert_eq!(debounce(&json!(1)).wait_after(&message) > 0, joined, "{message:?}");
         }
     }
 
@@ -111,13 +114,12 @@ mod tests {
         };
         for ms in [0, 60_000] {
             for mut part in [part(""), part("/describe"), Inbound { sender: None, ..part("look") }] {
-                assert_eq!(of(ms, true).wait_after(&mut part), album::WAIT_MS, "{ms} {part:?}");
-                assert!(part.album.is_some());
-                of(ms, false).wait_after(&mut part);
+                of(ms, true).divide(&mut part);
+                assert_eq!(of(ms, true).wait_after(&part), album::WAIT_MS, "{ms} {part:?}");
+                of(ms, false).divide(&mut part);
                 assert_eq!(part.album, None, "it goes by itself");
             }
         }
-        assert_eq!(of(0, false).wait_after(&mut part("")), 0);
     }
 
     #[test]

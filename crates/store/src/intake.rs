@@ -95,9 +95,11 @@ impl NewMessage {
         let given = inbound.id;
         let conversation = indexable(&inbound.conversation()).into_owned();
         let mut metadata = inbound.metadata;
-        if let Some(album) = &inbound.album {
-            metadata.insert(album::KEY.to_owned(), indexable(album).into());
-        }
+        // The key is ours: what a caller put there is none.
+        match &inbound.album {
+            Some(album) => metadata.insert(album::KEY.to_owned(), indexable(album).into()),
+            None => metadata.remove(album::KEY),
+        };
         let unique = inbound.dedup_key.as_deref().or(inbound.platform_message_id.as_deref());
         let key = unique.map(received_key);
         let media = inbound.media.as_ref().map(to_raw_value).transpose()?;

@@ -124,3 +124,22 @@ async fn files_are_named_in_what_was_said_before() {
     assert_eq!((&context[1]["text"], context[1].get("media_filename")), (&json!("[voice]"), None));
     assert!(!asked.to_string().contains("127.0.0.1"), "where a file lies is not told");
 }
+
+#[tokio::test]
+async fn without_being_asked_for_no_album_is_one() {
+    let group = Group::new(json!({"debounce_ms": "1500"})).await;
+    let photo = |more: Value| {
+        let mut part = json!({"album": "7", "media": file("image", None)});
+        part.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        part
+    };
+    let caption = photo(json!({"text": "@bot look", "mentioned": true, "metadata": {"album": "of ours"}}));
+    assert_eq!(group.hears("1", caption).await, "accepted");
+    assert_eq!(group.hears("2", photo(json!({}))).await, "ignored", "it addresses nobody");
+    let backend = group.backend().await;
+    let read: Vec<_> = backend
+        .iter()
+        .map(|(body, wait)| (&body["platform_message_id"], &body["metadata"]["album"], *wait))
+        .collect();
+    assert_eq!(read, [(&json!("1"), &Value::Null, 1500)], "nor is it what a caller calls one");
+}
