@@ -19,8 +19,10 @@ pub(crate) const PACE: usize = 20;
 pub(crate) const UNTOLD_PACE: usize = 60;
 /// The time in which messages are counted.
 pub const WINDOW: Duration = Duration::from_secs(60);
-/// Conversations that are remembered before those that are quiet are forgotten.
+/// Conversations that are remembered at most.
 const REMEMBERED: usize = 1000;
+/// Conversations that are remembered before it is worth looking which ones are quiet.
+const FEW: usize = 16;
 
 /// What was written lately in one channel. It is shared by whatever is made of the channel while it is loaded anew, or each time would
 /// begin at zero.
@@ -53,7 +55,15 @@ struct Guard {
     pace: usize,
     /// What becomes of conversations for which there is no room.
     admits_others: bool,
-    seen: Mutex<HashMap<String, VecDeque<Instant>>>,
+    seen: Mutex<Seen>,
+}
+
+/// The conversations that are remembered.
+#[derive(Debug, Default)]
+struct Seen {
+    times: HashMap<String, VecDeque<Instant>>,
+    /// With so many conversations it is worth looking which ones are quiet.
+    look_through: usize,
 }
 
 impl Guard {
@@ -62,14 +72,14 @@ impl Guard {
     }
 
     fn admits(&self, conversation: &str, now: Instant) -> bool {
-        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= REMEMBERED && !all.contains_key(conversation) {
-            all.retain(|_, times| times.back().is_some_and(|at| now.duration_since(*at) < WINDOW));
-            if all.len() >= REMEMBERED {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !seen.times.contains_key(conversation) {
+            seen.forget_quiet(now);
+            if seen.times.len() >= REMEMBERED {
                 return self.admits_others;
             }
         }
-        let times = all.entry(conversation.to_owned()).or_default();
+        let times = seen.times.entry(conversation.to_owned()).or_default();
         while times.front().is_some_and(|at| now.duration_since(*at) >= WINDOW) {
             times.pop_front();
         }
@@ -78,6 +88,17 @@ impl Guard {
             times.push_back(now);
         }
         admitted
+    }
+}
+
+impl Seen {
+    fn forget_quiet(&mut self, now: Instant) {
+        if self.times.len() < self.look_through.clamp(FEW, REMEMBERED) {
+            return;
+        }
+        self.times.retain(|_, times| times.back().is_some_and(|at| now.duration_since(*at) < WINDOW));
+        // As many again may come before it is worth looking.
+        self.look_through = 2 * self.times.len();
     }
 }
 
@@ -97,5 +118,24 @@ mod tests {
             assert!(!guard.admits("0", now), "at their pace");
             assert!(guard.admits("one more", now + WINDOW), "the quiet ones are forgotten");
         }
+    }
+
+    #[test]
+    fn quiet_conversations_are_forgotten_long_before_there_is_no_room() {
+        let (guard, start) = (Guard::new(2, false), Instant::now());
+        let known = || guard.seen.lock().unwrap().times.len();
+        // Two new ones in each second: as many as there are in a window are busy.
+        let busy = 2 * usize::try_from(WINDOW.as_secs()).unwrap();
+        for n in 0..20 * busy {
+            let now = start + Duration::from_millis(500) * u32::try_from(n).unwrap();
+            assert!(guard.admits(&n.to_string(), now));
+            assert!(known() <= 2 * busy + 1, "{} after {n}", known());
+        }
+        assert!(known() >= busy, "those that are busy are remembered");
+        let later = start + WINDOW * 30;
+        for n in 0..2 * busy {
+            guard.admits(&format!("later {n}"), later);
+        }
+        assert!(known() <= 2 * busy + 1, "the others are forgotten");
     }
 }

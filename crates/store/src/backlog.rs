@@ -1,10 +1,10 @@
 //! What is pending in a shard, read by its owner page by page.
 
-use claw_types::{MessageId, ShardId, UserId, Work};
+use claw_types::{ChannelId, Direction, MessageId, ShardId, UserId, Work};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
-use crate::messages::{WORK, bad, work};
+use crate::messages::{WORK, bad, direction, work};
 use crate::{Result, Store};
 
 /// One page to read.
@@ -28,7 +28,7 @@ pub enum Whose {
 }
 
 /// Where a pending message lies, without what it says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     /// Which message.
     pub id: MessageId,
@@ -38,6 +38,12 @@ pub struct Pending {
     pub seq: i64,
     /// How often it was set back to work.
     pub retries: u32,
+    /// Of which channel.
+    pub channel_id: ChannelId,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// What is worked off in order with it.
+    pub conversation: String,
 }
 
 /// What a page has: conditions on each row and no joins. Whatever the planner thinks of them, the index gives the order and
@@ -87,7 +93,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn messages_pending_places(&self, looks: &[Look], limit: i64) -> Result<Vec<Pending>> {
-        let rows = self.pages("m.id, m.shard, m.seq, m.retries", looks, limit).await?;
+        let columns = "m.id, m.shard, m.seq, m.retries, m.channel_id, m.direction, m.conversation";
+        let rows = self.pages(columns, looks, limit).await?;
         rows.iter().map(place).collect()
     }
 
@@ -113,5 +120,8 @@ fn place(row: &PgRow) -> Result<Pending> {
         shard: ShardId(u16::try_from(shard).map_err(|_| bad(id, "shard", &shard.to_string()))?),
         seq: row.try_get("seq")?,
         retries: u32::try_from(retries).unwrap_or(0),
+        channel_id: ChannelId(row.try_get("channel_id")?),
+        direction: direction(id, row.try_get("direction")?)?,
+        conversation: row.try_get("conversation")?,
     })
 }

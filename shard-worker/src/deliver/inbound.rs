@@ -18,6 +18,9 @@ use crate::core::Core;
 use crate::erased::Erased;
 use crate::shard::Shard;
 
+/// What its backend keeps waiting is looked at again after this long at the latest: it may go to another one by then.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
+
 pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -> Attempt {
     let body = match body(core, work) {
         Ok(body) => body,
@@ -114,14 +117,18 @@ async fn room(core: &Core, to: &Destination, work: &Work) -> Room {
 /// Nothing is attempted while the backend does not answer, or only with errors, or asked to wait, and no attempt is counted. But
 /// as late as its schedule would end a message that was accepted now, it ends for this one, too.
 fn away(core: &Core, work: &Work, after: Duration) -> Attempt {
-    let lasts = i64::try_from(core.schedule.lasts().as_millis()).unwrap_or(i64::MAX);
     let age = core.clock.now().timestamp_millis().saturating_sub(work.fresh_at_ms());
-    if age > lasts {
+    waits(after, age, core.schedule.lasts())
+}
+
+/// As [`away`], of a message that is so many milliseconds old.
+fn waits(after: Duration, age_ms: i64, tried_for: Duration) -> Attempt {
+    if u128::try_from(age_ms).is_ok_and(|age| age > tried_for.as_millis()) {
         let error = "the backend was away, had errors or asked to wait for as long as messages are tried";
         return Attempt::Over { state: MessageState::Dead, error: Some(error.to_owned()) };
     }
     Attempt::NotYet {
-        after,
+        after: after.min(LOOK_AGAIN),
         why: "the backend does not answer, or only with errors, or asked to wait".to_owned(),
     }
 }
@@ -150,4 +157,32 @@ fn body(core: &Core, work: &Work) -> serde_json::Result<Bytes> {
         format!("{}{path}", core.public_url)
     };
     attached::body(work, link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    #[test]
+    fn what_a_backend_keeps_waiting_is_looked_at_again_soon_as_it_may_go_to_another_one() {
+        for (asked, waits_for) in [(3_600, 60), (61, 60), (60, 60), (2, 2)] {
+            let Attempt::NotYet { after, .. } = waits(Duration::from_secs(asked), 0, DAY) else {
+                panic!("it does not wait, asked for {asked} s")
+            };
+            assert_eq!(after.as_secs(), waits_for, "asked for {asked} s");
+        }
+    }
+
+    #[test]
+    fn what_waited_as_long_as_messages_are_tried_is_dead() {
+        let day = 24 * 3_600 * 1_000;
+        let second = Duration::from_secs(1);
+        for age in [-5, 0, day] {
+            assert!(matches!(waits(second, age, DAY), Attempt::NotYet { .. }), "{age}");
+        }
+        assert!(matches!(waits(second, day + 1, DAY), Attempt::Over { state: MessageState::Dead, .. }));
+        assert!(matches!(waits(second, i64::MAX, Duration::MAX), Attempt::NotYet { .. }), "tried for ever");
+    }
 }

@@ -51,8 +51,7 @@ async fn run(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: &LaneKey) {
                 }
             }
             Next::WaitUntil(at) => {
-                if wait(pipeline, shard, key, at).await {
-                    shard.queue().wake(key);
+                if wait(pipeline, shard, key, at).await && shard.queue().wake(key) {
                     // Woken again, it would have waited for as long as at first.
                     woken = woken.max(Some(at));
                 }
@@ -121,10 +120,7 @@ async fn attempt_burst(
 ) -> bool {
     let sealed = burst::is_sealed(&works);
     let Some(delivery) = Delivery::burst(works) else { return false };
-    if !sealed
-        && !settle(pipeline, shard, settlement(shard, &delivery, MessageState::Pending, Duration::ZERO, None))
-            .await
-    {
+    if !sealed && !settle(pipeline, shard, &delivery, MessageState::Pending, Duration::ZERO, None).await {
         return false;
     }
     attempt(pipeline, shard, key, delivery, woken).await
@@ -184,14 +180,21 @@ async fn attempt_in(
     }
 }
 
-/// One attempt. One at the backend is cut off when the shard is given away: the next owner posts it again under the same id. One to a
-/// person is not, as its platform would show it twice: it ends by itself (`outbound`).
+/// Whether it is a send: what a person would see twice if it were done again. The backend, and the receiver of a job's webhook, tell a
+/// repeated post by its id.
+fn is_send(work: &Work) -> bool {
+    work.direction == Direction::Out && !work.is_webhook()
+}
+
+/// One attempt. A post is cut off when the shard is given away: the next owner posts it again under the same id. A send is not: it ends
+/// by itself (`outbound`).
 async fn begin(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, work: &mut Work) -> Attempt {
-    let direction = work.direction;
+    let sends = is_send(work);
     let attempted = pipeline.acts.attempt(pipeline, shard, work);
-    match direction {
-        Direction::Out => attempted.await,
-        Direction::In => shard.cutting().run_until_cancelled(attempted).await.unwrap_or(Attempt::NotOurs),
+    if sends {
+        attempted.await
+    } else {
+        shard.cutting().run_until_cancelled(attempted).await.unwrap_or(Attempt::NotOurs)
     }
 }
 
@@ -227,7 +230,7 @@ async fn over(
         platform_message_ids: delivery.work.platform_message_ids.clone(),
         error: error.clone(),
     };
-    if !settle(pipeline, shard, settlement(shard, delivery, state, Duration::ZERO, error)).await {
+    if !settle(pipeline, shard, delivery, state, Duration::ZERO, error).await {
         return false;
     }
     measure::finished(&delivery.work, state, pipeline.clock.now().timestamp_millis());
@@ -266,8 +269,7 @@ async fn again(
     };
     info!(message.id = %work.id, attempts = work.attempts, ?wait,
         "message {} failed ({error}); trying again in {wait:?}", work.id);
-    let failed = settlement(shard, &delivery, MessageState::Pending, wait, Some(error));
-    if !settle(pipeline, shard, failed).await {
+    if !settle(pipeline, shard, &delivery, MessageState::Pending, wait, Some(error)).await {
         return false;
     }
     put_back(shard, key, delivery.work, wait, after, None)
@@ -299,11 +301,21 @@ fn settlement(
 /// them again. No attempt is counted. `false` as from [`settle`].
 pub(super) async fn progress(pipeline: &Pipeline, shard: &Shard, work: &Work) -> bool {
     let delivery = Delivery::single(work.clone());
-    settle(pipeline, shard, settlement(shard, &delivery, MessageState::Pending, Duration::ZERO, None)).await
+    settle(pipeline, shard, &delivery, MessageState::Pending, Duration::ZERO, None).await
 }
 
-/// Writes what happened until it is written; `false` when the claim is over or the shard is given up meanwhile.
-async fn settle(pipeline: &Pipeline, shard: &Shard, settlement: Settlement) -> bool {
+/// Writes what happened until it is written; `false` when the claim is over or the shard is given up meanwhile. While the shard is given
+/// away, what became of a send is tried on for as long as the shard is ours, which who gives it away ends ([`Shard::stop`]): the next
+/// owner would send it again. What became of a post is not.
+async fn settle(
+    pipeline: &Pipeline,
+    shard: &Shard,
+    delivery: &Delivery,
+    state: MessageState,
+    due_in: Duration,
+    error: Option<String>,
+) -> bool {
+    let (sends, settlement) = (is_send(&delivery.work), settlement(shard, delivery, state, due_in, error));
     let mut span = Span::child("settle", Kind::Client);
     let mut failed = 0;
     loop {
@@ -319,11 +331,16 @@ async fn settle(pipeline: &Pipeline, shard: &Shard, settlement: Settlement) -> b
             Err(error) => {
                 failed += 1;
                 warn!(message.id = %settlement.id, "recording an outcome failed: {}", chain(&error));
-                if shard.stopping().is_cancelled() || !pipeline.lease.holds() {
+                if (shard.stopping().is_cancelled() && !sends) || !pipeline.lease.holds() {
                     return false;
                 }
-                let wait = Backoff::RECONNECT.wait(failed, &*pipeline.random).unwrap_or_default();
-                pause_until(shard, Instant::now() + wait).await;
+                let again =
+                    Instant::now() + Backoff::RECONNECT.wait(failed, &*pipeline.random).unwrap_or_default();
+                if sends {
+                    tokio::time::sleep_until(again).await;
+                } else {
+                    pause_until(shard, again).await;
+                }
             }
         }
     }

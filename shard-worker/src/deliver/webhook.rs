@@ -63,12 +63,12 @@ pub(crate) async fn attempt(core: &Core, shard: &Shard, work: &Work) -> Attempt 
     }
     let limit = left.clamp(SHORTEST, LIMIT);
     let answered = post_once(core, work, &post, limit).await;
-    if let Ok((Posted { status, retry_after: Some(time) }, _)) = &answered
-        && asks_to_rest(*status)
-    {
-        pass.rest(&work.user_id, *time);
-    }
     if let Some(sign) = sign(&answered) {
+        if let Ok((Posted { status, retry_after: Some(time) }, _)) = &answered
+            && asks_to_rest(*status)
+        {
+            pass.rest(&work.user_id, *time, sign);
+        }
         pass.settle(Author { tenant: &work.user_id, message: work.id }, sign);
     }
     drop(room);

@@ -1,8 +1,12 @@
 //! One owned shard: its claim, its queue and what runs for it.
 //!
 //! A shard ends in steps, because not everything may be cut off alike. What was begun may be done again by the next owner, but for a
-//! call that sends: nobody but the platform knows whether it arrived. Must hold: with [`Shard::stop`], no send is dropped while it is
-//! under way; with [`Shard::abort`], everything is, at once, as somebody else may own the shard already.
+//! call that sends a message: nobody but the platform knows whether it arrived. Must hold: with [`Shard::stop`], no message to a person
+//! is dropped while it is being sent, or while it is written down what became of it; with [`Shard::abort`], everything is, at once, as
+//! somebody else may own the shard already.
+//!
+//! A preview is no such message: its calls are cut off with the question that they belong to (`deliver/stream/preview.rs`). They change a
+//! message that is there, or a draft, and the next owner, who asks again, puts another text in its place.
 
 pub mod queue;
 
@@ -86,8 +90,8 @@ impl Shard {
         self.spawn_until(self.hard.clone(), task);
     }
 
-    /// Runs a task that ends by itself soon after the shard is [`Shard::stopping`] and [`Shard::cutting`], but for a send that is
-    /// under way: that ends when the platform has answered, or by [`Shard::giving_up`].
+    /// Runs a task that ends by itself soon after the shard is [`Shard::stopping`] and [`Shard::cutting`], but for a message to a person
+    /// that is being sent: that ends when the platform has answered, or by [`Shard::giving_up`], and what became of it is written.
     pub(crate) fn spawn_sending(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.spawn_until(self.lost.clone(), task);
     }
@@ -102,8 +106,9 @@ impl Shard {
         });
     }
 
-    /// Takes nothing new, lets what is in flight finish for at most `grace`, then ends it. Sends that are under way are waited for
-    /// until `patience` ends; then they are written down as uncertain. Afterwards nothing acts for the shard any more.
+    /// Takes nothing new, lets what is in flight finish for at most `grace`, then ends it. Messages to people that are being sent, and
+    /// the writing of what became of them, are waited for until `patience` ends; then what has no answer is written down as
+    /// uncertain. Afterwards nothing acts for the shard any more.
     pub async fn stop(&self, grace: Duration, patience: impl Future<Output = ()>) {
         self.soft.cancel();
         self.tasks.close();

@@ -38,6 +38,7 @@ mod tenants;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use claw_store::Pending;
 use claw_types::{MessageId, UserId, Work};
 use tokio::time::Instant;
 
@@ -288,12 +289,18 @@ impl ShardQueue {
     }
 
     fn is_known(&self, work: &Work) -> bool {
-        self.knows(work.id, work.retries)
+        self.has(work.id, work.retries)
     }
 
     /// Whether a message, set back to work so many times, is in memory or was done lately.
-    pub fn knows(&self, id: MessageId, retries: u32) -> bool {
+    fn has(&self, id: MessageId, retries: u32) -> bool {
         self.known.contains(&id) || self.done.contains(id, retries)
+    }
+
+    /// Whether it would change nothing to read what lies there: it is in memory, was done lately, or will be read by its lane.
+    pub fn knows(&self, place: &Pending) -> bool {
+        self.has(place.id, place.retries)
+            || self.lanes.get(&LaneKey::of_place(place)).is_some_and(|lane| lane.will_read(place.seq))
     }
 
     /// Puts a message into its lane, or leaves it to the lane's next load.

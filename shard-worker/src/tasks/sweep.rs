@@ -1,8 +1,9 @@
 //! The safety net: looks into the database for what was not handled, every second and whenever a shard asks for it.
 //!
 //! One query serves all shards. What a shard is looked through for is mostly known, as what waits for a backend that is down:
-//! so its places are read first, and the messages only where there is one that is not known. A shard that catches up is read page after page without a pause, as long as it has
-//! room in memory. So is a tenant with more than its share of a shard's window, by itself.
+//! so its places are read first, and the messages only where there is one that is neither in memory nor read by its lane in its
+//! turn. A shard that catches up is read page after page without a pause, as long as it has room in memory. So is a tenant with
+//! more than its share of a shard's window, by itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -137,7 +138,7 @@ async fn with_unknown<'a>(
     for (shard, look) in looked {
         let page = places.remove(&shard.id).unwrap_or_default();
         let mut queue = shard.queue();
-        if page.iter().all(|place| queue.knows(place.id, place.retries)) {
+        if page.iter().all(|place| queue.knows(place)) {
             queue.end_known_page(page.last().map(|place| place.seq), page.len() >= PAGE, Instant::now());
         } else {
             unknown.push((shard, look));

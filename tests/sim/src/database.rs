@@ -340,8 +340,9 @@ impl Database {
     pub fn places_of(&mut self, looks: &[Look], limit: usize) -> Vec<Pending> {
         self.count("look");
         let place = |row: &Row| {
-            let Work { id, shard, seq, retries, .. } = row.work;
-            Pending { id, shard, seq, retries }
+            let Work { id, shard, seq, retries, channel_id, direction, .. } = row.work;
+            let conversation = row.work.conversation.clone();
+            Pending { id, shard, seq, retries, channel_id, direction, conversation }
         };
         self.pages(looks, limit).map(place).collect()
     }

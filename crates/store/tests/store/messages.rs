@@ -1,5 +1,5 @@
 use claw_store::{
-    Accepted, Actor, Error, Lease, Look, MessageFilter, NewMessage, Selection, Settlement, Whose,
+    Accepted, Actor, Error, Lease, Look, MessageFilter, NewMessage, Pending, Selection, Settlement, Whose,
 };
 use claw_types::{Direction, Epoch, MessageId, MessageState, ShardId, Work};
 use serde_json::value::RawValue;
@@ -82,9 +82,16 @@ async fn a_shard_is_read_without_some_tenants_and_one_tenant_by_itself() {
         let page = [Look { shard: SHARD, after: 0, whose }];
         let rows = bench.store.messages_pending_pages(&page, limit).await.unwrap();
         let places = bench.store.messages_pending_places(&page, limit).await.unwrap();
-        let of_rows = |(work, _): &(Work, f64)| (work.id, work.shard, work.seq, work.retries);
-        let of_places = places.iter().map(|at| (at.id, at.shard, at.seq, at.retries));
-        assert_eq!(of_places.collect::<Vec<_>>(), rows.iter().map(of_rows).collect::<Vec<_>>());
+        let place = |(work, _): &(Work, f64)| Pending {
+            id: work.id,
+            shard: work.shard,
+            seq: work.seq,
+            retries: work.retries,
+            channel_id: work.channel_id,
+            direction: work.direction,
+            conversation: work.conversation.clone(),
+        };
+        assert_eq!(places, rows.iter().map(place).collect::<Vec<_>>());
         rows.into_iter().map(|(work, _)| work.conversation).collect::<Vec<_>>()
     };
     let users = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();

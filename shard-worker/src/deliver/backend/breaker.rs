@@ -190,9 +190,9 @@ impl Breaker {
         Some(open.until.max(now + open.pause / 4).saturating_duration_since(now) + spread)
     }
 
-    /// This tenant was asked to come back after this time; whether it did not rest before.
-    pub(super) fn rest(&mut self, tenant: &UserId, time: Duration, now: Instant) -> bool {
-        self.rests.ask(tenant, time, now)
+    /// An answer of this sign asked this tenant to come back after this time; whether it did not rest before.
+    pub(super) fn rest(&mut self, tenant: &UserId, time: Duration, sign: Sign, now: Instant) -> bool {
+        self.rests.ask(tenant, time, sign, now)
     }
 
     /// An attempt ended with this sign; `probe` is its number, if it was one.

@@ -112,7 +112,7 @@ impl Destination {
             Ok(response) => Ok(Reply { response, verdict }),
             Err(refused) => {
                 if let Some(time) = refused.rest {
-                    verdict.pass.rest(&work.user_id, time);
+                    verdict.pass.rest(&work.user_id, time, refused.sign);
                 }
                 verdict.tell(refused.sign);
                 Err(refused)

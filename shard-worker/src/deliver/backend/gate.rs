@@ -129,11 +129,11 @@ impl Pass {
         self.probe.is_some()
     }
 
-    /// The destination asked this tenant to come back after that time at the earliest. To be said before what came of the attempt:
-    /// those who wait for that must find it.
-    pub(in crate::deliver) fn rest(&self, tenant: &UserId, time: Duration) {
+    /// The destination asked this tenant, by an answer of this sign, to come back after that time at the earliest. To be said before
+    /// what came of the attempt: those who wait for that must find it.
+    pub(in crate::deliver) fn rest(&self, tenant: &UserId, time: Duration, sign: Sign) {
         let gate = &self.gate;
-        if gate.breaker().rest(tenant, time, Instant::now()) {
+        if gate.breaker().rest(tenant, time, sign, Instant::now()) {
             let (which, secs) = (gate.name(), time.as_secs());
             info!(user.id = %tenant, origin = %gate.origin, "{which} asks to wait {secs} s: messages of user {tenant} to it do");
         }

@@ -229,7 +229,7 @@ async fn who_waits_for_another_attempt_asks_when_nobody_else_does() {
 async fn who_was_asked_to_wait_is_not_woken_before() {
     let backend = backend();
     let (to, ada) = (&backend.operators, user("ada"));
-    to.admit(&ada).unwrap().rest(&ada, Duration::from_secs(600));
+    to.admit(&ada).unwrap().rest(&ada, Duration::from_secs(600), Sign::Silent);
     let wait = to.wait(&ada).unwrap();
     assert!(wait >= Duration::from_secs(600) && to.admit(&ada).err() >= Some(Duration::from_secs(600)));
     assert!(to.wait(&user("bob")).is_none());

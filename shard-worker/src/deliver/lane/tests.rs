@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use claw_bus::Numbered;
 use claw_runtime::{Lifecycle, ManualClock, SeededRandom};
-use claw_store::{Look, Pending, Result};
-use claw_types::{Epoch, ShardId, UserId};
+use claw_store::{Error, Look, Pending, Result};
+use claw_types::{ChannelId, Epoch, ShardId, UserId};
 use futures::stream::{self, BoxStream};
 
 use super::*;
@@ -18,8 +18,10 @@ use crate::testing;
 struct World {
     ends: Mutex<VecDeque<Attempt>>,
     recovers_after: Mutex<VecDeque<Duration>>,
-    /// How long an attempt takes.
+    /// How long an attempt takes, unless it hears before that nobody waits for it.
     takes: Duration,
+    /// So many times what became of one can't be written.
+    unwritten: Mutex<usize>,
     attempted: Mutex<Vec<Instant>>,
     settled: Mutex<Vec<Settlement>>,
 }
@@ -43,6 +45,13 @@ impl Log for World {
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<bool> {
+        {
+            let mut unwritten = self.unwritten.lock().unwrap();
+            if *unwritten > 0 {
+                *unwritten -= 1;
+                return Err(Error::NotCommitted("the connection broke".to_owned()));
+            }
+        }
         self.settled.lock().unwrap().push(settlement);
         Ok(true)
     }
@@ -67,10 +76,12 @@ impl Road for World {
 impl Acts for World {
     async fn attend(&self, _pipeline: &Arc<Pipeline>, _shard: Arc<Shard>) {}
 
-    async fn attempt(&self, _pipeline: &Arc<Pipeline>, _shard: &Arc<Shard>, _work: &mut Work) -> Attempt {
+    async fn attempt(&self, _pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, _work: &mut Work) -> Attempt {
         self.attempted.lock().unwrap().push(Instant::now());
         if !self.takes.is_zero() {
-            tokio::time::sleep(self.takes).await;
+            let taken = tokio::time::sleep(self.takes);
+            // Given up, it ends as well, as a send does.
+            let _given_up = shard.giving_up().run_until_cancelled(taken).await.is_none();
         }
         self.ends.lock().unwrap().pop_front().unwrap()
     }
@@ -167,11 +178,27 @@ async fn what_fails_when_it_is_woken_waits_until_when_it_would_have() {
     assert_eq!(settled.iter().map(|settled| settled.attempts).collect::<Vec<_>>(), [21, 22, 23]);
 }
 
-/// Gives a shard away while an attempt of six seconds is under way: how long that took, and as what the message was written down.
-async fn given_away_during(direction: Direction) -> (u64, Vec<MessageState>) {
-    let ends = Mutex::new(VecDeque::from([done()]));
-    let world = Arc::new(World { ends, takes: Duration::from_secs(6), ..World::default() });
-    let (pipeline, shard, key) = with_work(&world, Work { direction, ..testing::work() });
+#[tokio::test(start_paused = true)]
+async fn an_attempt_at_the_time_that_was_asked_for_costs_one_although_the_destination_was_well_before() {
+    let asked = || Attempt::Again { after: Some(Duration::from_hours(1)), error: "503".to_owned() };
+    let (attempted, settled) = worked_off(vec![asked(), asked(), asked(), done()], &[10, 20, 30]).await;
+    let attempted: Vec<_> = attempted.iter().map(Duration::as_secs).collect();
+    assert_eq!(attempted, [0, 3_600, 7_200, 10_800]);
+    let written: Vec<_> = settled.iter().map(|settled| (settled.state, settled.attempts)).collect();
+    let pending = MessageState::Pending;
+    assert_eq!(written, [(pending, 21), (pending, 22), (pending, 23), (MessageState::Done, 24)]);
+}
+
+fn sent() -> Work {
+    Work { direction: Direction::Out, ..testing::work() }
+}
+
+/// Gives a shard away while an attempt at this is under way that takes so long, and what became of it can't be written so many times:
+/// how many seconds that took, and as what the message was written down.
+async fn given_away_during(work: Work, takes: u64, unwritten: usize) -> (u64, Vec<MessageState>) {
+    let (ends, unwritten) = (Mutex::new(VecDeque::from([done()])), Mutex::new(unwritten));
+    let world = Arc::new(World { ends, takes: Duration::from_secs(takes), unwritten, ..World::default() });
+    let (pipeline, shard, key) = with_work(&world, work);
     start(&pipeline, &shard, key);
     while world.attempted.lock().unwrap().is_empty() {
         tokio::task::yield_now().await;
@@ -186,6 +213,28 @@ async fn given_away_during(direction: Direction) -> (u64, Vec<MessageState>) {
 #[tokio::test(start_paused = true)]
 async fn a_shard_is_given_away_when_what_is_sent_is_written_down_and_what_is_posted_again_is_not_waited_for()
 {
-    assert_eq!(given_away_during(Direction::Out).await, (6, vec![MessageState::Done]));
-    assert_eq!(given_away_during(Direction::In).await, (3, vec![]));
+    assert_eq!(given_away_during(sent(), 6, 0).await, (6, vec![MessageState::Done]));
+    assert_eq!(given_away_during(testing::work(), 6, 0).await, (3, vec![]));
+    let webhook = Work { channel_id: ChannelId::NONE, ..sent() };
+    assert_eq!(given_away_during(webhook, 6, 0).await, (3, vec![]), "a job's is posted again, too");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_became_of_a_send_is_written_down_although_the_database_fails_while_its_shard_is_given_away() {
+    let done = vec![MessageState::Done];
+    assert_eq!(given_away_during(sent(), 1, 3).await, (1, done.clone()));
+    assert_eq!(given_away_during(sent(), 6, 3).await, (6, done.clone()));
+    assert_eq!(given_away_during(sent(), 3_600, 3).await, (63, done), "given up, it is written down as well");
+    assert_eq!(given_away_during(sent(), 6, usize::MAX).await, (66, vec![]), "and nobody waits for ever");
+    assert_eq!(given_away_during(testing::work(), 1, 3).await, (1, vec![]), "a post is made again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_became_of_a_send_is_not_tried_on_without_the_lease() {
+    let world = Arc::new(World { unwritten: Mutex::new(usize::MAX), ..World::default() });
+    let (pipeline, shard, _) = with_work(&world, sent());
+    pipeline.lease.revoke();
+    let work = sent();
+    let written = tokio::time::timeout(Duration::from_mins(1), progress(&pipeline, &shard, &work)).await;
+    assert_eq!(written.ok(), Some(false));
 }

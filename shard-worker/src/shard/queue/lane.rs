@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use claw_store::Pending;
 use claw_types::{ChannelId, Direction, MessageId, UserId, Work};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -22,6 +23,15 @@ impl LaneKey {
     /// The lane that a message belongs to.
     pub fn of(work: &Work) -> Self {
         Self { channel: work.channel_id, direction: work.direction, conversation: work.conversation.clone() }
+    }
+
+    /// The lane that what lies at a place belongs to.
+    pub(super) fn of_place(place: &Pending) -> Self {
+        Self {
+            channel: place.channel_id,
+            direction: place.direction,
+            conversation: place.conversation.clone(),
+        }
     }
 }
 
@@ -110,6 +120,13 @@ impl Lane {
         self.more_after = Some(more_after.min(before));
         self.left_since_load = Some(self.left_since_load.map_or(before, |left| left.min(before)));
         self.tell();
+    }
+
+    /// Whether a load that is still to begin reads what is pending at this place now: each reads all that is past `more_after`, or
+    /// says where the next one goes on. One that is under way may have begun before that was committed. A lane is read only
+    /// while it has nothing in memory.
+    pub(super) fn will_read(&self, seq: i64) -> bool {
+        !self.works.is_empty() && self.more_after.is_some_and(|after| after < seq)
     }
 
     /// Something changed that who gathers a burst, or waits only while it is alone, has to look at.

@@ -176,11 +176,15 @@ impl ShardQueue {
         self.lanes.get(key).map(|lane| lane.user.clone())
     }
 
-    /// What waits for another attempt in the lane is due now, or when it is no longer held.
-    pub fn wake(&mut self, key: &LaneKey) {
-        if let Some(lane) = self.lanes.get_mut(key) {
+    /// What waits for another attempt in the lane is due now, or when it is no longer held. Answers whether that is before it was.
+    pub fn wake(&mut self, key: &LaneKey) -> bool {
+        let Some(lane) = self.lanes.get_mut(key) else { return false };
+        // Without a time it is due now, which is before any.
+        let sooner = lane.held_until < lane.not_before;
+        if sooner {
             lane.not_before = lane.held_until;
         }
+        sooner
     }
 
     /// What waits for another attempt in the lane is not to be woken before `until`, which is no later than it is due.

@@ -1,3 +1,4 @@
+use claw_types::{ChannelId, Direction};
 use futures::FutureExt as _;
 use uuid::Uuid;
 
@@ -11,6 +12,19 @@ fn work(seq: i64, conversation: &str) -> Work {
         user_id: "u".parse().unwrap(),
         conversation: conversation.to_owned(),
         ..testing::work()
+    }
+}
+
+/// Where it lies.
+fn place(work: &Work) -> Pending {
+    Pending {
+        id: work.id,
+        shard: work.shard,
+        seq: work.seq,
+        retries: work.retries,
+        channel_id: work.channel_id,
+        direction: work.direction,
+        conversation: work.conversation.clone(),
     }
 }
 
@@ -443,15 +457,43 @@ async fn a_look_at_known_messages_ends_without_reading_them() {
     queue.offer(work(2, "a"));
     assert!(!queue.is_catching_up());
     queue.begin_page(2, now);
-    assert!([1, 2].iter().all(|seq| queue.knows(work(*seq, "a").id, 0)));
-    assert!(!queue.knows(work(3, "a").id, 0), "what a lost publish left behind");
+    assert!([1, 2].iter().all(|seq| queue.knows(&place(&work(*seq, "a")))));
+    assert!(!queue.knows(&place(&work(3, "a"))), "what a lost publish left behind");
     queue.end_known_page(Some(2), false, now);
     assert!(!queue.wants_sweep());
     assert_eq!(attempt(&mut queue, &lane, now), 1);
     queue.finished(&lane, now);
-    assert!(queue.knows(work(1, "a").id, 0), "a late look at what is done");
-    assert!(!queue.knows(work(1, "a").id, 1), "it was set back to work since");
+    assert!(queue.knows(&place(&work(1, "a"))), "a late look at what is done");
+    assert!(!queue.knows(&place(&Work { retries: 1, ..work(1, "a") })), "it was set back to work since");
     queue.begin_page(2, now);
     queue.end_known_page(Some(2), true, now);
     assert_eq!(queue.begin_page(9, now), 2, "the next page of a full one");
+}
+
+#[tokio::test]
+async fn what_waits_behind_a_failure_is_known_unless_a_load_may_have_passed_it_by() {
+    let now = Instant::now();
+    let mut queue = settled(now);
+    let knows = |queue: &ShardQueue, work: &Work| queue.knows(&place(work));
+    let lane = queue.offer(work(5, "a")).expect("a lane");
+    queue.offer(work(6, "a"));
+    let later = now + Duration::from_secs(60);
+    assert!(queue.retry(&lane, Work { attempts: 1, ..work(5, "a") }, later));
+    assert!(knows(&queue, &work(5, "a")), "it is in memory");
+    assert!(knows(&queue, &work(6, "a")), "it was, and is read in its turn");
+    assert!(knows(&queue, &work(7, "a")), "though its publish was lost");
+    assert!(!knows(&queue, &work(4, "a")), "one that was committed late is read from where it lies");
+    let outbound = Work { direction: Direction::Out, ..work(7, "a") };
+    let elsewhere = Work { channel_id: ChannelId::NONE, ..work(7, "a") };
+    assert!([work(7, "b"), outbound, elsewhere].iter().all(|other| !knows(&queue, other)), "of other lanes");
+    assert_eq!(attempt(&mut queue, &lane, later), 5);
+    assert!(knows(&queue, &work(7, "a")), "while it is attempted, too");
+    queue.finished(&lane, later);
+    assert!(matches!(queue.next(&lane, later, 0), Next::Load { after: 5, .. }));
+    assert!(!knows(&queue, &work(7, "a")), "the load may have begun before it was committed");
+    queue.loaded(&lane, vec![work(6, "a")], false);
+    assert!(!knows(&queue, &work(7, "a")), "and that was the last one");
+    queue.begin_page(7, later);
+    queue.end_page(due(vec![work(6, "a"), work(7, "a")]), false, later);
+    assert_eq!(work_off(&mut queue, &lane, vec![6, 7], later), [6, 7]);
 }

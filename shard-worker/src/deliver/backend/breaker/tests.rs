@@ -31,9 +31,14 @@ impl World {
         self.breaker.settle(author, sign, probe, self.now, &self.random)
     }
 
-    /// A message of this tenant is answered with a `Retry-After`; whether it did not rest.
+    /// A message of this tenant is answered 503 with a `Retry-After`; whether it did not rest.
     fn rest(&mut self, tenant: &str, seconds: u64) -> bool {
-        self.breaker.rest(&tenant.parse().unwrap(), Duration::from_secs(seconds), self.now)
+        self.breaker.rest(&tenant.parse().unwrap(), Duration::from_secs(seconds), Sign::Silent, self.now)
+    }
+
+    /// The same with 429.
+    fn limit(&mut self, tenant: &str, seconds: u64) -> bool {
+        self.breaker.rest(&tenant.parse().unwrap(), Duration::from_secs(seconds), Sign::Answered, self.now)
     }
 
     /// Another message of this tenant ends so.
@@ -224,6 +229,29 @@ fn when_more_than_a_few_were_asked_to_wait_everybody_rests_while_they_do() {
     world.pass(30.0);
     assert_eq!((world.admit("bob"), world.admit("eve")), (Admission::Go, Admission::Go));
     assert!(world.waits("ada"), "it asked her for an hour");
+}
+
+#[test]
+fn however_many_are_over_limits_of_their_own_nobody_else_rests() {
+    let mut world = World::pausing(SHARED);
+    let limited: Vec<String> = (0..10).map(|n| format!("limited-{n}")).collect();
+    for user in &limited {
+        assert!(world.limit(user, 60));
+    }
+    assert!(limited.iter().all(|user| world.waits(user)), "each of them rests");
+    assert_eq!(world.admit("dan"), Admission::Go);
+    // Nor do limits count with two who were told that the service is away, though one of them is over a limit for longer.
+    world.rest("ada", 60);
+    world.rest(&limited[0], 30);
+    assert_eq!(world.admit("dan"), Admission::Go);
+    world.rest("cy", 600);
+    assert!(world.waits("dan"), "the third one");
+    world.pass(30.0);
+    assert_eq!(world.admit("dan"), Admission::Go, "what is left of the third one's is a limit");
+    assert!(world.waits(&limited[0]));
+    world.pass(30.0);
+    assert_eq!(world.admit(&limited[0]), Admission::Go);
+    assert!(world.waits("cy"));
 }
 
 #[test]
