@@ -7,6 +7,9 @@ FOLDER has the descriptions as they are published: `discord-openapi.json` (githu
 `line-messaging-api.yml` (line/line-openapi), `whatsapp-cloud-api.yaml` (facebook/openapi), `telegram-bot-api.json`
 (PaulSonOfLars/telegram-bot-api-spec) and `slack-web-api.json` (slackapi/slack-api-specs). Needs PyYAML.
 
+They are checked to the last value. What is kept of Google Chat, Matrix, Teams and Twilio is not made here and has less: the names of keys
+and which of them are required.
+
 All become one form, which crates/channels/src/exam/description explains: the small part of JSON Schema that is checked there. Only what
 is called is kept, and of it only what may be sent; a rule that the checker does not know ends this program. What a platform documents and
 its description lacks or has wrong is below, each with its source. Types that only payloads are checked with, keys alone, stay as they are

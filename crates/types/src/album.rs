@@ -1,8 +1,8 @@
 //! What makes several messages of a person one: an album, as some platforms call files that are sent and shown together.
 //!
 //! Such a platform tells each file as a message of its own, in any order, and nothing says how many there will be. Each is
-//! accepted by itself, with what makes it a part ([`crate::Inbound::album`]) in its `metadata`, where whoever owns its shard
-//! finds it whatever became of the process that took it.
+//! accepted by itself. In a channel with `join_albums`, what makes it a part ([`crate::Inbound::album`]) is in its `metadata`, where
+//! whoever owns its shard finds it whatever became of the process that took it; in others, each file is a message.
 
 use serde_json::{Map, Value};
 

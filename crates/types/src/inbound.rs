@@ -24,7 +24,8 @@ pub struct Inbound {
     /// platform's id; platforms that number messages by chat set it.
     pub dedup_key: Option<String>,
     /// Of a message that its platform shows with others as one, an album of photos for instance: what names all of these within
-    /// the conversation. They go to the backend together ([`crate::album`]).
+    /// the conversation. They go to the backend together in channels with `join_albums`; in others it is taken away before the message
+    /// is stored ([`crate::album`]).
     pub album: Option<String>,
     /// The person, never the chat.
     pub sender: Option<Sender>,

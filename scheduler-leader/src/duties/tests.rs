@@ -88,6 +88,22 @@ impl Bench {
         made.unwrap().0
     }
 
+    /// A wake-up of the user's that is not stored yet.
+    fn wake_up(&self) -> NewMessage {
+        let event = AgentEvent {
+            user: &self.user,
+            agent_id: "",
+            source: "wake",
+            session: None,
+            text: "later".to_owned(),
+            metadata: Map::new(),
+            chat: None,
+            key: None,
+        };
+        let make = &self.timers.make;
+        NewMessage::event(event, make.shards, &make.ids, &SystemClock).unwrap()
+    }
+
     /// Fires all that is due; its runs, oldest first.
     async fn fire(&self) -> Vec<Run> {
         self.timers.fire_all(&CancellationToken::new()).await.unwrap();
@@ -113,18 +129,8 @@ fn half_past_two() -> Value {
 #[tokio::test]
 async fn a_wake_up_that_is_due_is_committed_and_told_to_its_owner() {
     let bench = Bench::new().await;
-    let Timers { store, bus, make, .. } = &bench.timers;
-    let event = AgentEvent {
-        user: &bench.user,
-        agent_id: "",
-        source: "wake",
-        session: None,
-        text: "later".to_owned(),
-        metadata: Map::new(),
-        chat: None,
-        key: None,
-    };
-    let event = NewMessage::event(event, make.shards, &make.ids, &SystemClock).unwrap();
+    let Timers { store, bus, .. } = &bench.timers;
+    let event = bench.wake_up();
     store.wake(&event, When::NextHeartbeat, None).await.unwrap();
     let fire = async || bench.timers.fire_all(&CancellationToken::new()).await.unwrap();
     assert_eq!(fire().await, 0);
@@ -262,7 +268,7 @@ async fn one_about_which_nothing_can_be_written_keeps_no_other_waiting() {
 #[tokio::test]
 async fn a_late_wake_up_waits_for_its_users_hours() {
     let bench = Bench::new().await;
-    let Timers { store, make, .. } = &bench.timers;
+    let store = &bench.timers.store;
     // The hours of one begin in two hours, of the other they began two hours ago.
     for (begin, comes) in [(2, false), (-2, true)] {
         let now = store.now().await.unwrap();
@@ -271,17 +277,7 @@ async fn a_late_wake_up_waits_for_its_users_hours() {
         let active_hours = Some(serde_json::from_value(hours).unwrap());
         let set = Preferences { active_hours, ..Preferences::default() };
         store.settings_save(&bench.user, &set, &Actor::named("a test")).await.unwrap();
-        let event = AgentEvent {
-            user: &bench.user,
-            agent_id: "",
-            source: "wake",
-            session: None,
-            text: "later".to_owned(),
-            metadata: Map::new(),
-            chat: None,
-            key: None,
-        };
-        let event = NewMessage::event(event, make.shards, &make.ids, &SystemClock).unwrap();
+        let event = bench.wake_up();
         store.wake(&event, When::NextHeartbeat, None).await.unwrap();
         let late = "update timers set due_at = now() - interval '2 minutes' where id = $1";
         let mut conn = bench.database.connect().await;

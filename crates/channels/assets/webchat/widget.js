@@ -110,11 +110,16 @@
         return ''; // forbidden here, too: the visitor is new with each page
       }
     }
+    // Each time in a new frame: the old one's address is the same but for what is behind the #, so it would stay with the page that it has.
     function load() {
       note.hidden = true;
       opened = false;
       judgeIn(WITHOUT_LOAD_MS);
+      frame?.remove();
+      frame = make('iframe', { title, allow: 'clipboard-write' });
+      frame.addEventListener('load', () => { if (!opened) judgeIn(AFTER_LOAD_MS); });
       frame.src = `${origin}/webchat/${encodeURIComponent(channel)}?embed=1${theme && `&theme=${theme}`}${accent && `&accent=${accent}`}${visitor()}`;
+      panel.append(frame);
     }
     const isOpen = () => !panel.hidden;
     const label = () => button.setAttribute('aria-label', `${isOpen() ? 'Close' : 'Open'} ${title}${dot.hidden ? '' : ', new message'}`);
@@ -125,14 +130,7 @@
       if (open) {
         dot.hidden = true;
         document.dispatchEvent(new CustomEvent(OPENED, { detail: host })); // the others close
-        if (!frame) {
-          frame = document.createElement('iframe');
-          frame.title = title;
-          frame.allow = 'clipboard-write';
-          frame.addEventListener('load', () => { if (!opened) judgeIn(AFTER_LOAD_MS); });
-          load();
-          panel.append(frame);
-        } else if (!note.hidden) load();
+        if (!frame || !note.hidden) load();
         frame.focus();
       }
       label();

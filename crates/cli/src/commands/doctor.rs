@@ -3,8 +3,9 @@
 //! It changes nothing, but for what `--fix` names. Each check says `ok`, `warn` (people may feel it, the cluster works) or
 //! `FAIL`; the status is 0 unless one failed or, with `--strict`, warns.
 //!
-//! Each check takes the time of one at most, however large the cluster is. Platforms are asked by the workers that own the
-//! channels, with what those remember of them: the doctor has no adapters of its own.
+//! Each check takes the time of one at most, however large the cluster is; only `platforms` takes longer, by how many channels are
+//! asked. Platforms are asked by the workers that own the channels, with what those remember of them: the doctor has no adapters of its
+//! own.
 
 mod backend;
 mod channels;
@@ -61,7 +62,7 @@ pub(crate) struct DoctorSettings {
 /// What to do about a schema that does not fit.
 const MIGRATE: &str =
     "the schema does not fit this binary; when it is behind, `ii-claw migrate` or --fix brings it up to date";
-/// No check takes longer.
+/// No check takes longer, but for `platforms`, which keeps to a limit for each channel.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// What a check found.

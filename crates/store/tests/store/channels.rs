@@ -214,15 +214,21 @@ async fn each_sighting_hears_of_its_own_fate_and_the_last_one_of_a_channel_count
     assert_eq!(bench.store.channel_cursor(two.id).await.unwrap(), None);
 }
 
+/// Three stored channels, of which the last one is switched off.
+async fn three(bench: &Bench) -> [SaveChannel; 3] {
+    let (well, broken, off) =
+        (bench.channel("ada", "one"), bench.channel("ada", "two"), bench.channel("bob", "off"));
+    let three = [well, broken, SaveChannel { enabled: false, ..off }];
+    for save in &three {
+        bench.store.channel_save(&bench.vault, save, &actor()).await.unwrap();
+    }
+    three
+}
+
 #[tokio::test]
 async fn a_checkup_names_those_in_trouble() {
     let bench = Bench::new().await;
-    let (well, broken, off) =
-        (bench.channel("ada", "one"), bench.channel("ada", "two"), bench.channel("bob", "off"));
-    let off = SaveChannel { enabled: false, ..off };
-    for save in [&well, &broken, &off] {
-        bench.store.channel_save(&bench.vault, save, &actor()).await.unwrap();
-    }
+    let [well, broken, _] = three(&bench).await;
     let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
     let claimed = lease.claim(&[well.shard, broken.shard]).await.unwrap();
     let epoch = |shard: ShardId| claimed.iter().find(|one| one.shard == shard).unwrap().epoch;
@@ -272,12 +278,7 @@ async fn a_checkup_counts_those_whose_owner_says_nothing() {
 #[tokio::test]
 async fn platforms_are_asked_of_those_in_trouble_first_or_of_those_that_are_named() {
     let bench = Bench::new().await;
-    let (well, broken, off) =
-        (bench.channel("ada", "one"), bench.channel("ada", "two"), bench.channel("bob", "off"));
-    let off = SaveChannel { enabled: false, ..off };
-    for save in [&well, &broken, &off] {
-        bench.store.channel_save(&bench.vault, save, &actor()).await.unwrap();
-    }
+    let [_, broken, off] = three(&bench).await;
     let unowned = bench.store.channels_to_ask(&[], 5).await.unwrap();
     assert!(unowned.iter().all(|one| one.owner.is_none() && one.enabled), "{unowned:?}");
     let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();

@@ -5,14 +5,19 @@ import assert from 'node:assert/strict';
 import { Chat, scene } from '../people.mjs';
 
 export default (stage) => {
+  /** A tab with a site that has the channel's chat, which is opened. */
+  const opensOn = async (context, site, channel) => {
+    const page = await context.newPage();
+    await page.goto(stage.sites.page(site, { channel: channel.id }));
+    await page.getByRole('button', { name: 'Open Chat' }).click();
+    return new Chat(page, page.frameLocator('iframe'));
+  };
+
   scene(stage, 'two sites with two channels do not mix', async (people) => {
     const context = await people.arrives();
     const open = async (name) => {
       const channel = await stage.claw.channel(`of-${name}`, { allowed_origins: stage.sites.origin(name) });
-      const page = await context.newPage();
-      await page.goto(stage.sites.page(name, { channel: channel.id }));
-      await page.getByRole('button', { name: 'Open Chat' }).click();
-      return { channel, chat: new Chat(page, page.frameLocator('iframe')) };
+      return { channel, chat: await opensOn(context, name, channel) };
     };
     const shop = await open('shop');
     const blog = await open('blog');
@@ -26,6 +31,25 @@ export default (stage) => {
     assert.deepEqual(await shop.chat.texts(), ['Said in the shop', 'Heard in the shop']);
     assert.deepEqual(await blog.chat.texts(), ['Said in the blog', 'Heard in the blog']);
     assert.deepEqual(stage.backend.told('of-shop').map(({ text }) => text), ['Said in the shop']);
+  });
+
+  scene(stage, 'two sites with one channel do not mix where each has a visitor of its own', async (people) => {
+    const channel = await stage.claw.channel('sites', { allowed_origins: ['shop', 'blog'].map((name) => stage.sites.origin(name)) });
+    const context = await people.arrives();
+    const shop = await opensOn(context, 'shop', channel);
+    const blog = await opensOn(context, 'blog', channel);
+    await blog.input.waitFor();
+    const asked = await shop.tells(stage, channel, 'Said in the shop');
+    await shop.sent('Said in the shop'); // then it is told to the visitor's other tabs
+    const other = await blog.tells(stage, channel, 'Said in the blog');
+    await blog.sent('Said in the blog');
+    assert.notEqual(asked.recipient, other.recipient);
+    await channel.send(asked.recipient, 'Heard in the shop');
+    await channel.send(other.recipient, 'Heard in the blog');
+    await shop.shows('Heard in the shop');
+    await blog.shows('Heard in the blog');
+    assert.deepEqual(await shop.texts(), ['Said in the shop', 'Heard in the shop']);
+    assert.deepEqual(await blog.texts(), ['Said in the blog', 'Heard in the blog']);
   });
 
   scene(stage, 'two channels on one site have a button and a conversation each', async (people) => {

@@ -52,7 +52,7 @@ export default (stage) => {
     assert.deepEqual(stage.backend.told('sockets').map(({ text }) => text), ['Only this']);
   }, { expects: [/WebSocket/, /CORS/, /ERR_FAILED/, /status of 40/] });
 
-  scene(stage, 'a chat that was switched off says so', async (people) => {
+  scene(stage, 'a chat that was switched off says so, and opens once it is on again', async (people) => {
     const channel = await stage.claw.channel('off', { allowed_origins: stage.sites.origin('shop') });
     await stage.claw.call('PUT', channel.path, { enabled: false });
     const page = await (await people.arrives()).newPage();
@@ -60,5 +60,12 @@ export default (stage) => {
     await page.getByRole('button', { name: 'Open Chat' }).click();
     await page.frameLocator('iframe').getByText('This chat does not exist or is switched off.').waitFor();
     await page.getByRole('alert').filter({ hasText: NOTE }).waitFor();
+
+    // Switched on, it is enough to try again.
+    await stage.claw.call('PUT', channel.path, { enabled: true });
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.frameLocator('iframe').getByRole('textbox', { name: 'Message' }).waitFor();
+    assert.equal(await page.locator('iframe').count(), 1);
+    assert.ok(await page.getByRole('alert').isHidden());
   }, { expects: [/status of 404/, /allowed_origins/] });
 };

@@ -1,7 +1,7 @@
 //! What this adapter brings to the exam: events as Google Chat posts them, and Google's servers as they answer.
 //!
 //! Calls are checked against `api.json`, which is extracted from Google's own description of the Chat API
-//! (<https://chat.googleapis.com/$discovery/rest?version=v1>).
+//! (<https://chat.googleapis.com/$discovery/rest?version=v1>): the names of keys and which are required, no types and no limits.
 
 use claw_types::MediaKind;
 use http::Method;

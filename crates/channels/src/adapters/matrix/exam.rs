@@ -2,7 +2,7 @@
 //!
 //! Calls are checked against `api.json`, which is extracted from the specification's own descriptions
 //! (<https://github.com/matrix-org/matrix-spec>, `data/api/client-server` and `data/event-schemas`): of a call the parameters of its
-//! query, of an event the keys of its content.
+//! query, of an event the keys of its content, by their names and which are required, without types and limits.
 
 use claw_types::MediaKind;
 use http::Method;

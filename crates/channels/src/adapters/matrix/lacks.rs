@@ -2,18 +2,13 @@
 
 use crate::{Feature, Lack};
 
+/// What a message may be.
+const MESSAGES: &str = "https://spec.matrix.org/latest/client-server-api/#mroommessage-msgtypes";
+
 /// Why each of it is missing.
 pub(super) const LACKS: &[Lack] = &[
-    Lack::cant(
-        &[Feature::Albums],
-        "the specification has no messages with several attachments",
-        "https://spec.matrix.org/latest/client-server-api/#mroommessage-msgtypes",
-    ),
-    Lack::cant(
-        &[Feature::DataButtons, Feature::UrlButtons],
-        "the specification has no buttons",
-        "https://spec.matrix.org/latest/client-server-api/#mroommessage-msgtypes",
-    ),
+    Lack::cant(&[Feature::Albums], "the specification has no messages with several attachments", MESSAGES),
+    Lack::cant(&[Feature::DataButtons, Feature::UrlButtons], "the specification has no buttons", MESSAGES),
     Lack::not_built(
         &[Feature::Polls],
         "many apps show polls by a proposal that the specification does not have yet",

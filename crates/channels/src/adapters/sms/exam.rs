@@ -1,7 +1,7 @@
 //! What this adapter brings to the exam: webhooks as Twilio posts them, and Twilio as it answers.
 //!
 //! Payloads are the fields of forms, as JSON. Calls are checked against `api.json`, which is extracted from Twilio's own description
-//! (<https://github.com/twilio/twilio-oai>, `twilio_api_v2010.json`).
+//! (<https://github.com/twilio/twilio-oai>, `twilio_api_v2010.json`): the names of keys and which are required, no types and no limits.
 
 use claw_secrets::signature::sign_sha1_base64;
 use claw_types::MediaKind;

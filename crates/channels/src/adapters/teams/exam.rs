@@ -3,7 +3,8 @@
 //! Calls are checked against `api.json`, which is extracted from Microsoft's description of the Bot Connector
 //! (<https://github.com/microsoft/botbuilder-js/blob/main/libraries/swagger/ConnectorAPI.json>) and the schema of Adaptive Cards
 //! (<https://adaptivecards.io/schemas/adaptive-card.json>; `msteams` is what Teams adds to it); the cards about files are as in
-//! <https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/bots-filesv4>.
+//! <https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/bots-filesv4>. It has the names of keys and which are required, no
+//! types and no limits.
 
 use claw_types::MediaKind;
 use http::Method;

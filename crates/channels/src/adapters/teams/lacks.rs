@@ -2,6 +2,9 @@
 
 use crate::{Feature, Lack};
 
+/// What a message may be.
+const MESSAGES: &str = "https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/conversations/conversation-messages";
+
 /// Why each of it is missing.
 pub(super) const LACKS: &[Lack] = &[
     Lack::not_built(
@@ -9,14 +12,6 @@ pub(super) const LACKS: &[Lack] = &[
         "an activity may have several attachments, and each is sent as one of its own",
         "https://learn.microsoft.com/en-us/azure/bot-service/rest-api/bot-framework-rest-connector-add-media-attachments",
     ),
-    Lack::cant(
-        &[Feature::Polls],
-        "bots can't post Teams' own polls, which are an app",
-        "https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/conversations/conversation-messages",
-    ),
-    Lack::cant(
-        &[Feature::Location],
-        "a bot's message has no places",
-        "https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/conversations/conversation-messages",
-    ),
+    Lack::cant(&[Feature::Polls], "bots can't post Teams' own polls, which are an app", MESSAGES),
+    Lack::cant(&[Feature::Location], "a bot's message has no places", MESSAGES),
 ];

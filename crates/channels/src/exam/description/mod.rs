@@ -1,7 +1,10 @@
-//! A platform's own description of its calls, and whether a call fits it: path, query and body, to the last value.
+//! A platform's own description of its calls, and whether a call fits it: path, query and body.
+//!
+//! It is checked as far as the description beside the adapter goes: to the last value for `discord`, `line`, `slack`, `telegram` and
+//! `whatsapp`; for `google_chat`, `matrix`, `sms` and `teams` only which keys there are and which of them are required.
 //!
 //! What platforms publish has many forms: OpenAPI 3.0 and 3.1, Swagger 2, tables of fields with limits in sentences.
-//! `crates/channels/descriptions.py` makes one of them, which is kept beside the adapter as JSON:
+//! `crates/channels/descriptions.py` makes one of them for the first five, which is kept beside the adapter as JSON:
 //!
 //! - `calls`: by name what is called, as `{"call": "POST /a/{id}", "path": {"id": schema}, "query": schema, "body": schema}`;
 //! - `methods`: by name the schema of the parameters, where all of a platform's calls have paths of one form;

@@ -49,7 +49,8 @@ impl Rules<'_> {
             "distinct" => are_distinct(rule, value, at),
             "properties" => self.properties(rules, value, at),
             "required" => has_required(rule, value, at),
-            // Goes with the properties.
+            // Goes with the properties, where there are any.
+            "additionalProperties" if !rules.contains_key("properties") => self.properties(rules, value, at),
             "additionalProperties" => Ok(()),
             "anyOf" => self.any_of(rule, value, at),
             "discriminator" => self.tagged(rule, value, at),

@@ -36,6 +36,8 @@ fn every_rule_can_be_broken() {
             json!({"b": ""}),
             json!({"b": 1}),
         ),
+        (json!({"additionalProperties": {"type": "string"}}), json!({"b": ""}), json!({"b": 1})),
+        (json!({"additionalProperties": false}), json!({}), json!({"b": 1})),
         (json!({"anyOf": [{"type": "null"}, {"type": "string"}]}), json!("a"), json!(1)),
         (json!({"$ref": "T"}), json!("a"), json!(1)),
         (

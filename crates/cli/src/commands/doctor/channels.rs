@@ -43,6 +43,16 @@ fn told(one: &InTrouble) -> String {
     format!("{channel}, which is tried again by itself ({ago}: {error})")
 }
 
+/// The first [`NAMED`] of them with `between` between them and, behind `and`, how many more there are.
+pub(super) fn first_of(all: &[String], between: &str, and: &str) -> String {
+    let first = usize::try_from(NAMED).unwrap_or(usize::MAX);
+    let named = all.get(..first).unwrap_or(all).join(between);
+    match all.len().saturating_sub(first) {
+        0 => named,
+        rest => format!("{named}{and}{rest} more"),
+    }
+}
+
 /// How long ago, roughly.
 pub(super) fn ago(time: Duration) -> String {
     match time.as_secs() {

@@ -11,7 +11,7 @@ use claw_store::MemberStatus;
 use claw_telemetry::metrics::Role;
 use futures::future::join_all;
 
-use super::channels::{NAMED, ago};
+use super::channels::{ago, first_of};
 use super::{Checked, DoctorSettings, Found, peers, store};
 
 /// A live member and what it said when it was asked.
@@ -85,11 +85,8 @@ fn last_words(silent: &[MemberStatus]) -> String {
 }
 
 fn listed(silent: &[MemberStatus]) -> String {
-    let first = usize::try_from(NAMED).unwrap_or(usize::MAX);
-    let each = silent.iter().take(first).map(|one| format!("{} {} {}", one.role, one.name, ago(one.silent)));
-    let rest = silent.len().saturating_sub(first);
-    let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
-    each.collect::<Vec<_>>().join(", ") + &rest
+    let each = silent.iter().map(|one| format!("{} {} {}", one.role, one.name, ago(one.silent)));
+    first_of(&each.collect::<Vec<_>>(), ", ", " and ")
 }
 
 fn versions(asked: &[Asked]) -> Vec<&str> {

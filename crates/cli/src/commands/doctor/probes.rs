@@ -14,7 +14,7 @@ use claw_store::ToAsk;
 use claw_types::{InstanceId, UserId};
 use futures::stream::{self, StreamExt as _};
 
-use super::channels::{NAMED, named};
+use super::channels::{first_of, named};
 use super::{Checked, DoctorSettings, Found, LIMIT, peers, store};
 
 /// Channels that are asked side by side.
@@ -107,14 +107,11 @@ fn judged(answers: &[Answer]) -> Found {
     if bad.is_empty() {
         return Found::Well(format!("of {} channels that were asked, all work", answers.len()));
     }
-    let first = usize::try_from(NAMED).unwrap_or(usize::MAX);
-    let rest = bad.len().saturating_sub(first);
-    let rest = if rest == 0 { String::new() } else { format!("; and {rest} more") };
     Found::Warn(format!(
-        "{} of {} channels that were asked do not work: {}{rest}. `ii-claw channels configure` gives one another credential",
+        "{} of {} channels that were asked do not work: {}. `ii-claw channels configure` gives one another credential",
         bad.len(),
         answers.len(),
-        bad.iter().take(first).cloned().collect::<Vec<_>>().join("; ")
+        first_of(&bad, "; ", "; and ")
     ))
 }
 

@@ -58,6 +58,13 @@ async fn ask(public: &Url, ours: &str, now: i64) -> Checked {
         Some(_) => {
             bail!("{url} is answered by another cluster: set II_CLAW_PUBLIC_URL to where this one is reached")
         }
+        // Gateways of versions that do not tell their cluster, as there are during an upgrade.
+        None if body["status"].is_string() && body["version"].is_string() => {
+            return Ok(Found::Warn(format!(
+                "{url} is answered by a gateway of an older version, which does not say of which cluster it is: ask again once all \
+                 gateways are of this version"
+            )));
+        }
         None => bail!(
             "{url} answers {status}, and not as a gateway of this version: set II_CLAW_PUBLIC_URL to where the gateways are reached, \
              without a redirection"
@@ -127,6 +134,8 @@ mod tests {
         );
         let found = said_of(ok, json!({"status": "degraded", "cluster": "ours"})).await;
         assert!(matches!(found, Ok(Found::Warn(said)) if said.contains("`/readyz`")));
+        let found = said_of(ok, json!({"status": "ok", "version": "0.1.0"})).await;
+        assert!(matches!(found, Ok(Found::Warn(said)) if said.contains("a gateway of an older version")));
         for (status, body, says) in [
             (ok, json!({"status": "ok", "cluster": "theirs"}), "another cluster"),
             (ok, json!({"status": "ok"}), "not as a gateway of this version"),
