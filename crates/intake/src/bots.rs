@@ -4,9 +4,11 @@
 //! all. Where it does not tell, any direct message may be a program's: all of them are counted, with room for whatever a person writes.
 //!
 //! Counted in the process, not in the database: a channel that polls is in one process, and of several gateways that
-//! share one channel's requests each lets so many pass, which still ends a loop.
+//! share one channel's requests each lets so many pass, which still ends a loop. It comes before the commit, so a message that could not be
+//! stored comes again: the same one counts once, or a person would lose some for a fault of ours.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,9 +47,19 @@ impl Pace {
     pub(crate) fn admits(&self, message: &Inbound, now: Instant) -> bool {
         let untold = self.untold.as_ref().filter(|_| !message.is_group);
         let guard = if message.sender_is_bot { Some(&self.programs) } else { untold };
-        guard.is_none_or(|guard| guard.admits(&message.conversation(), now))
+        let key = message.dedup_key.as_deref().or(message.platform_message_id.as_deref());
+        guard.is_none_or(|guard| guard.admits(&message.conversation(), key.map(hashed), now))
     }
 }
+
+fn hashed(key: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// When a message was written, and what tells it from others, if anything does.
+type Written = (Instant, Option<u64>);
 
 /// When messages were written last, by conversation.
 #[derive(Debug)]
@@ -61,7 +73,7 @@ struct Guard {
 /// The conversations that are remembered.
 #[derive(Debug, Default)]
 struct Seen {
-    times: HashMap<String, VecDeque<Instant>>,
+    times: HashMap<String, VecDeque<Written>>,
     /// With so many conversations it is worth looking which ones are quiet.
     look_through: usize,
 }
@@ -71,7 +83,7 @@ impl Guard {
         Self { pace, admits_others, seen: Mutex::default() }
     }
 
-    fn admits(&self, conversation: &str, now: Instant) -> bool {
+    fn admits(&self, conversation: &str, key: Option<u64>, now: Instant) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if !seen.times.contains_key(conversation) {
             seen.forget_quiet(now);
@@ -80,12 +92,15 @@ impl Guard {
             }
         }
         let times = seen.times.entry(conversation.to_owned()).or_default();
-        while times.front().is_some_and(|at| now.duration_since(*at) >= WINDOW) {
+        while times.front().is_some_and(|(at, _)| now.duration_since(*at) >= WINDOW) {
             times.pop_front();
+        }
+        if key.is_some() && times.iter().any(|(_, before)| *before == key) {
+            return true;
         }
         let admitted = times.len() < self.pace;
         if admitted {
-            times.push_back(now);
+            times.push_back((now, key));
         }
         admitted
     }
@@ -96,7 +111,7 @@ impl Seen {
         if self.times.len() < self.look_through.clamp(FEW, REMEMBERED) {
             return;
         }
-        self.times.retain(|_, times| times.back().is_some_and(|at| now.duration_since(*at) < WINDOW));
+        self.times.retain(|_, times| times.back().is_some_and(|(at, _)| now.duration_since(*at) < WINDOW));
         // As many again may come before it is worth looking.
         self.look_through = 2 * self.times.len();
     }
@@ -111,13 +126,31 @@ mod tests {
         for admits_others in [false, true] {
             let (guard, now) = (Guard::new(2, admits_others), Instant::now());
             for n in 0..REMEMBERED {
-                assert!(guard.admits(&n.to_string(), now));
+                assert!(guard.admits(&n.to_string(), None, now));
             }
-            assert_eq!(guard.admits("one more", now), admits_others);
-            assert!(guard.admits("0", now), "those that are known go on");
-            assert!(!guard.admits("0", now), "at their pace");
-            assert!(guard.admits("one more", now + WINDOW), "the quiet ones are forgotten");
+            assert_eq!(guard.admits("one more", None, now), admits_others);
+            assert!(guard.admits("0", None, now), "those that are known go on");
+            assert!(!guard.admits("0", None, now), "at their pace");
+            assert!(guard.admits("one more", None, now + WINDOW), "the quiet ones are forgotten");
         }
+    }
+
+    #[test]
+    fn what_comes_again_because_it_was_not_stored_counts_once() {
+        let (pace, now) = (Pace::new(false), Instant::now());
+        let said = |id: usize| Inbound {
+            recipient: "ada".to_owned(),
+            platform_message_id: Some(id.to_string()),
+            ..Inbound::default()
+        };
+        for _ in 0..3 {
+            for id in 0..UNTOLD_PACE {
+                assert!(pace.admits(&said(id), now), "{id}");
+            }
+        }
+        assert!(!pace.admits(&said(UNTOLD_PACE), now), "another one");
+        assert!(!pace.admits(&Inbound { platform_message_id: None, ..said(0) }, now), "which may be any");
+        assert!(pace.admits(&said(UNTOLD_PACE), now + WINDOW));
     }
 
     #[test]
@@ -128,13 +161,13 @@ mod tests {
         let busy = 2 * usize::try_from(WINDOW.as_secs()).unwrap();
         for n in 0..20 * busy {
             let now = start + Duration::from_millis(500) * u32::try_from(n).unwrap();
-            assert!(guard.admits(&n.to_string(), now));
+            assert!(guard.admits(&n.to_string(), None, now));
             assert!(known() <= 2 * busy + 1, "{} after {n}", known());
         }
         assert!(known() >= busy, "those that are busy are remembered");
         let later = start + WINDOW * 30;
         for n in 0..2 * busy {
-            guard.admits(&format!("later {n}"), later);
+            guard.admits(&format!("later {n}"), None, later);
         }
         assert!(known() <= 2 * busy + 1, "the others are forgotten");
     }
