@@ -119,14 +119,24 @@ pub enum Error {
 impl Error {
     /// Whether what was asked may have been done all the same: the connection ended, or was given up, before the answer came.
     pub(crate) fn may_be_committed(&self) -> bool {
-        match self {
-            Self::Database(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) => true,
-            // 08: the connection, as a pooler tells of it; 57P: the server ended it (57014 undoes the statement).
-            Self::Database(sqlx::Error::Database(refused)) => {
-                refused.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
-            }
-            _ => false,
-        }
+        // 57P: the server ended the connection (57014 undoes the statement).
+        self.may_be_under_way() || self.has_code("57P")
+    }
+
+    /// Whether the server may not even know that nobody waits for its answer any more.
+    pub(crate) fn may_be_under_way(&self) -> bool {
+        // 08: the connection, as a pooler tells of it.
+        matches!(self, Self::Database(sqlx::Error::Io(_) | sqlx::Error::Protocol(_))) || self.has_code("08")
+    }
+
+    /// Whether it is there already.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.has_code("23505")
+    }
+
+    fn has_code(&self, begins: &str) -> bool {
+        let Self::Database(sqlx::Error::Database(refused)) = self else { return false };
+        refused.code().is_some_and(|code| code.starts_with(begins))
     }
 }
 

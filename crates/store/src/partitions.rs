@@ -3,7 +3,8 @@
 //! A message's partition follows from its id, a `UUIDv7`, so from the clock of whoever made the id. What fits in no partition is
 //! in the default one; see migration 0019. The statements here are the leading scheduler's. Each is one short
 //! transaction that may be repeated: two leaders at once, or one that died halfway, do no harm. Those that every message
-//! would wait for give up after 300 ms; try again later.
+//! would wait for give up after 300 ms; try again later. Only what looks for what is to be kept may take up to a
+//! minute, before any message waits for it.
 
 use chrono::{DateTime, Datelike as _, Days, Months, NaiveTime, Utc};
 use sqlx::Row as _;
@@ -103,14 +104,21 @@ impl Store {
     /// # Errors
     /// When the database fails, or somebody else used the table for 300 ms.
     pub async fn partition_detach(&self, name: &str, failed_days: u16) -> Result<bool> {
-        let detached = sqlx::query_scalar(
+        let mut txn = self.pool.begin().await?;
+        // All that failed are looked through (migration 0028), and of these there may be very many. Not for longer: from the
+        // first row that it locks until its end no younger event is handed out (migration 0009).
+        sqlx::query("set local statement_timeout = '1min'").execute(&mut txn).await?;
+        let detached: bool = sqlx::query_scalar(
             "select claw_partition_detach(
                  $1, $2, case $3 when 0 then '-infinity' else now() - make_interval(days => $3) end)",
         )
         .bind(name)
         .bind(MOST_MOVED)
-        .bind(i32::from(failed_days));
-        Ok(detached.fetch_one(&self.pool).await?)
+        .bind(i32::from(failed_days))
+        .fetch_one(&mut txn)
+        .await?;
+        txn.commit().await?;
+        Ok(detached)
     }
 
     /// Looks through the next pages of a detached partition for messages accepted within the last `days` (0: ever) and moves

@@ -1,5 +1,6 @@
-//! What follows when runs are over, written with one statement: attempts to come, counts of failures, jobs that end, and the
-//! messages that tell their owners.
+//! What follows when runs are over: attempts to come, counts of failures, jobs that end, and the messages that tell their owners. It is
+//! written with one statement, or one for each half where it is refused; what is queued is hurried after that, and is looked at
+//! within 60 s if this process dies in between.
 //!
 //! A message that can't be sent changes nothing else: the count goes on, the job is paused, and the event and the log say why
 //! nobody was told. It is not tried again, or an owner whose channel is gone would be told of old failures when it is back.
@@ -273,7 +274,7 @@ pub(super) mod tests {
             told_at: time,
             started_at: time,
             error: (status != RunStatus::Ok).then(|| "away".to_owned()),
-            made_good: false,
+            uncounted: false,
             goes_on: true,
             last: false,
             job: Some(job),

@@ -36,7 +36,7 @@ impl Series {
     pub(super) fn after(job: &EndedJob, options: &Options, runs: &[&EndedRun]) -> Option<Self> {
         let ended_well = runs.iter().any(|run| run.status == RunStatus::Ok);
         let failed: Vec<_> =
-            runs.iter().filter(|run| run.status != RunStatus::Ok && !run.made_good).collect();
+            runs.iter().filter(|run| run.status != RunStatus::Ok && !run.uncounted).collect();
         let begins = ended_well || job.failures == 0;
         let before = if begins { 0 } else { job.failures };
         let failures = before.saturating_add(u32::try_from(failed.len()).unwrap_or(u32::MAX));
@@ -126,11 +126,11 @@ mod tests {
         EndedJob { failures, failing_since: (failures > 0).then_some(job.updated_at), alerted, ..job }
     }
 
-    /// Runs that ended like this: `f`ailed, `o`k, or failed and were `m`ade good for.
+    /// Runs that ended like this: `f`ailed, `o`k, or failed `u`ncounted.
     fn runs(ends: &str) -> Vec<EndedRun> {
         let run = |end: char| {
             let status = if end == 'o' { RunStatus::Ok } else { RunStatus::Error };
-            EndedRun { made_good: end == 'm', ..ended(status, "{}") }
+            EndedRun { uncounted: end == 'u', ..ended(status, "{}") }
         };
         ends.chars().map(run).collect()
     }
@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn a_series_is_told_when_it_passes_the_number_and_once() {
         assert_eq!(outcome((0, false), "o"), None);
-        assert_eq!(outcome((0, false), "m"), None);
+        assert_eq!(outcome((0, false), "u"), None);
+        assert_eq!(outcome((4, false), "uuuuu"), None, "neither told nor paused");
         assert_eq!(outcome((0, false), "f"), Some((1, false, false)));
         assert_eq!(outcome((2, false), "f"), Some((3, true, false)));
         assert_eq!(outcome((1, false), "fff"), Some((4, true, false)), "several at once");
@@ -157,7 +158,7 @@ mod tests {
         assert_eq!(outcome((4, true), "f"), Some((5, false, true)));
         assert_eq!(outcome((0, false), "fffff"), Some((5, true, true)), "both at once");
         assert_eq!(outcome((4, true), "o"), Some((0, false, false)));
-        assert_eq!(outcome((4, true), "mof"), Some((1, false, false)), "another series");
+        assert_eq!(outcome((4, true), "uof"), Some((1, false, false)), "another series");
         assert_eq!(outcome((4, true), "offf"), Some((3, true, false)), "which is told anew");
         assert_eq!(outcome((1, true), "of"), Some((1, false, false)));
     }

@@ -46,6 +46,10 @@ pub use retry::{DueRetry, Retry};
 pub(crate) const FENCE: &str = "fence as materialized (
     select 1 from leaders where duty = $1 and term = $2 and leader is not null for key share)";
 
+/// Whether a run `r` of the job `j` may be tried again: nobody switched the job off since it began, and it is not paused. A job that is over
+/// is switched off, too, but by nobody: it is not changed by that.
+pub(crate) const GOES_ON: &str = "(j.enabled or (j.paused is null and j.updated_at <= r.started_at))";
+
 pub(crate) fn user(table: &'static str, id: Uuid, text: &str) -> Result<UserId> {
     let bad = |_| Error::BadRow { table, id: id.to_string(), column: "user_id", value: text.to_owned() };
     text.parse().map_err(bad)

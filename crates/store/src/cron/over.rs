@@ -9,8 +9,8 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::FENCE;
 use super::fire::{bind_made, fired};
+use super::{FENCE, GOES_ON};
 use crate::error::reason;
 use crate::events::TELL_ACCEPTED;
 use crate::messages::AHEAD;
@@ -37,8 +37,9 @@ pub struct EndedRun {
     pub started_at: DateTime<Utc>,
     /// Why it failed.
     pub error: Option<String>,
-    /// Whether it failed and a later run of the job ended well: then there is nothing to count.
-    pub made_good: bool,
+    /// Whether it failed and that is not counted: a later run of the job ended well, or somebody has set its message back to work. What
+    /// people try again says nothing about the job's times, and the failure that they saw was counted before.
+    pub uncounted: bool,
     /// Whether its job was not switched off by anybody since it began: it may be tried again.
     pub goes_on: bool,
     /// Whether its job is off without its owner's doing, so that no later run follows: this was the one for its last time, or the job
@@ -138,14 +139,16 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn runs_over(&self, limit: i64) -> Result<Vec<EndedRun>> {
-        // A job that is over is switched off, too, but by nobody: it is not changed by that.
-        let rows = sqlx::query(
+        // A message is looked up by its id, whatever the planner was told: `offset 0` is a fence.
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "select r.id, r.status, r.attempt, t.due_at as told_at, r.started_at, r.error_message,
-                    r.status <> 'ok' and exists (
-                        select 1 from cron_runs l
-                        where l.job_id = r.job_id and l.seq > r.seq and l.status = 'ok' and l.scheduled_for is not null
-                    ) as made_good,
-                    (j.enabled or (j.paused is null and j.updated_at <= r.started_at)) is true as goes_on,
+                    r.status <> 'ok' and (
+                        exists (select 1 from messages m where m.id = r.message_id and m.retries > 0 offset 0)
+                        or exists (
+                            select 1 from cron_runs l
+                            where l.job_id = r.job_id and l.seq > r.seq and l.status = 'ok' and l.scheduled_for is not null)
+                    ) as uncounted,
+                    {GOES_ON} is true as goes_on,
                     (j.next_due_at is null and (j.paused is not null or (j.updated_at <= r.started_at and not exists (
                         select 1 from cron_runs l
                         where l.job_id = r.job_id and l.seq > r.seq and l.scheduled_for is not null)))) is true as last,
@@ -156,7 +159,7 @@ impl Store {
              left join cron_jobs j on j.id = r.job_id
              left join user_settings s on s.user_id = j.user_id
              order by r.seq",
-        )
+        )))
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
@@ -318,7 +321,7 @@ fn ended(row: &PgRow) -> Result<EndedRun> {
         told_at: row.try_get("told_at")?,
         started_at: row.try_get("started_at")?,
         error: row.try_get("error_message")?,
-        made_good: row.try_get("made_good")?,
+        uncounted: row.try_get("uncounted")?,
         goes_on: row.try_get("goes_on")?,
         last: row.try_get("last")?,
         job: job.map(|id| ended_job(id, row)).transpose()?,

@@ -22,9 +22,9 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::FENCE;
 use super::fire::{BEGINS, Fired, NewRun, bind_made, fired};
 use super::pages::METADATA;
+use super::{FENCE, GOES_ON};
 use crate::events::TELL_ACCEPTED;
 use crate::messages::AHEAD;
 use crate::{Result, Store};
@@ -92,7 +92,7 @@ impl Store {
                     j.action::text as action, j.options::text as options, j.updated_at
              from (select id from timers where kind = 'retry' and due_at <= now() order by due_at, id limit $1) t
              join cron_runs r on r.id = t.id
-             join cron_jobs j on j.id = r.job_id and (j.enabled or j.updated_at <= r.started_at)",
+             join cron_jobs j on j.id = r.job_id and {GOES_ON}",
         )))
         .bind(limit)
         .fetch_all(&self.pool)
@@ -126,8 +126,8 @@ impl Store {
         fired(&rows, made().flatten())
     }
 
-    /// Gives up the attempts that are due for runs of which nothing is left to try: their job is gone, or somebody switched it off.
-    /// Tells how many.
+    /// Gives up the attempts that are due for runs of which nothing is left to try: their job is gone, paused, or somebody switched
+    /// it off. Tells how many.
     ///
     /// # Errors
     /// When the database fails.
@@ -139,7 +139,7 @@ impl Store {
                  where t.kind = 'retry' and t.due_at <= now() and exists (select 1 from fence)
                    and not exists (
                        select 1 from cron_runs r
-                       join cron_jobs j on j.id = r.job_id and (j.enabled or j.updated_at <= r.started_at)
+                       join cron_jobs j on j.id = r.job_id and {GOES_ON}
                        where r.id = t.id)
                  order by t.due_at, t.id limit $3 for update of t skip locked)
              delete from timers t using vain where t.id = vain.id"

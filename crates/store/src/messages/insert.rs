@@ -2,6 +2,9 @@
 //!
 //! Must hold: who hears that nothing was written sends again, maybe under no key. So when the connection ends before the answer, which
 //! is as likely behind the commit as before it, the messages are looked up by their ids, which are ours, before anybody is told so.
+//! Where the server may not know that the connection ended, the statement may still be under way, and none is found: then they are
+//! written once more under the same ids. That waits for the one under way, by the primary key of `messages`, which is one for all
+//! partitions because these go by the id, or by the row of a key; each message is there once, whichever was first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +18,7 @@ use uuid::Uuid;
 use super::{Accepted, NewMessage};
 use crate::events::TELL_ACCEPTED;
 use crate::pool::Txn;
-use crate::{Result, Store, Tenant, chain};
+use crate::{Error, Result, Store, Tenant, chain};
 
 /// What became of a [`NewMessage`] in one statement.
 #[derive(Debug, Clone)]
@@ -23,7 +26,7 @@ pub(super) enum Inserted {
     Known(Accepted),
     /// Its key came with another body before.
     KeyReused,
-    /// Its key belongs to a transaction that was not yet to be seen.
+    /// Its key belongs to a transaction that was not yet to be seen, or could not be looked up.
     NotSeen,
 }
 
@@ -73,27 +76,54 @@ impl Stored {
 impl Store {
     /// One statement for the whole batch; looked up where its answer did not come.
     pub(super) async fn messages_insert(&self, batch: &[Arc<NewMessage>]) -> Result<Vec<Inserted>> {
-        let failed = match self.messages_insert_once(batch).await {
-            Err(error) if error.may_be_committed() => error,
-            told => return told,
+        let stored = match self.messages_insert_once(batch).await {
+            Err(error) if error.may_be_committed() => self.messages_after_all(batch, error).await?,
+            told => told?,
         };
-        let stored = match self.messages_looked_up(batch).await {
-            Ok(stored) => stored,
-            Err(error) => {
-                warn!("whether {} messages were committed is not known: {}", batch.len(), chain(&error));
-                return Err(failed);
-            }
-        };
-        // They are committed together. Where there are none, all may have come before, under keys: then whoever sends them again
-        // hears so.
-        if stored.is_empty() {
-            return Err(failed);
-        }
-        info!("{} messages were committed though the database's answer was lost", stored.len());
         self.messages_inserted(batch, &stored).await
     }
 
-    async fn messages_insert_once(&self, batch: &[Arc<NewMessage>]) -> Result<Vec<Inserted>> {
+    /// Those of a batch that are stored though it `failed`, which is the error where none is.
+    async fn messages_after_all(
+        &self,
+        batch: &[Arc<NewMessage>],
+        failed: Error,
+    ) -> Result<HashMap<Uuid, Stored>> {
+        match self.messages_found(batch, failed.may_be_under_way()).await {
+            Ok(stored) if !stored.is_empty() => {
+                info!("{} messages are committed though the database's answer was lost", stored.len());
+                Ok(stored)
+            }
+            // They are committed together. Where there are none, all may have come before, under keys: then whoever sends them again
+            // hears so.
+            Ok(_) => Err(failed),
+            Err(error) => {
+                warn!("whether {} messages were committed is not known: {}", batch.len(), chain(&error));
+                Err(failed)
+            }
+        }
+    }
+
+    /// Those of a batch that are stored once its statement is over, which may still be `under_way`.
+    async fn messages_found(
+        &self,
+        batch: &[Arc<NewMessage>],
+        under_way: bool,
+    ) -> Result<HashMap<Uuid, Stored>> {
+        let stored = self.messages_looked_up(batch).await?;
+        if !stored.is_empty() || !under_way {
+            return Ok(stored);
+        }
+        match self.messages_insert_once(batch).await {
+            Ok(stored) if !stored.is_empty() => Ok(stored),
+            Err(error) if !error.is_taken() && !error.may_be_committed() => Err(error),
+            // The one under way was committed meanwhile, or all have come before, or this answer was lost, too.
+            Ok(_) | Err(_) => self.messages_looked_up(batch).await,
+        }
+    }
+
+    /// Tells what the batch's statement wrote.
+    async fn messages_insert_once(&self, batch: &[Arc<NewMessage>]) -> Result<HashMap<Uuid, Stored>> {
         let sql = format!(
             "with input as (
                  select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::text[], $6::text[],
@@ -132,7 +162,7 @@ impl Store {
             .bind(batch.iter().map(|m| m.debounce()).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
-        self.messages_inserted(batch, &by_id(&rows)?).await
+        by_id(&rows)
     }
 
     /// As `messages_stored`, by a connection that is there: what ended one has ended its idle neighbours, too.
@@ -170,7 +200,15 @@ impl Store {
         stored: &HashMap<Uuid, Stored>,
     ) -> Result<Vec<Inserted>> {
         let known = if stored.len() < batch.len() {
-            self.messages_by_key(batch, stored).await?
+            match self.messages_by_key(batch, stored).await {
+                Ok(known) => known,
+                Err(error) if stored.is_empty() => return Err(error),
+                // Who has one of `stored` must hear of it. The others are submitted again.
+                Err(error) => {
+                    warn!("keys that came before can't be looked up, trying again: {}", chain(&error));
+                    HashMap::new()
+                }
+            }
         } else {
             HashMap::new()
         };

@@ -1,5 +1,5 @@
 //! The connection ends while messages are being accepted: before the commit nothing is there, behind it all is, and the caller hears
-//! which it was.
+//! which it was, or will be.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -52,6 +52,29 @@ impl Line {
         .await
     }
 
+    /// A second statement waits, too.
+    async fn both_waiting(&self) {
+        let sql = "select count(*) from pg_stat_activity
+                   where datname = current_database() and wait_event_type = 'Lock'";
+        eventually("both statements to wait", Duration::from_secs(20), async || {
+            let mut conn = self.bench.database.connect().await;
+            let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&mut conn).await.unwrap();
+            (waiting == 2).then_some(())
+        })
+        .await;
+    }
+
+    /// This process of the server has ended.
+    async fn gone(&self, pid: i32) {
+        let sql = "select count(*) from pg_stat_activity where pid = $1";
+        eventually("the connection to be gone", Duration::from_secs(20), async || {
+            let mut conn = self.bench.database.connect().await;
+            let left: i64 = sqlx::query_scalar(sql).bind(pid).fetch_one(&mut conn).await.unwrap();
+            (left == 0).then_some(())
+        })
+        .await;
+    }
+
     async fn stored(&self) -> i64 {
         let mut conn = self.bench.database.connect().await;
         sqlx::query_scalar("select count(*) from messages").fetch_one(&mut conn).await.unwrap()
@@ -79,14 +102,34 @@ async fn a_commit_whose_answer_was_lost_is_one() {
     let (accepted, pid) = futures::future::join(writer.accept(lost), breaking).await;
     let Ok(Accepted::New(work)) = &accepted else { panic!("{accepted:?}") };
     assert_eq!((work.id, work.conversation.as_str(), work.ahead.len()), (id, "c", 1));
-    let gone = "select count(*) from pg_stat_activity where pid = $1";
-    eventually("the connection to be gone", Duration::from_secs(20), async || {
-        let mut conn = line.bench.database.connect().await;
-        let left: i64 = sqlx::query_scalar(gone).bind(pid).fetch_one(&mut conn).await.unwrap();
-        (left == 0).then_some(())
-    })
-    .await;
+    line.gone(pid).await;
     assert_eq!(line.stored().await, 2);
+}
+
+/// The server hears that nobody waits only when it answers.
+#[tokio::test]
+async fn a_statement_that_goes_on_without_its_connection_is_waited_for() {
+    for key in [None, Some("in:lost")] {
+        let mut line = Line::new().await;
+        let lost = message(&line.bench, "c", "lost", key);
+        let id = lost.id;
+        let writer = line.writer.clone();
+        let breaking = async {
+            let pid = line.waiting().await;
+            line.proxy.set(Mode::Cut);
+            // As above.
+            tokio::task::yield_now().await;
+            line.proxy.set(Mode::Pass);
+            line.both_waiting().await;
+            sqlx::query("commit").execute(&mut line.lock).await.unwrap();
+            pid
+        };
+        let (accepted, pid) = futures::future::join(writer.accept(lost), breaking).await;
+        let Ok(Accepted::New(work)) = &accepted else { panic!("{key:?}: {accepted:?}") };
+        assert_eq!((work.id, work.conversation.as_str()), (id, "c"));
+        line.gone(pid).await;
+        assert_eq!(line.stored().await, 2, "{key:?}");
+    }
 }
 
 #[tokio::test]

@@ -118,6 +118,28 @@ async fn the_same_key_is_the_same_message() {
     }
 }
 
+/// It is committed by then: who heard an error would send it again.
+#[tokio::test]
+async fn what_is_stored_is_told_though_the_keys_of_others_can_not_be_looked_up() {
+    let bench = Bench::new().await;
+    let first = accept(&bench, message(&bench, "c", "one", Some("in:7"))).await;
+    let mut admin = bench.database.connect().await;
+    // Enough for writing a key.
+    let less = "revoke select on message_keys from ii_claw_app; grant select (message_id) on message_keys to ii_claw_app";
+    sqlx::raw_sql(less).execute(&mut admin).await.unwrap();
+    // In one batch.
+    let (fresh, again) = tokio::join!(
+        bench.writer.accept(message(&bench, "c", "two", None)),
+        bench.writer.accept(message(&bench, "c", "x", Some("in:7"))),
+    );
+    assert!(matches!(fresh, Ok(Accepted::New(_))), "{fresh:?}");
+    assert!(matches!(again, Err(Error::NotCommitted(_))), "{again:?}");
+    sqlx::raw_sql("grant select on message_keys to ii_claw_app").execute(&mut admin).await.unwrap();
+    let again = bench.writer.accept(message(&bench, "c", "x", Some("in:7"))).await.unwrap();
+    assert!(matches!(again, Accepted::Duplicate(id) if id == first.id));
+    assert_eq!(bench.store.messages_pending(&[(SHARD, 0)], 100).await.unwrap().len(), 2);
+}
+
 #[tokio::test]
 async fn another_body_under_the_same_key_is_refused_as_far_as_the_bodies_are_known() {
     let bench = Bench::new().await;

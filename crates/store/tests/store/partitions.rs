@@ -218,6 +218,15 @@ async fn what_failed_long_ago_holds_no_partition_up_and_goes_with_it() {
 }
 
 #[tokio::test]
+async fn looking_through_what_failed_may_take_longer_than_other_statements() {
+    let bench = Bench::new().await;
+    let tells = "create or replace function claw_partition_detach(partition text, most bigint, failed_since timestamptz)
+        returns boolean language sql as $$ select current_setting('statement_timeout') = '1min' $$";
+    sqlx::raw_sql(tells).execute(&mut bench.database.connect().await).await.unwrap();
+    assert!(bench.store.partition_detach(NAME, 90).await.unwrap());
+}
+
+#[tokio::test]
 async fn nothing_is_moved_by_whoever_does_not_see_everything() {
     let (_bench, mut admin) = furnished().await;
     sqlx::raw_sql("set role ii_claw_app; set claw.tenant = 'user:ada'").execute(&mut admin).await.unwrap();

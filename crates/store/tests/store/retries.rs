@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::firing::{due, make_due};
 use crate::jobs::{actor, ada};
-use crate::run_ends::Running;
+use crate::run_ends::{Running, fire};
 use crate::timers::DUTY;
 
 impl Running {
@@ -244,6 +244,22 @@ async fn a_failure_that_was_counted_is_forgotten_when_its_message_arrives_after_
     assert_eq!((running.follow(None, false).await, running.job().await.failures), (1, 0));
 }
 
+/// Its backend is still away: at its times the job failed once, however often somebody tries that again.
+#[tokio::test]
+async fn what_was_set_back_to_work_and_fails_again_is_not_counted_again() {
+    let running = Running::new(json!({})).await;
+    running.settle(&running.work, MessageState::Dead, Some("away")).await;
+    assert_eq!((running.follow(None, false).await, running.job().await.failures), (1, 1));
+    let work = running.revive().await;
+    running.settle(&work, MessageState::Dead, Some("still away")).await;
+    assert!(running.over().await[0].uncounted);
+    assert_eq!((running.follow(None, false).await, running.job().await.failures), (1, 1));
+    let fired = fire(&running.bench, running.term, |run| run).await;
+    running.settle(&fired.messages[0], MessageState::Dead, Some("still away")).await;
+    assert!(!running.over().await[0].uncounted, "its next time");
+    assert_eq!((running.follow(None, false).await, running.job().await.failures), (1, 2));
+}
+
 #[tokio::test]
 async fn what_was_set_back_to_work_and_still_waits_is_the_next_attempts_too_wherever_it_goes() {
     let running = Running::new(json!({"max_retries": 1})).await;
@@ -279,4 +295,19 @@ async fn what_was_switched_off_is_not_tried_again() {
     assert!(store.retries_due(10).await.unwrap().is_empty());
     assert_eq!(store.retries_drop(DUTY, running.term, 10).await.unwrap(), 1);
     assert!(!store.runs_waiting().await.unwrap().retries);
+}
+
+/// Whatever paused it, and whether that counts as a change of it or not.
+#[tokio::test]
+async fn what_is_paused_is_not_tried_again() {
+    let running = Running::new(json!({"max_retries": 1})).await;
+    running.settle(&running.work, MessageState::Failed, None).await;
+    running.follow(Some(0.0), false).await;
+    let store = &running.bench.store;
+    running.admin("update cron_jobs set enabled = false, next_due_at = null, updated_at = created_at").await;
+    assert_eq!(store.retries_due(10).await.unwrap().len(), 1, "it is over, and nobody switched it off");
+    assert_eq!(store.retries_drop(DUTY, running.term, 10).await.unwrap(), 0);
+    running.admin("update cron_jobs set paused = 'because'").await;
+    assert!(store.retries_due(10).await.unwrap().is_empty());
+    assert_eq!(store.retries_drop(DUTY, running.term, 10).await.unwrap(), 1);
 }

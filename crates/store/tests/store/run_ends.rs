@@ -92,7 +92,7 @@ impl Running {
 /// What becomes of the one job of these runs, by their count alone.
 pub fn counted(over: &[EndedRun], delete: bool) -> Option<JobAfter> {
     let job = over.first()?.job.as_ref()?;
-    let failed = over.iter().filter(|run| run.status != RunStatus::Ok && !run.made_good).count();
+    let failed = over.iter().filter(|run| run.status != RunStatus::Ok && !run.uncounted).count();
     let before = if over.iter().any(|run| run.status == RunStatus::Ok) { 0 } else { job.failures };
     Some(JobAfter {
         job: job.id,
