@@ -6,6 +6,7 @@
 //! own and would live on. After a `kill -9`, of which nobody hears, they end by themselves, and only the folder is left.
 
 use std::future::poll_fn;
+use std::path::Path;
 use std::process::ExitCode;
 use std::task::Poll;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use claw_devstack::Devstack;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::statvfs::statvfs;
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{self, SignalKind};
@@ -43,8 +45,26 @@ async fn main() -> anyhow::Result<ExitCode> {
         Err(error) => Err(error),
     };
     stack.stop().await?;
+    if !matches!(code, Ok(0)) {
+        tell_of_servers(folder.path());
+    }
     let code = code.with_context(|| format!("can't run {}", program.display()))?;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+/// What the servers said that fails any command: tests only see that nobody answers.
+fn tell_of_servers(folder: &Path) {
+    const BAD: [&str; 4] = ["PANIC", "terminated by signal", "No space left on device", "ut of memory"];
+    for log in ["postgres.log", "nats.log"] {
+        let said = std::fs::read_to_string(folder.join(log)).unwrap_or_default();
+        for line in said.lines().filter(|line| BAD.iter().any(|bad| line.contains(bad))).take(10) {
+            eprintln!("with-services: {log}: {line}");
+        }
+    }
+    if let Ok(disk) = statvfs(folder) {
+        let mib = disk.blocks_available() * disk.fragment_size() / (1 << 20);
+        eprintln!("with-services: {mib} MiB are free in {}", folder.display());
+    }
 }
 
 /// The exit code of the command; as shells tell it, when a signal came first.

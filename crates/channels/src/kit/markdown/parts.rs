@@ -62,7 +62,7 @@ pub(crate) fn parts(source: &str, room: Room<'_>) -> Vec<Part> {
             Part::Bare(text) if text.trim().is_empty() => {}
             _ => parts.push(part),
         }
-        from = document.moved(from, next);
+        from = document.behind_spent_link(document.moved(from, next));
     }
     parts
 }
@@ -200,6 +200,23 @@ impl<'e> Document<'e> {
         here.close(&mut writer);
         let rendered = writer.rendered();
         (rendered.body.len() <= room.at_most).then_some(rendered)
+    }
+
+    /// Behind a link of which all words were shown: opened again, it would show its address.
+    fn behind_spent_link(&self, from: Position<'e>) -> Position<'e> {
+        let mut here = from.clone();
+        while here.is_in_link() {
+            let event = &self.events[here.place.event];
+            let shows = match event {
+                Event::SoftBreak | Event::HardBreak | Event::End(_) => false,
+                event => place::text(event).is_none_or(|text| !text[here.place.byte..].trim().is_empty()),
+            };
+            if shows {
+                return from;
+            }
+            here.pass(event);
+        }
+        here
     }
 
     fn moved(&self, mut from: Position<'e>, to: Place) -> Position<'e> {

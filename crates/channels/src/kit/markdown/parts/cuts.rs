@@ -33,7 +33,8 @@ pub(super) struct Cut {
 
 /// The cuts that may fit behind `from`, in order, and whether all of the text was looked at.
 pub(super) fn of<'e>(events: &'e [Event<'e>], from: &Position<'e>, room: Room<'_>) -> (Vec<Cut>, bool) {
-    let mut finder = Finder { room, here: from.clone(), cuts: Vec::new(), seen: 0, words: false };
+    let (here, nameless) = (from.clone(), from.is_in_link());
+    let mut finder = Finder { room, here, cuts: Vec::new(), seen: 0, words: false, nameless };
     while finder.here.place.event < events.len() {
         if finder.seen > room.limit {
             return (finder.cuts, false);
@@ -52,6 +53,8 @@ struct Finder<'e, 'r> {
     seen: usize,
     /// Whether anything that is no white space was seen.
     words: bool,
+    /// Whether a link is open of which nothing was seen: ended here, it would show its address instead of its words.
+    nameless: bool,
 }
 
 impl<'e> Finder<'e, '_> {
@@ -81,6 +84,11 @@ impl<'e> Finder<'e, '_> {
             // Its marker is seen, even when nothing follows.
             Event::Start(Tag::Item) => self.see("• "),
             Event::InlineHtml(html) | Event::InlineMath(html) | Event::DisplayMath(html) => self.see(html),
+            Event::Start(Tag::Link { .. } | Tag::Image { .. }) => self.nameless = true,
+            Event::End(TagEnd::Link | TagEnd::Image) => {
+                // Its address was written.
+                self.words |= std::mem::take(&mut self.nameless);
+            }
             Event::End(tag) => self.behind(*tag),
             _ => {}
         }
@@ -155,12 +163,14 @@ impl<'e> Finder<'e, '_> {
 
     fn see(&mut self, text: &str) {
         self.seen += self.room.unit.count(text);
-        self.words |= !text.trim().is_empty();
+        if !text.trim().is_empty() {
+            (self.words, self.nameless) = (true, false);
+        }
     }
 
     fn cut(&mut self, end: Place, next: Place, rank: Rank) {
         // Or a part would be empty.
-        if self.words {
+        if self.words && !self.nameless {
             self.cuts.push(Cut { end, next, rank, seen: self.seen });
         }
     }

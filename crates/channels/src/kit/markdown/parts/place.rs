@@ -97,6 +97,11 @@ impl<'e> Position<'e> {
         matches!(self.open.last(), Some(Open::Other(Tag::CodeBlock(_))))
     }
 
+    /// Whether words of a link or of a picture may come next.
+    pub(super) fn is_in_link(&self) -> bool {
+        self.open.iter().any(|open| matches!(open, Open::Other(Tag::Link { .. } | Tag::Image { .. })))
+    }
+
     /// Whether a part may end here, within text. Not in a row of a table. In a link only where its words are pressed in each part:
     /// not where its address may stand behind them instead, and would do so again; nor where it would take most of each part.
     pub(super) fn is_divisible(&self, room: Room<'_>) -> bool {

@@ -126,6 +126,24 @@ fn emphasis_and_links_hold_on_both_sides() {
     assert_eq!((plain.len(), plain.concat().matches("https://x.org").count()), (2, 1), "{plain:?}");
 }
 
+/// A part without a word of a link would show the link's address.
+#[test]
+fn no_part_has_a_link_without_its_words() {
+    let long = "some words that take room";
+    let before = format!("{long} ![\nname of it](https://x.org)");
+    assert_eq!(
+        bodies(&before, Dialect::Slack, 48),
+        [long, "<https://x.org| name of it>"],
+        "the line break within it is no place to end"
+    );
+    let behind = format!("[{}\n](https://x.org) {long}", "x".repeat(20));
+    let expected = [format!("<https://x.org|{} >", "x".repeat(20)), long.to_owned()];
+    assert_eq!(bodies(&behind, Dialect::Slack, 40), expected);
+    let torn = format!("[{}](https://x.org){}", "x".repeat(20), "y".repeat(30));
+    let expected = [format!("<https://x.org|{}>", "x".repeat(20)), "y".repeat(30)];
+    assert_eq!(bodies(&torn, Dialect::Slack, 37), expected);
+}
+
 #[test]
 fn a_part_ends_where_a_reader_would_end_it() {
     let two = "one two three\n\nfour five six";
