@@ -136,12 +136,14 @@ fn no_part_has_a_link_without_its_words() {
         [long, "<https://x.org| name of it>"],
         "the line break within it is no place to end"
     );
-    let behind = format!("[{}\n](https://x.org) {long}", "x".repeat(20));
-    let expected = [format!("<https://x.org|{} >", "x".repeat(20)), long.to_owned()];
-    assert_eq!(bodies(&behind, Dialect::Slack, 40), expected);
-    let torn = format!("[{}](https://x.org){}", "x".repeat(20), "y".repeat(30));
-    let expected = [format!("<https://x.org|{}>", "x".repeat(20)), "y".repeat(30)];
-    assert_eq!(bodies(&torn, Dialect::Slack, 37), expected);
+    let name = "x".repeat(30);
+    let link = format!("<https://x.org|{name}>");
+    let behind = format!("[{name}\n](https://x.org) {long}");
+    assert_eq!(bodies(&behind, Dialect::Slack, 56), [link.clone(), format!(" {long}")]);
+    // Where a word is longer than a part, too.
+    let torn = format!("[{}](https://x.org){}", "x".repeat(60), "y".repeat(50));
+    let html = format!("<a href=\"https://x.org\">{}</a>", "x".repeat(60));
+    assert_eq!(bodies(&torn, Dialect::Html, 60), [html, "y".repeat(50)]);
 }
 
 #[test]
