@@ -228,6 +228,13 @@ deny: ## Check licences, sources, bans and known vulnerabilities of dependencies
 deploy-check: ## Check the Helm chart, the Dockerfile and the compose file
 	deploy/check.sh
 
+# What the Dockerfile's first stage compiles, without an engine. The copy keeps the files' times, so a second run has little to do.
+.PHONY: context-test
+context-test: ## Check that the program compiles out of what the image's build gets to see
+	rm -rf $(TARGET)/context
+	python3 deploy/check_context.py $(TARGET)/context
+	cd $(TARGET)/context && CARGO_TARGET_DIR=$(TARGET) $(CARGO) check --locked -p ii-claw
+
 # An engine, and a base that is made of Debian's packages when none can be pulled. As root.
 .PHONY: image-test
 image-test: ## Build the image around target/release/ii-claw, and start it as its README says

@@ -66,6 +66,13 @@ refuse() {
     refused=$((refused + 1))
 }
 
+# Helm must take these values: a rule that refuses too much keeps somebody from what the binary can do.
+taken=0
+take() {
+    quietly "$BIN/helm" template test "$CHART" "${minimal[@]}" "$@"
+    taken=$((taken + 1))
+}
+
 tools
 rendered=$(mktemp -d)
 trap 'rm -rf "$rendered"' EXIT
@@ -119,6 +126,10 @@ refuse "httpRoute.parentRefs must name at least one Gateway" "${minimal[@]}" --s
 refuse "the certificate comes from one or the other" "${existing[@]}" --set rpcCertificate=a,certManager.enabled=true
 refuse "every pod would be scraped twice" "${existing[@]}" \
     --set metrics.podMonitor.enabled=true,metrics.serviceMonitor.enabled=true
+for monitor in podMonitor serviceMonitor; do
+    refuse "networkPolicy.enabled is true and a monitor is on, so networkPolicy.scrapers must say where Prometheus runs" \
+        "${existing[@]}" --set "networkPolicy.enabled=true,metrics.$monitor.enabled=true"
+done
 refuse "extraEnv sets NATS_URL, which the chart sets itself" "${minimal[@]}" --set 'extraEnv[0].name=NATS_URL'
 refuse "extraEnv sets POD_IP, which the chart sets itself" "${minimal[@]}" --set 'extraEnv[0].name=POD_IP'
 refuse "runs before the database of postgres.enabled is made" "${trial[@]}" --set migrations=hook
@@ -144,16 +155,75 @@ refuse "secrets.otherMasterKeys: Does not match pattern" "${minimal[@]}" --set s
 refuse "settings.shards: Must be greater than or equal to 1" "${minimal[@]}" --set settings.shards=0
 refuse "settings.sendWaitMs: Must be less than or equal to 25000" "${minimal[@]}" --set settings.sendWaitMs=30000
 refuse "settings.traceShare: Must be less than or equal to 1" "${minimal[@]}" --set settings.traceShare=2
+for value in messageDays deadLetterDays; do
+    for days in 1 6; do
+        refuse "settings.$value is $days; it must be 0 (for ever) or a number of days from 7 to 3650" \
+            "${minimal[@]}" --set "settings.$value=$days"
+    done
+    refuse "settings.$value: Must be less than or equal to 3650" "${minimal[@]}" --set "settings.$value=3651"
+done
+refuse "settings.mediaDays is 91, more than settings.messageDays (90, by default)" \
+    "${minimal[@]}" --set settings.mediaDays=91
+refuse "settings.mediaDays is 31, more than settings.messageDays (30)" \
+    "${minimal[@]}" --set settings.mediaDays=31,settings.messageDays=30
+refuse "settings.deadLetterDays is 89, less than settings.messageDays (90, by default)" \
+    "${minimal[@]}" --set settings.deadLetterDays=89
+refuse "settings.deadLetterDays is 90, less than settings.messageDays (365)" \
+    "${minimal[@]}" --set settings.deadLetterDays=90,settings.messageDays=365
+for networks in nonsense 10.0.0.1 10.0.0.0/33 256.0.0.0/8 '10.0.0.0/8\, 192.168.0.0/16' '10.0.0.0/8\,' ::/129; do
+    refuse "settings.trustedProxies is \"" "${minimal[@]}" --set "settings.trustedProxies=$networks"
+done
+for place in ftp://x gs://bucket s3:// s3://Claw_Media s3://key:secret@claw 's3://claw?zone=x' /data; do
+    refuse "settings.media must be a bucket, like s3://" "${minimal[@]}" --set "settings.media=$place"
+done
+for directive in info=foo=bar claw_gateway=loud =debug; do
+    refuse "settings.log has \"$directive\", which is neither a level" "${minimal[@]}" --set "settings.log=info\,$directive"
+done
+for part in gateway worker scheduler postgres nats; do
+    refuse "$part.resources.limits.memory is \"64Megs\", which is no quantity of Kubernetes" \
+        "${minimal[@]}" --set "$part.resources.limits.memory=64Megs"
+done
+refuse "worker.resources.requests.cpu is \"-1\", which is no quantity" "${minimal[@]}" --set worker.resources.requests.cpu=-1
+certificates=("${existing[@]}" --set certManager.enabled=true)
+refuse "certManager.renewBefore is 2160h, which must be less than certManager.duration (2160h)" \
+    "${certificates[@]}" --set certManager.renewBefore=2160h
+refuse "certManager.renewBefore is 25h1s, which must be less than certManager.duration (24h60m)" \
+    "${certificates[@]}" --set certManager.renewBefore=25h1s,certManager.duration=24h60m
+refuse "certManager.renewBefore is 4m59s; cert-manager takes 5m or more" \
+    "${certificates[@]}" --set certManager.renewBefore=4m59s
+refuse "certManager.duration is 59m; cert-manager takes 1h or more" "${certificates[@]}" --set certManager.duration=59m
 refuse "image.repository: Does not match pattern" "${minimal[@]}" --set image.repository=ii-claw:latest
 refuse "image.digest: Does not match pattern" "${minimal[@]}" --set image.digest=0123
 refuse "migrations must be one of" "${minimal[@]}" --set migrations=job
 refuse "chart requires kubeVersion" "${minimal[@]}" --kube-version 1.24.0
-say "helm: $refused bad sets of values are refused, each with the sentence that tells why"
+for values in messageDays=0,mediaDays=3650 messageDays=7 messageDays=7,mediaDays=7 deadLetterDays=90 deadLetterDays=0 \
+    messageDays=0,deadLetterDays=7 messageDays=3650,deadLetterDays=3650; do
+    take --set "settings.${values//,/,settings.}"
+done
+for networks in 192.168.1.5/32 '10.0.0.0/8\,172.16.0.0/12' 0.0.0.0/0 fd00::/8 '::1/128\,10.1.2.3/24' ::ffff:10.0.0.0/104; do
+    take --set "settings.trustedProxies=$networks"
+done
+# Those that the binary's own tests take.
+for place in s3://claw-media 's3://claw-media/a/b/?region=eu-central-1&endpoint=http://127.0.0.1:9000' /tmp/media \
+    's3://claw-media?endpoint=https%3A%2F%2Fs3.example%3A9000%2F&path_style=false'; do
+    take --set "settings.media=$place"
+done
+for log in debug 'info\,async_nats=warn\,sqlx=warn' claw_gateway::routes=TRACE 'off\,claw_bus' 'info\,' \
+    'info\,[accept{channel=a}]=debug' claw_bus=5 claw_bus=; do
+    take --set "settings.log=$log"
+done
+for quantity in 1 0.5 .5 500m 134217728 1e9 1.5Gi 12E 64k; do
+    take --set "worker.resources.limits.memory=$quantity"
+done
+take --set certManager.enabled=true,certManager.duration=1h,certManager.renewBefore=59m59s
+say "helm: $refused bad sets of values are refused, each with the sentence that tells why; $taken odd but good ones are taken"
 
 # --- the image, the compose file, the scripts ------------------------------------------
 
 quietly "$BIN/hadolint" deploy/Dockerfile
 say "hadolint: deploy/Dockerfile is clean"
+
+"$BIN/python" deploy/check_context.py
 
 quietly "$BIN/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose.yaml
 say "check-jsonschema: deploy/compose.yaml fits the Compose specification"

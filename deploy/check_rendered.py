@@ -227,15 +227,13 @@ def check_versions() -> None:
         user and f'"ii-claw.podSecurityContext" {user[1]} ' in helpers,
         "the chart runs as another user than the image's",
     )
-    # The build needs every member of the workspace and all that is compiled in.
-    context = [
-        line[1:] for line in (ROOT / "deploy/Dockerfile.dockerignore").read_text().splitlines() if line[:1] == "!"
-    ]
-    for member in [*members["members"], "migrations", "Cargo.lock"]:
-        inside = any(member == entry or member.startswith(f"{entry}/") for entry in context)
-        expect(inside, f"Dockerfile.dockerignore leaves out {member}")
-    for entry in context:
-        expect((ROOT / entry).exists(), f"Dockerfile.dockerignore names {entry}, which does not exist")
+    # The chart compares what is set with the defaults of what is not.
+    settings = (ROOT / "crates/config/src/settings.rs").read_text()
+    defaults = (ROOT / "helm/ii-claw/templates/_check_settings.tpl").read_text()
+    for value, variable in (("messageDays", "II_CLAW_MESSAGE_DAYS"), ("mediaDays", "II_CLAW_MEDIA_DAYS")):
+        ours = set(re.findall(rf'env = "{variable}", default_value(?:_t)? = "?(\d+)', settings))
+        theirs = set(re.findall(rf"^{value}: (\d+)$", defaults, re.MULTILINE))
+        expect(len(ours) == 1 and ours == theirs, f"{variable} is {ours} by default, for the chart {theirs}")
 
 
 def main() -> None:

@@ -7,6 +7,9 @@
 {{- include "ii-claw.checkReach" . -}}
 {{- include "ii-claw.checkScaling" . -}}
 {{- include "ii-claw.checkEnv" . -}}
+{{- include "ii-claw.checkSettings" . -}}
+{{- include "ii-claw.checkQuantities" . -}}
+{{- include "ii-claw.checkCertificate" . -}}
 {{- end -}}
 
 {{/* The Secret comes from one place, and is whole. */}}
@@ -92,6 +95,9 @@
 {{- end -}}
 {{- if and .Values.metrics.podMonitor.enabled .Values.metrics.serviceMonitor.enabled -}}
   {{- fail "metrics.podMonitor.enabled and metrics.serviceMonitor.enabled are both true: every pod would be scraped twice." -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled (or .Values.metrics.podMonitor.enabled .Values.metrics.serviceMonitor.enabled) (not .Values.networkPolicy.scrapers) -}}
+  {{- fail "networkPolicy.enabled is true and a monitor is on, so networkPolicy.scrapers must say where Prometheus runs, like [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]." -}}
 {{- end -}}
 {{- end -}}
 
