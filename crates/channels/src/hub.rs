@@ -128,6 +128,13 @@ pub struct Stored {
     pub duplicate: bool,
 }
 
+impl Stored {
+    /// Its place, where it has one that is known.
+    pub(crate) fn place(self) -> Option<i64> {
+        (self.seq > 0).then_some(self.seq)
+    }
+}
+
 /// A message in a conversation's history.
 #[derive(Debug, Clone)]
 pub struct HistoryItem {

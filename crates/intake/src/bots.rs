@@ -2,6 +2,8 @@
 //!
 //! Where a platform tells which messages programs wrote, it is these that are counted, in a channel that listens to programs at
 //! all. Where it does not tell, any direct message may be a program's: all of them are counted, with room for whatever a person writes.
+//! But not files: a person shares a hundred photos in one go, which some platforms bring as so many messages, and what answers
+//! programs on and on does it with texts.
 //!
 //! Counted in the process, not in the database: a channel that polls is in one process, and of several gateways that
 //! share one channel's requests each lets so many pass, which still ends a loop. It comes before the commit, so a message that could not be
@@ -17,7 +19,7 @@ use tokio::time::Instant;
 
 /// Messages of programs that pass in one conversation within [`WINDOW`].
 pub(crate) const PACE: usize = 20;
-/// Direct messages that pass in one conversation within [`WINDOW`] where nobody tells whether a program wrote them.
+/// Direct messages without a file that pass in one conversation within [`WINDOW`] where nobody tells whether a program wrote them.
 pub(crate) const UNTOLD_PACE: usize = 60;
 /// The time in which messages are counted.
 pub const WINDOW: Duration = Duration::from_secs(60);
@@ -31,7 +33,7 @@ const FEW: usize = 16;
 #[derive(Debug)]
 pub struct Pace {
     programs: Guard,
-    /// Of direct messages, where nobody tells which are programs'.
+    /// Of direct messages without a file, where nobody tells which are programs'.
     untold: Option<Guard>,
 }
 
@@ -45,7 +47,7 @@ impl Pace {
 
     /// Whether another message may pass now.
     pub(crate) fn admits(&self, message: &Inbound, now: Instant) -> bool {
-        let untold = self.untold.as_ref().filter(|_| !message.is_group);
+        let untold = self.untold.as_ref().filter(|_| !message.is_group && message.media.is_none());
         let guard = if message.sender_is_bot { Some(&self.programs) } else { untold };
         let key = message.dedup_key.as_deref().or(message.platform_message_id.as_deref());
         guard.is_none_or(|guard| guard.admits(&message.conversation(), key.map(hashed), now))
@@ -119,6 +121,8 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    use claw_types::{MediaKind, MediaRef};
+
     use super::*;
 
     #[test]
@@ -151,6 +155,26 @@ mod tests {
         assert!(!pace.admits(&said(UNTOLD_PACE), now), "another one");
         assert!(!pace.admits(&Inbound { platform_message_id: None, ..said(0) }, now), "which may be any");
         assert!(pace.admits(&said(UNTOLD_PACE), now + WINDOW));
+    }
+
+    #[test]
+    fn who_shares_many_photos_loses_none_and_a_loop_ends_by_its_texts() {
+        let (pace, now) = (Pace::new(false), Instant::now());
+        let said = Inbound { recipient: "ada".to_owned(), ..Inbound::default() };
+        let media = MediaRef { kind: MediaKind::Image, handle: "1".to_owned(), filename: None, mime: None };
+        let photo = Inbound { media: Some(media), ..said.clone() };
+        let share = || (0..3 * UNTOLD_PACE).all(|_| pace.admits(&photo, now));
+        assert!(share());
+        for n in 0..UNTOLD_PACE {
+            assert!(pace.admits(&said, now), "{n}: photos took the turn of texts");
+        }
+        assert!(!pace.admits(&said, now), "another text");
+        assert!(share(), "behind it, too");
+        let programs = Inbound { sender_is_bot: true, ..photo.clone() };
+        for n in 0..PACE {
+            assert!(pace.admits(&programs, now), "{n}");
+        }
+        assert!(!pace.admits(&programs, now), "where a platform tells that a program wrote, its files count");
     }
 
     #[test]

@@ -120,4 +120,26 @@ export default (stage) => {
     await here.shows('to both');
     assert.deepEqual(await here.texts(), await there.texts());
   });
+
+  scene(stage, 'a tab that came later shows what the first one writes behind what was there', async (people) => {
+    const channel = await stage.claw.channel('later-tab');
+    const context = await people.arrives();
+    const here = await people.opensIn(context, channel.page);
+    const heard = await here.tells(stage, channel, 'one');
+    await here.sent('one');
+    const there = await people.opensIn(context, channel.page);
+    await there.shows('one');
+    await here.tells(stage, channel, 'two');
+    await there.shows('two');
+    assert.deepEqual(await there.texts(), ['one', 'two']);
+    await there.tells(stage, channel, 'three');
+    await here.shows('three');
+    await here.tells(stage, channel, 'four');
+    await channel.send(heard.recipient, 'five');
+    for (const chat of [here, there]) {
+      await chat.shows('four');
+      await chat.shows('five');
+      assert.deepEqual(await chat.texts(), ['one', 'two', 'three', 'four', 'five']);
+    }
+  });
 };

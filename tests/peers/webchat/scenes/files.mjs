@@ -11,6 +11,20 @@ const notes = { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('
 /** Waits until the picture was loaded. */
 const isSeen = (img) => img.evaluate((node) => node.decode().then(() => node.naturalWidth));
 
+/** What was said, from above; of a picture its name. */
+const order = (chat) => chat.root.locator('#log .bubble')
+  .evaluateAll((nodes) => nodes.map((node) => node.querySelector('img')?.alt ?? node.innerText));
+
+/** Waits until the page was told that the picture is stored. */
+const isSent = (chat) => chat.root.locator('.msg.visitor', { has: chat.root.getByRole('img') }).locator('.meta', { hasText: 'Sent' }).waitFor();
+
+/** The page is not told that a file is stored before `window.release()`. */
+const holdsAnswers = (context) => context.addInitScript(() => {
+  const { fetch } = window;
+  const released = new Promise((resolve) => { window.release = resolve; });
+  window.fetch = (...call) => fetch(...call).then(async (answer) => { await released; return answer; });
+});
+
 async function choose(chat, ...files) {
   const chooser = chat.page.waitForEvent('filechooser');
   await chat.root.getByRole('button', { name: 'Send a file' }).click();
@@ -89,20 +103,58 @@ export default (stage) => {
   scene(stage, 'an answer that overtakes the word that its file is stored stays behind it', async (people) => {
     const channel = await stage.claw.channel('overtaken');
     const context = await people.arrives();
-    await context.addInitScript(() => {
-      const { fetch } = window;
-      const released = new Promise((resolve) => { window.release = resolve; });
-      window.fetch = (...call) => fetch(...call).then(async (answer) => { await released; return answer; });
-    });
+    await holdsAnswers(context);
     const chat = await people.opensIn(context, channel.page);
     await choose(chat, picture);
     const heard = await stage.backend.hears('overtaken');
     await channel.send(heard.reply_to.recipient, 'A nice cat.');
     await chat.shows('A nice cat.');
     await chat.page.evaluate(() => window.release());
-    await chat.root.locator('.msg.visitor .meta', { hasText: 'Sent' }).waitFor();
-    const sides = await chat.root.locator('#log .msg').evaluateAll((nodes) => nodes.map((node) => node.classList[1]));
-    assert.deepEqual(sides, ['visitor', 'agent']);
+    await isSent(chat);
+    assert.deepEqual(await order(chat), ['my cat.png', 'A nice cat.']);
     assert.ok(await chat.root.locator('#typing').isHidden(), 'nothing is being written any more');
   });
+
+  scene(stage, 'what is written after a picture stands behind it', async (people) => {
+    const channel = await stage.claw.channel('after-picture');
+    const chat = await people.opens(channel.page);
+    await choose(chat, picture);
+    const heard = await stage.backend.hears('after-picture');
+    await isSent(chat);
+    for (const text of ['What is this?', 'And where?']) {
+      await chat.tells(stage, channel, text);
+      await chat.sent(text);
+    }
+    assert.deepEqual(await order(chat), ['my cat.png', 'What is this?', 'And where?']);
+    await channel.send(heard.reply_to.recipient, 'A cat on a mat.');
+    await chat.shows('A cat on a mat.');
+    const said = ['my cat.png', 'What is this?', 'And where?', 'A cat on a mat.'];
+    assert.deepEqual(await order(chat), said);
+    await chat.page.reload();
+    await chat.shows('A cat on a mat.');
+    assert.deepEqual(await order(chat), said);
+  });
+
+  for (const overtakes of [false, true]) {
+    const name = `an answer stands behind its picture while it is written${overtakes ? ', also where it overtakes the word that this is stored' : ''}`;
+    scene(stage, name, async (people) => {
+      const channel = await stage.claw.channel(overtakes ? 'draft-overtakes' : 'picture-draft');
+      const context = await people.arrives();
+      if (overtakes) await holdsAnswers(context);
+      const chat = await people.opensIn(context, channel.page);
+      const begins = stage.backend.streams(channel.user);
+      await choose(chat, picture);
+      const stream = await begins;
+      if (!overtakes) await isSent(chat);
+      stream.say('On this picture there is a **cat** ');
+      await chat.shows('On this picture');
+      if (overtakes) await chat.page.evaluate(() => window.release());
+      await isSent(chat);
+      assert.deepEqual(await order(chat), ['my cat.png', 'On this picture there is a cat']);
+      stream.say('who sits on a mat.');
+      stream.end();
+      await chat.root.locator('.msg.agent[aria-busy="false"]').waitFor();
+      assert.deepEqual(await order(chat), ['my cat.png', 'On this picture there is a cat who sits on a mat.']);
+    });
+  }
 };

@@ -118,6 +118,40 @@ export default (stage) => {
     await chat.root.getByRole('button', { name: 'Good answer', pressed: true }).waitFor();
   });
 
+  scene(stage, 'whether a message is really to be deleted is asked for some seconds', async (people) => {
+    const channel = await stage.claw.channel('asked', { events: ['deletions'] });
+    const chat = await people.opens(channel.page);
+    await chat.tells(stage, channel, 'keep me');
+    const button = (name) => chat.message('keep me').getByRole('button', { name, exact: true });
+    await button('Delete this message').click();
+    await button('Really delete this message?').waitFor();
+    await button('Delete this message').waitFor(); // by itself
+    assert.equal(await button('Delete this message').evaluate((node) => document.activeElement === node), true);
+    await button('Delete this message').click();
+    await button('Really delete this message?').waitFor();
+  });
+
+  scene(stage, 'a message whose deletion is refused is there again, and asks before it is deleted', async (people) => {
+    const channel = await stage.claw.channel('undeleted', { events: ['deletions'] });
+    const chat = await people.opens(channel.page);
+    await chat.tells(stage, channel, 'keep me');
+    await chat.sent('keep me');
+    // More at once than the gateway takes, the deletion last.
+    await chat.message('keep me').evaluate((node) => {
+      const input = document.getElementById('input');
+      for (let n = 1; n <= 20; n += 1) {
+        input.value = `number ${n}.`;
+        input.form.requestSubmit();
+      }
+      const button = node.querySelector('.meta button');
+      button.click();
+      button.click();
+    });
+    await chat.root.getByRole('alert').filter({ hasText: 'That was a lot at once.' }).waitFor();
+    await chat.message('keep me').getByRole('button', { name: 'Delete this message', exact: true }).waitFor();
+    assert.equal((await chat.texts())[0], 'keep me');
+  });
+
   scene(stage, 'a button says what is on it and sends what is behind it', async (people) => {
     const channel = await stage.claw.channel('buttons');
     const chat = await people.opens(channel.page);

@@ -152,7 +152,8 @@ async fn a_visitor_reacts_edits_and_deletes() {
     let mut page = Page::open(&api, &channel, &visitor).await;
     assert_eq!(page.hear("ready").await["can"], json!(["edits", "deletions", "reactions"]));
     page.say(json!({"type": "message", "client_id": "c1", "text": "teh question"})).await;
-    let asked = page.hear("ack").await["id"].clone();
+    let stored = page.hear("ack").await;
+    let asked = stored["id"].clone();
     let body = cluster.receiver.wait_for(1).await[0].json();
     let chat = body["reply_to"]["recipient"].as_str().unwrap();
     let (_, sent) = api.send("ada", "chat", chat, "the answer").await;
@@ -175,7 +176,9 @@ async fn a_visitor_reacts_edits_and_deletes() {
         other.hear("error").await;
     }
     let mut later = Page::open(&api, &channel, &visitor).await;
-    assert_eq!(later.hear("message").await["text"], "teh question");
+    let question = later.hear("message").await;
+    let told = (&question["text"], &question["seq"]);
+    assert_eq!(told, (&json!("teh question"), &stored["seq"]), "the ack told its place");
     let edit = later.hear("edit").await;
     assert_eq!((&edit["id"], &edit["text"]), (&asked, &json!("the question")));
     page.say(json!({"type": "delete", "client_id": "d1", "message": "c1"})).await;

@@ -119,7 +119,7 @@ async fn handle(
         Ok(stored) => {
             let (id, duplicate) = stored.map_or((None, false), |stored| (Some(stored.id), stored.duplicate));
             // The page may hear an answer by its socket before it hears this, and must know which of them came first.
-            let seq = stored.map(|stored| stored.seq).filter(|seq| *seq > 0);
+            let seq = stored.and_then(Stored::place);
             Json(json!({"id": id, "seq": seq, "duplicate": duplicate})).into_response()
         }
         Err((status, why)) => (status, Json(json!({"error": why}))).into_response(),

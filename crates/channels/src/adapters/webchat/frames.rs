@@ -36,6 +36,9 @@ pub enum Frame<'a> {
         client_id: &'a str,
         /// Ours; none of what was noted and is no message.
         id: Option<MessageId>,
+        /// Its place, where it is new and has one: a socket does not repeat to its page what that wrote, so nothing else tells it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seq: Option<i64>,
         /// Whether it had been stored before.
         duplicate: bool,
     },

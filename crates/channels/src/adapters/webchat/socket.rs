@@ -35,7 +35,7 @@ use tracing::warn;
 use self::said::{Pace, Refused, Said, What, read};
 use super::door::{Entered, conversation_id, enter};
 use super::frames::{self, Frame};
-use crate::{Hosted, Hub, HubError};
+use crate::{Hosted, Hub, HubError, Stored};
 
 /// The longest text with every character escaped to six bytes, and its envelope. A frame over it ends the socket,
 /// and the page, which knows only of the characters, would send it again for ever.
@@ -253,7 +253,8 @@ impl Session {
             Ok(stored) => {
                 let (id, duplicate) =
                     stored.map_or((None, false), |stored| (Some(stored.id), stored.duplicate));
-                self.send_frame(&Frame::Ack { client_id: &client_id, id, duplicate }).await
+                let seq = stored.and_then(Stored::place);
+                self.send_frame(&Frame::Ack { client_id: &client_id, id, seq, duplicate }).await
             }
             Err(error @ (HubError::NoChannel | HubError::NotTaken)) => {
                 self.refuse(Some(&client_id), &error.to_string()).await

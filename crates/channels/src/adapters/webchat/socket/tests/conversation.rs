@@ -12,7 +12,7 @@ async fn a_conversation() {
     client.say(message("c1", "hello")).await;
     let ack = client.hear().await;
     let id = ack["id"].as_str().unwrap().to_owned();
-    assert_eq!(ack, json!({"type": "ack", "client_id": "c1", "id": id, "duplicate": false}));
+    assert_eq!(ack, json!({"type": "ack", "client_id": "c1", "id": id, "seq": 1, "duplicate": false}));
     client.say(message("c1", "hello")).await;
     assert_eq!(client.hear().await, json!({"type": "ack", "client_id": "c1", "id": id, "duplicate": true}));
     hub.answer(2, "hi there").await;
