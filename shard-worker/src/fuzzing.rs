@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::deliver::answer;
 use crate::deliver::stream::{Folded, Reader};
 
 /// An answer that comes as a stream; the first byte says in pieces of how many bytes.
@@ -22,4 +23,9 @@ fn folded<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Option<(Vec<String>, Ve
     reader.end(&mut folded);
     let (replies, trouble) = folded.finish().ok()?;
     Some((replies.iter().map(|reply| reply.get().to_owned()).collect(), trouble))
+}
+
+/// An answer in one piece, and each message in it.
+pub fn answer(bytes: &[u8]) {
+    answer::fuzz(bytes);
 }

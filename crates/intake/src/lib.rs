@@ -12,6 +12,7 @@ mod batch;
 mod bots;
 mod debounce;
 mod deeds;
+pub mod fuzzing;
 mod made;
 pub mod pairing;
 mod policy;

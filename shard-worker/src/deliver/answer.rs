@@ -135,6 +135,17 @@ impl Answer {
     }
 }
 
+/// Any bytes as the body of a 2xx, for [`crate::fuzzing`].
+pub(crate) fn fuzz(body: &[u8]) {
+    let to = ReplyTo { channel: "c".to_owned(), recipient: "1".to_owned(), thread_id: None };
+    for says_json in [false, true] {
+        let answer = Answer::of(body, says_json);
+        let (messages, trouble) = answer.messages(&to, Placeholder::default(), false);
+        assert!(messages.len() <= STANDS, "{} messages", messages.len());
+        assert!(trouble.is_none_or(|trouble| !trouble.is_empty()), "a trouble says what it is");
+    }
+}
+
 /// One answer: a text, or a body as that of a send. `None` for a blank text.
 pub(super) fn one(raw: &RawValue, to: &ReplyTo, allow_private: bool) -> Result<Option<Outbound>, String> {
     let body = match raw.get().as_bytes().first() {

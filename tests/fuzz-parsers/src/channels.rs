@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::DateTime;
 use claw_channels::kit::http::Http;
-use claw_channels::{ALL, Channel, ChannelError, Deps, Entry, Live, NoMemory};
+use claw_channels::{ALL, Channel, ChannelError, Deps, Entry, Live, NoMemory, RawRequest};
 use claw_runtime::{Ids, ManualClock, SeededRandom};
 use claw_types::ChannelId;
+use http::header::{HeaderName, HeaderValue};
 use uuid::Uuid;
 
 use crate::Target;
@@ -154,9 +155,66 @@ impl Live for Nobody {
     async fn publish(&self, _: ChannelId, _: &str, _: Bytes) {}
 }
 
-/// One for each adapter.
+/// Headers in which platforms sign, say when, and tell what a body is.
+const HEADERS: &[&str] = &[
+    "authorization",
+    "content-type",
+    "host",
+    "x-forwarded-host",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
+    "x-webhook-signature",
+    "x-hub-signature-256",
+    "x-line-signature",
+    "x-slack-request-timestamp",
+    "x-slack-signature",
+    "x-telegram-bot-api-secret-token",
+    "x-twilio-signature",
+];
+
+/// One for each adapter, and one for what is read of a post before its sender is known.
 pub(crate) fn targets() -> Result<Vec<Target>, ChannelError> {
-    ALL.iter().map(target).collect()
+    let mut targets = ALL.iter().map(target).collect::<Result<Vec<_>, _>>()?;
+    targets.push(posts()?);
+    Ok(targets)
+}
+
+/// A post to each adapter: the first line is the query and the value of every header, the rest the body. None that strangers make up is
+/// genuine, so nothing may come of it.
+fn posts() -> Result<Target, ChannelError> {
+    let channels = ALL.iter().map(made).collect::<Result<Vec<_>, _>>()?;
+    let run = move |data: &[u8]| {
+        let request = post(data);
+        for channel in &channels {
+            drop(channel.handshake(&request));
+            drop(channel.decode(&request));
+        }
+    };
+    Ok(Target::new(
+        "post-headers",
+        run,
+        &[
+            "hub.mode=subscribe&hub.verify_token=t&hub.challenge=c\n{}",
+            "sha256=00ff\n{\"object\":\"page\",\"entry\":[]}",
+            "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503\npayload=%7B%7D",
+            "t=1700000000,v1=00ff\n{\"type\":\"url_verification\",\"challenge\":\"c\"}",
+            "1700000000\n{\"update_id\":1}",
+            "Bearer eyJhbGciOiJSUzI1NiJ9.e30.AAAA\n{\"type\":\"message\"}",
+            "application/x-www-form-urlencoded\nMessageSid=SM1&From=%2B1",
+        ],
+    ))
+}
+
+fn post(data: &[u8]) -> RawRequest {
+    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let (head, body) = (&data[..end], data.get(end + 1..).unwrap_or_default());
+    let value = HeaderValue::from_bytes(head).unwrap_or(HeaderValue::from_static("sha256="));
+    RawRequest {
+        headers: HEADERS.iter().map(|name| (HeaderName::from_static(name), value.clone())).collect(),
+        query: String::from_utf8_lossy(head).into_owned(),
+        body: Bytes::copy_from_slice(body),
+    }
 }
 
 fn target(entry: &'static Entry) -> Result<Target, ChannelError> {

@@ -28,6 +28,8 @@ pub(crate) fn targets() -> Vec<Target> {
         ("slack", Dialect::Slack, TextUnit::Chars),
         ("discord", Dialect::Discord, TextUnit::Utf16),
         ("whatsapp", Dialect::WhatsApp, TextUnit::Bytes),
+        ("teams", Dialect::Teams, TextUnit::Utf16),
+        ("google_chat", Dialect::GoogleChat, TextUnit::Chars),
     ];
     let cut = dialects.map(|(name, markdown, unit)| {
         let caps = Caps { markdown, unit, max_text: SHORT, max_caption: SHORT, ..ALL[0].caps.clone() };
@@ -64,4 +66,8 @@ fn check(text: &Text, caps: &Caps) {
         caps.max_text
     );
     assert!(!text.plain.trim().is_empty(), "a part is empty");
+    let fenced = !matches!(caps.markdown, Dialect::Plain | Dialect::Html | Dialect::Markdown);
+    if fenced && text.formatted {
+        assert!(text.body.matches("```").count() % 2 == 0, "a block of code is left open: {:?}", text.body);
+    }
 }

@@ -4,6 +4,7 @@ use chrono::DateTime;
 use claw_channels::kit::jwt::{Expected, PublicKeys};
 use claw_channels::kit::{answer, filename, guard};
 use claw_gateway::fuzzing;
+use claw_media::range::{Answer, select};
 use claw_schedule::{Limits, Schedule};
 use claw_telemetry::trace::Context;
 use claw_types::{HookName, InstanceId, UserId};
@@ -53,6 +54,25 @@ pub(crate) fn targets() -> Vec<Target> {
                 "\u{3}\u{feff}data: {\"immediate_reply\":\"w\"}\n\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"d\"}\n\ndata: {\"replies\":[\"r\",{\"message\":\"m\"}]}\n\n",
             ],
         ),
+        Target::new(
+            "body-answer",
+            claw_shard_worker::fuzzing::answer,
+            &[
+                r#"{"immediate_reply":"one moment","replies":["a",{"message":"b","image_url":"https://x.org/a.png","buttons":[[{"text":"A","data":"a"}]]}]}"#,
+                r#" {"reply":{"message":"m","format":"plain","media":[{"kind":"file","url":"https://x.org/f"}],"recipient":"1"}} "#,
+            ],
+        ),
+        Target::new(
+            "intake",
+            claw_intake::fuzzing::words,
+            &[
+                "/pair@bot deny abcd-2345",
+                "/start ABCDEFGH23456789",
+                "Claw\nhey claw, how are you?",
+                "\u{e04}\u{e25}\u{e2d}\u{e27}\n",
+            ],
+        ),
+        Target::new("range", range, &["bytes=0-99", "bytes=-5", "bytes=7-", "bytes=0-1, 4-"]),
         Target::new(
             "hook-call",
             fuzzing::hook_call,
@@ -152,6 +172,18 @@ fn retry_after(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(data) else { return };
     let headers: HeaderMap = [(RETRY_AFTER, value)].into_iter().collect();
     let _ = answer::retry_after(&headers, 1_700_000_000);
+}
+
+/// Which part of a file is asked for: never more than there is of it.
+fn range(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for size in [0, 1, 100, u64::MAX] {
+        let answer = select(Some(&text), size);
+        if let Answer::Part(part) = &answer {
+            assert!(part.start < part.end && part.end <= size, "{part:?} of {size}");
+        }
+        drop(answer.content_range(size));
+    }
 }
 
 /// What stands in paths: users, channels, hooks; and addresses to call.

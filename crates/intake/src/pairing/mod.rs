@@ -79,3 +79,12 @@ fn letter(channel: &Channel, person: &Person, text: String, ids: &Ids) -> Result
     };
     NewMessage::outbound(channel, &body, ids, None)
 }
+/// Any text by what reads an owner's orders and people's codes, for [`crate::fuzzing`].
+pub(crate) fn fuzz(text: &str) {
+    drop(order::Order::read(&Inbound { text: Some(text.to_owned()), ..Inbound::default() }));
+    if let Some(code) = code::read(text) {
+        assert_eq!(code::read(&code).as_ref(), Some(&code), "a code as it is kept is one");
+    }
+    drop(code::invitation(text));
+}
+

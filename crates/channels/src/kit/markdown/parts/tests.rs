@@ -244,6 +244,8 @@ proptest! {
                         prop_assert!(unit.count(plain) <= limit || *plain == rendered.shown);
                         if dialect == Dialect::Html {
                             prop_assert_eq!(check_balance(&rendered.body), Ok(()));
+                        } else if dialect != Dialect::Plain {
+                            prop_assert_eq!(rendered.body.matches("```").count() % 2, 0, "{:?}: {}", dialect, rendered.body);
                         }
                         shown.push_str(&rendered.shown);
                     }
