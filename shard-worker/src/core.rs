@@ -9,7 +9,7 @@ use claw_bus::Bus;
 use claw_channels::Deps;
 use claw_runtime::{Backoff, Batcher, Clock, Ids, Lifecycle};
 use claw_secrets::Purpose;
-use claw_store::{Accepted, Channel, MessageWriter, NewMessage, Note, Sighting, Store, Vault};
+use claw_store::{Accepted, Channel, MessageWriter, NewMessage, Note, Observed, Sighting, Store, Vault};
 use claw_types::{Direction, MessageId, UserId, Work};
 
 use crate::channels::memory::ShardMemory;
@@ -30,7 +30,7 @@ pub(crate) struct Core {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) store: Store,
     pub(crate) writer: MessageWriter,
-    pub(crate) sightings: Batcher<Sighting, bool, claw_store::Error>,
+    pub(crate) sightings: Batcher<Sighting, Observed, claw_store::Error>,
     pub(crate) placeholders: Batcher<Note, bool, claw_store::Error>,
     pub(crate) bus: Arc<Bus>,
     pub(crate) vault: Vault,
@@ -104,7 +104,7 @@ impl Acts for Doing {
 }
 
 impl Core {
-    #[expect(clippy::too_many_arguments, reason = "called once, where everything is made")]
+    #[expect(clippy::too_many_arguments, reason = "called where everything is made, and by the tests' bench")]
     pub(crate) fn new(
         name: String,
         store: Store,

@@ -51,8 +51,10 @@ pub struct MemoOwner {
 pub enum Remembering {
     /// They are made.
     Saved,
-    /// None: the claim is over, or the channel deleted.
+    /// None: the claim is over.
     NotOwner,
+    /// None: the channel is deleted.
+    NoChannel,
     /// None: one of them has another version by now.
     Stale,
 }
@@ -117,7 +119,7 @@ impl Store {
                 .bind(owner.channel.0)
                 .fetch_optional(&mut txn)
                 .await?;
-        let Some(user) = user else { return Ok(Remembering::NotOwner) };
+        let Some(user) = user else { return Ok(Remembering::NoChannel) };
         let (kept, gone): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.text.is_some());
         if !remove(&mut txn, owner.channel, &gone).await?
             || !write(&mut txn, vault, owner.channel, &user, &kept).await?

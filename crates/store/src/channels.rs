@@ -24,7 +24,7 @@ mod status;
 
 pub(crate) use credentials::{Claims, claim, is_claimed};
 pub use load::{ChannelName, Loaded};
-pub use observe::{Observation, Sighting};
+pub use observe::{Observation, Observed, Sighting};
 pub use save::SaveChannel;
 pub use status::ChannelStatus;
 

@@ -117,6 +117,24 @@ pub struct Refusal {
     pub patience_days: i32,
 }
 
+/// What became of what was to be written about a destination under its shard's claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served<T> {
+    /// It is written, and the destination was as it had been loaded.
+    Written(T),
+    /// The destination was changed since it was loaded, is switched off, or deleted: who loads it again knows.
+    Changed,
+    /// Nothing is written: the claim is over.
+    NotOwner,
+}
+
+impl<T> Served<T> {
+    /// Nothing was found that is as it had been loaded; `ours` when the claim is the newest one.
+    fn otherwise(ours: bool) -> Self {
+        if ours { Self::Changed } else { Self::NotOwner }
+    }
+}
+
 const COLUMNS: &str = "d.id, d.user_id, d.name, d.url, d.types, d.channel, d.enabled, d.shard, d.revision, \
      d.cursor_xact::text as cursor_xact, d.cursor_id, d.attempts, d.failing_since, d.next_attempt_at, d.last_error, \
      d.last_delivered_at, d.created_at, d.updated_at";
@@ -421,8 +439,7 @@ impl Store {
     }
 
     /// Everything up to here is delivered or was not wanted; `taken` when some was delivered, so that it does not fail
-    /// any more. Tells whether the destination is still to be served as it was loaded: `false` when it was changed since
-    /// `revision`, is switched off or gone, or when the claim is over.
+    /// any more. This is written even of a destination that was changed since `revision` ([`Served::Changed`]).
     ///
     /// # Errors
     /// When the database fails.
@@ -434,17 +451,19 @@ impl Store {
         epoch: Epoch,
         upto: Place,
         taken: bool,
-    ) -> Result<bool> {
+    ) -> Result<Served<()>> {
         // What was taken was taken, whatever was changed meanwhile.
-        let same: Option<bool> = sqlx::query_scalar(
-            "with fence as materialized (select 1 from shards where shard = $2 and epoch = $3 for share)
-             update event_destinations set cursor_xact = $4::text::xid8, cursor_id = $5,
-                 attempts = case when $6 then 0 else attempts end,
-                 failing_since = case when $6 then null else failing_since end,
-                 next_attempt_at = case when $6 then null else next_attempt_at end,
-                 last_error = case when $6 then null else last_error end,
-                 last_delivered_at = case when $6 then now() else last_delivered_at end
-             where id = $1 and exists (select 1 from fence) returning revision = $7 and enabled",
+        let (ours, same): (bool, Option<bool>) = sqlx::query_as(
+            "with fence as materialized (select 1 from shards where shard = $2 and epoch = $3 for share),
+             advanced as (
+                 update event_destinations set cursor_xact = $4::text::xid8, cursor_id = $5,
+                     attempts = case when $6 then 0 else attempts end,
+                     failing_since = case when $6 then null else failing_since end,
+                     next_attempt_at = case when $6 then null else next_attempt_at end,
+                     last_error = case when $6 then null else last_error end,
+                     last_delivered_at = case when $6 then now() else last_delivered_at end
+                 where id = $1 and exists (select 1 from fence) returning revision = $7 and enabled as same)
+             select exists (select 1 from fence), (select same from advanced)",
         )
         .bind(id)
         .bind(shard.as_i32())
@@ -453,29 +472,30 @@ impl Store {
         .bind(upto.id)
         .bind(taken)
         .bind(revision)
-        .fetch_optional(&self.pool)
+        .fetch_one(&self.pool)
         .await?;
-        Ok(same.unwrap_or(false))
+        Ok(if same == Some(true) { Served::Written(()) } else { Served::otherwise(ours) })
     }
 
     /// An event was not taken. A destination that is gone, or has failed for too long, is switched off: in the same
-    /// transaction its owner is told and it is in the audit log. Tells whether it was; `None` when the claim is over or
-    /// the destination was changed meanwhile.
+    /// transaction its owner is told and it is in the audit log. Tells whether it was.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn destination_refused(&self, refusal: &Refusal, actor: &Actor) -> Result<Option<bool>> {
+    pub async fn destination_refused(&self, refusal: &Refusal, actor: &Actor) -> Result<Served<bool>> {
         let mut txn = self.pool.begin().await?;
         let sql = format!(
-            "with fence as materialized (select 1 from shards where shard = $2 and epoch = $3 for share)
-             update event_destinations d set attempts = attempts + 1, failing_since = coalesce(failing_since, now()),
-                 next_attempt_at = now() + make_interval(secs => $5),
-                 enabled = not ($6 or coalesce(failing_since < now() - make_interval(days => $7), false)),
-                 last_error = case when $6 then $8 || '; switched off'
-                     when failing_since < now() - make_interval(days => $7)
-                     then $8 || '; switched off after ' || $7 || ' days of failing' else $8 end
-             where d.id = $1 and d.revision = $4 and d.enabled and exists (select 1 from fence)
-             returning {COLUMNS}"
+            "with fence as materialized (select 1 from shards where shard = $2 and epoch = $3 for share),
+             refused as (
+                 update event_destinations d set attempts = attempts + 1, failing_since = coalesce(failing_since, now()),
+                     next_attempt_at = now() + make_interval(secs => $5),
+                     enabled = not ($6 or coalesce(failing_since < now() - make_interval(days => $7), false)),
+                     last_error = case when $6 then $8 || '; switched off'
+                         when failing_since < now() - make_interval(days => $7)
+                         then $8 || '; switched off after ' || $7 || ' days of failing' else $8 end
+                 where d.id = $1 and d.revision = $4 and d.enabled and exists (select 1 from fence)
+                 returning {COLUMNS})
+             select o.ours, refused.* from (select exists (select 1 from fence) as ours) o left join refused on true"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(refusal.id)
@@ -486,9 +506,11 @@ impl Store {
             .bind(refusal.gone)
             .bind(refusal.patience_days)
             .bind(&refusal.error)
-            .fetch_optional(&mut txn)
+            .fetch_one(&mut txn)
             .await?;
-        let Some(row) = row else { return Ok(None) };
+        if row.try_get::<Option<Uuid>, _>("id")?.is_none() {
+            return Ok(Served::otherwise(row.try_get("ours")?));
+        }
         let refused = destination(&row)?;
         if !refused.enabled {
             let detail = json!({"id": refused.id, "name": refused.name, "error": refused.last_error});
@@ -498,7 +520,7 @@ impl Store {
             audit(&mut txn, actor, "destination.disabled", &refused, detail).await?;
         }
         txn.commit().await?;
-        Ok(Some(!refused.enabled))
+        Ok(Served::Written(!refused.enabled))
     }
 }
 

@@ -55,7 +55,9 @@ pub use audit::{AuditEntry, AuditFilter};
 pub use backends::{BackendPlace, LoadedBackend, OwnBackend, SaveBackend};
 pub use backlog::{Look, Pending, Whose};
 pub use channel_memory::{Memo, MemoChange, MemoOwner, Remembering};
-pub use channels::{Channel, ChannelName, ChannelStatus, Loaded, Observation, SaveChannel, Sighting};
+pub use channels::{
+    Channel, ChannelName, ChannelStatus, Loaded, Observation, Observed, SaveChannel, Sighting,
+};
 pub use checkup::{Checkup, InTrouble, ToAsk};
 pub use cluster::{Census, ClusterFacts, Lag, MemberStatus, ShardClaim};
 pub use completion::Completed;
@@ -64,7 +66,7 @@ pub use cron::{
     Retry, RunOf, RunsWaiting, Waiting,
 };
 pub use dead_letters::{Revived, Selection, Unchanged};
-pub use destinations::{Destination, DestinationSettings, Due, NewDestination, Refusal};
+pub use destinations::{Destination, DestinationSettings, Due, NewDestination, Refusal, Served};
 pub use erasure::{Erasure, Next, Step};
 pub use error::{Error, chain};
 pub use events::{Event, EventChannel, EventFilter, EventPage, News, Place};

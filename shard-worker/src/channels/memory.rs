@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use claw_channels::{Change, Memory, Remembered, SinkError};
 use claw_store::{MemoChange, MemoOwner, Remembering, chain};
+use claw_telemetry::metrics::Counter;
 use claw_types::ChannelId;
 
 use crate::core::Core;
@@ -47,11 +48,45 @@ impl Memory for ShardMemory {
             .collect();
         match store.channel_memory_save(vault, self.owner, &changes).await {
             Ok(Remembering::Saved) => Ok(()),
-            Ok(Remembering::NotOwner) => Err(SinkError::LostOwnership),
+            Ok(Remembering::NoChannel) => Err(SinkError::LostOwnership),
+            Ok(Remembering::NotOwner) => {
+                Counter::FencedWrites.add(&["memory"]);
+                Err(SinkError::LostOwnership)
+            }
             Ok(Remembering::Stale) => {
                 Err(SinkError::NotCommitted("what the channel remembers was changed meanwhile".to_owned()))
             }
             Err(error) => Err(not_committed(&error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_store::Actor;
+    use claw_types::Epoch;
+
+    use super::*;
+    use crate::testing::{self, Bench};
+
+    #[tokio::test]
+    async fn what_a_former_owner_has_its_channel_remember_is_refused_and_counted() {
+        let bench = Bench::new().await;
+        let (core, actor) = (&bench.core, Actor::named("a test"));
+        let save = testing::channel(core);
+        core.store.channel_save(&core.vault, &save, &actor).await.unwrap();
+        let memory = ShardMemory::new(Arc::clone(core), &bench.claimed(save.shard, Epoch(1)).await, save.id);
+        let kept = async |text: &str, version: i64| {
+            let (name, text) = ("key".to_owned(), Some(text.to_owned()));
+            memory.save(vec![Change { name, text, version, keep: None }]).await
+        };
+
+        kept("one", 0).await.unwrap();
+        core.store.channel_delete(&save.user_id, &save.instance, &actor).await.unwrap();
+        assert_eq!(kept("two", 1).await, Err(SinkError::LostOwnership));
+        assert_eq!(testing::fenced("memory"), 0, "nobody else owns it");
+        bench.claimed(save.shard, Epoch(2)).await;
+        assert_eq!(kept("two", 1).await, Err(SinkError::LostOwnership));
+        assert_eq!(testing::fenced("memory"), 1);
     }
 }

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use claw_store::{Observation, Sighting, chain};
+use claw_store::{Observation, Observed, Sighting, chain};
 use claw_types::ChannelId;
 use tracing::debug;
 
 use crate::core::Core;
 use crate::shard::Shard;
 
-/// Writes an observation and waits for it. `false`: the claim is over.
+/// Writes an observation and waits for it.
 pub(crate) async fn now(
     core: &Core,
     shard: &Shard,
     channel_id: ChannelId,
     seen: Observation,
-) -> claw_store::Result<bool> {
+) -> claw_store::Result<Observed> {
     let sighting = Sighting { channel_id, shard: shard.id, epoch: shard.epoch, seen };
     Ok(core.sightings.submit(sighting).await?)
 }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use claw_channels::{Sink, SinkError, registry};
 use claw_intake::{Desk, Intake, Pace};
-use claw_store::{Channel, Observation, chain};
+use claw_store::{Channel, Observation, Observed, chain};
+use claw_telemetry::metrics::Counter;
 use claw_telemetry::trace::{self, Kind};
 use claw_types::{Inbound, MessageId};
 
@@ -80,8 +81,12 @@ impl Sink for ShardSink {
     async fn save_cursor(&self, cursor: String) -> Result<(), SinkError> {
         let seen = Observation::Cursor(cursor);
         match observe::now(&self.core, &self.shard, self.channel.id, seen).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(SinkError::LostOwnership),
+            Ok(Observed::Written) => Ok(()),
+            Ok(Observed::NoChannel) => Err(SinkError::LostOwnership),
+            Ok(Observed::NotOwner) => {
+                Counter::FencedWrites.add(&["cursor"]);
+                Err(SinkError::LostOwnership)
+            }
             Err(error) => Err(not_committed(&error)),
         }
     }
@@ -92,5 +97,34 @@ impl Sink for ShardSink {
             None => Observation::Running { revision: self.channel.revision },
         };
         observe::soon(&self.core, &self.shard, self.channel.id, seen);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_store::Actor;
+    use claw_types::{ChannelId, Epoch};
+
+    use super::*;
+    use crate::testing::{self, Bench};
+
+    #[tokio::test]
+    async fn the_place_in_a_platforms_stream_is_refused_from_a_former_owner_and_counted() {
+        let bench = Bench::new().await;
+        let save = testing::channel(&bench.core);
+        bench.core.store.channel_save(&bench.core.vault, &save, &Actor::named("a test")).await.unwrap();
+        let (channel, _) = bench.core.store.channel_load(&bench.core.vault, save.id).await.unwrap().unwrap();
+        let shard = bench.claimed(save.shard, Epoch(1)).await;
+        let sink = ShardSink::new(Arc::clone(&bench.core), shard, channel, None);
+        let unknown = Channel { id: ChannelId(bench.core.ids.next()), ..sink.channel.clone() };
+        let erased = ShardSink::new(Arc::clone(&bench.core), Arc::clone(&sink.shard), unknown, None);
+
+        sink.save_cursor("41".to_owned()).await.unwrap();
+        assert_eq!(erased.save_cursor("42".to_owned()).await, Err(SinkError::LostOwnership));
+        assert_eq!(testing::fenced("cursor"), 0, "nobody else owns it");
+        bench.claimed(save.shard, Epoch(2)).await;
+        assert_eq!(sink.save_cursor("42".to_owned()).await, Err(SinkError::LostOwnership));
+        assert_eq!(testing::fenced("cursor"), 1);
+        assert_eq!(sink.cursor().await.unwrap().as_deref(), Some("41"));
     }
 }

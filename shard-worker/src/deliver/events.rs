@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use claw_channels::kit::signed_post::{Posted, SignedPost};
 use claw_runtime::Backoff;
-use claw_store::{Actor, Destination, Error, Place, Refusal, chain};
+use claw_store::{Actor, Destination, Error, Place, Refusal, Served, chain};
+use claw_telemetry::metrics::Counter;
 use claw_types::UserId;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -142,7 +143,14 @@ impl Runner<'_> {
         let taken = std::mem::take(&mut self.taken);
         let (shard, store) = (self.shard, &self.core.store);
         let saved = store.destination_advance(id, revision, shard.id, shard.epoch, self.upto, taken).await;
-        if saved.map_err(Ended::Store)? { Ok(()) } else { Err(Ended::NotOurs) }
+        match saved.map_err(Ended::Store)? {
+            Served::Written(()) => Ok(()),
+            Served::Changed => Err(Ended::NotOurs),
+            Served::NotOwner => {
+                Counter::FencedWrites.add(&["events"]);
+                Err(Ended::NotOurs)
+            }
+        }
     }
 
     async fn post_gap(&self, secret: &str, oldest: Place) -> Result<(), Ended> {
@@ -211,14 +219,67 @@ impl Runner<'_> {
             patience_days: PATIENCE_DAYS,
         };
         match self.core.store.destination_refused(&refusal, &Actor::named(&self.core.name)).await {
-            Ok(Some(true)) => {
+            Ok(Served::Written(true)) => {
                 warn!(destination.id = %id, "destination {id} is switched off: {}", refusal.error);
             }
-            Ok(Some(false)) => info!(destination.id = %id, ?wait,
+            Ok(Served::Written(false)) => info!(destination.id = %id, ?wait,
                 "destination {id} did not take an event ({}); trying again in {wait:?}", refusal.error),
-            // Changed meanwhile, or not ours any more: the next runner knows better.
-            Ok(None) => {}
+            // The next runner knows better.
+            Ok(Served::Changed) => {}
+            Ok(Served::NotOwner) => Counter::FencedWrites.add(&["events"]),
             Err(error) => failed(id, &error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_store::{DestinationSettings, EventFilter, NewDestination};
+    use claw_types::{Epoch, ShardId};
+
+    use super::*;
+    use crate::testing::{self, Bench};
+
+    #[tokio::test]
+    async fn what_a_former_owner_writes_is_counted_and_what_is_written_of_a_changed_destination_is_not() {
+        let bench = Bench::new().await;
+        let (core, actor) = (&bench.core, Actor::named("a test"));
+        let settings = DestinationSettings {
+            name: "statistics".to_owned(),
+            url: "http://127.0.0.1:1/".to_owned(),
+            filter: EventFilter::default(),
+            enabled: true,
+        };
+        let new = NewDestination {
+            id: core.ids.next(),
+            user_id: None,
+            shard: ShardId(3),
+            settings: settings.clone(),
+            secret: "whsec_AAAA".to_owned(),
+        };
+        let (made, _) = core.store.destination_create(&core.vault, &new, &actor, None).await.unwrap();
+        let shard = bench.claimed(new.shard, Epoch(1)).await;
+        let (upto, revision) = (made.cursor, made.revision);
+        let mut runner = Runner {
+            core,
+            shard: &shard,
+            destination: made,
+            began: Instant::now(),
+            upto,
+            taken: false,
+            succeeded: false,
+        };
+        let refused = || Refused { error: "it answered 500".to_owned(), gone: false, retry_after: None };
+
+        assert!(runner.save().await.is_ok());
+        core.store.destination_change(None, new.id, revision, &settings, &actor).await.unwrap();
+        assert!(matches!(runner.save().await, Err(Ended::NotOurs)));
+        runner.refused(refused()).await;
+        assert_eq!(testing::fenced("events"), 0, "nobody else owns it");
+        bench.claimed(new.shard, Epoch(2)).await;
+        assert!(matches!(runner.save().await, Err(Ended::NotOurs)));
+        assert_eq!(testing::fenced("events"), 1);
+        runner.refused(refused()).await;
+        assert_eq!(testing::fenced("events"), 2);
     }
 }

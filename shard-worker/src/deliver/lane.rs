@@ -323,7 +323,7 @@ async fn settle(
             Ok(true) => return true,
             Ok(false) => {
                 span.failed("fenced");
-                Counter::FencedWrites.add(&[]);
+                Counter::FencedWrites.add(&["settle"]);
                 warn!(shard.id = %shard.id, epoch = shard.epoch.0, "shard {} has a newer claim: stepping down", shard.id);
                 shard.abort();
                 return false;

@@ -45,27 +45,38 @@ pub struct Sighting {
     pub seen: Observation,
 }
 
+/// What became of an observation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Observed {
+    /// It is written.
+    Written,
+    /// It is not: there is no such channel any more.
+    NoChannel,
+    /// It is not: the claim is over.
+    NotOwner,
+}
+
 impl Store {
-    /// Writes what owners saw, each shard's in order; what a former owner says is not written. Tells for each whether it
-    /// was.
+    /// Writes what owners saw, each shard's in order; what a former owner says is not written. Tells what became of
+    /// each.
     ///
     /// # Errors
     /// When the database fails; then none was written.
-    pub async fn channels_observe(&self, sightings: &[Sighting]) -> Result<Vec<bool>> {
+    pub async fn channels_observe(&self, sightings: &[Sighting]) -> Result<Vec<Observed>> {
         // Every sighting locks its shard, and claims lock several: all of them by number, or two wait for each other.
         let mut by_shard: Vec<(usize, &Sighting)> = sightings.iter().enumerate().collect();
         by_shard.sort_by_key(|(_, sighting)| sighting.shard);
         let mut txn = self.pool.begin().await?;
-        let mut written = vec![false; sightings.len()];
+        let mut observed = vec![Observed::NotOwner; sightings.len()];
         for (place, sighting) in by_shard {
-            written[place] = observe(&mut txn, sighting).await?;
+            observed[place] = observe(&mut txn, sighting).await?;
         }
         txn.commit().await?;
-        Ok(written)
+        Ok(observed)
     }
 }
 
-async fn observe(txn: &mut Txn, sighting: &Sighting) -> Result<bool> {
+async fn observe(txn: &mut Txn, sighting: &Sighting) -> Result<Observed> {
     let (state, revision, error, cursor, inbound) = match &sighting.seen {
         Observation::Running { revision } => {
             (Some("running"), Some(*revision), Some(String::new()), None, false)
@@ -78,7 +89,7 @@ async fn observe(txn: &mut Txn, sighting: &Sighting) -> Result<bool> {
         Observation::Inbound => (None, None, None, None, true),
     };
     // The share lock keeps a new claim from committing between the check of the epoch and this write.
-    let written: i64 = sqlx::query_scalar(
+    let (ours, written): (bool, bool) = sqlx::query_as(
         "with fence as materialized (
              select 1 from shards where shard = $2 and epoch = $3 for share),
          before as materialized (select failing from channel_state where channel_id = $1),
@@ -104,7 +115,7 @@ async fn observe(txn: &mut Txn, sighting: &Sighting) -> Result<bool> {
                     json_build_object('state', w.state, 'error', w.last_error)
              from written w join channels c on c.id = w.channel_id
              where w.failing <> coalesce((select failing from before), false))
-         select count(*) from written",
+         select exists (select 1 from fence), exists (select 1 from written)",
     )
     .bind(sighting.channel_id.0)
     .bind(sighting.shard.as_i32())
@@ -116,5 +127,9 @@ async fn observe(txn: &mut Txn, sighting: &Sighting) -> Result<bool> {
     .bind(inbound)
     .fetch_one(txn)
     .await?;
-    Ok(written == 1)
+    Ok(match (ours, written) {
+        (false, _) => Observed::NotOwner,
+        (true, false) => Observed::NoChannel,
+        (true, true) => Observed::Written,
+    })
 }

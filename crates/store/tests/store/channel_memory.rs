@@ -66,7 +66,7 @@ async fn only_the_owner_writes_and_only_over_what_was_read() {
 
     bench.store.channel_delete(&save.user_id, &save.instance, &actor()).await.unwrap();
     assert_eq!(read().await, [], "it goes with its channel");
-    assert_eq!(write(owner, &[change("a", Some("again"), 0)]).await, Remembering::NotOwner);
+    assert_eq!(write(owner, &[change("a", Some("again"), 0)]).await, Remembering::NoChannel);
 }
 
 #[tokio::test]

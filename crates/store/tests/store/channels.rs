@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use claw_store::{Actor, Error, Lease, Observation, SaveChannel, Sighting};
-use claw_types::{Epoch, ShardId, UserId};
+use claw_store::{Actor, Error, Lease, Observation, Observed, SaveChannel, Sighting};
+use claw_types::{ChannelId, Epoch, ShardId, UserId};
 use serde_json::json;
 use sqlx::Connection as _;
 
@@ -113,8 +113,11 @@ async fn only_the_present_owner_is_believed() {
         see(epoch, Observation::Inbound),
         see(epoch, Observation::Trouble(format!("hic\0cup{}", "p".repeat(2_000)))),
         see(Epoch(epoch.0 - 1), Observation::Cursor("41".into())),
+        Sighting { channel_id: ChannelId(bench.ids.next()), ..see(epoch, Observation::Inbound) },
     ];
-    assert_eq!(bench.store.channels_observe(&seen).await.unwrap(), [true, true, true, true, false]);
+    let observed = bench.store.channels_observe(&seen).await.unwrap();
+    assert_eq!(observed[..4], [Observed::Written; 4]);
+    assert_eq!(observed[4..], [Observed::NotOwner, Observed::NoChannel]);
     assert_eq!(bench.store.channel_cursor(save.id).await.unwrap().as_deref(), Some("42"));
     let status = bench.store.channel_status(&save.user_id, &save.instance).await.unwrap();
     assert_eq!((status.state.as_str(), status.owner.as_deref()), ("running", Some("one")));
@@ -189,7 +192,11 @@ async fn what_is_seen_of_several_shards_and_a_claim_of_them_do_not_wait_for_each
         first.commit().await.unwrap();
     };
     let (claimed, observed, ()) = tokio::join!(claiming, observing, letting_go);
-    assert_eq!((claimed.unwrap().len(), observed.unwrap()), (2, vec![false, false]), "the claim was first");
+    assert_eq!(
+        (claimed.unwrap().len(), observed.unwrap()),
+        (2, vec![Observed::NotOwner; 2]),
+        "the claim was first"
+    );
 }
 
 #[tokio::test]
@@ -209,7 +216,9 @@ async fn each_sighting_hears_of_its_own_fate_and_the_last_one_of_a_channel_count
         seen: Observation::Cursor(cursor.to_owned()),
     };
     let sightings = [seen(&two, "a"), seen(&one, "a"), seen(&two, "b"), seen(&one, "b")];
-    assert_eq!(bench.store.channels_observe(&sightings).await.unwrap(), [false, true, false, true]);
+    let (refused, written) = (Observed::NotOwner, Observed::Written);
+    let observed = bench.store.channels_observe(&sightings).await.unwrap();
+    assert_eq!(observed, [refused, written, refused, written]);
     assert_eq!(bench.store.channel_cursor(one.id).await.unwrap().as_deref(), Some("b"));
     assert_eq!(bench.store.channel_cursor(two.id).await.unwrap(), None);
 }

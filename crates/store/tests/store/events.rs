@@ -1,7 +1,8 @@
 //! What happened: told with the change or not at all, in an order that is final, to whom it concerns.
 
 use claw_store::{
-    Accepted, Actor, Event, EventPage, Lease, NewMessage, News, Observation, Place, Settlement, Sighting,
+    Accepted, Actor, Event, EventPage, Lease, NewMessage, News, Observation, Observed, Place, Settlement,
+    Sighting,
 };
 use claw_types::{ChannelId, Direction, Epoch, MessageId, MessageState, ShardId, UserId};
 use serde_json::json;
@@ -210,7 +211,7 @@ async fn a_channel_that_fails_is_told_once_until_it_works_again() {
         .collect();
     bench.store.channels_observe(&sightings).await.unwrap();
     let stale = Sighting { epoch: Epoch(epoch.0 - 1), seen: failed("long ago"), ..sightings[0].clone() };
-    assert_eq!(bench.store.channels_observe(&[stale]).await.unwrap(), [false]);
+    assert_eq!(bench.store.channels_observe(&[stale]).await.unwrap(), [Observed::NotOwner]);
     bench.store.channel_delete(&save.user_id, &save.instance, &Actor::named("a test")).await.unwrap();
     let page = all(&bench, Some("ada"), start, 4).await;
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::labels::{
     ACCEPT, ASKED, ATTEMPT, BREAKER, DESTINATION, DIRECTION, DROPPED, IGNORED, METHOD, PASSED, PLATFORM,
-    POOL, REFUSED, ROUTE, RPC, RPC_CODE, SENT, SPANS, STATE, STATUS, TAKEOVER,
+    POOL, REFUSED, ROUTE, RPC, RPC_CODE, SENT, SPANS, STATE, STATUS, TAKEOVER, WRITE,
 };
 use super::spec::Role::{self, Gateway, Scheduler, Worker};
 
@@ -29,8 +29,8 @@ kind! {
             "Attempts at messages. again: it failed and is tried again; not yet: nothing was attempted.";
         MessagesFinished = "claw_messages_finished_total", Count, [DIRECTION, STATE], &[Worker],
             "Messages that are over, by their last state; dead ones are dead letters.";
-        FencedWrites = "claw_fenced_writes_total", Count, [], &[Worker],
-            "Outcomes that the database refused because the shard has a newer claim.";
+        FencedWrites = "claw_fenced_writes_total", Count, [WRITE], &[Worker],
+            "Writes that the database refused because the shard has a newer claim, by what was to be written.";
         ShardClaims = "claw_shard_claims_total", Count, [TAKEOVER], &[Worker],
             "Shards that this worker claimed, by whom it took them from.";
         ShardReleases = "claw_shard_releases_total", Count, [], &[Worker],

@@ -95,6 +95,9 @@ pub(super) const DESTINATION: Label = fixed("destination", &["operator", "user"]
 pub(super) const BREAKER: Label = fixed("to", &["open", "closed"]);
 /// Whether messages in memory may be attempted, or wait for another attempt or for more of their burst.
 pub(super) const WAITING: Label = fixed("state", &["ready", "waiting"]);
+/// What an owner writes under its shard's claim: what became of a message, up to where a platform's stream was read, what a channel
+/// remembers, or how an event destination takes what is posted. Not a channel's status, which nobody misses.
+pub(super) const WRITE: Label = fixed("write", &["settle", "cursor", "memory", "events"]);
 /// Whom a shard was claimed from: nobody, its claimant's own former process, or an owner that had not been heard of.
 pub(super) const TAKEOVER: Label = fixed("reason", &["free", "restart", "silent_owner"]);
 /// Which group commit.

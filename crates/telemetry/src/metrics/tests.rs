@@ -87,6 +87,7 @@ fn no_label_can_have_many_values() {
         "status",
         "to",
         "version",
+        "write",
     ];
     for (spec, _) in all() {
         for label in spec.labels {

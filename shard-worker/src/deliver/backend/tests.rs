@@ -1,7 +1,5 @@
 use std::pin::pin;
 
-use claw_channels::kit::http::operator_client;
-use claw_runtime::SeededRandom;
 use claw_store::{BackendPlace, LoadedBackend, OwnBackend};
 use claw_types::{ChannelId, MessageId, UserId};
 use futures::FutureExt as _;
@@ -13,14 +11,7 @@ use super::breaker::Author;
 use super::destination::Verdict;
 use super::*;
 use crate::deliver::turns::Cause;
-
-fn backend() -> Backend {
-    claw_testkit::install_tls();
-    let (limit, secrets) = (Duration::from_secs(1), Secrets::new(vec!["secret".to_owned()]).unwrap());
-    let (client, url) = (operator_client(limit).unwrap(), "http://127.0.0.1:1/".parse().unwrap());
-    let target = Target { client, url, secrets, limit };
-    Backend::new(target, Http::new(false).unwrap(), Arc::new(SeededRandom::new(7)))
-}
+use crate::testing::backend;
 
 fn user(name: &str) -> UserId {
     name.parse().unwrap()

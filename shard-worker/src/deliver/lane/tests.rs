@@ -22,6 +22,8 @@ struct World {
     takes: Duration,
     /// So many times what became of one can't be written.
     unwritten: Mutex<usize>,
+    /// Whether somebody else owns the shard by now.
+    is_taken: bool,
     attempted: Mutex<Vec<Instant>>,
     settled: Mutex<Vec<Settlement>>,
 }
@@ -53,7 +55,7 @@ impl Log for World {
             }
         }
         self.settled.lock().unwrap().push(settlement);
-        Ok(true)
+        Ok(!self.is_taken)
     }
 }
 
@@ -237,4 +239,15 @@ async fn what_became_of_a_send_is_not_tried_on_without_the_lease() {
     let work = sent();
     let written = tokio::time::timeout(Duration::from_mins(1), progress(&pipeline, &shard, &work)).await;
     assert_eq!(written.ok(), Some(false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hears_of_a_newer_claim_steps_down_and_counts_it() {
+    let ends = Mutex::new(VecDeque::from([done()]));
+    let world = Arc::new(World { ends, is_taken: true, ..World::default() });
+    let (pipeline, shard, key) = with_work(&world, testing::work());
+    assert_eq!(testing::fenced("settle"), 0);
+    run(&pipeline, &shard, &key).await;
+    assert_eq!(testing::fenced("settle"), 1);
+    assert!(shard.stopping().is_cancelled());
 }

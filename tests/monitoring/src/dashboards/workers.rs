@@ -30,7 +30,10 @@ pub(super) fn dashboard() -> Dashboard {
             .line(quantile(0.99, Histogram::LeaseRenew, &by, &[], INTERVAL), "{{instance}}, 99 %"),
         Panel::graph("Leases lost, writes fenced", Unit::Number, "Within 5 minutes.")
             .line(increase(Counter::LeaseLosses, &by, &[], "5m"), "{{instance}} lost its lease")
-            .line(increase(Counter::FencedWrites, &by, &[], "5m"), "{{instance}} was fenced"),
+            .line(
+                increase(Counter::FencedWrites, &["instance", "write"], &[], "5m"),
+                "{{instance}} was fenced: {{write}}",
+            ),
         Panel::graph("Workers with a lease", Unit::Number, "1 while a worker may act.")
             .line(gauge("max", Gauge::LeaseHeld, &by, &[]), "{{instance}}"),
         Panel::graph("Shards that catch up", Unit::Number, "Their backlog is read from the database.")

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use claw_system_tests::{API_KEY, Api, Cluster, SECRET, address_in, token};
 use claw_telemetry::trace::otlp::{Any, ExportTraceServiceRequest, Span};
+use claw_testkit::platform::Platform as Bots;
 use claw_testkit::{Claw, Collector, Delivery, Receiver, eventually};
 use prost::Message as _;
 use reqwest::StatusCode;
@@ -14,6 +15,11 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The route of a send, as its span is called.
 const SEND: &str = "POST /api/users/{user}/channels/{instance}/send";
 const AWAIT: &str = "iiclaw.v1.Worker/AwaitDelivery";
+/// Who makes spans, where each role has a process of its own.
+const GATEWAY: &str = "ii-claw-gateway";
+const WORKER: &str = "ii-claw-worker";
+/// What a backend makes of its call that traces, too: a span of its own below ours.
+const BACKENDS: &str = "b0b0b0b0b0b0b0b0";
 
 /// A span as the collector has it.
 #[derive(Debug, Clone)]
@@ -148,9 +154,14 @@ fn told(delivery: &Delivery) -> [String; 3] {
 
 /// The backend answers with a key, in a trace.
 async fn answer(api: &Api, key: &str, traceparent: &str) -> Value {
-    let url = format!("{}/api/users/zoe/channels/hook/send", api.base);
+    answer_in(api, ["hook", "person-1"], key, traceparent).await
+}
+
+/// The same into another channel, and to another person.
+async fn answer_in(api: &Api, [slug, recipient]: [&str; 2], key: &str, traceparent: &str) -> Value {
+    let url = format!("{}/api/users/zoe/channels/{slug}/send", api.base);
     let request = api.client.post(url).bearer_auth(key).header("traceparent", traceparent);
-    let body = json!({"recipient": "person-1", "message": "the answer"});
+    let body = json!({"recipient": recipient, "message": "the answer"});
     let answer = request.json(&body).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     answer.json().await.unwrap()
@@ -165,49 +176,32 @@ async fn start(share: &str) -> (Collector, Cluster, Api, [Claw; 2]) {
     (collector, cluster, api, [gateway, worker])
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_trace_leads_from_the_update_to_the_backend_and_to_the_answer() {
-    let (collector, cluster, api, _processes) = start("1").await;
-    let platform = Platform::start(&api).await;
-    platform.update(&api, 1).await;
-    let [question] = cluster.receiver.wait_for(1).await.try_into().unwrap();
-    let [trace_id, posted, flags] = told(&question);
-    assert_eq!(
-        trace_id,
-        question.header("webhook-id").replace('-', ""),
-        "who knows the message knows its trace"
-    );
-    assert_eq!(flags, "01");
-
-    // What a backend makes of it that traces, too: a span of its own below ours.
-    let backends = "b0b0b0b0b0b0b0b0";
-    let answered = answer(&api, API_KEY, &format!("00-{trace_id}-{backends}-01")).await;
-    platform.receiver.wait_for(1).await;
-
-    let (gateway, worker) = ("ii-claw-gateway", "ii-claw-worker");
-    let receive = format!("{gateway} receive");
-    let question_delivered = format!("{receive} > {worker} deliver");
-    let send = format!("{backends} > {gateway} {SEND}");
-    let answer_delivered = format!("{send} > {worker} deliver");
-    let expected = once(&[
+/// The spans of a question and of an answer by the API, of each role in a process of its own; the question came to `receiver`.
+fn round_trip(receiver: &str) -> Vec<String> {
+    let receive = format!("{receiver} receive");
+    let question_delivered = format!("{receive} > {WORKER} deliver");
+    let send = format!("{BACKENDS} > {GATEWAY} {SEND}");
+    let answer_delivered = format!("{send} > {WORKER} deliver");
+    vec![
         receive.clone(),
-        format!("{receive} > {gateway} commit"),
-        format!("{receive} > {gateway} publish"),
+        format!("{receive} > {receiver} commit"),
         question_delivered.clone(),
-        format!("{question_delivered} > {worker} POST"),
-        format!("{question_delivered} > {worker} settle"),
+        format!("{question_delivered} > {WORKER} POST"),
+        format!("{question_delivered} > {WORKER} settle"),
         send.clone(),
-        format!("{send} > {gateway} commit"),
-        format!("{send} > {gateway} publish"),
-        format!("{send} > {gateway} {AWAIT}"),
-        format!("{send} > {gateway} {AWAIT} > {worker} {AWAIT}"),
+        format!("{send} > {GATEWAY} commit"),
+        format!("{send} > {GATEWAY} publish"),
+        format!("{send} > {GATEWAY} {AWAIT}"),
+        format!("{send} > {GATEWAY} {AWAIT} > {WORKER} {AWAIT}"),
         answer_delivered.clone(),
-        format!("{answer_delivered} > {worker} send"),
-        format!("{answer_delivered} > {worker} settle"),
-    ]);
-    let seen = trace(&collector, &trace_id, expected.len()).await;
-    assert_eq!(tree(&seen), expected);
+        format!("{answer_delivered} > {WORKER} send"),
+        format!("{answer_delivered} > {WORKER} settle"),
+    ]
+}
 
+/// What holds for the spans of every question and answer of which nothing failed.
+fn assert_well(seen: &[Seen], question: &Delivery, answered: &Value) {
+    let [_, posted, _] = told(question);
     let post = seen.iter().find(|seen| seen.span.name == "POST").unwrap();
     assert_eq!(post.id(), posted, "the backend's span is below the call that it answers");
     assert_eq!(post.says("http.response.status_code").as_deref(), Some("200"));
@@ -216,15 +210,70 @@ async fn one_trace_leads_from_the_update_to_the_backend_and_to_the_answer() {
     assert_eq!(delivered(answered["id"].as_str().unwrap()).unwrap().span.name, "deliver");
     assert!(seen.iter().all(|seen| seen.span.status.is_none()), "nothing failed: {seen:?}");
     assert!(seen.iter().all(|seen| seen.span.end_time_unix_nano >= seen.span.start_time_unix_nano));
+}
 
-    let all = format!("{:?}", spans(&collector));
-    for secret in ["the question", "the answer", "person-1", "zoe", API_KEY, SECRET, &platform.secret] {
+/// No span that the collector has says any of these, or what a test of this file must not show anybody.
+fn assert_discreet(collector: &Collector, secrets: &[&str]) {
+    let all = format!("{:?}", spans(collector));
+    for secret in ["the question", "the answer", "zoe", API_KEY, SECRET].iter().chain(secrets) {
         assert!(!all.contains(secret), "{secret:?} in {all}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_leads_from_the_update_to_the_backend_and_to_the_answer() {
+    let (collector, cluster, api, _processes) = start("1").await;
+    let platform = Platform::start(&api).await;
+    platform.update(&api, 1).await;
+    let [question] = cluster.receiver.wait_for(1).await.try_into().unwrap();
+    let [trace_id, _, flags] = told(&question);
+    assert_eq!(
+        trace_id,
+        question.header("webhook-id").replace('-', ""),
+        "who knows the message knows its trace"
+    );
+    assert_eq!(flags, "01");
+
+    let answered = answer(&api, API_KEY, &format!("00-{trace_id}-{BACKENDS}-01")).await;
+    platform.receiver.wait_for(1).await;
+
+    let mut expected = round_trip(GATEWAY);
+    expected.push(format!("{GATEWAY} receive > {GATEWAY} publish"));
+    let expected = once(&expected);
+    let seen = trace(&collector, &trace_id, expected.len()).await;
+    assert_eq!(tree(&seen), expected);
+    assert_well(&seen, &question, &answered);
+    assert_discreet(&collector, &["person-1", &platform.secret]);
     assert!(
         spans(&collector).iter().all(|seen| seen.trace() != STRANGER[3..35]),
         "a stranger decides nothing"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_leads_from_an_update_that_a_worker_polled_to_the_backend_and_to_the_answer() {
+    let (collector, cluster, api, _processes) = start("1").await;
+    let (bots, person) = (Bots::start().await, 4_242_424_242);
+    let fields = json!({"bot_token_env": bots.bot(1), "api_url": bots.url()});
+    api.configure("zoe", "bot", "telegram", fields).await;
+    assert!(bots.wait_for_polling(1, LIMIT).await);
+    bots.inject(1, person, "the question");
+    let [question] = cluster.receiver.wait_for(1).await.try_into().unwrap();
+    let [trace_id, _, flags] = told(&question);
+    assert_eq!(trace_id, question.header("webhook-id").replace('-', ""));
+    assert_eq!(flags, "01");
+
+    let to = question.json()["reply_to"]["recipient"].as_str().unwrap().to_owned();
+    let answered = answer_in(&api, ["bot", &to], API_KEY, &format!("00-{trace_id}-{BACKENDS}-01")).await;
+    let sent: Vec<_> = bots.sent().into_iter().map(|sent| (sent.chat, sent.text)).collect();
+    assert_eq!(sent, [(person.to_string(), "the answer".to_owned())]);
+
+    // Who polled it delivers it, so it is published to nobody.
+    let expected = once(&round_trip(WORKER));
+    let seen = trace(&collector, &trace_id, expected.len()).await;
+    assert_eq!(tree(&seen), expected);
+    assert_well(&seen, &question, &answered);
+    assert_discreet(&collector, &[&to, &bots.bot(1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
