@@ -1,8 +1,16 @@
 //! What the tests of this crate begin with.
 
+use std::result::Result as StdResult;
+
+use async_trait::async_trait;
+use claw_bus::{Error, Numbered};
+use claw_store::Pending;
 use claw_types::{ChannelId, Direction, MessageId, ShardId, Work};
+use futures::stream::{self, BoxStream};
 use serde_json::value::RawValue;
 use uuid::Uuid;
+
+use crate::ports::Road;
 
 /// A person's message that nothing was done about; a test changes what it is about.
 pub(crate) fn work() -> Work {
@@ -26,4 +34,35 @@ pub(crate) fn work() -> Work {
         burst: None,
         scheduled: false,
     }
+}
+
+/// Where it lies.
+pub(crate) fn place(work: &Work) -> Pending {
+    Pending {
+        id: work.id,
+        shard: work.shard,
+        seq: work.seq,
+        retries: work.retries,
+        channel_id: work.channel_id,
+        direction: work.direction,
+        conversation: work.conversation.clone(),
+    }
+}
+
+/// A road on which nothing comes.
+pub(crate) struct NoRoad;
+
+#[async_trait]
+impl Road for NoRoad {
+    async fn work(&self, _shard: ShardId) -> StdResult<BoxStream<'static, Numbered>, Error> {
+        Ok(Box::pin(stream::pending()))
+    }
+
+    async fn members(&self) -> StdResult<BoxStream<'static, ()>, Error> {
+        Ok(Box::pin(stream::pending()))
+    }
+
+    async fn tell_members(&self) {}
+
+    async fn flush(&self) {}
 }
