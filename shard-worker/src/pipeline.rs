@@ -19,6 +19,7 @@ use crate::deliver::unsettled::Unsettled;
 use crate::outcomes::Outcomes;
 use crate::ports::{Acts, Log, Road};
 use crate::shard::Shard;
+use crate::shard::queue::LaneKey;
 
 /// What every part of it shares.
 pub struct Pipeline {
@@ -130,7 +131,17 @@ impl Pipeline {
     /// Queues a committed message; starts its lane's runner if it has none.
     pub fn offer(self: &Arc<Self>, shard: &Arc<Shard>, work: Work) {
         let start = shard.queue().offer(work);
-        if let Some(key) = start {
+        self.start(shard, start);
+    }
+
+    /// As [`Self::offer`], of a message that may be done already and forgotten: the database is asked before anything is done.
+    pub(crate) fn offer_late(self: &Arc<Self>, shard: &Arc<Shard>, work: &Work) {
+        let start = shard.queue().offer_late(work);
+        self.start(shard, start);
+    }
+
+    fn start(self: &Arc<Self>, shard: &Arc<Shard>, lane: Option<LaneKey>) {
+        if let Some(key) = lane {
             lane::start(self, shard, key);
         }
     }

@@ -1,19 +1,21 @@
 //! What the tests of this crate begin with.
 
+use std::result::Result as StdResult;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use claw_bus::Bus;
+use claw_bus::{Bus, Error, Numbered};
 use claw_channels::kit::http::{Http, operator_client};
 use claw_channels::{Deps, Live, NoMemory};
 use claw_runtime::{Backoff, Clock, Ids, Lifecycle, OsRandom, Random, SeededRandom, SystemClock};
 use claw_secrets::{KeyRing, MasterKey};
-use claw_store::{SaveChannel, Store, Vault};
+use claw_store::{Pending, SaveChannel, Store, Vault};
 use claw_telemetry::metrics::{self, Counter};
 use claw_testkit::TestDatabase;
 use claw_types::{ChannelId, Direction, Epoch, MessageId, ShardCount, ShardId, Work};
+use futures::stream::{self, BoxStream};
 use serde_json::Map;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -22,6 +24,7 @@ use uuid::Uuid;
 use crate::core::Core;
 use crate::deliver::backend::{Backend, Secrets, Target};
 use crate::deliver::stream::Streams;
+use crate::ports::Road;
 use crate::shard::Shard;
 
 /// A person's message that nothing was done about; a test changes what it is about.
@@ -149,4 +152,35 @@ impl Bench {
         update.execute(&mut self.database.connect().await).await.unwrap();
         Arc::new(Shard::new(shard, epoch))
     }
+}
+
+/// Where it lies.
+pub(crate) fn place(work: &Work) -> Pending {
+    Pending {
+        id: work.id,
+        shard: work.shard,
+        seq: work.seq,
+        retries: work.retries,
+        channel_id: work.channel_id,
+        direction: work.direction,
+        conversation: work.conversation.clone(),
+    }
+}
+
+/// A road on which nothing comes.
+pub(crate) struct NoRoad;
+
+#[async_trait]
+impl Road for NoRoad {
+    async fn work(&self, _shard: ShardId) -> StdResult<BoxStream<'static, Numbered>, Error> {
+        Ok(Box::pin(stream::pending()))
+    }
+
+    async fn members(&self) -> StdResult<BoxStream<'static, ()>, Error> {
+        Ok(Box::pin(stream::pending()))
+    }
+
+    async fn tell_members(&self) {}
+
+    async fn flush(&self) {}
 }

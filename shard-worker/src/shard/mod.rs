@@ -35,6 +35,7 @@ pub struct Shard {
     pub(crate) inbound_seen: Throttle,
     /// What stands in its chats until an answer comes.
     pub(crate) placeholders: Placeholders,
+    claimed: Instant,
     queue: Mutex<ShardQueue>,
     soft: CancellationToken,
     hard: CancellationToken,
@@ -56,6 +57,7 @@ impl Shard {
             channels: Channels::default(),
             inbound_seen: Throttle::default(),
             placeholders: Placeholders::default(),
+            claimed: Instant::now(),
             queue: Mutex::new(ShardQueue::new()),
             soft: CancellationToken::new(),
             hard: CancellationToken::new(),
@@ -63,6 +65,11 @@ impl Shard {
             lost: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }
+    }
+
+    /// For how long it has been ours, at least: what was done before is not remembered here.
+    pub(crate) fn owned_for(&self) -> Duration {
+        self.claimed.elapsed()
     }
 
     /// What waits in memory. Never held across an await.

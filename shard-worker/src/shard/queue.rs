@@ -25,6 +25,8 @@
 //! A message that had ended may be set back to work. It comes with a new place, past the floor, and with a higher
 //! count of retries; by that it is told from a late word of the time before.
 //!
+//! Neither is known whether a word of a message that comes very late is news: that is read from the database, too (`recent`).
+//!
 //! Must hold: a pending message of the shard is in a lane, or its lane or its tenant says that there is more in the
 //! database past a place before it, or it lies past the floor. Whatever is dropped here is still in the database.
 
@@ -45,6 +47,7 @@ use tokio::time::Instant;
 pub use self::census::Census;
 use self::lane::Lane;
 pub use self::lane::{LaneKey, Next};
+pub(crate) use self::recent::REMEMBER;
 use self::recent::Recent;
 use self::tenants::Tenants;
 
@@ -124,6 +127,12 @@ impl ShardQueue {
             return self.offer_beside(&work);
         }
         self.put(work, None)
+    }
+
+    /// As [`Self::offer`], of one that may have been done longer ago than is remembered here, or by the owner before. Whether it is
+    /// still to be done is for the database to say: its conversation is read, or it is left to the sweep.
+    pub fn offer_late(&mut self, work: &Work) -> Option<LaneKey> {
+        if self.is_known(work) { None } else { self.offer_beside(work) }
     }
 
     /// A message that is not to wait for the backlog, unless its conversation is part of it.

@@ -1,16 +1,13 @@
 use std::collections::VecDeque;
-use std::result::Result as StdResult;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use claw_bus::Numbered;
 use claw_runtime::{Lifecycle, ManualClock, SeededRandom};
 use claw_store::{Error, Look, Pending, Result};
 use claw_types::{ChannelId, Epoch, ShardId, UserId};
-use futures::stream::{self, BoxStream};
 
 use super::*;
-use crate::ports::{Acts, Log, Road};
+use crate::ports::{Acts, Log};
 use crate::testing;
 
 /// A world in which attempts end as was told, and what waits is woken as long after that as was told.
@@ -60,21 +57,6 @@ impl Log for World {
 }
 
 #[async_trait]
-impl Road for World {
-    async fn work(&self, _shard: ShardId) -> StdResult<BoxStream<'static, Numbered>, claw_bus::Error> {
-        Ok(Box::pin(stream::pending()))
-    }
-
-    async fn members(&self) -> StdResult<BoxStream<'static, ()>, claw_bus::Error> {
-        Ok(Box::pin(stream::pending()))
-    }
-
-    async fn tell_members(&self) {}
-
-    async fn flush(&self) {}
-}
-
-#[async_trait]
 impl Acts for World {
     async fn attend(&self, _pipeline: &Arc<Pipeline>, _shard: Arc<Shard>) {}
 
@@ -111,7 +93,7 @@ fn with_work(world: &Arc<World>, work: Work) -> (Arc<Pipeline>, Arc<Shard>, Lane
     let pipeline = Arc::new(Pipeline::new(
         "one".to_owned(),
         Arc::clone(world) as Arc<dyn Log>,
-        Arc::clone(world) as Arc<dyn Road>,
+        Arc::new(testing::NoRoad),
         Arc::clone(world) as Arc<dyn Acts>,
         clock,
         Arc::new(SeededRandom::new(7)),

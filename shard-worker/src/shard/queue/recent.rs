@@ -1,4 +1,7 @@
 //! What was done lately, so that a late word of it is not taken for a new message.
+//!
+//! It is no more than that: it begins empty with each claim, and forgets. A word of what may be done longer ago, or by the owner before,
+//! has to be looked up in the database ([`ShardQueue::offer_late`](super::ShardQueue::offer_late)).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,8 +9,9 @@ use std::time::Duration;
 use claw_types::{MessageId, Work};
 use tokio::time::Instant;
 
-/// Done messages are remembered at least this long, and a publish is never later.
-const REMEMBER: Duration = Duration::from_secs(60);
+/// Done messages are remembered at least this long. A publish may come later, when who committed the message was frozen before it
+/// published: such a one is not believed (`tasks/published.rs`).
+pub(crate) const REMEMBER: Duration = Duration::from_secs(60);
 
 /// Remembers ids, each with the retries it had, for [`REMEMBER`] to twice that.
 #[derive(Debug, Default)]

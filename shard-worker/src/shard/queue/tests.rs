@@ -3,7 +3,7 @@ use futures::FutureExt as _;
 use uuid::Uuid;
 
 use super::*;
-use crate::testing;
+use crate::testing::{self, place};
 
 fn work(seq: i64, conversation: &str) -> Work {
     Work {
@@ -12,19 +12,6 @@ fn work(seq: i64, conversation: &str) -> Work {
         user_id: "u".parse().unwrap(),
         conversation: conversation.to_owned(),
         ..testing::work()
-    }
-}
-
-/// Where it lies.
-fn place(work: &Work) -> Pending {
-    Pending {
-        id: work.id,
-        shard: work.shard,
-        seq: work.seq,
-        retries: work.retries,
-        channel_id: work.channel_id,
-        direction: work.direction,
-        conversation: work.conversation.clone(),
     }
 }
 
