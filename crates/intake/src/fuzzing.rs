@@ -25,6 +25,6 @@ pub fn words(bytes: &[u8]) {
     };
     let mut messages = [of_group(&text), of_group(name)];
     names.address(&mut messages);
-    let named = messages[1].mentioned == Some(true);
-    assert_eq!(named, !name.trim().is_empty(), "{name:?} names itself");
+    let is_addressed = messages[1].mentioned == Some(true);
+    assert_eq!(is_addressed, !name.trim().is_empty(), "{name:?} names itself");
 }

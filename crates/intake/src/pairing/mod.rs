@@ -81,7 +81,7 @@ fn letter(channel: &Channel, person: &Person, text: String, ids: &Ids) -> Result
 }
 /// Any text by what reads an owner's orders and people's codes, for [`crate::fuzzing`].
 pub(crate) fn fuzz(text: &str) {
-    drop(order::Order::read(&Inbound { text: Some(text.to_owned()), ..Inbound::default() }));
+    drop(Order::read(&Inbound { text: Some(text.to_owned()), ..Inbound::default() }));
     if let Some(code) = code::read(text) {
         assert_eq!(code::read(&code).as_ref(), Some(&code), "a code as it is kept is one");
     }
