@@ -125,7 +125,7 @@ bench: setup release ## Measure under load, e.g. make bench BENCH_ARGS="--help"
 	II_CLAW_BIN=$(TARGET)/release/ii-claw $(CARGO) run --release --locked -p claw-bench -- $(BENCH_ARGS)
 
 .PHONY: cron
-cron: setup release ## Measure scheduled jobs and strike their leader at the tick a hundred times: half an hour
+cron: setup release ## Measure scheduled jobs and kill and freeze their leader at the tick, each a hundred times: an hour and a half
 	status=0; export II_CLAW_BIN=$(TARGET)/release/ii-claw; \
 	$(CARGO) run --release --locked -p claw-bench -- --jobs burst,sustained,stored $(CRON_ARGS) || status=$$?; \
 	$(CARGO) run --release --locked -p claw-chaos -- jobs-kill jobs-freeze --rate 20 || status=$$?; \

@@ -1,6 +1,8 @@
 //! Who leads.
 //!
-//! A term is (name, number); the number is raised by each election and every write of a leader is to carry it. The
+//! A term is (name, number); the number is raised by each election. Every write by which a leader makes something or ends it (a message, a
+//! run, an attempt, what follows for a job) carries it and does nothing in another term. What keeps the house does not: making
+//! partitions, retention, and taking away timers of runs that are gone (ADR 20). It does what every leader would, and may be repeated. The
 //! database decides: the lock on the lease connection is free only when the former leader's session is gone, which
 //! its `idle_session_timeout` sees to within 5 s even if it is frozen. Local time only makes us stop earlier:
 //! leadership is trusted for 4 s after the moment *before* the last renewal was sent.

@@ -25,7 +25,7 @@ pub struct Page {
     cursor: Option<i64>,
 }
 
-/// Lists the runs of all of a user's jobs, deleted ones too, newest first. They are kept for 90 days.
+/// Lists the runs of all of a user's jobs, deleted ones too, newest first. They are kept for `II_CLAW_RUN_DAYS` days (90).
 ///
 /// # Errors
 /// 400 for a page that makes no sense.

@@ -10,7 +10,7 @@ use crate::error::Problem;
 use crate::path::{ItemParams, ItemPath};
 use crate::query::Query;
 
-/// Lists the runs of a job, newest first. Those of a deleted job stay known for 90 days.
+/// Lists the runs of a job, newest first. Those of a deleted job stay known for `II_CLAW_RUN_DAYS` days (90).
 ///
 /// # Errors
 /// 400 for a page that makes no sense, 404 for a job that is not there and has no runs.
