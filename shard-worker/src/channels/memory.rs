@@ -75,7 +75,8 @@ mod tests {
         let (core, actor) = (&bench.core, Actor::named("a test"));
         let save = testing::channel(core);
         core.store.channel_save(&core.vault, &save, &actor).await.unwrap();
-        let memory = ShardMemory::new(Arc::clone(core), &bench.claimed(save.shard, Epoch(1)).await, save.id);
+        let shard = bench.claimed(save.shard, Epoch(1)).await;
+        let memory = ShardMemory::new(Arc::clone(core), &shard, save.id);
         let kept = async |text: &str, version: i64| {
             let (name, text) = ("key".to_owned(), Some(text.to_owned()));
             memory.save(vec![Change { name, text, version, keep: None }]).await

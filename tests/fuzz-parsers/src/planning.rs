@@ -68,6 +68,10 @@ fn check(text: &Text, caps: &Caps) {
     assert!(!text.plain.trim().is_empty(), "a part is empty");
     let fenced = !matches!(caps.markdown, Dialect::Plain | Dialect::Html | Dialect::Markdown);
     if fenced && text.formatted {
-        assert!(text.body.matches("```").count() % 2 == 0, "a block of code is left open: {:?}", text.body);
+        assert!(
+            text.body.matches("```").count().is_multiple_of(2),
+            "a block of code is left open: {:?}",
+            text.body
+        );
     }
 }

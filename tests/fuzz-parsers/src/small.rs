@@ -16,8 +16,11 @@ use crate::Target;
 
 /// The gateway's, and the small ones.
 pub(crate) fn targets() -> Vec<Target> {
+    bodies().into_iter().chain(others()).collect()
+}
+
+fn bodies() -> Vec<Target> {
     vec![
-        Target::new("traceparent", traceparent, &["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]),
         Target::new(
             "body-send",
             fuzzing::send_body,
@@ -62,6 +65,12 @@ pub(crate) fn targets() -> Vec<Target> {
                 r#" {"reply":{"message":"m","format":"plain","media":[{"kind":"file","url":"https://x.org/f"}],"recipient":"1"}} "#,
             ],
         ),
+    ]
+}
+
+fn others() -> Vec<Target> {
+    vec![
+        Target::new("traceparent", traceparent, &["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]),
         Target::new(
             "intake",
             claw_intake::fuzzing::words,

@@ -87,4 +87,3 @@ pub(crate) fn fuzz(text: &str) {
     }
     drop(code::invitation(text));
 }
-

@@ -146,7 +146,7 @@ async fn another_master_key_opens_nothing() {
     // One that can't be opened is no reason to be without the others.
     let second = bench.channel("ada", "two");
     bench.store.channel_save(&other, &second, &actor()).await.unwrap();
-    let nobody = claw_types::ChannelId(uuid::Uuid::nil());
+    let nobody = ChannelId(uuid::Uuid::nil());
     let mut loaded = bench.store.channels_load(&other, &[save.id, second.id, nobody]).await.unwrap();
     loaded.sort_by_key(|row| row.id != save.id);
     let [unreadable, readable] = &loaded[..] else { panic!("{loaded:?}") };

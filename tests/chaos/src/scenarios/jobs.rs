@@ -109,7 +109,11 @@ pub(crate) async fn freeze(report: &mut Report, options: Options) -> anyhow::Res
 /// How long the freeze of a round lasts, with a number drawn from [0, 1).
 fn freeze_lasts(round: u32, drawn: f64) -> Duration {
     let (least, most) = FROZEN;
-    if round.is_multiple_of(LONG_EVERY) { FROZEN_LONG } else { least + (most - least).mul_f64(drawn) }
+    if round.is_multiple_of(LONG_EVERY) {
+        FROZEN_LONG
+    } else {
+        least + most.saturating_sub(least).mul_f64(drawn)
+    }
 }
 
 /// Stops the leader of this term for so long; answers after how much of it there was a later term.
