@@ -15,6 +15,7 @@ use claw_types::{Deed, Inbound, Receipts};
 use serde_json::Value;
 
 use crate::pairing::{self, Amended, Knocked};
+use crate::policy::untold_deletion;
 use crate::{Intake, Made, Reason, addressed, ignored};
 
 /// What [`Intake::make`] works with.
@@ -220,9 +221,20 @@ impl Batch<'_> {
         Ok(None)
     }
 
+    /// Whether a deletion by nobody knows whom was of what is held of a stranger.
+    async fn taken_back(&mut self, message: &Inbound) -> Result<bool> {
+        let Some(key) = untold_deletion(message).filter(|_| !message.is_group) else { return Ok(false) };
+        let held = pairing::take_back(self.desk, self.channel, key).await?;
+        self.made.handled.extend(held);
+        Ok(held.is_some())
+    }
+
     /// What was done to a message: taken from who may write.
     async fn deed(&mut self, message: Inbound, verdict: std::result::Result<(), Reason>) -> Result<()> {
         let Some(message) = self.admitted(message, verdict).await? else { return Ok(()) };
+        if self.taken_back(&message).await? {
+            return Ok(());
+        }
         // It may change what is kept of a group: nothing of that may be in memory only, before or after.
         let overheard = std::mem::take(&mut self.overheard);
         self.desk.store.context_keep(self.channel, &overheard).await?;

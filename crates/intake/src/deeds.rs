@@ -5,7 +5,8 @@
 //! does), a corrected letter would be a question asked twice and a thumb a question without words.
 //!
 //! Must hold:
-//! - Who may not write may not do this either: the same policy decides, but for the mention, which the message had.
+//! - Who may not write may not do this either: the same policy decides, but for the mention, which the message had. Where a platform
+//!   does not tell who deleted a message, no list of people is asked: what was taken back must not be handed over.
 //! - What is done to a message that was not passed on, or is not an answer of ours, is ignored and counted. One exception: an
 //!   edit that is the first version to address the bot is the message, for to the bot nobody had written before.
 //! - The message itself is never changed: what is done to it comes behind it in the same conversation, as a message of its own. So

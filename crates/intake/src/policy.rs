@@ -3,7 +3,7 @@
 //! Must hold: who may not write to the bot directly can't have it work for them by a group of their own. So where nobody chose the
 //! groups, a list of people holds in every group, too, even an empty one.
 
-use claw_types::Inbound;
+use claw_types::{Deed, Inbound};
 use serde_json::{Map, Value};
 
 /// Why a message is ignored.
@@ -151,7 +151,7 @@ impl Policy {
     }
 
     fn admit_listed(&self, message: &Inbound) -> Result<(), Reason> {
-        if self.lists(message) || (self.pairing && self.owns(message)) {
+        if untold_deletion(message).is_some() || self.lists(message) || (self.pairing && self.owns(message)) {
             Ok(())
         } else if self.pairing && !message.sender_is_bot {
             Err(Reason::NotPaired)
@@ -196,6 +196,15 @@ impl Policy {
         self.allowed_users.iter().any(|allowed| {
             Some(allowed.as_str()) == id || name.is_some_and(|name| name.eq_ignore_ascii_case(allowed))
         })
+    }
+}
+
+/// What was deleted by somebody whom the platform does not name. No list of people can be asked about that; the platform let it happen, and
+/// it does something to what we hold of this message only.
+pub(crate) fn untold_deletion(message: &Inbound) -> Option<&str> {
+    match &message.deed {
+        Deed::Deleted(key) if message.sender.is_none() => Some(key.as_str()),
+        _ => None,
     }
 }
 
@@ -268,6 +277,37 @@ mod tests {
         let listed = policy(&json!({"dm_policy": "allowlist", "owners": ["42"]}));
         assert!(!listed.heeds(&direct("42")));
         assert_eq!(listed.admit(&direct("42")), Err(Reason::Sender));
+    }
+
+    #[test]
+    fn no_list_of_people_is_asked_about_a_deletion_by_nobody_knows_whom() {
+        let gone = |is_group| Inbound {
+            deed: Deed::Deleted("m".to_owned()),
+            is_group,
+            mentioned: Some(true),
+            recipient: "room".to_owned(),
+            ..Inbound::default()
+        };
+        for config in [
+            json!({"dm_policy": "pairing"}),
+            json!({"dm_policy": "allowlist"}),
+            json!({"allowed_users": ["7"]}),
+        ] {
+            let policy = policy(&config);
+            assert_eq!(
+                [false, true].map(|is_group| policy.admit(&gone(is_group))),
+                [Ok(()), Ok(())],
+                "{config}"
+            );
+            let theirs = Inbound { sender: direct("42").sender, ..gone(false) };
+            assert!(policy.admit(&theirs).is_err(), "{config}");
+            let edit = Inbound { deed: Deed::Edited("m".to_owned()), ..gone(false) };
+            assert!(policy.admit(&edit).is_err(), "{config}");
+        }
+        let off = |config: Value, is_group| policy(&config).admit(&gone(is_group));
+        assert_eq!(off(json!({"dm_policy": "disabled"}), false), Err(Reason::DirectOff));
+        assert_eq!(off(json!({"group_policy": "disabled"}), true), Err(Reason::GroupsOff));
+        assert_eq!(off(json!({"allowed_groups": ["hall"]}), true), Err(Reason::Group));
     }
 
     #[test]

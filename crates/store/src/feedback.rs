@@ -95,25 +95,29 @@ impl Store {
         recipient: &str,
         platform_message_id: &str,
     ) -> Result<Option<MessageId>> {
-        self.message_under(channel, &sent_key(recipient, platform_message_id)).await
+        let id: Option<Uuid> =
+            sqlx::query_scalar("select message_id from message_keys where channel_id = $1 and key = $2")
+                .bind(channel.0)
+                .bind(sent_key(recipient, platform_message_id))
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(id.map(MessageId))
     }
 
     /// The person's message that was accepted under this key ([`claw_types::Inbound::dedup_key`]); `None` when none was, or too
-    /// long ago.
+    /// long ago. What was held of a stranger and dropped has a key, too, and is no message.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn message_received_as(&self, channel: ChannelId, key: &str) -> Result<Option<MessageId>> {
-        self.message_under(channel, &received_key(key)).await
-    }
-
-    async fn message_under(&self, channel: ChannelId, key: &str) -> Result<Option<MessageId>> {
-        let id: Option<Uuid> =
-            sqlx::query_scalar("select message_id from message_keys where channel_id = $1 and key = $2")
-                .bind(channel.0)
-                .bind(key)
-                .fetch_optional(&self.pool)
-                .await?;
+        let id: Option<Uuid> = sqlx::query_scalar(
+            "select m.id from message_keys k join messages m on m.id = k.message_id
+             where k.channel_id = $1 and k.key = $2",
+        )
+        .bind(channel.0)
+        .bind(received_key(key))
+        .fetch_optional(&self.pool)
+        .await?;
         Ok(id.map(MessageId))
     }
 
@@ -198,8 +202,8 @@ impl Store {
         Ok(())
     }
 
-    /// A message that is kept as its group's context reads like this now; `None` when it was taken back. Tells whether there
-    /// was one.
+    /// A message that is kept as its group's context reads like this now; `None` when it was taken back, with all of its files. Tells
+    /// whether there was one.
     ///
     /// # Errors
     /// When the database fails.
@@ -211,7 +215,15 @@ impl Store {
     ) -> Result<bool> {
         let sql = match now {
             Some(_) => "update group_context set said = $3::json where channel_id = $1 and key = $2",
-            None => "delete from group_context where channel_id = $1 and key = $2 and $3::text is null",
+            // Each file is kept by itself, and all of them have the platform's id of the message.
+            None => {
+                "with found as (
+                     select conversation, seq, platform_message_id from group_context
+                     where channel_id = $1 and key = $2 and $3::text is null)
+                 delete from group_context c using found f
+                 where c.channel_id = $1 and c.conversation = f.conversation
+                   and (c.seq = f.seq or c.platform_message_id = f.platform_message_id)"
+            }
         };
         let done = sqlx::query(sql)
             .bind(channel.0)

@@ -26,6 +26,8 @@ pub struct Overheard {
     conversation: String,
     sender: Option<String>,
     key: Option<String>,
+    /// The platform's id of it, which is the same of all files of a message.
+    platform_message_id: Option<String>,
     said: String,
 }
 
@@ -124,6 +126,7 @@ impl Overheard {
             conversation: indexable(&message.conversation()).into_owned(),
             sender: message.sender.as_ref().map(|sender| indexable(&sender.platform_id).into_owned()),
             key: key.map(|key| indexable(key).into_owned()),
+            platform_message_id: message.platform_message_id.as_deref().map(|id| indexable(id).into_owned()),
             said: serde_json::to_string(&said)?,
         }))
     }
@@ -166,11 +169,13 @@ impl Store {
         let conversations: Vec<&str> = said.iter().map(|said| &*said.conversation).collect();
         let senders: Vec<Option<&str>> = said.iter().map(|said| said.sender.as_deref()).collect();
         let keys: Vec<Option<&str>> = said.iter().map(|said| said.key.as_deref()).collect();
+        let written: Vec<Option<&str>> =
+            said.iter().map(|said| said.platform_message_id.as_deref()).collect();
         let texts: Vec<&str> = said.iter().map(|said| &*said.said).collect();
         sqlx::query(
             "with given as (
-                 select * from unnest($3::text[], $4::text[], $5::text[], $6::text[])
-                     with ordinality as g (conversation, sender, key, said, place)),
+                 select * from unnest($3::text[], $4::text[], $5::text[], $6::text[], $8::text[])
+                     with ordinality as g (conversation, sender, key, said, written, place)),
              counted as (select conversation, count(*) as fresh from given group by conversation),
              ranked as (
                  select c.conversation, c.seq, n.fresh,
@@ -180,8 +185,8 @@ impl Store {
                  delete from group_context c using ranked r
                  where c.channel_id = $1 and c.conversation = r.conversation and c.seq = r.seq
                    and r.rank > $7 - r.fresh)
-             insert into group_context (channel_id, user_id, conversation, sender, key, said)
-             select $1, $2, conversation, sender, key, said::json from given order by place
+             insert into group_context (channel_id, user_id, conversation, sender, key, said, platform_message_id)
+             select $1, $2, conversation, sender, key, said::json, written from given order by place
              on conflict (channel_id, key) do nothing",
         )
         .bind(channel.id.0)
@@ -191,6 +196,7 @@ impl Store {
         .bind(keys)
         .bind(texts)
         .bind(i64::try_from(KEPT).unwrap_or(i64::MAX))
+        .bind(written)
         .execute(&self.pool)
         .await?;
         Ok(())

@@ -4,7 +4,7 @@
 //! in the default one; see migration 0019. The statements here are the leading scheduler's. Each is one short
 //! transaction that may be repeated: two leaders at once, or one that died halfway, do no harm. Those that every message
 //! would wait for give up after 300 ms; try again later. Only what looks for what is to be kept may take up to a
-//! minute, before any message waits for it.
+//! minute, and nobody waits for that: neither messages nor events (migration 0029).
 
 use chrono::{DateTime, Datelike as _, Days, Months, NaiveTime, Utc};
 use sqlx::Row as _;
@@ -105,8 +105,8 @@ impl Store {
     /// When the database fails, or somebody else used the table for 300 ms.
     pub async fn partition_detach(&self, name: &str, failed_days: u16) -> Result<bool> {
         let mut txn = self.pool.begin().await?;
-        // All that failed are looked through (migration 0028), and of these there may be very many. Not for longer: from the
-        // first row that it locks until its end no younger event is handed out (migration 0009).
+        // All that failed are looked through, and of these there may be very many. Not for longer: the leader's other partitions
+        // wait, and what is cleaned up in the whole database meanwhile.
         sqlx::query("set local statement_timeout = '1min'").execute(&mut txn).await?;
         let detached: bool = sqlx::query_scalar(
             "select claw_partition_detach(

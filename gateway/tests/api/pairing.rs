@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use claw_intake::{Desk, Intake, Pace};
+use claw_intake::{Desk, Intake, Made, Pace};
 use claw_runtime::{Ids, OsRandom, SystemClock};
 use claw_store::pairing::PairingBook;
 use claw_store::{Channel, PairingState};
@@ -60,6 +60,15 @@ impl Door {
         self.gateway.store.channel_status(&user, &instance).await.unwrap().channel
     }
 
+    /// What becomes of messages that come in one batch, as an adapter understood them.
+    async fn takes(&self, messages: Vec<Inbound>) -> Made {
+        let fields = json!({"dm_policy": "pairing", "owners": [OWNER], "events": ["deletions"]});
+        let intake = Intake::new(fields.as_object().unwrap(), Arc::new(Pace::new(true)));
+        let ids = Ids::new(Arc::new(SystemClock), Arc::new(OsRandom));
+        let desk = Desk { store: &self.gateway.store, ids: &ids, clock: &SystemClock };
+        intake.make(desk, &self.stored().await, messages).await.unwrap()
+    }
+
     async fn book(&self) -> PairingBook {
         self.gateway.store.pairing_book(&self.stored().await).await.unwrap()
     }
@@ -95,6 +104,42 @@ fn texts(pending: &[Work], direction: Direction, person: &str) -> Vec<String> {
     let bodies = those.map(|work| serde_json::from_str::<Value>(work.payload.get()).unwrap());
     let wanted = bodies.filter(|body| person.is_empty() || body["recipient"] == person);
     wanted.map(|body| body["text"].as_str().unwrap().to_owned()).collect()
+}
+
+fn written(person: &str, id: &str) -> Inbound {
+    let sender =
+        Sender { platform_id: person.to_owned(), display_name: "Ada".to_owned(), internal_user: None };
+    Inbound {
+        platform_message_id: Some(id.to_owned()),
+        dedup_key: Some(id.to_owned()),
+        sender: Some(sender),
+        content_type: "text".to_owned(),
+        text: Some(id.to_owned()),
+        recipient: person.to_owned(),
+        ..Inbound::default()
+    }
+}
+
+/// Its deletion, where the platform does not tell by whom.
+fn gone(message: &Inbound) -> Inbound {
+    let id = message.platform_message_id.clone().unwrap();
+    Inbound {
+        dedup_key: Some(format!("delete:{id}")),
+        deed: Deed::Deleted(id),
+        sender: None,
+        text: None,
+        ..message.clone()
+    }
+}
+
+/// Another file of it: a message of its own here.
+fn further(message: &Inbound, n: u8) -> Inbound {
+    let id = message.platform_message_id.as_deref().unwrap();
+    Inbound {
+        dedup_key: Some(format!("{id}:{n}")),
+        text: Some(format!("file {n} of {id}")),
+        ..message.clone()
+    }
 }
 
 #[tokio::test]
@@ -164,30 +209,76 @@ async fn what_a_stranger_edits_or_takes_back_meanwhile_is_handed_over_as_they_le
 #[tokio::test]
 async fn a_stranger_may_correct_the_first_message_at_once() {
     let door = Door::open("").await;
-    let sender = Sender { platform_id: "7".to_owned(), display_name: "Ada".to_owned(), internal_user: None };
-    let message = Inbound {
-        dedup_key: Some("a".to_owned()),
-        sender: Some(sender),
-        content_type: "text".to_owned(),
-        text: Some("teh".to_owned()),
-        recipient: "7".to_owned(),
-        ..Inbound::default()
-    };
+    let message = Inbound { text: Some("teh".to_owned()), ..written("7", "a") };
     let edit = Inbound {
         deed: Deed::Edited("a".to_owned()),
         dedup_key: Some("edit:a:1".to_owned()),
         text: Some("the".to_owned()),
         ..message.clone()
     };
-    let fields = json!({"dm_policy": "pairing"});
-    let intake = Intake::new(fields.as_object().unwrap(), Arc::new(Pace::new(true)));
-    let ids = Ids::new(Arc::new(SystemClock), Arc::new(OsRandom));
-    let desk = Desk { store: &door.gateway.store, ids: &ids, clock: &SystemClock };
-    let made = intake.make(desk, &door.stored().await, vec![message, edit]).await.unwrap();
+    let made = door.takes(vec![message, edit]).await;
     assert_eq!((made.handled.len(), made.handled[0]), (2, made.handled[1]), "both are one message");
     let path = format!("{PATH}/pairing/{}/approve", door.code("7").await);
     door.gateway.call("POST", &path, Value::Null).await.expect(200);
     assert_eq!(door.backend().await, ["the"]);
+}
+
+/// There are platforms that tell that a message was deleted and not whose it was.
+#[tokio::test]
+async fn what_was_taken_back_by_nobody_knows_whom_is_not_handed_over() {
+    let door = Door::open("").await;
+    let (question, secret) = (written("7", "a"), written("7", "b"));
+    let files = [1, 2].map(|n| further(&secret, n));
+    let said = vec![question.clone(), secret.clone(), files[0].clone(), files[1].clone(), gone(&secret)];
+    let made = door.takes(said).await;
+    assert_eq!((made.handled.len(), made.handled[1]), (5, made.handled[4]), "it is done to what is held");
+    assert!(made.messages.is_empty() && !made.has_feedback(), "{made:?}");
+    let again = door.takes(vec![gone(&secret)]).await;
+    assert!(again.handled.is_empty() && again.messages.is_empty(), "the platform sends it again: {again:?}");
+    assert!(!again.has_feedback(), "nobody was told of the message");
+
+    let path = format!("{PATH}/pairing/{}/approve", door.code("7").await);
+    door.gateway.call("POST", &path, Value::Null).await.expect(200);
+    assert_eq!(door.backend().await, ["a"]);
+    let late = door.takes(vec![gone(&question)]).await;
+    assert!(late.has_feedback() && late.messages.len() == 1, "from now on it is an event: {late:?}");
+}
+
+#[tokio::test]
+async fn what_a_stranger_takes_back_goes_with_all_its_files() {
+    let door = Door::open("").await;
+    let secret = written("7", "b");
+    let theirs = Inbound { sender: secret.sender.clone(), ..gone(&secret) };
+    let made = door.takes(vec![written("7", "a"), secret.clone(), further(&secret, 1), theirs]).await;
+    assert_eq!(made.handled.len(), 4);
+    let path = format!("{PATH}/pairing/{}/approve", door.code("7").await);
+    door.gateway.call("POST", &path, Value::Null).await.expect(200);
+    assert_eq!(door.backend().await, ["a"]);
+}
+
+#[tokio::test]
+async fn what_was_taken_back_in_a_group_goes_with_no_question() {
+    let door = Door::open(OWNER).await;
+    let said = |id: &str, mentioned: bool| Inbound {
+        is_group: true,
+        mentioned: Some(mentioned),
+        recipient: "room".to_owned(),
+        ..written(OWNER, id)
+    };
+    let secret = said("b", false);
+    let all = vec![said("a", false), secret.clone(), further(&secret, 1), further(&secret, 2)];
+    assert!(door.takes(all).await.messages.is_empty());
+    assert!(!door.takes(vec![gone(&secret)]).await.has_feedback());
+    let asked = door.takes(vec![said("c", true)]).await;
+    let body: Value = serde_json::from_str(asked.messages[0].payload.get()).unwrap();
+    let context = body["metadata"]["context"].as_array().unwrap();
+    assert_eq!(context.iter().map(|said| &said["text"]).collect::<Vec<_>>(), ["a"]);
+
+    let posted = json!({"sender": {"id": OWNER}, "message_id": "d", "conversation_id": "room", "is_group": true,
+                        "text": "a question"});
+    let answer = door.gateway.post(&door.channel, posted.to_string().as_bytes()).await.expect(200);
+    assert_eq!(answer["status"], "accepted");
+    assert!(door.takes(vec![gone(&said("d", true))]).await.has_feedback(), "it is told of what was accepted");
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ pub(crate) async fn amend(
     };
     let Some(held) = book.held_as(pairing.id, key).await? else { return Ok(Amended::Refused) };
     if matches!(std::mem::take(&mut message.deed), Deed::Deleted(_)) {
-        book.held_remove(held).await?;
+        book.held_remove(pairing.id, held).await?;
     } else {
         // Without a key of its own it can't be told that it is the same edit again, and does no harm.
         let is_known = message.dedup_key.is_some();
@@ -56,4 +56,21 @@ pub(crate) async fn amend(
     }
     book.commit().await?;
     Ok(Amended::Handled(held))
+}
+
+/// Drops what is held of a stranger and was deleted by somebody whom the platform does not name; tells under which id it was. By the key
+/// alone, which finds only what we hold ourselves. `None`: it is not held, or not any more, so it is a deletion as any other.
+///
+/// # Errors
+/// When the database fails: the platform must send it again.
+pub(crate) async fn take_back(desk: Desk<'_>, channel: &Channel, key: &str) -> Result<Option<MessageId>> {
+    // Nobody waits for one another over what is not held.
+    let Some((pairing, held)) = desk.store.held_under(channel.id, key).await? else { return Ok(None) };
+    let mut book = desk.store.pairing_book(channel).await?;
+    if !book.held_remove(pairing, held).await? {
+        // Its author was let in a moment ago, or turned away.
+        return Ok(None);
+    }
+    book.commit().await?;
+    Ok(Some(held))
 }

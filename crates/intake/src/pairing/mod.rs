@@ -23,7 +23,7 @@ use claw_store::intake::indexable;
 use claw_store::{Channel, NewMessage, Person, Result};
 use claw_types::{Format, Inbound, Outbound};
 
-pub(crate) use self::amend::{Amended, amend};
+pub(crate) use self::amend::{Amended, amend, take_back};
 pub use self::decide::{approve, deny, invite};
 pub(crate) use self::knock::{Knocked, knock};
 pub(crate) use self::order::{Order, obey};

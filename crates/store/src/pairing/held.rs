@@ -3,7 +3,7 @@
 //! Must hold: what is handed over in the end is what its author left standing. So an edit or a deletion of it is done to the row itself: unlike
 //! a message that was accepted, nobody has seen it yet.
 
-use claw_types::{MessageId, WebhookBody, Work, album};
+use claw_types::{ChannelId, MessageId, WebhookBody, Work, album};
 use serde_json::value::RawValue;
 use sqlx::Row as _;
 use uuid::Uuid;
@@ -11,7 +11,26 @@ use uuid::Uuid;
 use super::PairingBook;
 use crate::feedback::received_key;
 use crate::messages::{PERSON, accept};
-use crate::{NewMessage, Result};
+use crate::{NewMessage, Result, Store};
+
+impl Store {
+    /// What is held in a channel of a message of this key ([`claw_types::Inbound::dedup_key`]), whoever wrote it: the request, and the id that
+    /// stands for the message. Outside a [`PairingBook`], so it may be gone by the time that one is open.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn held_under(&self, channel: ChannelId, key: &str) -> Result<Option<(Uuid, MessageId)>> {
+        let held: Option<(Uuid, Uuid)> = sqlx::query_as(
+            "select h.pairing_id, h.id from message_keys k join pairing_held h on h.id = k.message_id
+             where k.channel_id = $1 and k.key = $2",
+        )
+        .bind(channel.0)
+        .bind(received_key(key))
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(held.map(|(pairing, held)| (pairing, MessageId(held))))
+    }
+}
 
 impl PairingBook {
     /// Holds what somebody wrote until they are let in, up to `limit` messages. `false`: there is no room.
@@ -114,13 +133,27 @@ impl PairingBook {
         Ok(())
     }
 
-    /// Drops one message that is held.
+    /// Drops one message that is held for a request, and what else is held that was one with it for its author: each file of a message is
+    /// one of ours, and all of them have the platform's id of it. Tells whether it was held.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn held_remove(&mut self, held: MessageId) -> Result<()> {
-        sqlx::query("delete from pairing_held where id = $1").bind(held.0).execute(&mut self.txn).await?;
-        Ok(())
+    pub async fn held_remove(&mut self, pairing: Uuid, held: MessageId) -> Result<bool> {
+        // With \u0000, which is legal JSON, no body is read by the server: see `message_log`.
+        let gone = sqlx::query(
+            "with parts as materialized (
+                 select id, conversation,
+                        replace(payload::text, '\\u0000', '\\ufffd')::json ->> 'platform_message_id' as written
+                 from pairing_held where pairing_id = $1)
+             delete from pairing_held h using parts p, parts found
+             where found.id = $2 and h.id = p.id
+               and (p.id = found.id or (p.conversation, p.written) = (found.conversation, found.written))",
+        )
+        .bind(pairing)
+        .bind(held.0)
+        .execute(&mut self.txn)
+        .await?;
+        Ok(gone.rows_affected() > 0)
     }
 }
 

@@ -66,6 +66,37 @@ async fn the_newest_fifty_of_each_conversation_are_kept_once_and_in_order() {
 }
 
 #[tokio::test]
+async fn what_is_taken_back_goes_with_all_its_files_and_nothing_else() {
+    let bench = Bench::new().await;
+    let channel = channel(&bench).await;
+    let part = |chat: &str, key: &str, of: Option<&str>| {
+        let message = Inbound {
+            platform_message_id: of.map(str::to_owned),
+            dedup_key: Some(key.to_owned()),
+            text: Some(key.to_owned()),
+            recipient: chat.to_owned(),
+            is_group: true,
+            ..Inbound::default()
+        };
+        Overheard::of(&message, SystemClock.now()).unwrap().unwrap()
+    };
+    let parts = [
+        part("room", "a", Some("1")),
+        part("room", "b", Some("2")),
+        part("room", "b:1", Some("2")),
+        part("room", "c", None),
+        part("room", "d", None),
+        part("hall", "e", Some("2")),
+    ];
+    bench.store.context_keep(&channel, &parts).await.unwrap();
+    let take_back = async |key: &str| bench.store.context_change(channel.id, key, None).await.unwrap();
+    assert!(take_back("b").await && take_back("c").await);
+    assert!(!take_back("b").await, "it is gone");
+    assert_eq!(texts(&bench, &channel, "room").await, ["a", "d"]);
+    assert_eq!(texts(&bench, &channel, "hall").await, ["e"], "another chat may number its messages alike");
+}
+
+#[tokio::test]
 async fn what_was_given_or_is_old_or_of_a_deleted_channel_is_gone() {
     let bench = Bench::new().await;
     let channel = channel(&bench).await;

@@ -17,6 +17,7 @@ mod feedback;
 mod firing;
 mod group_context;
 mod heartbeats;
+mod held;
 mod hooks;
 mod job_options;
 mod job_times;

@@ -1,7 +1,11 @@
 //! Messages in partitions: where they land, and what goes with a partition and what stays.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeZone as _, Utc};
-use claw_store::{MessageFilter, Partition, Span};
+use claw_store::{Actor, MessageFilter, Partition, Selection, Span};
+use claw_testkit::eventually;
+use claw_types::MessageId;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -224,6 +228,60 @@ async fn looking_through_what_failed_may_take_longer_than_other_statements() {
         returns boolean language sql as $$ select current_setting('statement_timeout') = '1min' $$";
     sqlx::raw_sql(tells).execute(&mut bench.database.connect().await).await.unwrap();
     assert!(bench.store.partition_detach(NAME, 90).await.unwrap());
+}
+
+/// Events are handed out up to the oldest transaction that has an id, and that look may take a minute.
+#[tokio::test]
+async fn no_event_is_held_back_while_a_partition_is_looked_through() {
+    let (_bench, mut admin) = furnished().await;
+    sqlx::raw_sql("set claw.tenant = 'all'").execute(&mut admin).await.unwrap();
+    sqlx::raw_sql("begin").execute(&mut admin).await.unwrap();
+    let looked = sqlx::query_scalar("select claw_partition_detach($1, 0, now())").bind(NAME);
+    let detached: bool = looked.fetch_one(&mut admin).await.unwrap();
+    assert!(!detached, "it has been looked through: there is more to keep than may be moved");
+    let assigned: Option<String> = sqlx::query_scalar("select pg_current_xact_id_if_assigned()::text")
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
+    assert_eq!(assigned, None);
+}
+
+/// Whoever tries one again decides about it, whenever that is.
+#[tokio::test]
+async fn what_is_retried_while_its_partition_is_looked_through_and_fails_again_is_kept() {
+    let (bench, mut admin) = furnished().await;
+    let (retried, left) = (id(day(2040, 1, 6), 7), id(day(2040, 1, 6), 8));
+    insert(&mut admin, retried, "failed", 200).await;
+    insert(&mut admin, left, "failed", 200).await;
+    let long_ago = "update messages set finished_at = now() - interval '200 days' where state = 'failed';
+        alter function claw_partition_detach(text, bigint, timestamptz) set lock_timeout = '30s'";
+    sqlx::raw_sql(long_ago).execute(&mut admin).await.unwrap();
+    // It waits for this row when it has looked.
+    let mut other = bench.database.connect().await;
+    sqlx::raw_sql("begin").execute(&mut other).await.unwrap();
+    let row = sqlx::query("select from message_partitions where name = $1 for update").bind(NAME);
+    row.execute(&mut other).await.unwrap();
+    let meanwhile = async {
+        let waits = "select exists (select from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock' and query like '%claw_partition_detach%')";
+        eventually("the partition to be looked through", Duration::from_secs(20), async || {
+            let waits: bool = sqlx::query_scalar(waits).fetch_one(&mut admin).await.unwrap();
+            waits.then_some(())
+        })
+        .await;
+        let which = Selection::Ids(vec![MessageId(retried)]);
+        let actor = Actor::named("a test");
+        let (revived, _) = bench.store.messages_revive_of_all(None, &which, &actor).await.unwrap();
+        assert_eq!(revived.len(), 1);
+        let fails = "update messages set state = 'failed', finished_at = now() where id = $1";
+        sqlx::query(fails).bind(retried).execute(&mut admin).await.unwrap();
+        sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
+    };
+    let (detached, ()) = tokio::join!(bench.store.partition_detach(NAME, 90), meanwhile);
+    assert!(detached.unwrap());
+    let kept: Vec<i64> = where_they_are(&mut admin).await.into_iter().map(|(_, n)| n).collect();
+    assert_eq!(kept, [3, 4, 5, 7], "the other one failed long ago");
+    assert_eq!(found(&bench).await.kept, 4);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use claw_config::RetentionSettings;
-use claw_store::{Partition, Result, Span, Store};
+use claw_store::{Error, Partition, Result, Span, Store, chain};
 use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -44,15 +44,27 @@ pub(super) async fn make_partitions(store: &Store, days: u16) -> Result<()> {
     Ok(())
 }
 
-/// Forgets messages that were kept for long enough; tells how many, about.
+/// Forgets messages that were kept for long enough; tells how many, about. A partition that can't be forgotten now holds up no other.
 pub(super) async fn forget(store: &Store, keep: RetentionSettings) -> Result<u64> {
     let days = keep.message_days;
-    let began = Instant::now();
     let now = store.now().await?;
-    let mut forgotten = 0;
+    let mut detached = Vec::new();
     for partition in store.partitions().await?.into_iter().filter(|p| p.dropped_at.is_none()) {
         if is_old(&partition, days, now) {
-            forgotten += drop_partition(store, &partition, keep, began).await?;
+            match detach(store, &partition, keep).await {
+                Ok(true) => detached.push(partition.name),
+                Ok(false) => {}
+                Err(error) => postponed(&partition.name, &error),
+            }
+        }
+    }
+    // What that took is not counted: where it is long in vain, the others must come to an end all the same.
+    let began = Instant::now();
+    let mut forgotten = 0;
+    for name in &detached {
+        match drop_partition(store, name, keep, began).await {
+            Ok(some) => forgotten += some,
+            Err(error) => postponed(name, &error),
         }
     }
     if days > 0 {
@@ -61,30 +73,36 @@ pub(super) async fn forget(store: &Store, keep: RetentionSettings) -> Result<u64
     Ok(forgotten)
 }
 
+fn postponed(name: &str, error: &Error) {
+    warn!("forgetting {name} failed, trying again in a minute: {}", chain(error));
+}
+
 /// Whether all that belongs in it may be forgotten, or it is on its way out already.
 fn is_old(partition: &Partition, days: u16, now: DateTime<Utc>) -> bool {
     let old = days > 0 && partition.until + TimeDelta::days(i64::from(days)) <= now;
     old || partition.detached_at.is_some()
 }
 
-/// Goes on where an earlier round ended.
-async fn drop_partition(
-    store: &Store,
-    partition: &Partition,
-    keep: RetentionSettings,
-    began: Instant,
-) -> Result<u64> {
-    let name = partition.name.as_str();
-    if partition.detached_at.is_none() {
-        if !store.partition_detach(name, keep.dead_letters()).await? {
-            warn!(
-                "{name} is old, but has too many messages that are pending or dead letters to forget the others: \
-                 retry or discard the dead ones"
-            );
-            return Ok(0);
-        }
-        info!("{name} is old: it is no part of messages any more");
+/// Takes it out of `messages`, unless an earlier round did; `false` when it has to stay.
+async fn detach(store: &Store, partition: &Partition, keep: RetentionSettings) -> Result<bool> {
+    if partition.detached_at.is_some() {
+        return Ok(true);
     }
+    let name = &partition.name;
+    let detached = store.partition_detach(name, keep.dead_letters()).await?;
+    if detached {
+        info!("{name} is old: it is no part of messages any more");
+    } else {
+        warn!(
+            "{name} is old, but has too many messages that are pending or dead letters to forget the others: \
+             retry or discard the dead ones"
+        );
+    }
+    Ok(detached)
+}
+
+/// Goes on where an earlier round ended.
+async fn drop_partition(store: &Store, name: &str, keep: RetentionSettings, began: Instant) -> Result<u64> {
     while store.partition_sift(name, keep.message_days).await?.is_some()
         || store.partition_forget_attempts(name).await? > 0
     {
