@@ -47,6 +47,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     26 "0026_channel_memory",
     27 "0027_channel_credentials",
     28 "0028_failed_messages_go",
+    30 "0030_over_and_attempts",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and

@@ -19,6 +19,7 @@ mod group_context;
 mod heartbeats;
 mod hooks;
 mod job_options;
+mod job_over;
 mod job_times;
 mod job_wakes;
 mod job_webhooks;
