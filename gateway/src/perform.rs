@@ -1,11 +1,12 @@
 //! Does what a job's action says, by the same road as everybody's messages: accepted first, then waited for.
 //!
-//! The message carries the run's id as its key, so doing the same run twice makes one message. The run knows its message before that is
-//! stored: whoever settles it ends the run, however long that takes and whoever has gone meanwhile.
+//! The message carries the run's id as its key, so doing the same run twice makes one message. The run knows its message, and what goes
+//! where, before that is stored: whoever settles it ends the run, however long that takes and whoever has gone meanwhile.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use claw_secrets::signature;
-use claw_store::cron::message;
+use claw_store::cron::message::{self, Sent};
+use claw_store::cron::webhook::origin;
 use claw_store::{Accepted, Channel, Job, MessageStatus, NewMessage, Run, RunOf, RunStatus, When};
 use claw_types::{
     Action, ActionType, AgentWake, AssistantTask, ChannelMessage, MessageId, MessageState, UserId, WakeMode,
@@ -89,13 +90,14 @@ pub async fn done(app: &App, user: &UserId, run: Run) -> Result<Option<Outcome>,
 async fn to_person(app: &App, job: &Job, run: Uuid, message: ChannelMessage) -> Result<Outcome, Problem> {
     let channel = app.store.channel_named(&job.user_id, &message.channel).await?;
     let known = app.channels.get(channel.id).await?.ok_or(claw_store::Error::NoChannel)?;
+    let sent = Sent::to_person(&message, &channel).json()?;
     let body = message::to_person(message);
     let key = format!("run:{run}");
     // A run is one message, whatever else its job says by the time it is tried again.
     let once = Once { key: Some(&key), digest: signature::sha256(key.as_bytes()) };
     let (message, _) = dispatch::prepared(app, &known, body, once)?;
     // A job's message, by which its run is found.
-    hand_over(app, job, run, NewMessage { source: Some(message::CRON.to_owned()), ..message }).await
+    hand_over(app, job, run, NewMessage { source: Some(message::CRON.to_owned()), ..message }, &sent).await
 }
 
 async fn to_agent(app: &App, job: &Job, run: Uuid, task: AssistantTask) -> Result<Outcome, Problem> {
@@ -103,20 +105,25 @@ async fn to_agent(app: &App, job: &Job, run: Uuid, task: AssistantTask) -> Resul
     let channel = switched_on(app, &job.user_id, name).await?;
     let key = run.to_string();
     let of = of(job, run);
+    let sent = Sent::to_agent(&task, channel.as_ref()).json()?;
     let message = of.to_agent(task, channel.as_ref(), Some(&key), app.shards, &app.ids, &*app.clock)?;
-    hand_over(app, job, run, message).await
+    hand_over(app, job, run, message, &sent).await
 }
 
 async fn wake(app: &App, job: &Job, run: Uuid, wake: AgentWake) -> Result<Outcome, Problem> {
     let channel = switched_on(app, &job.user_id, wake.channel.as_deref()).await?;
-    let (key, when) = (run.to_string(), wake.when());
+    let (key, asked) = (run.to_string(), wake.clone());
     let message = of(job, run).wake(wake, channel.as_ref(), Some(&key), app.shards, &app.ids, &*app.clock)?;
-    if when == WakeMode::Now {
-        return hand_over(app, job, run, message).await;
+    if asked.when() == WakeMode::Now {
+        let sent = Sent::wake(&asked, channel.as_ref(), None).json()?;
+        return hand_over(app, job, run, message, &sent).await;
     }
     let digest = signature::sha256(key.as_bytes());
     let once = claw_store::Once { kind: "job.wake", key: &key, digest };
     let woken = app.store.wake(&message, When::NextHeartbeat, Some(once)).await?;
+    // It is over as soon as this is stored, and gets no more time.
+    let sent = Sent::wake(&asked, channel.as_ref(), woken.due_at).json()?;
+    app.store.run_makes(&job.user_id, run, woken.id, &sent, 0.0).await?;
     // When the run is tried again after the heartbeat, it is on its way by now.
     let said = woken
         .due_at
@@ -129,8 +136,9 @@ async fn webhook(app: &App, job: &Job, run: Uuid, call: WebhookCall) -> Result<O
     let metadata = job.metadata.as_ref().map(serde_json::to_string).transpose()?;
     let of = RunOf { metadata: metadata.as_deref(), ..of(job, run) };
     let seconds = u32::try_from(app.send_wait.as_secs()).unwrap_or(u32::MAX).max(1);
+    let sent = Sent::posted(&origin(&call.url)).json()?;
     let message = of.webhook(call, seconds, Some(&run.to_string()), app.shards, &app.ids)?;
-    let outcome = hand_over(app, job, run, message).await?;
+    let outcome = hand_over(app, job, run, message, &sent).await?;
     // On its way, as far as its owner said: what the last attempt came to is what the user wants to know.
     if let (true, Some(id)) = (outcome.waits, outcome.message)
         && let Some(MessageStatus { state: MessageState::Pending, error: Some(error), .. }) =
@@ -154,14 +162,20 @@ fn of(job: &Job, run: Uuid) -> RunOf<'_> {
     }
 }
 
-/// Accepts the message of a run, and waits for its delivery.
-async fn hand_over(app: &App, job: &Job, run: Uuid, message: NewMessage) -> Result<Outcome, Problem> {
+/// Accepts the message of a run, and waits for its delivery. `sent` is what is sent where, JSON.
+async fn hand_over(
+    app: &App,
+    job: &Job,
+    run: Uuid,
+    message: NewMessage,
+    sent: &str,
+) -> Result<Outcome, Problem> {
     let (shard, seconds) = (message.shard, job.options.timeout().as_secs_f64());
-    app.store.run_makes(&job.user_id, run, message.id, seconds).await?;
+    app.store.run_makes(&job.user_id, run, message.id, sent, seconds).await?;
     let accepted = intake::accept_one(app, message).await?;
     if let Accepted::Duplicate(id) = accepted {
         // An earlier call stored another one, and died before it could tell.
-        app.store.run_makes(&job.user_id, run, id, seconds).await?;
+        app.store.run_makes(&job.user_id, run, id, sent, seconds).await?;
     }
     let status = dispatch::outcome(app, shard, &accepted).await;
     Ok(Outcome::of_message(accepted.id(), &job.action_type, status))

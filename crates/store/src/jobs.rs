@@ -59,10 +59,24 @@ pub struct Job {
     pub failing_since: Option<DateTime<Utc>>,
     /// Why it was switched off without anybody asking for it.
     pub paused: Option<String>,
+    /// What became of its last time, if it is off because it has no further one. Not known of a job that was over before the version that
+    /// notes it.
+    pub over: Option<Over>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+/// What became of the last time of a job that has no further one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// It had its run.
+    Ran,
+    /// It was passed over, because it was too late for it.
+    Missed,
+    /// It was passed over, because an earlier run went on.
+    Overlap,
 }
 
 /// A job as it is to be.
@@ -105,6 +119,25 @@ pub struct JobFilter<'a> {
     pub enabled: Option<bool>,
     /// That do this.
     pub action_type: Option<ActionType>,
+}
+
+impl Over {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ran, Self::Missed, Self::Overlap];
+
+    /// As stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ran => "ran",
+            Self::Missed => "missed",
+            Self::Overlap => "overlap",
+        }
+    }
+
+    fn read(job: Uuid, text: &str) -> Result<Self> {
+        let named = Self::ALL.into_iter().find(|over| over.as_str() == text);
+        named.ok_or_else(|| bad(job, "over", text))
+    }
 }
 
 impl Job {

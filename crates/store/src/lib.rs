@@ -62,8 +62,8 @@ pub use checkup::{Checkup, InTrouble, ToAsk};
 pub use cluster::{Census, ClusterFacts, Lag, MemberStatus, ShardClaim};
 pub use completion::Completed;
 pub use cron::{
-    Aftermath, DueJob, DuePage, DueRetry, EndedJob, EndedRun, Fired, Firing, Followed, JobAfter, NewRun,
-    Retry, RunOf, RunsWaiting, Waiting,
+    Aftermath, DueJob, DuePage, DueRetry, EarlierAttempt, EndedJob, EndedRun, Fired, Firing, Followed,
+    JobAfter, NewRun, Retry, RunOf, RunsWaiting, Waiting,
 };
 pub use dead_letters::{Revived, Selection, Unchanged};
 pub use destinations::{Destination, DestinationSettings, Due, NewDestination, Refusal, Served};
@@ -76,7 +76,7 @@ pub use heartbeats::{DueHeartbeat, Heartbeat};
 pub use hook_deliveries::{HookDelivery, HookOutcome, NewHookDelivery};
 pub use hooks::{HOOKS, Hook, HookAuth, HookSpec};
 pub use intake::{AgentEvent, Chat};
-pub use jobs::{Job, JobFilter, SaveJob};
+pub use jobs::{Job, JobFilter, Over, SaveJob};
 pub use keys::{ApiKey, NewApiKey, Scope};
 pub use leaders::Leader;
 pub use lease::{Claimed, Former, Lease, Member, Peer};

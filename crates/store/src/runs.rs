@@ -11,6 +11,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::cron::overdue::WHY;
+use crate::cron::{EarlierAttempt, attempts};
 use crate::error::reason;
 use crate::jobs::{Job, find};
 use crate::{Actor, Change, Error, Once, Result, Store};
@@ -18,7 +19,7 @@ use crate::{Actor, Change, Error, Once, Result, Store};
 /// Of a run, `cron_runs r`, before [`WHY`] it is overdue.
 const COLUMNS: &str = "r.id, r.seq, r.job_id, r.job_name, r.status, r.scheduled_for, r.started_at, r.deadline_at, \
      r.finished_at, r.duration_ms, r.error_message, r.action_type, r.schedule_type, r.metadata::text as metadata, \
-     r.message_id, r.attempt, r.handed_at, r.sent::text as sent, \
+     r.message_id, r.attempt, r.attempts::text as attempts, r.handed_at, r.sent::text as sent, \
      r.status = 'running' and r.deadline_at <= now() as overdue";
 
 fn columns() -> String {
@@ -82,9 +83,11 @@ pub struct Run {
     pub message_id: Option<MessageId>,
     /// Which attempt this is, or was the last.
     pub attempt: u32,
+    /// What the attempts before came to, oldest first.
+    pub attempts: Vec<EarlierAttempt>,
     /// When its message was handed over: the platform or the backend has it.
     pub handed_at: Option<DateTime<Utc>>,
-    /// What was sent where.
+    /// What was sent where; `None` when nothing was.
     pub sent: Option<Map<String, Value>>,
 }
 
@@ -179,15 +182,23 @@ impl Store {
         row.as_ref().map(run).transpose()
     }
 
-    /// Notes which message a run that goes on makes, and gives it so many seconds since its start. Whoever settles the message then ends
-    /// the run, so this comes before the message is there.
+    /// Notes which message a run that goes on makes and what is sent where, JSON, and gives it so many seconds since its start, if it has
+    /// fewer. Whoever settles the message then ends the run, so this comes before the message is there. Of calls that are repeated the
+    /// first says what is sent, as it does with the message.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn run_makes(&self, user: &UserId, run: Uuid, message: MessageId, seconds: f64) -> Result<()> {
+    pub async fn run_makes(
+        &self,
+        user: &UserId,
+        run: Uuid,
+        message: MessageId,
+        sent: &str,
+        seconds: f64,
+    ) -> Result<()> {
         let mut tenant = self.tenant(user).await?;
         sqlx::query(
-            "update cron_runs set message_id = $3,
+            "update cron_runs set message_id = $3, sent = coalesce(sent, $5::json),
                  deadline_at = greatest(deadline_at, started_at + make_interval(secs => $4))
              where user_id = $1 and id = $2 and status = 'running'",
         )
@@ -195,6 +206,7 @@ impl Store {
         .bind(run)
         .bind(message.0)
         .bind(seconds)
+        .bind(sent)
         .execute(tenant.conn())
         .await?;
         tenant.commit().await
@@ -214,7 +226,8 @@ impl Store {
         let mut tenant = self.tenant(user).await?;
         let status = if error.is_none() { RunStatus::Ok } else { RunStatus::Error };
         sqlx::query(
-            "update cron_runs set status = $2, error_message = $3, message_id = $4, finished_at = clock_timestamp(),
+            "update cron_runs set status = $2, error_message = $3, message_id = $4::uuid,
+                 sent = case when $4::uuid is not null then sent end, finished_at = clock_timestamp(),
                  duration_ms = (extract(epoch from clock_timestamp() - started_at) * 1000)::bigint
              where id = $1 and status = 'running'",
         )
@@ -317,6 +330,7 @@ fn run(row: &PgRow) -> Result<Run> {
         metadata: metadata.map(|text| serde_json::from_str(&text)).transpose()?,
         message_id: message.map(MessageId),
         attempt: u32::try_from(row.try_get::<i32, _>("attempt")?).unwrap_or_default(),
+        attempts: attempts::read(id, row.try_get("attempts")?)?,
         handed_at: row.try_get("handed_at")?,
         sent: sent.map(|text| serde_json::from_str(&text)).transpose()?,
     };

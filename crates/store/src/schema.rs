@@ -48,6 +48,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &migrations![
     27 "0027_channel_credentials",
     28 "0028_failed_messages_go",
     29 "0029_looking_without_holding_up",
+    30 "0030_over_and_attempts",
 ];
 
 /// Advisory lock: whoever holds it makes or changes the schema. sqlx has one of its own, which ends before the grants, and

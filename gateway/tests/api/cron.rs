@@ -337,6 +337,7 @@ async fn a_test_sends_the_message_even_when_the_job_is_off() {
         "nobody has it"
     );
     assert_eq!((&run["metadata"], &run["error_message"]), (&json!({"test": true}), &Value::Null));
+    assert_eq!(run["sent"], json!({"channel": "hook", "channel_type": "webhook", "recipient": "ada"}));
     assert_eq!((&run["action_type"], &run["schedule_type"]), (&json!("channel_message"), &json!("cron")));
     assert_eq!((&run["finished_at"], &run["duration_ms"]), (&Value::Null, &Value::Null));
     let left = "select extract(epoch from deadline_at - started_at)::float8 from cron_runs";

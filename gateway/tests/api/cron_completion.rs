@@ -10,7 +10,10 @@ const SEND: &str = "/api/users/ada/channels/hook/send";
 
 /// The run of a job that awaits its completion.
 async fn begun(gateway: &TestGateway) -> String {
-    let task = json!({"action": {"type": "assistant_task", "context": "look"}, "await_completion": true});
+    let delivery = json!({"type": "channel_message", "channel": "webhook", "recipient": 42});
+    let action =
+        json!({"type": "assistant_task", "agent_id": "research", "context": "look", "delivery": delivery});
+    let task = json!({"action": action, "await_completion": true});
     let made = gateway.call("POST", JOBS, with(&task)).await.expect(201);
     let tested = gateway.call("POST", &path(&made, "/test"), Value::Null).await.expect(200);
     assert_eq!(tested["status"], "ok", "its task is stored: {tested}");
@@ -37,7 +40,9 @@ async fn a_call_ends_the_run_and_saying_it_again_is_no_error() {
         (&json!("running"), &Value::Null, &json!(1))
     );
     assert!(going["handed_at"].is_null() && going["message_id"].is_string(), "nobody has it yet: {going}");
-    assert!(going.get("sent").is_some(), "{going}");
+    let sent =
+        json!({"agent_id": "research", "channel": "hook", "channel_type": "webhook", "recipient": "42"});
+    assert_eq!((&going["sent"], &going["attempts"]), (&sent, &json!([])));
     let said = json!({"status": "ok", "message": "three reports"});
     let over = gateway.call("POST", &complete(&run), said.clone()).await.expect(200);
     assert_eq!((&over["status"], &over["error_message"]), (&json!("ok"), &Value::Null));

@@ -107,10 +107,20 @@ async fn a_test_of_what_waits_for_the_heartbeat_stores_it_once() {
         settings["next_heartbeat_at"].as_str().unwrap().parse().unwrap();
     // Unless it came in between.
     assert!(waiting[0].1 >= heartbeat, "{waiting:?} {settings}");
+    let sent = async || {
+        let history = gateway.call("GET", "/api/users/ada/cron/history", Value::Null).await.expect(200);
+        history["runs"][0]["sent"]["due_at"]
+            .as_str()
+            .unwrap()
+            .parse::<chrono::DateTime<chrono::Utc>>()
+            .unwrap()
+    };
+    assert_eq!(sent().await, waiting[0].1, "the history tells when");
     let again = call().await;
     assert_eq!((&again["run_id"], &again["duplicate"]), (&first["run_id"], &json!(true)));
     assert_eq!((&again["message_id"], &again["message"]), (&first["message_id"], &first["message"]));
     assert_eq!(self::waiting(&gateway).await, waiting);
+    assert_eq!(sent().await, waiting[0].1);
 }
 
 #[tokio::test]

@@ -97,6 +97,8 @@ async fn a_test_stores_a_post_that_goes_out_by_no_channel_and_not_for_long() {
     let job = json!({"id": made["id"], "name": "Morning", "label": "daily", "metadata": {"n": [1, null]}});
     let run = json!({"id": tested["run_id"], "attempt": 1, "scheduled_for": null});
     assert_eq!(body, json!({"type": "cron.run", "job": job, "run": run, "body": {"report": "sales"}}));
+    let history = gateway.call("GET", "/api/users/ada/cron/history", Value::Null).await.expect(200);
+    assert_eq!(history["runs"][0]["sent"], json!({"origin": "https://93.184.216.34"}));
     let shown = gateway.call("GET", "/api/users/ada/messages", Value::Null).await.expect(200);
     let shown = &shown["messages"][0];
     assert_eq!((&shown["direction"], &shown["recipient"]), (&json!("out"), &json!("https://93.184.216.34")));

@@ -7,7 +7,8 @@ use claw_bus::Bus;
 use claw_runtime::{Ids, Lifecycle, OsRandom, SystemClock};
 use claw_schedule::{Limits, Schedule};
 use claw_store::{
-    Actor, AgentEvent, Job, Lease, Member, NewMessage, Preferences, Run, RunStatus, SaveJob, Store, When,
+    Actor, AgentEvent, Job, Lease, Member, NewMessage, Over, Preferences, Run, RunStatus, SaveJob, Store,
+    When,
 };
 use claw_testkit::TestDatabase;
 use claw_types::{Action, ShardCount, UserId};
@@ -187,7 +188,9 @@ async fn what_was_missed_in_an_outage_follows_the_policy() {
         options["ends_at"] = json!("2025-04-01T00:00:00Z");
         let job = bench.job(half_past_two(), options, "2025-03-29T01:30:00Z").await;
         assert_eq!(times(&bench.fire().await), expected, "{policy}");
-        assert_eq!(bench.reread(&job).await.next_due_at, None, "{policy}");
+        let over = bench.reread(&job).await;
+        let why = if expected.is_empty() { Over::Missed } else { Over::Ran };
+        assert_eq!((over.next_due_at, over.over), (None, Some(why)), "{policy}");
         let told = told(&bench, "cron.time_skipped").await;
         let skipped = json!({"job_id": job.id, "scheduled_for": "2025-03-29T01:30:00Z", "why": "missed"});
         assert_eq!(told, if expected.is_empty() { vec![skipped] } else { vec![] }, "{policy}");
@@ -217,6 +220,19 @@ async fn a_time_that_is_passed_over_because_an_earlier_run_goes_on_is_told() {
     assert_eq!(times(&bench.fire().await), ["03-29 01:30"]);
     let skipped = json!({"job_id": job.id, "scheduled_for": "2025-03-30T01:00:00Z", "why": "overlap"});
     assert_eq!(told(&bench, "cron.time_skipped").await, [skipped]);
+    assert_eq!(bench.reread(&job).await.over, Some(Over::Overlap));
+}
+
+/// Nobody led when its time came: whoever looks for it finds it, and what became of it.
+#[tokio::test]
+async fn a_reminder_that_was_missed_is_not_gone_without_a_word() {
+    let bench = Bench::new().await;
+    let at = json!({"type": "at", "at": "2025-03-29T10:00:00Z"});
+    let options = json!({"misfire": "skip", "delete_after_run": true});
+    let job = bench.job(at, options, "2025-03-29T10:00:00Z").await;
+    assert!(bench.fire().await.is_empty());
+    let off = bench.reread(&job).await;
+    assert_eq!((off.enabled, off.runs, off.paused, off.over), (false, 0, None, Some(Over::Missed)));
 }
 
 /// A reminder has one run: nobody would hear of it that it failed.

@@ -162,12 +162,26 @@ class CronJob(JobOptions):
     failing_since: str | None
     #: Why it was switched off without anybody asking for it.
     paused: str | None
+    #: What became of its last time, when it has no further one: `ran`, `missed` or `overlap`.
+    over: str | None
     created_at: str
     updated_at: str
 
 
 class CreatedJob(CronJob, Repeated):
     """A new job."""
+
+
+class CronAttempt(TypedDict):
+    #: Which one, from 1.
+    n: int
+    #: `error` or `timeout`.
+    status: str
+    #: Why it failed.
+    error: str | None
+    #: The message that it made.
+    message_id: str | None
+    finished_at: str | None
 
 
 class CronRun(TypedDict):
@@ -191,6 +205,8 @@ class CronRun(TypedDict):
     message_id: str | None
     #: Which attempt this is, or was the last.
     attempt: int
+    #: What the attempts before came to, oldest first.
+    attempts: list[CronAttempt]
     #: When its message was handed over.
     handed_at: str | None
     #: What was sent where.

@@ -208,9 +208,12 @@ fn line(job: &Value) -> String {
 }
 
 fn state(job: &Value) -> &'static str {
-    match (job["enabled"].as_bool(), job["paused"].is_string()) {
-        (Some(true), _) => "on",
-        (_, true) => "paused",
+    match (job["enabled"].as_bool(), job["paused"].is_string(), job["over"].as_str()) {
+        (Some(true), ..) => "on",
+        (_, true, _) => "paused",
+        (_, _, Some("ran")) => "over",
+        // Its last time was passed over.
+        (_, _, Some(_)) => "missed",
         _ => "off",
     }
 }
@@ -263,13 +266,26 @@ fn history(answer: &Value) -> String {
         return "no runs".to_owned();
     }
     let keys = ["id", "started_at", "status", "attempt", "duration_ms", "job_name", "error_message"];
-    let rows: Vec<[String; 7]> = runs.iter().map(|run| keys.map(|key| cell(&run[key]))).collect();
+    // The attempts before the latest one are below it.
+    let rows: Vec<[String; 7]> = runs
+        .iter()
+        .flat_map(|run| std::iter::once(keys.map(|key| cell(&run[key]))).chain(earlier(run)))
+        .collect();
     let mut text = table(["run", "started", "status", "attempt", "ms", "job", "error"], &rows);
     if !answer["next_cursor"].is_null() {
         text.push_str("more: --cursor ");
         text.push_str(&cell(&answer["next_cursor"]));
     }
     text
+}
+
+/// The earlier attempts of a run, the latest first, in the columns of its line.
+fn earlier(run: &Value) -> impl Iterator<Item = [String; 7]> {
+    let attempts = run["attempts"].as_array().into_iter().flatten().rev();
+    attempts.map(|attempt| {
+        let [status, n, error] = ["status", "n", "error"].map(|key| cell(&attempt[key]));
+        [String::new(), String::new(), status, n, String::new(), String::new(), error]
+    })
 }
 
 fn previewed(answer: &Value) -> String {

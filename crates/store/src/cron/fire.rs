@@ -19,7 +19,7 @@ use super::FENCE;
 use crate::error::reason;
 use crate::events::TELL_ACCEPTED;
 use crate::messages::{AHEAD, Stored, stored_work};
-use crate::{NewMessage, News, Result, Store};
+use crate::{NewMessage, News, Over, Result, Store};
 
 /// What becomes of a job that is due.
 #[derive(Debug, Clone)]
@@ -34,10 +34,12 @@ pub struct Firing {
     pub next_due_at: Option<DateTime<Utc>>,
     /// By how much its run is later than that.
     pub jitter_ms: i32,
+    /// What became of its last time, if it has no next one; not written where it is switched off for another reason.
+    pub over: Option<Over>,
     /// Why it is switched off, if nobody asked for it.
     pub paused: Option<String>,
     /// Whether it goes when it has no next time and no run of it goes on or is still to be tried again. One that has a run goes
-    /// with its end, see [`super::over`].
+    /// with its end, see [`super::over`]. One that never had any stays, switched off: its user would not know what became of it.
     pub delete: bool,
     /// The run that begins; none: the time is passed over, or put off.
     pub run: Option<NewRun>,
@@ -76,7 +78,7 @@ pub struct Fired {
 }
 
 impl Firing {
-    /// Whether nothing more follows that would delete it.
+    /// Whether nothing more follows that would delete it, if it has had a run.
     fn ends(&self) -> bool {
         self.delete && self.next_due_at.is_none() && self.run.is_none()
     }
@@ -126,6 +128,7 @@ impl Store {
             .bind(firings.iter().map(Firing::ends).collect::<Vec<_>>())
             .bind(news().map(|news| news.map(|news| news.kind)).collect::<Vec<_>>())
             .bind(news().map(|news| news.map(|news| news.data.to_string())).collect::<Vec<_>>())
+            .bind(firings.iter().map(|f| f.over.map(Over::as_str)).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await?;
         fired(&rows, made().flatten())
@@ -169,37 +172,39 @@ pub(crate) const BEGINS: &str =
     "case when i.refused is not null then 'error' when i.wake_at is not null then 'ok' else 'running' end";
 
 /// A run that goes on is locked before its job is left to it: whoever ends it does so before this, which then sees that it is
-/// over, or after this, and leaves word of it. A time that had its run before has no other one, and counts as none.
+/// over, or after this, and leaves word of it; nobody does of a test. A time that had its run before has no other one, and counts as none.
 fn fire_sql() -> String {
     // `(... in ...) is true` is looked up in a hash; as a mere condition it would be joined row by row.
     format!(
         "with {FENCE},
          held as materialized (
-             select i.*, j.user_id, j.name, j.action_type, j.schedule_type, j.failures, {BEGINS} as status
+             select i.*, j.user_id, j.name, j.action_type, j.schedule_type, j.failures, {BEGINS} as status,
+                    i.ends and j.runs > 0 as goes
              from unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::text[],
                          $9::uuid[], $10::timestamptz[], $11::float8[], $12::bool[], $13::text[], $14::text[],
                          $15::uuid[], $16::uuid[], $17::int[], $18::text[], $19::text[], $20::text[], $21::text[],
-                         $22::timestamptz[], $23::bool[], $24::text[], $25::text[]) with ordinality
+                         $22::timestamptz[], $23::bool[], $24::text[], $25::text[], $26::text[]) with ordinality
                   as i (job, was_due, was_changed, next_due_at, jitter_ms, paused,
                         run, scheduled_for, seconds, await_completion, sent, refused,
-                        message, channel_id, shard, direction, conversation, payload, source, wake_at, ends, news, data, n)
+                        message, channel_id, shard, direction, conversation, payload, source, wake_at, ends, news, data, over, n)
              join cron_jobs j on j.id = i.job
              where j.next_due_at = i.was_due and j.updated_at = i.was_changed and j.enabled
                and exists (select 1 from fence)
              for no key update of j skip locked),
          goes_on as materialized (
              select h.job from held h
-             cross join lateral (select 1 from cron_runs x where x.job_id = h.job and (x.status = 'running') is true
+             cross join lateral (select 1 from cron_runs x
+                                 where x.job_id = h.job and x.scheduled_for is not null and (x.status = 'running') is true
                                  offset 0 for share) r
-             where h.ends),
+             where h.goes),
          waits as materialized (
              select h.job from held h
              cross join lateral (select 1 from cron_runs x join timers w on w.id = x.id
                                  where x.job_id = h.job and x.status in ('error', 'timeout') offset 0) r
-             where h.ends),
+             where h.goes),
          gone as (
              delete from cron_jobs j using held h
-             where j.id = h.job and h.ends and h.job not in (select job from goes_on union all select job from waits)
+             where j.id = h.job and h.goes and h.job not in (select job from goes_on union all select job from waits)
              returning j.id),
          begun as (
              insert into cron_runs (id, user_id, job_id, job_name, status, scheduled_for, deadline_at, finished_at,
@@ -213,6 +218,7 @@ fn fire_sql() -> String {
          moved as (
              update cron_jobs j set next_due_at = h.next_due_at, jitter_ms = h.jitter_ms, paused = h.paused,
                  alerted = j.alerted and h.paused is null, enabled = h.next_due_at is not null,
+                 over = case when h.next_due_at is null and h.paused is null then h.over end,
                  runs = j.runs + ((h.run in (select id from begun)) is true)::int
              from held h where j.id = h.job and (h.job in (select id from gone)) is not true
              returning h.*),

@@ -11,7 +11,7 @@ use crate::{Actor, Change, News, Result, Store};
 impl Store {
     /// Switches off the job for whose run this message is, because who received it said so; whether it did. A job that was
     /// changed since the run began stays as it is: it may go elsewhere by now. Its owner is told when the run is over, of this though
-    /// they had been told of failures before.
+    /// they had been told of failures before. A test switches nothing off: whoever asked for it has the answer.
     ///
     /// # Errors
     /// When the database fails.
@@ -25,9 +25,11 @@ impl Store {
         let mut tenant = self.tenant(user).await?;
         // One that is over is off already; that it is changed now keeps its run from being tried again.
         let row = sqlx::query(
-            "update cron_jobs j set enabled = false, next_due_at = null, paused = $3, alerted = false, updated_at = now()
+            "update cron_jobs j set enabled = false, next_due_at = null, over = null, paused = $3, alerted = false,
+                 updated_at = now()
              from cron_runs r
-             where r.user_id = $1 and r.message_id = $2 and j.id = r.job_id and j.updated_at <= r.started_at
+             where r.user_id = $1 and r.message_id = $2 and r.scheduled_for is not null
+               and j.id = r.job_id and j.updated_at <= r.started_at
              returning j.id, j.name",
         )
         .bind(user.as_str())

@@ -1,8 +1,10 @@
-//! The message that a run makes of its job's action: the same at a scheduled time and when somebody asks for it.
+//! The message that a run makes of its job's action, and what its history shows of that: the same at a scheduled time and when somebody
+//! asks for it.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use claw_runtime::{Clock, Ids};
 use claw_types::{AgentWake, AssistantTask, ChannelMessage, Outbound, ShardCount, UserId};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -34,6 +36,63 @@ pub struct RunOf<'a> {
     pub attempt: u32,
     /// The time that it is for; none for one that somebody asked for.
     pub scheduled_for: Option<DateTime<Utc>>,
+}
+
+/// What was sent where, as the run's history shows it. Of a URL it has the origin only, see [`super::webhook::origin`].
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Sent<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'a str>,
+}
+
+impl<'a> Sent<'a> {
+    /// Of a `channel_message`, by this channel.
+    pub fn to_person(message: &'a ChannelMessage, channel: &'a Channel) -> Self {
+        Self { recipient: Some(&message.recipient), ..Self::by(Some(channel)) }
+    }
+
+    /// Of an `assistant_task`; `channel` is the one of its delivery.
+    pub fn to_agent(task: &'a AssistantTask, channel: Option<&'a Channel>) -> Self {
+        let recipient = task.delivery.as_ref().map(|delivery| delivery.recipient.as_str());
+        Self { agent_id: task.agent_id.as_deref(), recipient, ..Self::by(channel) }
+    }
+
+    /// Of a `hook`; `channel` is the one that it names, `due_at` the heartbeat that it waits for, if it does.
+    pub fn wake(wake: &'a AgentWake, channel: Option<&'a Channel>, due_at: Option<DateTime<Utc>>) -> Self {
+        let (agent_id, recipient) = (wake.agent_id.as_deref(), wake.recipient.as_deref());
+        Self { agent_id, recipient, due_at, ..Self::by(channel) }
+    }
+
+    /// Of a `webhook`, to this origin.
+    pub fn posted(origin: &'a str) -> Self {
+        Self { origin: Some(origin), ..Self::default() }
+    }
+
+    fn by(channel: Option<&'a Channel>) -> Self {
+        Self {
+            channel: channel.map(|channel| channel.instance.as_str()),
+            channel_type: channel.map(|channel| channel.channel_type.as_str()),
+            ..Self::default()
+        }
+    }
+
+    /// As it is stored.
+    ///
+    /// # Errors
+    /// When it can't be written as JSON.
+    pub fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string(self)?)
+    }
 }
 
 /// What a `channel_message` sends.

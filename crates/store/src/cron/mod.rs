@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use crate::{Error, Result};
 
+pub mod attempts;
 pub mod fire;
 pub mod gone;
 pub mod message;
@@ -35,6 +36,7 @@ pub mod retry;
 pub(crate) mod settle;
 pub mod webhook;
 
+pub use attempts::EarlierAttempt;
 pub use fire::{Fired, Firing, NewRun};
 pub use message::RunOf;
 pub use over::{Aftermath, EndedJob, EndedRun, Followed, JobAfter};
@@ -49,6 +51,9 @@ pub(crate) const FENCE: &str = "fence as materialized (
 /// Whether a run `r` of the job `j` may be tried again: nobody switched the job off since it began, and it is not paused. A job that is over
 /// is switched off, too, but by nobody: it is not changed by that.
 pub(crate) const GOES_ON: &str = "(j.enabled or (j.paused is null and j.updated_at <= r.started_at))";
+
+/// Whether the job `j`, which has no further time, has had a run, as far as is known.
+pub(crate) const HAD_RUN: &str = "(j.runs > 0 or j.over is null or j.over = 'ran')";
 
 pub(crate) fn user(table: &'static str, id: Uuid, text: &str) -> Result<UserId> {
     let bad = |_| Error::BadRow { table, id: id.to_string(), column: "user_id", value: text.to_owned() };

@@ -22,6 +22,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use super::attempts::WITH_LATEST;
 use super::fire::{BEGINS, Fired, NewRun, bind_made, fired};
 use super::pages::METADATA;
 use super::{FENCE, GOES_ON};
@@ -172,7 +173,7 @@ fn retry_sql() -> String {
              where exists (select 1 from fence)
              for update of r, t skip locked),
          begun as (
-             update cron_runs r set status = h.becomes,
+             update cron_runs r set status = h.becomes, attempts = {WITH_LATEST},
                  attempt = r.attempt + 1, message_id = coalesce(h.former, h.message),
                  await_completion = case when h.former is null then h.await_completion else r.await_completion end,
                  deadline_at = now() + make_interval(secs => h.seconds), handed_at = h.handed_at,

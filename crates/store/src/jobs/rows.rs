@@ -6,14 +6,14 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::{Job, JobFilter, bad};
+use super::{Job, JobFilter, Over, bad};
 use crate::{Error, Result, Store, Tenant};
 
 /// What [`job`] reads.
 pub(super) const COLUMNS: &str = "id, user_id, name, label, enabled, schedule::text as schedule, schedule_type, \
      action::text as action, action_type, one_shot, channel_type::text as channel_type, \
      metadata::text as metadata, options::text as options, anchor_at, next_due_at, runs, failures, \
-     case when failures > 0 then failing_since end as failing_since, paused, created_at, updated_at";
+     case when failures > 0 then failing_since end as failing_since, paused, over, created_at, updated_at";
 
 impl Store {
     /// A user's jobs, oldest first, of which all of the filter is true.
@@ -69,6 +69,7 @@ pub(super) fn job(row: &PgRow) -> Result<Job> {
         let text: Option<String> = row.try_get(column)?;
         Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
     };
+    let over: Option<String> = row.try_get("over")?;
     Ok(Job {
         id,
         user_id: user.parse().map_err(|_| bad(id, "user_id", &user))?,
@@ -89,6 +90,7 @@ pub(super) fn job(row: &PgRow) -> Result<Job> {
         failures: u32::try_from(row.try_get::<i32, _>("failures")?).unwrap_or_default(),
         failing_since: row.try_get("failing_since")?,
         paused: row.try_get("paused")?,
+        over: over.map(|text| Over::read(id, &text)).transpose()?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })

@@ -108,7 +108,7 @@ impl Store {
         // Who switches it on has seen why it was switched off.
         let sql = format!(
             "update cron_jobs set failures = case when $3 and not enabled then 0 else failures end,
-                 paused = case when $3 then null else paused end,
+                 paused = case when $3 then null else paused end, over = case when $18 then over end,
                  name = $1, label = $2, enabled = $3, schedule = $4::json, schedule_type = $5, action = $6::json,
                  action_type = $7, one_shot = $8, channel_type = $9::json, metadata = $10::json, options = $11::json,
                  jitter_ms = case when $17 then jitter_ms else $12 end, anchor_at = $13, next_due_at = $14, runs = $15,
@@ -121,6 +121,7 @@ impl Store {
             .bind(i64::try_from(times.runs).unwrap_or(i64::MAX))
             .bind(id)
             .bind(times.drawn)
+            .bind(times.stays_over)
             .fetch_one(tenant.conn())
             .await?;
         let changed = job(&row)?;
@@ -155,7 +156,7 @@ impl Store {
         // Who switches it on again has seen why it was switched off.
         let sql = format!(
             "update cron_jobs set enabled = $2, next_due_at = $3, jitter_ms = $4, updated_at = clock_timestamp(),
-                 failures = case when $2 then 0 else failures end, paused = case when $2 then null else paused end
+                 failures = case when $2 then 0 else failures end, paused = case when $2 then null else paused end, over = null
              where id = $1 returning {COLUMNS}"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -198,6 +199,8 @@ struct Times {
     due: Option<DateTime<Utc>>,
     /// Whether the jitter of `due` was drawn already, or an earlier run has put it off.
     drawn: bool,
+    /// Whether it has no further time still, if it had none.
+    stays_over: bool,
 }
 
 /// Of a job whose row is locked.
@@ -230,11 +233,17 @@ async fn times(tenant: &mut Tenant, before: &Job, save: &SaveJob) -> Result<Time
     } else {
         enabled.then(|| next_due(&save.plan, &save.options, now, anchor, runs)).flatten()
     };
-    Ok(Times { enabled, anchor, runs, due, drawn: kept && jitter })
+    Ok(Times { enabled, anchor, runs, due, drawn: kept && jitter, stays_over: as_before && !enabled })
 }
 
-/// Whether a job is off because it has had its last run, and by nobody's will.
+/// Whether a job is off because it has no further time, and by nobody's will.
 async fn is_over(tenant: &mut Tenant, job: &Job) -> Result<bool> {
+    Ok(job.over.is_some() || seems_over(tenant, job).await?)
+}
+
+/// The same of a job of which nobody noted it: a leader of the version before ended it. One that never had a run can't be told from one
+/// that somebody switched off.
+async fn seems_over(tenant: &mut Tenant, job: &Job) -> Result<bool> {
     if job.enabled || job.paused.is_some() || job.runs == 0 {
         return Ok(false);
     }

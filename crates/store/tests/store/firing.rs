@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use claw_runtime::{OsRandom, SystemClock};
 use claw_store::cron::START;
-use claw_store::{DueJob, Error, Firing, Job, NewRun, News, RunOf, RunStatus, SaveJob};
+use claw_store::{DueJob, Error, Firing, Job, NewRun, News, Over, RunOf, RunStatus, SaveJob};
 use claw_types::{Action, ShardCount, UserId};
 use serde_json::json;
 use sqlx::Connection as _;
@@ -61,6 +61,7 @@ pub fn firing(bench: &Bench, job: &DueJob) -> Firing {
         was_changed: job.updated_at,
         next_due_at: Some(job.next_due_at + TimeDelta::seconds(60)),
         jitter_ms: 250,
+        over: None,
         paused: None,
         delete: false,
         run: Some(run(bench, job)),
@@ -222,11 +223,13 @@ async fn what_has_no_further_time_is_switched_off_and_what_is_not_understood_say
         data: json!({"job_id": job.id, "why": "schedule"}),
     };
     let paused = Some("because".to_owned());
-    let last = Firing { next_due_at: None, paused, news: Some(news), ..firing(&bench, &job) };
+    let last =
+        Firing { next_due_at: None, over: Some(Over::Ran), paused, news: Some(news), ..firing(&bench, &job) };
     assert_eq!(bench.store.jobs_fire(DUTY, term, &[last]).await.unwrap().jobs, 1);
     let over = bench.store.job(&ada(), made.id).await.unwrap();
     assert_eq!((over.enabled, over.next_due_at, over.paused.as_deref()), (false, None, Some("because")));
     assert_eq!((over.updated_at, timer(&bench, &made).await), (made.updated_at, None));
+    assert_eq!(over.over, None, "it is paused");
     assert_eq!(told(&bench, "cron.job_paused").await, [json!({"job_id": job.id, "why": "schedule"})]);
     let alerted: bool =
         sqlx::query_scalar("select alerted from cron_jobs").fetch_one(&mut admin).await.unwrap();
@@ -243,10 +246,11 @@ async fn told(bench: &Bench, kind: &str) -> Vec<serde_json::Value> {
 
 #[tokio::test]
 async fn a_time_that_is_passed_over_is_told_once_and_with_a_job_that_goes_for_it() {
-    for delete in [false, true] {
+    for (delete, runs, goes) in [(false, 1, false), (true, 1, true), (true, 0, false)] {
         let bench = Bench::new().await;
         let term = elect(&bench, "clock").await;
         let (made, job) = one_due(&bench).await;
+        crate::job_options::set(&bench, &format!("runs = {runs}")).await;
         let data = json!({"job_id": job.id, "why": "missed"});
         let kind = "cron.time_skipped";
         let news = Some(News { kind, channel: None, message: None, data: data.clone() });
@@ -254,7 +258,7 @@ async fn a_time_that_is_passed_over_is_told_once_and_with_a_job_that_goes_for_it
         assert_eq!(bench.store.jobs_fire(DUTY, term, &passed).await.unwrap().jobs, 1);
         assert_eq!(bench.store.jobs_fire(DUTY, term, &passed).await.unwrap().jobs, 0);
         assert_eq!(told(&bench, kind).await, [data]);
-        assert_eq!(bench.store.job(&ada(), made.id).await.is_err(), delete);
+        assert_eq!(bench.store.job(&ada(), made.id).await.is_err(), goes, "{delete}, {runs} runs");
     }
 }
 

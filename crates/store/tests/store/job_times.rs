@@ -99,6 +99,8 @@ async fn what_was_over_goes_on_at_a_new_time_unless_somebody_wants_it_off() {
         (over, None, true),
         (over, Some(false), false),
         ("enabled = false, next_due_at = null, runs = 0", None, false),
+        ("enabled = false, next_due_at = null, runs = 0, over = 'missed'", None, true),
+        ("enabled = false, next_due_at = null, runs = 0, over = 'missed'", Some(false), false),
         ("enabled = false, next_due_at = null, runs = 1, paused = 'it failed'", None, false),
     ] {
         let made = create(&bench, &ada(), &saved("one", &at("2999-01-01T00:00:00Z"))).await;

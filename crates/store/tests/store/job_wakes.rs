@@ -156,6 +156,7 @@ fn plain(job: &DueJob) -> Firing {
         was_changed: job.updated_at,
         next_due_at: Some(job.next_due_at + TimeDelta::hours(1)),
         jitter_ms: 0,
+        over: None,
         paused: None,
         delete: false,
         run: None,

@@ -59,13 +59,25 @@ async fn a_job_that_was_changed_since_its_run_began_stays_on() {
     assert!(bench.store.job(&ada(), job.id).await.unwrap().enabled);
 }
 
+/// Whoever asked for it has the answer, and a test is no run of which the owner is told.
+#[tokio::test]
+async fn a_test_does_not_switch_its_job_off() {
+    let bench = Bench::new().await;
+    let job = create(&bench, &ada(), &saved("one", &every(60))).await;
+    let (run, message) = (bench.ids.next(), MessageId(bench.ids.next()));
+    bench.store.run_test(&ada(), job.id, run, 60.0, &actor(), None).await.unwrap();
+    bench.store.run_makes(&ada(), run, message, "{}", 60.0).await.unwrap();
+    assert!(!gone(&bench, &ada(), message).await);
+    assert_eq!(bench.store.job(&ada(), job.id).await.unwrap(), job);
+}
+
 /// It would be posted again otherwise.
 #[tokio::test]
 async fn a_run_that_was_the_last_of_its_job_is_not_tried_again() {
     let bench = Bench::new().await;
     let options = serde_json::from_value(json!({"max_retries": 3, "max_runs": 1})).unwrap();
     let (job, message, term) = running(&bench, &SaveJob { options, ..saved("one", &every(60)) }).await;
-    let ended = "update cron_jobs set enabled = false, next_due_at = null";
+    let ended = "update cron_jobs set enabled = false, next_due_at = null, over = 'ran'";
     let mut admin = bench.database.connect().await;
     sqlx::query(ended).execute(&mut admin).await.unwrap();
     assert!(gone(&bench, &ada(), message).await);
@@ -73,5 +85,6 @@ async fn a_run_that_was_the_last_of_its_job_is_not_tried_again() {
     assert_eq!(bench.store.runs_time_out(DUTY, term, 10).await.unwrap(), 1);
     let over = bench.store.runs_over(10).await.unwrap();
     assert_eq!((over.len(), over[0].goes_on), (1, false), "it was switched off");
-    assert!(bench.store.job(&ada(), job.id).await.unwrap().paused.is_some());
+    let off = bench.store.job(&ada(), job.id).await.unwrap();
+    assert!(off.paused.is_some() && off.over.is_none(), "{off:?}");
 }

@@ -20,6 +20,7 @@ mod heartbeats;
 mod held;
 mod hooks;
 mod job_options;
+mod job_over;
 mod job_times;
 mod job_wakes;
 mod job_webhooks;

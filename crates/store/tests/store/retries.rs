@@ -1,7 +1,7 @@
 //! Runs that are tried again: what of them is handed over, and how often.
 
 use claw_runtime::OsRandom;
-use claw_store::{Aftermath, Completed, NewRun, Retry, RunStatus, Selection};
+use claw_store::{Aftermath, Completed, EarlierAttempt, NewRun, Retry, Run, RunStatus, Selection};
 use claw_types::{MessageState, Work};
 use serde_json::json;
 
@@ -81,6 +81,48 @@ async fn a_failed_run_is_tried_again_with_another_message() {
     assert_eq!(running.over().await[0].attempt, 2);
     running.follow(None, false).await;
     assert_eq!(running.job().await.failures, 1);
+}
+
+/// What is kept of this run when another attempt follows.
+fn earlier(run: Run) -> EarlierAttempt {
+    let Run { attempt: n, status, error_message: error, message_id, finished_at, .. } = run;
+    EarlierAttempt { n, status, error, message_id, finished_at }
+}
+
+#[tokio::test]
+async fn what_the_earlier_attempts_came_to_stays_known() {
+    let running = Running::new(json!({"max_retries": 2})).await;
+    assert!(running.run().await.attempts.is_empty());
+    running.settle(&running.work, MessageState::Failed, Some("refused")).await;
+    let first = earlier(running.run().await);
+    assert_eq!((first.n, first.error.as_deref()), (1, Some("refused")));
+    assert!(first.finished_at.is_some() && first.message_id == Some(running.work.id));
+    running.follow(Some(30.0), false).await;
+    let retry = running.next_attempt().await;
+    let work = running.begin(retry).await.unwrap();
+    assert_eq!(running.run().await.attempts, [first.clone()]);
+    running.time_out().await;
+    let second = earlier(running.run().await);
+    assert_eq!((second.n, second.status, second.message_id), (2, RunStatus::Timeout, Some(work.id)));
+    let retry = running.next_attempt().await;
+    assert!(running.begin(retry).await.is_none(), "its message still waits");
+    running.settle(&work, MessageState::Done, None).await;
+    let run = running.run().await;
+    assert_eq!((run.status, run.attempt, run.attempts), (RunStatus::Ok, 3, vec![first, second]));
+}
+
+#[tokio::test]
+async fn of_very_many_attempts_the_latest_are_kept() {
+    let running = Running::new(json!({"max_retries": 10})).await;
+    let ten = "update cron_runs set attempt = 11, attempts = (
+                   select jsonb_agg(jsonb_build_object('n', n, 'status', 'error')) from generate_series(1, 10) n)";
+    running.admin(ten).await;
+    running.settle(&running.work, MessageState::Failed, Some("refused")).await;
+    running.follow(Some(30.0), false).await;
+    let retry = running.next_attempt().await;
+    running.begin(retry).await.unwrap();
+    let kept: Vec<u32> = running.run().await.attempts.iter().map(|attempt| attempt.n).collect();
+    assert_eq!(kept, (2..=11).collect::<Vec<_>>());
 }
 
 /// A backend that is away for longer than a run may take: the message waits for it, whatever becomes of the run meanwhile.

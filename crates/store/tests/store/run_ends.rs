@@ -149,15 +149,31 @@ async fn a_run_that_somebody_asked_for_ends_with_its_message_too() {
     let (store, id) = (&running.bench.store, running.bench.ids.next());
     store.run_test(&ada(), running.job.id, id, 0.0, &actor(), None).await.unwrap();
     assert_eq!(running.run().await.status, RunStatus::Timeout, "it made no message in time");
-    store.run_makes(&ada(), id, running.work.id, 600.0).await.unwrap();
+    let sent = |text: &str| format!(r#"{{"recipient":"{text}"}}"#);
+    store.run_makes(&ada(), id, running.work.id, &sent("1"), 600.0).await.unwrap();
     running.settle(&running.work, MessageState::Pending, Some("not yet")).await;
     let run = running.run().await;
     assert_eq!((run.status, run.handed_at), (RunStatus::Running, None));
+    store.run_makes(&ada(), id, running.work.id, &sent("2"), 600.0).await.unwrap();
     running.settle(&running.work, MessageState::Done, None).await;
     let run = running.run().await;
     assert_eq!((run.status, run.handed_at.is_some()), (RunStatus::Ok, true));
-    store.run_makes(&ada(), id, MessageId(id), 600.0).await.unwrap();
+    assert_eq!(run.sent.as_ref().unwrap()["recipient"], "1", "as the message of the first call says it");
+    store.run_makes(&ada(), id, MessageId(id), &sent("3"), 600.0).await.unwrap();
     assert_eq!(running.run().await, run, "it stays as it ended");
+}
+
+#[tokio::test]
+async fn a_run_whose_message_was_not_stored_has_sent_nothing() {
+    let running = Running::new(json!({})).await;
+    running.admin("delete from cron_runs").await;
+    let (store, id) = (&running.bench.store, running.bench.ids.next());
+    store.run_test(&ada(), running.job.id, id, 60.0, &actor(), None).await.unwrap();
+    store.run_makes(&ada(), id, MessageId(id), "{}", 60.0).await.unwrap();
+    assert!(running.run().await.sent.is_some());
+    store.run_finish(&ada(), id, None, Some("no room")).await.unwrap();
+    let run = running.run().await;
+    assert_eq!((run.status, run.sent, run.message_id), (RunStatus::Error, None, None));
 }
 
 #[tokio::test]
@@ -254,33 +270,6 @@ async fn a_job_that_is_over_goes_with_its_last_run_and_the_run_stays() {
     assert_eq!(running.follow(None, true).await, 1);
     assert!(running.bench.store.job(&ada(), running.job.id).await.is_err());
     assert_eq!(running.run().await.status, RunStatus::Ok);
-}
-
-/// A job whose last time is passed over has no run that it would go with.
-#[tokio::test]
-async fn a_job_that_is_over_without_a_run_goes_at_once_unless_an_earlier_one_goes_on() {
-    let pass_over = async |running: &Running| {
-        make_due(&running.bench).await;
-        let due = due(&running.bench).await.remove(0);
-        let last = Firing { next_due_at: None, delete: true, run: None, ..firing(&running.bench, &due) };
-        running.bench.store.jobs_fire(DUTY, running.term, &[last]).await.unwrap().jobs
-    };
-    let gone = async |running: &Running| running.bench.store.job(&ada(), running.job.id).await.is_err();
-
-    let running = Running::new(json!({"delete_after_run": true})).await;
-    running.settle(&running.work, MessageState::Done, None).await;
-    assert_eq!((pass_over(&running).await, gone(&running).await), (1, true));
-    assert_eq!(running.follow(None, true).await, 1, "what was left of its run");
-
-    let running = Running::new(json!({"delete_after_run": true})).await;
-    assert_eq!((pass_over(&running).await, gone(&running).await), (1, false), "its run goes on");
-    running.settle(&running.work, MessageState::Done, None).await;
-    assert_eq!((running.follow(None, true).await, gone(&running).await), (1, true));
-
-    let running = Running::new(json!({"delete_after_run": true, "max_retries": 1})).await;
-    running.settle(&running.work, MessageState::Failed, None).await;
-    running.follow(Some(30.0), true).await;
-    assert_eq!((pass_over(&running).await, gone(&running).await), (1, false), "it is tried again");
 }
 
 /// Whoever ends the earlier run at the moment at which the job loses its last time: one of the two deletes it.

@@ -1,7 +1,7 @@
 //! Jobs and runs as the API shows them. The keys are the client's (docs: the wire contract).
 
 use chrono::{DateTime, Utc};
-use claw_store::{Job, Run};
+use claw_store::{EarlierAttempt, Job, Over, Run};
 use claw_types::job::Options;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -47,6 +47,9 @@ pub struct JobView {
     failing_since: Option<DateTime<Utc>>,
     /// Why it was switched off without anybody asking for it; null when it was not.
     paused: Option<String>,
+    /// What became of its last time, when it is off because it has no further one: `ran`, `missed` (it was too late for it) or `overlap` (an
+    /// earlier run went on); null when it was switched off, is paused, or is not over.
+    over: Option<&'static str>,
     /// What was said of how it runs; what was not is absent.
     #[serde(flatten)]
     options: Options,
@@ -79,11 +82,28 @@ pub struct RunView {
     message_id: Option<Uuid>,
     /// Which attempt this is, or was the last; more than 1 when it was tried again.
     attempt: u32,
+    /// What the attempts before came to, oldest first.
+    attempts: Vec<AttemptView>,
     /// When its message was handed over: the platform or the backend has it.
     handed_at: Option<DateTime<Utc>>,
     /// What was sent where; null when nothing was.
     #[schema(value_type = Option<Object>)]
     sent: Option<Map<String, Value>>,
+}
+
+/// An attempt of a run that another one followed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CronAttempt)]
+pub struct AttemptView {
+    /// Which one, from 1.
+    n: u32,
+    /// `error` or `timeout`.
+    status: &'static str,
+    /// Why it failed.
+    error: Option<String>,
+    /// The message that it made; that of the attempt before, where this was the wait for it.
+    message_id: Option<Uuid>,
+    finished_at: Option<DateTime<Utc>>,
 }
 
 /// Runs, newest first.
@@ -116,6 +136,7 @@ impl From<Job> for JobView {
             failures: job.failures,
             failing_since: job.failing_since,
             paused: job.paused,
+            over: job.over.map(Over::as_str),
             options: job.options,
         }
     }
@@ -138,8 +159,21 @@ impl From<Run> for RunView {
             metadata: run.metadata,
             message_id: run.message_id.map(|message| message.0),
             attempt: run.attempt,
+            attempts: run.attempts.into_iter().map(AttemptView::from).collect(),
             handed_at: run.handed_at,
             sent: run.sent,
+        }
+    }
+}
+
+impl From<EarlierAttempt> for AttemptView {
+    fn from(attempt: EarlierAttempt) -> Self {
+        Self {
+            n: attempt.n,
+            status: attempt.status.as_str(),
+            error: attempt.error,
+            message_id: attempt.message_id.map(|message| message.0),
+            finished_at: attempt.finished_at,
         }
     }
 }

@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use claw_runtime::{Clock, Ids};
-use claw_store::cron::message::{CRON, to_person};
+use claw_store::cron::message::{CRON, Sent, to_person};
 use claw_store::cron::webhook::origin;
-use claw_store::{Channel, NewMessage, NewRun, RunOf, chain};
+use claw_store::{NewMessage, NewRun, RunOf, chain};
 use claw_types::job::Options;
 use claw_types::{Action, AgentWake, AssistantTask, ChannelMessage, ShardCount, WakeMode, WebhookCall};
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub(crate) use self::found::{Channels, Found};
@@ -31,37 +30,6 @@ struct Made {
     sent: String,
     /// The heartbeat that it waits for.
     wake_at: Option<DateTime<Utc>>,
-}
-
-/// What was sent where, as the run's history shows it.
-#[derive(Default, Serialize)]
-struct Sent<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recipient: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    due_at: Option<DateTime<Utc>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    origin: Option<&'a str>,
-}
-
-impl<'a> Sent<'a> {
-    fn by(channel: Option<&'a Channel>) -> Self {
-        Self {
-            channel: channel.map(|channel| channel.instance.as_str()),
-            channel_type: channel.map(|channel| channel.channel_type.as_str()),
-            ..Self::default()
-        }
-    }
-
-    fn json(&self) -> Result<String, String> {
-        serde_json::to_string(self).map_err(|error| chain(&error))
-    }
 }
 
 /// How a job runs. What another version stored and this one can't read makes its runs fail, and changes nothing else about it.
@@ -118,12 +86,12 @@ impl Maker {
         found: &Found,
     ) -> Result<Made, String> {
         let channel = found.channel(of.user, &message.channel)?;
+        let sent = json(Sent::to_person(&message, channel))?;
         let mut body = to_person(message);
         if options.max_retries > 0 {
             // When its time is up another one is sent; both would be one too many.
             body.ttl_seconds = Some(seconds(options));
         }
-        let sent = Sent { recipient: Some(&body.recipient), ..Sent::by(Some(channel)) }.json()?;
         let made = NewMessage::outbound(channel, &body, &self.ids, None).map_err(|error| chain(&error))?;
         Ok(Made { message: NewMessage { source: Some(CRON.to_owned()), ..made }, sent, wake_at: None })
     }
@@ -131,8 +99,7 @@ impl Maker {
     fn to_agent(&self, of: &RunOf<'_>, task: AssistantTask, found: &Found) -> Result<Made, String> {
         let delivery = task.delivery.as_ref();
         let channel = delivery.map(|delivery| found.channel(of.user, &delivery.channel)).transpose()?;
-        let recipient = delivery.map(|delivery| delivery.recipient.as_str());
-        let sent = Sent { agent_id: task.agent_id.as_deref(), recipient, ..Sent::by(channel) }.json()?;
+        let sent = json(Sent::to_agent(&task, channel))?;
         let made = of.to_agent(task, channel, None, self.shards, &self.ids, &*self.clock);
         Ok(Made { message: made.map_err(|error| chain(&error))?, sent, wake_at: None })
     }
@@ -143,19 +110,21 @@ impl Maker {
             WakeMode::Now => None,
             WakeMode::NextHeartbeat => Some(found.heartbeat(of.user)?),
         };
-        let (agent_id, recipient) = (wake.agent_id.as_deref(), wake.recipient.as_deref());
-        let sent = Sent { agent_id, recipient, due_at: wake_at, ..Sent::by(channel) }.json()?;
+        let sent = json(Sent::wake(&wake, channel, wake_at))?;
         let made = of.wake(wake, channel, None, self.shards, &self.ids, &*self.clock);
         Ok(Made { message: made.map_err(|error| chain(&error))?, sent, wake_at })
     }
 
     /// Whose time is up is not posted any more: the run is over then, and maybe tried again.
     fn webhook(&self, of: &RunOf<'_>, call: WebhookCall, options: &Options) -> Result<Made, String> {
-        let origin = origin(&call.url);
-        let sent = Sent { origin: Some(&origin), ..Sent::default() }.json()?;
+        let sent = json(Sent::posted(&origin(&call.url)))?;
         let made = of.webhook(call, seconds(options), None, self.shards, &self.ids);
         Ok(Made { message: made.map_err(|error| chain(&error))?, sent, wake_at: None })
     }
+}
+
+fn json(sent: Sent<'_>) -> Result<String, String> {
+    sent.json().map_err(|error| chain(&error))
 }
 
 /// What a run may take.

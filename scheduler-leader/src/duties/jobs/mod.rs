@@ -151,7 +151,8 @@ fn decide(job: DueJob, now: DateTime<Utc>, random: &dyn Random) -> Decided {
             let why =
                 format!("the job's schedule is not understood by this version, save the job again: {why}");
             let run = Some(job.next_due_at);
-            let verdict = Verdict { run, next: None, jitter_ms: 0, overlapped: false };
+            // It is paused, not over.
+            let verdict = Verdict { run, next: None, jitter_ms: 0, overlapped: false, over: None };
             Decided { job, options, verdict, paused: Some(why.clone()), action: Err(why) }
         }
     }
@@ -209,6 +210,7 @@ impl Decided {
             was_changed: job.updated_at,
             next_due_at: verdict.next,
             jitter_ms: verdict.jitter_ms,
+            over: verdict.over,
             paused,
             delete: options.delete_after_run,
             run,

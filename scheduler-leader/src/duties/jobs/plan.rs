@@ -9,6 +9,7 @@ use std::iter;
 use chrono::{DateTime, TimeDelta, Utc};
 use claw_runtime::Random;
 use claw_schedule::Schedule;
+use claw_store::Over;
 use claw_store::due::{jitter_ms, next_due};
 use claw_types::job::{Misfire, Options, Overlap};
 
@@ -53,6 +54,8 @@ pub(super) struct Verdict {
     pub(super) jitter_ms: i32,
     /// Whether a time is passed over because an earlier run goes on.
     pub(super) overlapped: bool,
+    /// What became of its last time, if it has no next one.
+    pub(super) over: Option<Over>,
 }
 
 impl Due<'_> {
@@ -62,17 +65,22 @@ impl Due<'_> {
             let waited = now - self.time;
             let more = (waited / 8).clamp(LEAST_QUEUED, MOST_QUEUED);
             let jitter_ms = i32::try_from((waited + more).num_milliseconds()).unwrap_or(LONGEST);
-            return Verdict { run: None, next: Some(self.time), jitter_ms, overlapped: false };
+            return Verdict { run: None, next: Some(self.time), jitter_ms, overlapped: false, over: None };
         }
         let overlapped = self.busy && self.options.overlap == Overlap::Skip;
         let until = self.until(now);
         let (run, after) = if overlapped { (None, self.last(until)) } else { self.choose(until) };
         let runs = self.runs + u64::from(run.is_some());
-        let over = self.one_shot && run.is_some();
-        let next = if over { None } else { self.after(after, runs) };
+        let spent = self.one_shot && run.is_some();
+        let next = if spent { None } else { self.after(after, runs) };
+        let last = match run {
+            Some(_) => Over::Ran,
+            None if overlapped => Over::Overlap,
+            None => Over::Missed,
+        };
         let late = next.is_some_and(|next| next <= now);
         let jitter_ms = if late { 0 } else { jitter_ms(self.options, random) };
-        Verdict { run, next, jitter_ms, overlapped }
+        Verdict { run, next, jitter_ms, overlapped, over: next.is_none().then_some(last) }
     }
 
     /// Up to when times have come. What jitter made wait has not been missed.

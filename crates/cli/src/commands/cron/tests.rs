@@ -109,6 +109,17 @@ fn a_list_says_what_each_job_does_and_when() {
 }
 
 #[test]
+fn a_job_without_a_further_time_is_not_merely_off() {
+    let state = |over: Value| state(&json!({"enabled": false, "paused": null, "over": over}));
+    assert_eq!(
+        [json!("ran"), json!("missed"), json!("overlap"), Value::Null].map(state),
+        ["over", "missed", "missed", "off"]
+    );
+    let shown = shown(&json!({"enabled": false, "over": "missed"}));
+    assert!(shown.contains("over     missed"), "{shown}");
+}
+
+#[test]
 fn a_history_says_where_it_goes_on() {
     let run = json!({"id": "1", "started_at": "2030-01-01T00:00:00Z", "status": "error", "attempt": 2, "duration_ms": 5,
         "job_name": "n", "error_message": "no way"});
@@ -118,4 +129,15 @@ fn a_history_says_where_it_goes_on() {
         "{text}"
     );
     assert_eq!(history(&json!({"runs": []})), "no runs");
+}
+
+#[test]
+fn a_history_shows_the_earlier_attempts_of_a_run_below_it() {
+    let attempts = json!([{"n": 1, "status": "error", "error": "refused"}, {"n": 2, "status": "timeout", "error": "late"}]);
+    let run = json!({"id": "1", "started_at": "2030-01-01T00:00:00Z", "status": "ok", "attempt": 3, "duration_ms": 5,
+        "job_name": "n", "error_message": null, "attempts": attempts});
+    let text = history(&json!({"runs": [run]}));
+    let lines: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["1", "2030-01-01T00:00:00Z", "ok", "3", "5", "n", "-"]);
+    assert_eq!(lines[1..], [vec!["timeout", "2", "late"], vec!["error", "1", "refused"]]);
 }

@@ -46,7 +46,8 @@ fn on_time_it_runs_and_moves_to_the_next() {
     let (schedule, options) = (minutely(), Options::default());
     let verdict = verdict_of(due(&schedule, &options, "2026-03-02T10:00:00Z"), "2026-03-02T10:00:00.04Z");
     let (run, next) = (at("2026-03-02T10:00:00Z"), at("2026-03-02T10:01:00Z"));
-    assert_eq!(verdict, Verdict { run: Some(run), next: Some(next), jitter_ms: 0, overlapped: false });
+    let expected = Verdict { run: Some(run), next: Some(next), jitter_ms: 0, overlapped: false, over: None };
+    assert_eq!(verdict, expected);
 }
 
 /// The times that it has run for by the time that nothing is due any more, and the next one.
@@ -133,6 +134,24 @@ fn what_has_no_further_run_is_over() {
     let thrice = options(r#"{"max_runs":3}"#);
     let third = |runs| verdict_of(Due { runs, ..due(&every, &thrice, now) }, now).next;
     assert!(third(1).is_some() && third(2).is_none());
+}
+
+#[test]
+fn what_is_over_says_what_became_of_its_last_time() {
+    let time = "2026-03-02T10:00:00Z";
+    let over = |json: &str, busy: bool, now: &str| {
+        let (once, options) = (Schedule::At { at: at(time) }, options(json));
+        verdict_of(Due { one_shot: true, busy, ..due(&once, &options, time) }, now).over
+    };
+    let (on_time, late) = (time, "2026-03-02T10:01:01Z");
+    assert_eq!(over("{}", false, late), Some(Over::Ran));
+    let skip = r#"{"misfire":"skip","overlap":"skip"}"#;
+    assert_eq!(over(skip, false, on_time), Some(Over::Ran));
+    assert_eq!(over(skip, false, late), Some(Over::Missed));
+    assert_eq!(over(skip, true, on_time), Some(Over::Overlap));
+    assert_eq!(over(r#"{"overlap":"queue"}"#, true, late), None, "it waits");
+    let (every, ends) = (minutely(), options(r#"{"misfire":"skip","ends_at":"2026-03-02T10:00:30Z"}"#));
+    assert_eq!(verdict_of(due(&every, &ends, time), late).over, Some(Over::Missed), "a whole series");
 }
 
 #[test]
