@@ -103,6 +103,9 @@ say "kubernetes-validate: they fit the schemas of Kubernetes ${KUBERNETES[*]}, s
 quietly node "$CRDS/check.mjs" "${manifests[@]}"
 say "crds: $(cat "$rendered/said") fit their operators' models, without unknown fields"
 
+quietly node "$CRDS/dashboards.mjs" deploy/grafana/*.json
+say "dashboards: $(cat "$rendered/said") fit the types that Grafana publishes, without unknown fields"
+
 "$BIN/python" deploy/check_rendered.py "${manifests[@]}"
 
 quietly "$CHECKOV/bin/checkov" --config-file deploy/checkov.yaml --framework kubernetes -d "$rendered/${KUBERNETES[-1]}"

@@ -99,8 +99,9 @@ def check_grafana(services: dict) -> None:
     for provider in load("deploy/compose/grafana/dashboards.yaml")["providers"]:
         folder = provider["options"]["path"]
         expect(folder in mounted, f"dashboards.yaml: nothing is mounted at {folder}")
-    for path in (ROOT / "deploy/grafana").glob("*.json"):
-        json.loads(path.read_text())
+    types = json.loads((ROOT / "deploy/crds/package.json").read_text())["devDependencies"]["@grafana/schema"]
+    image = services["grafana"]["image"]
+    expect(image.endswith(f":{types}"), f"dashboards are checked against Grafana {types}, and {image} is started")
 
 
 def check_collector() -> None:

@@ -86,6 +86,7 @@ def check_manifests(path: Path, settings: set[str]) -> int:
     check_selectors(path, kinds)
     check_routes(path, kinds)
     check_watched(path, kinds)
+    check_monitors(path, kinds)
     check_scaling(path, kinds)
     check_secrets(path, kinds, text)
     return len(objects)
@@ -99,6 +100,18 @@ def pod_spec(entry: dict) -> dict | None:
     if entry["kind"] in ("Deployment", "StatefulSet", "Job"):
         return entry["spec"]["template"]["spec"]
     return entry["spec"] if entry["kind"] == "Pod" else None
+
+
+def selected(selector: dict, objects: list[dict]) -> list[dict]:
+    """Those whose labels are named, and have one of the values that are listed."""
+
+    def fits(labels: dict) -> bool:
+        listed = selector.get("matchExpressions", [])
+        return selector.get("matchLabels", {}).items() <= labels.items() and all(
+            each["operator"] == "In" and labels.get(each["key"]) in each["values"] for each in listed
+        )
+
+    return [entry for entry in objects if fits(entry["metadata"]["labels"])]
 
 
 def check_selectors(path: Path, kinds: dict[str, list[dict]]) -> None:
@@ -116,15 +129,10 @@ def check_selectors(path: Path, kinds: dict[str, list[dict]]) -> None:
                 expect(port["targetPort"] in open_ports, f"{where}: the pods have no port {port['targetPort']}")
     for entry in kinds.get("NetworkPolicy", []):
         where = f"{path.name} NetworkPolicy {entry['metadata']['name']}"
-        labels = entry["spec"]["podSelector"]["matchLabels"]
-        parts = [each["values"] for each in entry["spec"]["podSelector"].get("matchExpressions", [])]
-        chosen = [
-            pod["spec"]["containers"][0]
-            for pod in pods
-            if labels.items() <= pod["metadata"]["labels"].items()
-            and all(pod["metadata"]["labels"]["app.kubernetes.io/component"] in part for part in parts)
-        ]
-        expect(len(chosen) == (len(ROLES) if parts else 1), f"{where}: selects {len(chosen)} kinds of pods")
+        selector = entry["spec"]["podSelector"]
+        chosen = [pod["spec"]["containers"][0] for pod in selected(selector, pods)]
+        wanted = len(ROLES) if "matchExpressions" in selector else 1
+        expect(len(chosen) == wanted, f"{where}: selects {len(chosen)} kinds of pods")
         for rule in entry["spec"]["ingress"]:
             for port in rule["ports"]:
                 for container in chosen:
@@ -140,6 +148,20 @@ def check_watched(path: Path, kinds: dict[str, list[dict]]) -> None:
     for kind, pattern in (("PrometheusRule", "rules/*.yaml"), ("ConfigMap", "dashboards/*.json")):
         found, wanted = len(kinds.get(kind, [])), len(list(files.glob(pattern)))
         expect(found in (0, wanted), f"{path.name}: {found} of kind {kind} from {wanted} files")
+
+
+def check_monitors(path: Path, kinds: dict[str, list[dict]]) -> None:
+    """All roles are scraped, and their series' job is the release: rules and dashboards tell clusters apart by it."""
+    pods = [entry["spec"]["template"] for entry in kinds["Deployment"]]
+    for kind, objects in (("PodMonitor", pods), ("ServiceMonitor", kinds.get("Service", []))):
+        for entry in kinds.get(kind, []):
+            where = f"{path.name} {kind} {entry['metadata']['name']}"
+            chosen = [each["metadata"]["labels"] for each in selected(entry["spec"]["selector"], objects)]
+            roles = sorted(labels["app.kubernetes.io/component"] for labels in chosen)
+            expect(roles == sorted(ROLES), f"{where}: scrapes {roles}")
+            release = entry["metadata"]["labels"]["app.kubernetes.io/instance"]
+            jobs = {labels.get(entry["spec"]["jobLabel"]) for labels in chosen}
+            expect(jobs == {release}, f"{where}: the series' jobs are {jobs}, not the release")
 
 
 def check_scaling(path: Path, kinds: dict[str, list[dict]]) -> None:

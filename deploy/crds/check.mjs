@@ -5,13 +5,10 @@
 //
 // Ends with 1 and a line for each fault.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import ts from "typescript";
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { parseAllDocuments } from "yaml";
-
-const HERE = dirname(fileURLToPath(import.meta.url));
+import { misfits } from "./literals.mjs";
 
 // Where the model of a group is. What is in none of them is Kubernetes' own, and not looked at here.
 const MODELS = {
@@ -44,44 +41,15 @@ async function wrongValues({ object, where }) {
   }
 }
 
-// A literal of the model's type must not have fields that the type lacks.
-function unknownFields(resources) {
-  const folder = mkdtempSync(join(HERE, "node_modules/.literals-"));
-  try {
-    const files = new Map();
-    resources.forEach((resource, at) => {
-      const { object } = resource;
-      const file = join(folder, `${at}.ts`);
-      const literal = JSON.stringify(object, null, 1);
-      writeFileSync(
-        file,
-        `import type { I${object.kind} } from "${modelOf(object)}";\nexport const it: I${object.kind} = ${literal};\n`,
-      );
-      files.set(file, resource.where);
-    });
-    const options = {
-      noEmit: true,
-      strict: true,
-      skipLibCheck: true,
-      types: [],
-      module: ts.ModuleKind.NodeNext,
-      moduleResolution: ts.ModuleResolutionKind.NodeNext,
-      target: ts.ScriptTarget.ES2022,
-    };
-    return ts
-      .getPreEmitDiagnostics(ts.createProgram([...files.keys()], options))
-      .map(({ file, messageText }) => {
-        const where = files.get(file?.fileName) ?? file?.fileName;
-        return `${where}: ${ts.flattenDiagnosticMessageText(messageText, " ")}`;
-      });
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
 const resources = process.argv.slice(2).flatMap(customResources);
 const kinds = new Set(resources.map(({ object }) => object.kind));
-const faults = [...(await Promise.all(resources.map(wrongValues))).flat(), ...unknownFields(resources)];
+const literals = resources.map(({ object, where }) => ({
+  value: object,
+  type: `I${object.kind}`,
+  module: modelOf(object),
+  where,
+}));
+const faults = [...(await Promise.all(resources.map(wrongValues))).flat(), ...misfits(literals)];
 for (const fault of faults) console.error(fault);
 if (resources.length === 0) console.error("no custom resource was found");
 if (faults.length > 0 || resources.length === 0) process.exit(1);

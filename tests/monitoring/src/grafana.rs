@@ -2,10 +2,15 @@
 
 use serde_json::{Value, json};
 
+use crate::query::{VARIABLES, Variable};
+
 /// Columns of a dashboard.
 const COLUMNS: u64 = 24;
 /// Rows that a panel takes.
 const HEIGHT: u64 = 8;
+
+/// Colours of marks, from the least.
+const MARKS: [&str; 3] = ["yellow", "orange", "red"];
 
 /// What a panel's numbers are, as Grafana calls it.
 #[derive(Debug, Clone, Copy)]
@@ -33,35 +38,44 @@ impl Unit {
 #[derive(Debug)]
 pub struct Panel {
     title: &'static str,
-    about: &'static str,
+    about: String,
     unit: Unit,
     /// One number instead of a graph.
     single: bool,
     width: u64,
+    /// Values at which a line is drawn across the graph, from the least.
+    marks: &'static [f64],
     /// Queries, and what each line is called.
-    queries: Vec<(String, &'static str)>,
+    queries: Vec<(String, String)>,
 }
 
 impl Panel {
     /// A graph, half as wide as the dashboard.
-    pub(crate) fn graph(title: &'static str, unit: Unit, about: &'static str) -> Self {
-        Self { title, about, unit, single: false, width: 12, queries: Vec::new() }
+    pub(crate) fn graph(title: &'static str, unit: Unit, about: impl Into<String>) -> Self {
+        Self { title, about: about.into(), unit, single: false, width: 12, marks: &[], queries: Vec::new() }
     }
 
     /// One number.
-    pub(crate) fn number(title: &'static str, unit: Unit, about: &'static str) -> Self {
-        Self { title, about, unit, single: true, width: 4, queries: Vec::new() }
+    pub(crate) fn number(title: &'static str, unit: Unit, about: impl Into<String>) -> Self {
+        Self { title, about: about.into(), unit, single: true, width: 3, marks: &[], queries: Vec::new() }
     }
 
     /// With a line, or a line for each of the labels that `called` has in double braces.
     #[must_use]
-    pub(crate) fn line(mut self, query: String, called: &'static str) -> Self {
-        self.queries.push((query, called));
+    pub(crate) fn line(mut self, query: String, called: impl Into<String>) -> Self {
+        self.queries.push((query, called.into()));
+        self
+    }
+
+    /// With dashed lines across it at these values, from the least.
+    #[must_use]
+    pub(crate) fn marks(mut self, at: &'static [f64]) -> Self {
+        self.marks = at;
         self
     }
 
     fn json(&self, id: usize, x: u64, y: u64) -> Value {
-        let target = |(at, (query, called)): (usize, &(String, &str))| {
+        let target = |(at, (query, called)): (usize, &(String, String))| {
             let letter = char::from(b'A' + u8::try_from(at).unwrap_or(0));
             json!({
                 "refId": letter.to_string(), "expr": query, "legendFormat": called, "range": !self.single,
@@ -72,7 +86,8 @@ impl Panel {
         let options = if self.single {
             json!({"colorMode": "value", "reduceOptions": {"calcs": ["lastNotNull"]}})
         } else {
-            json!({"legend": {"displayMode": "table", "placement": "right", "calcs": ["lastNotNull", "max"]},
+            let calcs = ["lastNotNull", "max"];
+            json!({"legend": {"showLegend": true, "displayMode": "table", "placement": "right", "calcs": calcs},
                    "tooltip": {"mode": "multi", "sort": "desc"}})
         };
         json!({
@@ -80,8 +95,22 @@ impl Panel {
             "type": if self.single { "stat" } else { "timeseries" },
             "gridPos": {"h": if self.single { HEIGHT / 2 } else { HEIGHT }, "w": self.width, "x": x, "y": y},
             "datasource": source(), "targets": targets, "options": options,
-            "fieldConfig": {"defaults": {"unit": self.unit.name(), "min": 0}, "overrides": []},
+            "fieldConfig": {"defaults": self.field(), "overrides": []},
         })
+    }
+
+    fn field(&self) -> Value {
+        let mut field = json!({"unit": self.unit.name(), "min": 0});
+        if !self.marks.is_empty() {
+            let marks = self.marks.iter().zip(MARKS.iter().cycle());
+            let steps = marks.map(|(value, colour)| json!({"color": colour, "value": value}));
+            // The first is for what is below all marks.
+            let steps: Vec<Value> =
+                std::iter::once(json!({"color": "green", "value": null})).chain(steps).collect();
+            field["thresholds"] = json!({"mode": "absolute", "steps": steps});
+            field["custom"] = json!({"thresholdsStyle": {"mode": "dashed"}});
+        }
+        field
     }
 }
 
@@ -119,13 +148,33 @@ impl Dashboard {
             "uid": format!("ii-claw-{}", self.name), "title": format!("ii-claw / {}", self.title),
             "tags": ["ii-claw"], "schemaVersion": 39, "editable": true, "refresh": "30s",
             "time": {"from": "now-3h", "to": "now"}, "timezone": "browser", "graphTooltip": 1,
-            "templating": {"list": [{
-                "name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus",
-            }]},
-            "links": [{"title": "ii-claw", "type": "dashboards", "tags": ["ii-claw"], "asDropdown": true}],
+            "templating": {"list": variables()},
+            // To the others, for the same time and the same clusters.
+            "links": [{
+                "title": "ii-claw", "type": "dashboards", "tags": ["ii-claw"], "asDropdown": true, "icon": "",
+                "tooltip": "", "targetBlank": false, "keepTime": true, "includeVars": true,
+            }],
             "panels": panels,
         })
     }
+}
+
+/// Where is asked, and for which clusters.
+fn variables() -> Vec<Value> {
+    let source_of_all = json!({
+        "name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus",
+    });
+    std::iter::once(source_of_all).chain(VARIABLES.iter().map(variable)).collect()
+}
+
+fn variable(of: &Variable) -> Value {
+    json!({
+        "name": of.name, "label": of.name, "type": "query", "datasource": source(),
+        "query": {"query": of.values(), "refId": "StandardVariableQuery"},
+        // When a dashboard is opened, the clusters are those that there are then.
+        "refresh": 1, "sort": 1, "multi": true, "includeAll": true, "allValue": Variable::ALL,
+        "current": {"text": ["All"], "value": ["$__all"]},
+    })
 }
 
 fn source() -> Value {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use claw_monitoring::dashboards::{self, Dashboard};
+use claw_monitoring::query::VARIABLES;
 use claw_monitoring::{files, root, rules};
 use claw_telemetry::metrics::{Counter, Gauge, Histogram};
 
@@ -59,23 +60,79 @@ fn every_alert_has_a_page_and_every_page_an_alert() {
     }
 }
 
-/// For each alert promtool tries a case in which it fires and one in which it stays quiet.
+/// For each alert promtool tries cases in which it fires and in which it stays quiet, with one cluster and with several.
 #[test]
-fn every_alert_has_both_cases() {
+fn every_alert_has_its_cases() {
     for group in rules::all() {
         let path = root().join(format!("deploy/prometheus/tests/{}.yaml", group.name));
         let tests = fs::read_to_string(path).unwrap();
         for alert in &group.alerts {
-            for what in ["fires", "stays quiet"] {
+            for what in
+                ["fires", "stays quiet", "fires for one of three clusters", "stays quiet with three clusters"]
+            {
                 let case = format!("- name: {} {what}\n", alert.name);
                 assert_eq!(tests.matches(&case).count(), 1, "{case}");
             }
-            assert!(!alert.fires.series.is_empty() && !alert.quiet.series.is_empty(), "{}", alert.name);
+            let (fires, quiet) = (&alert.fires, &alert.quiet);
+            assert!(fires.series().next().is_some() && quiet.series().next().is_some(), "{}", alert.name);
+            assert!(!fires.alerts.is_empty() && quiet.alerts.is_empty(), "{}", alert.name);
+            assert_eq!(fires.at, quiet.at, "both are looked at together: {}", alert.name);
         }
     }
 }
 
-/// What nobody looks at need not be counted.
+/// In a sum over clusters a small one that is dead would not show, and two that are well would look like one with two leaders.
+#[test]
+fn every_rule_is_of_each_cluster() {
+    for group in rules::all() {
+        let records = group.records.iter().map(|record| (&*record.name, &record.query));
+        for (name, query) in records.chain(group.alerts.iter().map(|alert| (alert.name, &alert.query))) {
+            for rest in ["sum", "max", "min", "count"].into_iter().flat_map(|how| behind(query, how)) {
+                let by_cluster = [" by (namespace, job", " by (le, namespace, job"];
+                assert!(by_cluster.iter().any(|by| rest.starts_with(by)), "{name} mixes clusters: {query}");
+            }
+        }
+    }
+}
+
+/// What stands behind each occurrence of a word.
+fn behind<'a>(query: &'a str, word: &str) -> Vec<&'a str> {
+    let of_a_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let sides = query.match_indices(word).map(|(at, _)| (&query[..at], &query[at + word.len()..]));
+    let whole = sides.filter(|(before, rest)| !before.ends_with(of_a_word) && !rest.starts_with(of_a_word));
+    whole.map(|(_, rest)| rest).collect()
+}
+
+#[test]
+fn words_are_found_in_queries() {
+    assert_eq!(behind("clamp_min(min by (x) (a), 1)", "min"), [" by (x) (a), 1)"]);
+}
+
+/// Nothing on a dashboard is of clusters that its reader did not choose, nor of other programs.
+#[test]
+fn every_query_of_a_dashboard_is_of_the_chosen_clusters() {
+    let chosen: Vec<String> =
+        VARIABLES.iter().map(|of| format!("{}=~\"{}\"", of.name, of.placeholder())).collect();
+    let chosen = format!("{{{}", chosen.join(", "));
+    for dashboard in dashboards::all() {
+        for query in dashboard.queries() {
+            let names = ["claw_", "claw:", "process_"].into_iter().flat_map(|name| query.match_indices(name));
+            let mut found = 0;
+            for (at, _) in names {
+                let conditions =
+                    query[at..].trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "_:".contains(c));
+                assert!(conditions.starts_with(&chosen), "{}: {query}", dashboard.name);
+                found += 1;
+            }
+            assert!(found > 0, "{}: {query}", dashboard.name);
+            if query.contains("process_") {
+                assert!(query.contains("and on (instance) claw_build_info"), "{}: {query}", dashboard.name);
+            }
+        }
+    }
+}
+
+/// What nobody looks at need not be counted, nor be asked in advance.
 #[test]
 fn every_metric_is_on_a_dashboard() {
     let queries: String =
@@ -85,4 +142,16 @@ fn every_metric_is_on_a_dashboard() {
     for name in counters.chain(gauges).chain(Histogram::ALL.iter().map(|histogram| histogram.name())) {
         assert!(queries.contains(name), "{name} is on no dashboard");
     }
+    for record in rules::all().iter().flat_map(|group| &group.records) {
+        assert!(queries.contains(&format!("{}{{", record.name)), "{} is on no dashboard", record.name);
+    }
+}
+
+/// Else what is left of a budget would be of a shorter time than the panel says.
+#[test]
+fn prometheus_keeps_what_budgets_are_reckoned_of() {
+    let compose = fs::read_to_string(root().join("deploy/compose.yaml")).unwrap();
+    let (_, kept) = compose.split_once("--storage.tsdb.retention.time=").unwrap();
+    let days: u32 = kept.split_once('d').unwrap().0.parse().unwrap();
+    assert!(days > dashboards::BUDGET_DAYS, "it keeps {days} days");
 }

@@ -3,7 +3,8 @@
 use claw_telemetry::metrics::{Counter, Gauge, Histogram};
 
 use crate::grafana::{Dashboard, Panel, Unit};
-use crate::query::{INTERVAL, gauge, increase, observations, quantile, rate};
+use crate::query::Clusters::Chosen;
+use crate::query::INTERVAL;
 
 pub(super) fn dashboard() -> Dashboard {
     let mut panels = messages();
@@ -12,7 +13,7 @@ pub(super) fn dashboard() -> Dashboard {
 }
 
 fn messages() -> Vec<Panel> {
-    let latency = |q| quantile(q, Histogram::DeliveryLatency, &["direction"], &[], INTERVAL);
+    let latency = |q| Chosen.quantile(q, Histogram::DeliveryLatency, &["direction"], &[], INTERVAL);
     vec![
         Panel::graph(
             "From acceptance to hand-over",
@@ -27,18 +28,18 @@ fn messages() -> Vec<Panel> {
             Unit::Number,
             "Waiting ones failed and are tried again, or gather a burst.",
         )
-        .line(gauge("sum", Gauge::QueueMessages, &["state"], &[]), "{{state}}"),
+        .line(Chosen.gauge("sum", Gauge::QueueMessages, &["state"], &[]), "{{state}}"),
         Panel::graph(
             "Oldest message",
             Unit::Seconds,
             "Ready: nothing keeps it from being attempted. Pending: waits for another attempt, too.",
         )
-        .line(gauge("max", Gauge::QueueOldest, &[], &[]), "ready")
-        .line(gauge("max", Gauge::ClusterOldest, &[], &[]), "pending"),
+        .line(Chosen.gauge("max", Gauge::QueueOldest, &[], &[]), "ready")
+        .line(Chosen.gauge("max", Gauge::ClusterOldest, &[], &[]), "pending"),
         Panel::graph("Messages pending", Unit::Number, "In the database, counted up to 10,000.")
-            .line(gauge("max", Gauge::ClusterPending, &[], &[]), "pending"),
+            .line(Chosen.gauge("max", Gauge::ClusterPending, &[], &[]), "pending"),
         Panel::graph("Attempts", Unit::PerSecond, "again: it failed and is tried again.").line(
-            rate(Counter::Attempts, &["direction", "outcome"], &[], INTERVAL),
+            Chosen.rate(Counter::Attempts, &["direction", "outcome"], &[], INTERVAL),
             "{{direction}} {{outcome}}",
         ),
         Panel::graph(
@@ -47,7 +48,7 @@ fn messages() -> Vec<Panel> {
             "Messages that did not end well, within an hour.",
         )
         .line(
-            increase(
+            Chosen.increase(
                 Counter::MessagesFinished,
                 &["direction", "state"],
                 &[("state", "~dead|failed|expired|uncertain")],
@@ -60,12 +61,17 @@ fn messages() -> Vec<Panel> {
 
 fn backend() -> Vec<Panel> {
     vec![
-        Panel::graph("Webhooks", Unit::PerSecond, "How backends took them.")
-            .line(observations(Histogram::BackendDuration, &["outcome"], &[], INTERVAL), "{{outcome}}"),
+        Panel::graph("Webhooks", Unit::PerSecond, "How backends took them.").line(
+            Chosen.observations(Histogram::BackendDuration, &["outcome"], &[], INTERVAL),
+            "{{outcome}}",
+        ),
         Panel::graph("Time to the backend's answer", Unit::Seconds, "Until it began.")
-            .line(quantile(0.5, Histogram::BackendDuration, &["outcome"], &[], INTERVAL), "{{outcome}}, half")
             .line(
-                quantile(0.99, Histogram::BackendDuration, &["outcome"], &[], INTERVAL),
+                Chosen.quantile(0.5, Histogram::BackendDuration, &["outcome"], &[], INTERVAL),
+                "{{outcome}}, half",
+            )
+            .line(
+                Chosen.quantile(0.99, Histogram::BackendDuration, &["outcome"], &[], INTERVAL),
                 "{{outcome}}, 99 %",
             ),
         Panel::graph(
@@ -73,9 +79,9 @@ fn backend() -> Vec<Panel> {
             Unit::Number,
             "Destinations that do not answer, as each worker sees them.",
         )
-        .line(gauge("max", Gauge::BreakersOpen, &["destination"], &[]), "{{destination}}"),
+        .line(Chosen.gauge("max", Gauge::BreakersOpen, &["destination"], &[]), "{{destination}}"),
         Panel::graph("Breakers' changes", Unit::Number, "Within 5 minutes.").line(
-            increase(Counter::BreakerChanges, &["destination", "to"], &[], "5m"),
+            Chosen.increase(Counter::BreakerChanges, &["destination", "to"], &[], "5m"),
             "{{destination}} {{to}}",
         ),
     ]

@@ -11,6 +11,10 @@ mod workers;
 use crate::File;
 pub use crate::grafana::Dashboard;
 
+/// For so many days the overview tells what is left of the error budgets. An objective is for 30, for which few let Prometheus keep
+/// all series; the one of `deploy/compose.yaml` keeps 15 days.
+pub const BUDGET_DAYS: u32 = 7;
+
 /// All of them.
 pub fn all() -> Vec<Dashboard> {
     vec![

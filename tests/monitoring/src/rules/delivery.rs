@@ -3,7 +3,8 @@
 use claw_telemetry::metrics::{Counter, Gauge};
 
 use super::{Alert, Case, Severity};
-use crate::query::{Where, gauge, increase, rate, share};
+use crate::query::Clusters::Each;
+use crate::query::Where;
 
 /// Not the probes: a gateway that is not ready answers 503 to each, and nobody is sent to it.
 const CALLS: Where = ("route", "!/healthz|/readyz");
@@ -18,11 +19,12 @@ fn old_messages() -> Alert {
         name: "IiClawOldMessages",
         severity: Severity::Page,
         after: "5m",
-        query: format!("{} > 900", gauge("max", oldest, &[], &[])),
+        query: format!("{} > 900", Each.gauge("max", oldest, &[], &[])),
         summary: "A message that nothing keeps from being attempted is a quarter of an hour old",
         effect: "Somebody has written and hears nothing, or an answer does not reach them.",
-        fires: Case::at("30m").with(oldest.spec(), &[("instance", "a")], "0+60x60"),
+        fires: Case::at("30m").with(oldest.spec(), &[("instance", "a")], "0+60x60").fires(&[]),
         quiet: Case::at("30m").with(oldest.spec(), &[("instance", "a")], "0+60x16 0+60x60"),
+        also: Vec::new(),
     }
 }
 
@@ -33,11 +35,12 @@ fn dead_letters() -> Alert {
         name: "IiClawDeadLetters",
         severity: Severity::Ticket,
         after: "0m",
-        query: format!("{} > 10", increase(over, &["direction"], &[("state", "dead")], "1h")),
+        query: format!("{} > 10", Each.increase(over, &["direction"], &[("state", "dead")], "1h")),
         summary: "Messages became dead letters: every attempt at them failed",
         effect: "Their people got no answer and will get none until somebody has them delivered again.",
-        fires: case("0x60 0+1x60").of("direction", "in"),
+        fires: case("0x60 0+1x60").fires(&[("direction", "in")]),
         quiet: case("0x60 0+1x5 5x60"),
+        also: Vec::new(),
     }
 }
 
@@ -53,19 +56,20 @@ fn backend_away() -> Alert {
         name: "IiClawBackendAway",
         severity: Severity::Page,
         after: "5m",
-        query: format!("{} > 0", gauge("max", open, &[], &[("destination", "operator")])),
+        query: format!("{} > 0", Each.gauge("max", open, &[], &[("destination", "operator")])),
         summary: "The operator's backend does not answer",
         effect: "Nobody without a backend of their own gets an answer. Messages wait in the database for about 28 hours.",
-        fires: case("0x5 1x30", "0x30"),
+        fires: case("0x5 1x30", "0x30").fires(&[]),
         // Users' own backends are their users' to mend.
         quiet: case("0x18 1x3", "7x30"),
+        also: Vec::new(),
     }
 }
 
 fn channels_failing() -> Alert {
     let channels = Gauge::Channels;
-    let failed = gauge("sum", channels, &["platform"], &[("state", "failed")]);
-    let all = gauge("sum", channels, &["platform"], &[]);
+    let failed = Each.gauge("sum", channels, &["platform"], &[("state", "failed")]);
+    let all = Each.gauge("sum", channels, &["platform"], &[]);
     let case = |running, failed| {
         Case::at("30m")
             .with(channels.spec(), &[("platform", "telegram"), ("state", "running")], running)
@@ -78,15 +82,16 @@ fn channels_failing() -> Alert {
         query: format!("{failed} / {all} > 0.25 and {failed} > 5"),
         summary: "More than a quarter of a platform's channels do not work",
         effect: "Their people can't reach their agents by this platform.",
-        fires: case("10x40", "20x40").of("platform", "telegram"),
+        fires: case("10x40", "20x40").fires(&[("platform", "telegram")]),
         quiet: case("2x40", "3x40"),
+        also: Vec::new(),
     }
 }
 
 fn rate_limited() -> Alert {
     let calls = Counter::PlatformCalls;
-    let limited = share(calls, &["platform"], &[("outcome", "rate_limited")], &[], "15m");
-    let some = format!("{} * 900 > 50", rate(calls, &["platform"], &[], "15m"));
+    let limited = Each.share(calls, &["platform"], &[("outcome", "rate_limited")], &[], "15m");
+    let some = format!("{} * 900 > 50", Each.rate(calls, &["platform"], &[], "15m"));
     let case = |ok, limited| {
         Case::at("60m").with(calls.spec(), &[("platform", "telegram"), ("outcome", "ok")], ok).with(
             calls.spec(),
@@ -101,8 +106,9 @@ fn rate_limited() -> Alert {
         query: format!("{limited} > 0.2 and {some}"),
         summary: "A platform refuses more than a fifth of our calls with 429",
         effect: "Answers by this platform are late, and previews and typing are left out.",
-        fires: case("0+60x90", "0+40x90").of("platform", "telegram"),
+        fires: case("0+60x90", "0+40x90").fires(&[("platform", "telegram")]),
         quiet: case("0+95x90", "0+5x90"),
+        also: Vec::new(),
     }
 }
 
@@ -121,10 +127,11 @@ fn server_errors() -> Alert {
         name: "IiClawServerErrors",
         severity: Severity::Page,
         after: "5m",
-        query: format!("{} > 0.05", share(calls, &[], &[("status", "5xx"), CALLS], &[CALLS], "5m")),
+        query: format!("{} > 0.05", Each.share(calls, &[], &[("status", "5xx"), CALLS], &[CALLS], "5m")),
         summary: "More than a twentieth of the API's calls end with a server error",
         effect: "Platforms' webhooks, the backend's answers and operators' calls fail.",
-        fires: case("0+90x30", "0+10x30"),
+        fires: case("0+90x30", "0+10x30").fires(&[]),
         quiet: case("0+98x30", "0+2x30"),
+        also: Vec::new(),
     }
 }

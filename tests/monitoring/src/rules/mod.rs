@@ -1,20 +1,20 @@
-//! The rules for Prometheus, and for each alert a case in which it fires and one in which it stays quiet, which `promtool` tries.
+//! The rules for Prometheus, and for each alert a case in which it fires and one in which it stays quiet, which `promtool` tries:
+//! by themselves, as where Prometheus watches one cluster, and beside clusters in which all is well.
 //!
 //! Who is woken (`page`) is woken because people are affected or will be within the hour; the rest (`ticket`) waits for the
 //! morning. Each alert has a page in `docs/runbooks`, named as the alert is.
 
+mod case;
 mod cluster;
 mod connections;
 mod delivery;
 mod objectives;
 mod yaml;
 
-use claw_telemetry::metrics::Spec;
-
 use crate::File;
-use crate::query::{Where, selector};
 
-pub use objectives::{LATENCY_BOUND, PEOPLE};
+pub use case::Case;
+pub(crate) use objectives::{FACTORS, OBJECTIVES, Objective, WINDOWS};
 
 /// Where the pages are read.
 const PAGES: &str = "https://github.com/ii-claw/ii-claw/blob/main/docs/runbooks";
@@ -66,6 +66,8 @@ pub struct Alert {
     pub fires: Case,
     /// A case near to that in which it stays quiet.
     pub quiet: Case,
+    /// Further ones, each with what it tells of the alert.
+    pub also: Vec<(&'static str, Case)>,
 }
 
 impl Alert {
@@ -73,37 +75,17 @@ impl Alert {
     pub fn page(&self) -> String {
         format!("{PAGES}/{}.md", self.name)
     }
-}
 
-/// What Prometheus has scraped, once a minute.
-#[derive(Debug)]
-pub struct Case {
-    /// Series and values, in promtool's notation: `0+5x30` begins at 0 and grows by 5 thirty times.
-    pub series: Vec<(String, &'static str)>,
-    /// When it is looked at.
-    pub at: &'static str,
-    /// The labels of the alert that fires, but for its severity.
-    pub labels: Vec<(&'static str, &'static str)>,
-}
-
-impl Case {
-    fn at(at: &'static str) -> Self {
-        Self { series: Vec::new(), at, labels: Vec::new() }
-    }
-
-    fn with(mut self, spec: &Spec, labels: &[Where], values: &'static str) -> Self {
-        self.series.push((selector(spec, "", labels), values));
-        self
-    }
-
-    fn with_part(mut self, spec: &Spec, part: &str, labels: &[Where], values: &'static str) -> Self {
-        self.series.push((selector(spec, part, labels), values));
-        self
-    }
-
-    fn of(mut self, label: &'static str, value: &'static str) -> Self {
-        self.labels.push((label, value));
-        self
+    /// All cases of it, each with what it tells.
+    pub(crate) fn cases(&self) -> Vec<(&'static str, Case)> {
+        let mut cases = vec![
+            ("fires", self.fires.clone()),
+            ("stays quiet", self.quiet.clone()),
+            ("fires for one of three clusters", case::beside_quiet_ones(&self.fires, &self.quiet)),
+            ("stays quiet with three clusters", case::beside_quiet_ones(&self.quiet, &self.quiet)),
+        ];
+        cases.extend(self.also.iter().cloned());
+        cases
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use claw_monitoring::dashboards::{self, Dashboard};
-use claw_monitoring::query::INTERVAL;
+use claw_monitoring::query::{INTERVAL, VARIABLES, Variable};
 use claw_monitoring::{root, rules};
 use claw_system_tests::{Api, Cluster, client, free_port, token};
 use claw_telemetry::metrics::{Counter, Gauge, Histogram, Spec, Values};
@@ -154,6 +154,12 @@ fn selectors_are_found_in_queries() {
     );
 }
 
+/// A dashboard's query as Grafana asks it while all clusters are chosen.
+fn of_all_clusters(query: &str) -> String {
+    let query = query.replace(INTERVAL, "1m");
+    VARIABLES.iter().fold(query, |query, variable| query.replace(&variable.placeholder(), Variable::ALL))
+}
+
 /// What does not answer, with the query.
 async fn unanswered(prometheus: &Prometheus, queries: impl Iterator<Item = String>) -> String {
     let mut report = String::new();
@@ -241,7 +247,7 @@ async fn whatever_dashboards_and_rules_ask_for_is_there() {
     prometheus.wait_for("min(count_over_time(up[30s]) > bool 10)", 1.0).await;
 
     let drawn = dashboards::all();
-    let drawn = drawn.iter().flat_map(Dashboard::queries).map(|query| query.replace(INTERVAL, "1m"));
+    let drawn = drawn.iter().flat_map(Dashboard::queries).map(of_all_clusters);
     let mut report = unanswered(&prometheus, drawn).await;
     for group in rules::all() {
         let recorded = group.records.iter().map(|record| record.name.clone());
