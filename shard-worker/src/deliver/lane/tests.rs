@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::result::Result as StdResult;
 use std::sync::Mutex;
 
@@ -6,10 +6,12 @@ use async_trait::async_trait;
 use claw_bus::Numbered;
 use claw_runtime::{Lifecycle, ManualClock, SeededRandom};
 use claw_store::{Error, Look, Pending, Result};
-use claw_types::{ChannelId, Epoch, ShardId, UserId};
+use claw_types::{ChannelId, Epoch, MessageId, ShardId, UserId};
 use futures::stream::{self, BoxStream};
+use uuid::Uuid;
 
 use super::*;
+use crate::outcomes::Answer;
 use crate::ports::{Acts, Log, Road};
 use crate::testing;
 
@@ -24,6 +26,10 @@ struct World {
     unwritten: Mutex<usize>,
     attempted: Mutex<Vec<Instant>>,
     settled: Mutex<Vec<Settlement>>,
+    /// What is stored and pending behind what is in memory.
+    behind: Mutex<Vec<Work>>,
+    /// From when on nobody wants these.
+    wanted_until: HashMap<MessageId, Instant>,
 }
 
 #[async_trait]
@@ -40,8 +46,9 @@ impl Log for World {
         Ok(Vec::new())
     }
 
-    async fn pending_in(&self, _lane: &LaneKey, _after: i64, _limit: usize) -> Result<Vec<Work>> {
-        Ok(Vec::new())
+    async fn pending_in(&self, _lane: &LaneKey, after: i64, limit: usize) -> Result<Vec<Work>> {
+        let behind = self.behind.lock().unwrap();
+        Ok(behind.iter().filter(|work| work.seq > after).take(limit).cloned().collect())
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<bool> {
@@ -51,6 +58,9 @@ impl Log for World {
                 *unwritten -= 1;
                 return Err(Error::NotCommitted("the connection broke".to_owned()));
             }
+        }
+        if settlement.state != MessageState::Pending {
+            self.behind.lock().unwrap().retain(|work| work.id != settlement.id);
         }
         self.settled.lock().unwrap().push(settlement);
         Ok(true)
@@ -84,6 +94,11 @@ impl Acts for World {
             let _given_up = shard.giving_up().run_until_cancelled(taken).await.is_none();
         }
         self.ends.lock().unwrap().pop_front().unwrap()
+    }
+
+    fn outlived(&self, _shard: &Shard, work: &Work) -> Option<Attempt> {
+        let is_over = self.wanted_until.get(&work.id).is_some_and(|until| *until <= Instant::now());
+        is_over.then(|| Attempt::Over { state: MessageState::Expired, error: Some("too late".to_owned()) })
     }
 
     async fn recovered(&self, _user: &UserId, _lane: &LaneKey) {
@@ -237,4 +252,42 @@ async fn what_became_of_a_send_is_not_tried_on_without_the_lease() {
     let work = sent();
     let written = tokio::time::timeout(Duration::from_mins(1), progress(&pipeline, &shard, &work)).await;
     assert_eq!(written.ok(), Some(false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_behind_one_that_waits_for_hours_is_over_when_nobody_wants_it() {
+    let began = Instant::now();
+    let behind: Vec<Work> = (2..=4_u8)
+        .map(|n| Work { id: MessageId(Uuid::from_u128(n.into())), seq: n.into(), ..sent() })
+        .collect();
+    let [soon, later, wanted] = [behind[0].id, behind[1].id, behind[2].id];
+    let asked = Attempt::Again { after: Some(Duration::from_hours(10)), error: "429".to_owned() };
+    let world = Arc::new(World {
+        ends: Mutex::new(VecDeque::from([asked, done()])),
+        behind: Mutex::new(behind),
+        wanted_until: HashMap::from([
+            (soon, began + Duration::from_secs(90)),
+            (later, began + Duration::from_hours(9)),
+        ]),
+        ..World::default()
+    });
+    let (pipeline, shard, key) = with_work(&world, sent());
+    let first = sent().id;
+    let Answer::Coming(mut told) = pipeline.outcomes.ask(later) else { panic!("it is not over yet") };
+    start(&pipeline, &shard, key.clone());
+    tokio::time::sleep(Duration::from_secs(121)).await;
+    let settled = || -> Vec<(MessageId, MessageState)> {
+        world.settled.lock().unwrap().iter().map(|settled| (settled.id, settled.state)).collect()
+    };
+    let mut expected = vec![(first, MessageState::Pending), (soon, MessageState::Expired)];
+    assert_eq!(settled(), expected, "within a minute of its end, and no other one");
+    // One that is in memory by now goes from there, too.
+    let in_memory = world.behind.lock().unwrap()[0].clone();
+    assert!(shard.queue().offer(in_memory).is_none());
+    tokio::time::sleep(Duration::from_hours(11)).await;
+    expected.extend([(later, MessageState::Expired), (first, MessageState::Done)]);
+    assert_eq!(settled(), expected);
+    assert_eq!(world.attempted.lock().unwrap().len(), 2, "the first one's");
+    assert_eq!(world.behind.lock().unwrap().iter().map(|work| work.id).collect::<Vec<_>>(), [wanted]);
+    assert!(!shard.queue().holds(later) && told.try_recv().is_ok());
 }
