@@ -94,6 +94,10 @@ impl Acts for Doing {
         }
     }
 
+    fn outlived(&self, shard: &Shard, work: &Work) -> Option<Attempt> {
+        self.0.upgrade().and_then(|core| outbound::outlived(&core, shard, work))
+    }
+
     fn schedule(&self, direction: Direction) -> Backoff {
         match (direction, self.0.upgrade()) {
             (Direction::In, Some(core)) => core.schedule.clone(),

@@ -55,7 +55,8 @@ pub struct Caps {
     /// Whether a text that stands for an answer can become it: not where a program reads, and not where people read what we
     /// store, for there both would be seen after the page is loaded anew.
     pub placeholders: bool,
-    /// Whether it shows an answer while it is being written without keeping what it shows ([`crate::Channel::draft`]).
+    /// Whether it shows an answer while it is being written without keeping what it shows ([`crate::Channel::draft`]). What stands for an
+    /// answer there is deleted when that is sent, if it can be.
     pub drafts: bool,
     /// How fast it takes calls; `None` where it says nothing and refuses nobody for it.
     pub limits: Option<&'static Limits>,

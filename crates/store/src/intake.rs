@@ -206,16 +206,30 @@ impl NewMessage {
     /// # Errors
     /// When it can't be written as JSON.
     pub fn answer(question: &Work, index: usize, body: &Outbound, ids: &Ids) -> Result<Self> {
+        Self::beside(question, body, answer_key(question.id, index), ids)
+    }
+
+    /// Takes away our message `placeholder`, behind the `answer` that it stood for. However often the answer is ended, it is the same
+    /// message.
+    ///
+    /// # Errors
+    /// When it can't be written as JSON.
+    pub fn removal(answer: &Work, placeholder: MessageId, body: &Outbound, ids: &Ids) -> Result<Self> {
+        Self::beside(answer, body, format!("removal:{placeholder}"), ids)
+    }
+
+    /// A message to a person in the channel of another one.
+    fn beside(other: &Work, body: &Outbound, key: String, ids: &Ids) -> Result<Self> {
         Ok(Self {
             id: MessageId(ids.next()),
-            user_id: question.user_id.clone(),
-            channel_id: question.channel_id,
-            shard: question.shard,
+            user_id: other.user_id.clone(),
+            channel_id: other.channel_id,
+            shard: other.shard,
             direction: Direction::Out,
             conversation: indexable(&body.conversation()).into_owned(),
             payload: to_raw_value(body)?,
             media: None,
-            key: Some(answer_key(question.id, index)),
+            key: Some(key),
             digest: None,
             source: None,
             debounce_ms: 0,

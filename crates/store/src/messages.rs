@@ -218,7 +218,7 @@ impl Store {
         Ok(row.map(|(channel, media)| (ChannelId(channel), media)))
     }
 
-    /// A conversation's last `limit` messages past a place, in order.
+    /// A conversation's last `limit` messages past a place, in order, without those to the person that were put aside: nobody saw them.
     ///
     /// # Errors
     /// When the database fails.
@@ -234,6 +234,7 @@ impl Store {
             format!(
                 "select id, seq, direction, payload::text as payload, media::text as media, accepted_at from messages
                  where channel_id = $1 and conversation = $2 and seq > $3 and finished_at is {which}
+                   and (direction = 'in' or state <> 'discarded')
                  order by seq desc limit $4"
             )
         };

@@ -30,6 +30,8 @@ pub struct Placeholder {
     pub platform_id: String,
     /// The platform's id of the message that is to be answered, where it has one.
     pub question: Option<String>,
+    /// Our id of it. Written nowhere but in the message that shows it.
+    pub question_id: Option<MessageId>,
     /// The platform's id of who asked, where that is known. Written nowhere but in the message that shows it.
     pub asker: Option<String>,
     /// Who took it.
@@ -244,6 +246,7 @@ fn placeholder(row: &PgRow) -> Result<Placeholder> {
         seq: row.try_get("seq")?,
         platform_id: row.try_get("platform_id")?,
         question: row.try_get("question")?,
+        question_id: shown.as_ref().and_then(|shown| shown.question_id),
         asker: shown.and_then(|shown| shown.asker),
         taken: answer.map(|by| Taken { by: MessageId(by), in_place }),
     })

@@ -49,7 +49,8 @@ pub struct Outbound {
     /// That it stands for an answer which is still to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placeholder: Option<Placeholder>,
-    /// Our message that showed what came of this answer while it was being written: its place is this one's.
+    /// Our message that showed what came of this answer while it was being written, or the question where a draft did: its place is this
+    /// one's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(ignore)]
     pub replaces: Option<MessageId>,
@@ -65,8 +66,11 @@ pub struct Placeholder {
     /// The platform's id of the message that is to be answered, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
-    /// Our id of the message that is to be answered, when this is the beginning of the answer, which is still being written: it is
-    /// that one's alone.
+    /// Our id of the message that is to be answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub question_id: Option<MessageId>,
+    /// As `question_id`, when this is the beginning of the answer, which is still being written: it is that one's alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(ignore)]
     pub begins: Option<MessageId>,
@@ -269,7 +273,8 @@ mod tests {
             "poll": {"question": "q", "options": ["a", "b"], "multiple": true, "anonymous": false},
             "location": {"latitude": 1.5, "longitude": -2.25, "title": "here"},
             "act": {"type": "edit", "message_id": "5"}, "ttl_seconds": 60,
-            "placeholder": {"question": "4", "begins": "01890a5d-ac96-774b-bcce-b302099a8057", "asker": "7", "behind": 9},
+            "placeholder": {"question": "4", "question_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+                "begins": "01890a5d-ac96-774b-bcce-b302099a8057", "asker": "7", "behind": 9},
             "replaces": "01890a5d-ac96-774b-bcce-b302099a8058",
             "traceparent": "00-01890a5dac96774bbcceb302099a8057-00f067aa0ba902b7-01",
         });

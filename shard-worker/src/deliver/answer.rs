@@ -162,10 +162,11 @@ pub(super) fn one(raw: &RawValue, to: &ReplyTo, allow_private: bool) -> Result<O
     send_body::answer(body, to, allow_private).map(Some).map_err(|Invalid(sentence)| sentence)
 }
 
-/// What stands for the answer to this message.
-pub(super) fn stands(question: &WebhookBody) -> Placeholder {
+/// What stands for the answer to this message, which is its work.
+pub(super) fn stands(work: &Work, question: &WebhookBody) -> Placeholder {
     Placeholder {
         question: question.platform_message_id.clone(),
+        question_id: Some(work.id),
         asker: question.sender.as_ref().map(|sender| sender.platform_id.clone()),
         ..Placeholder::default()
     }
@@ -218,7 +219,8 @@ async fn commit_messages(
         // An earlier attempt may have seen more than this one's end.
         answer.replaces = placeholder::begun(shard, work);
     }
-    let (mut messages, trouble) = answer.messages(to, stands(&question), core.deps.http.allows_private());
+    let (mut messages, trouble) =
+        answer.messages(to, stands(work, &question), core.deps.http.allows_private());
     // Nothing comes with what stands for the answer.
     let only_stands = messages.first().is_some_and(|message| message.placeholder.is_some());
     if only_stands && !is_wanted(core, work, manner, &mut messages, asked).await? {

@@ -22,6 +22,8 @@ use crate::pipeline::Pipeline;
 use crate::shard::Shard;
 use crate::shard::queue::{LaneKey, Next};
 
+mod behind;
+
 /// Starts the runner of a lane that has none.
 pub(crate) fn start(pipeline: &Arc<Pipeline>, shard: &Arc<Shard>, key: LaneKey) {
     let (pipeline, owner) = (Arc::clone(pipeline), Arc::clone(shard));
@@ -85,6 +87,7 @@ async fn wait(pipeline: &Pipeline, shard: &Shard, key: &LaneKey, at: Instant) ->
         biased;
         () = pause_until(shard, at) => false,
         () = pipeline.acts.recovered(&user, key) => true,
+        () = behind::expire(pipeline, shard, key), if key.direction == Direction::Out => false,
     }
 }
 
@@ -217,6 +220,10 @@ fn put_back(
     waits
 }
 
+fn status_of(work: &Work, state: MessageState, error: Option<String>) -> MessageStatus {
+    MessageStatus { state, platform_message_ids: work.platform_message_ids.clone(), error }
+}
+
 async fn over(
     pipeline: &Pipeline,
     shard: &Shard,
@@ -225,11 +232,7 @@ async fn over(
     state: MessageState,
     error: Option<String>,
 ) -> bool {
-    let status = MessageStatus {
-        state,
-        platform_message_ids: delivery.work.platform_message_ids.clone(),
-        error: error.clone(),
-    };
+    let status = status_of(&delivery.work, state, error.clone());
     if !settle(pipeline, shard, delivery, state, Duration::ZERO, error).await {
         return false;
     }

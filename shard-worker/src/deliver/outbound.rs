@@ -3,7 +3,7 @@
 //!
 //! Must hold: a part whose outcome is not known is never sent again by itself, also when the shard is given away
 //! meanwhile; between two parts it is stored which were sent; waiting for the platform's pace is no attempt, ends when
-//! the shard does, and is over before the lease is asked.
+//! the shard or the message's time to live does, and is over before the lease is asked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,12 @@ use std::time::Duration;
 use chrono::DateTime;
 use claw_channels::kit::plan::{Content, Piece, in_place};
 use claw_channels::{ChannelError, Part, Receipt, Unsupported, plan};
+use claw_runtime::Clock;
 use claw_store::chain;
 use claw_types::{Act, MessageState, Outbound, Work};
 use tracing::debug;
 
-use super::placeholder::{self, Mine};
+use super::placeholder::{self, Mine, removal};
 use super::{Attempt, lane};
 use crate::channels::Lookup;
 use crate::channels::active::{Active, Turn};
@@ -54,10 +55,7 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &mut Wor
             Err(error) => not_yet(STARTING, &error),
         };
     };
-    match too_late(core, active.manners(), work, &body) {
-        Some(late) => late,
-        None => send_parts(core, shard, &active, work, &body).await,
-    }
+    send_parts(core, shard, &active, work, &body).await
 }
 
 /// The manners of a channel that does not run; `None` when it is not there any more.
@@ -71,14 +69,60 @@ async fn still_there(core: &Core, work: &Work) -> Result<Option<Manners>, String
 /// Whether nobody wants it any more, and what to say then. For how long it is wanted it may say itself, else its channel's `manners`
 /// do. Its time to live counts anew from a retry, which is somebody's word that it is wanted all the same.
 fn too_late(core: &Core, manners: Manners, work: &Work, body: &Outbound) -> Option<Attempt> {
-    let age = core.clock.now().timestamp_millis() - work.fresh_at_ms();
-    let usual = manners.time_to_live.unwrap_or(core.send_ttl);
-    let time_to_live = body.time_to_live(usual);
-    if u128::try_from(age).is_ok_and(|age| age > time_to_live.as_millis()) {
-        let error = expired(time_to_live, work.platform_message_ids.len());
-        return Some(Attempt::Over { state: MessageState::Expired, error: Some(error) });
+    let time_to_live = wanted_for(core, manners, body);
+    left(&*core.clock, work, time_to_live).is_none().then(|| late(work, time_to_live))
+}
+
+/// As [`too_late`], of a message that waits behind others; of one of which something was sent, its own attempt decides.
+pub(crate) fn outlived(core: &Core, shard: &Shard, work: &Work) -> Option<Attempt> {
+    if work.is_webhook() || !work.platform_message_ids.is_empty() {
+        return None;
     }
-    None
+    let Lookup::Running(active) = shard.channels.lookup(work.channel_id) else { return None };
+    let body: Outbound = serde_json::from_str(work.payload.get()).ok()?;
+    too_late(core, active.manners(), work, &body)
+}
+
+fn wanted_for(core: &Core, manners: Manners, body: &Outbound) -> Duration {
+    body.time_to_live(manners.time_to_live.unwrap_or(core.send_ttl))
+}
+
+/// What is left of a message's time to live; `None` when that is over.
+fn left(clock: &dyn Clock, work: &Work, time_to_live: Duration) -> Option<Duration> {
+    let age = clock.now().timestamp_millis() - work.fresh_at_ms();
+    // By a clock that was set back it may be younger than nothing.
+    time_to_live.checked_sub(Duration::from_millis(u64::try_from(age).unwrap_or(0)))
+}
+
+/// How long until the time to live is over.
+fn until_late(clock: &dyn Clock, work: &Work, time_to_live: Duration) -> Duration {
+    let left = left(clock, work, time_to_live);
+    left.map_or(Duration::ZERO, |left| left.saturating_add(Duration::from_millis(1)))
+}
+
+/// What is waited for; `None` when the message's time to live is over before.
+async fn in_time<T>(
+    clock: &dyn Clock,
+    work: &Work,
+    time_to_live: Duration,
+    waiting: impl Future<Output = T>,
+) -> Option<T> {
+    let over = async {
+        // Looked at again: the clock, which is the database's, may have been set meanwhile.
+        while left(clock, work, time_to_live).is_some() {
+            tokio::time::sleep(until_late(clock, work, time_to_live)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        came = waiting => Some(came),
+        () = over => None,
+    }
+}
+
+fn late(work: &Work, time_to_live: Duration) -> Attempt {
+    let error = expired(time_to_live, work.platform_message_ids.len());
+    Attempt::Over { state: MessageState::Expired, error: Some(error) }
 }
 
 fn expired(time_to_live: Duration, sent: usize) -> String {
@@ -95,8 +139,8 @@ fn expired(time_to_live: Duration, sent: usize) -> String {
 }
 
 async fn send_parts(
-    core: &Core,
-    shard: &Shard,
+    core: &Arc<Core>,
+    shard: &Arc<Shard>,
     active: &Active,
     work: &mut Work,
     body: &Outbound,
@@ -105,6 +149,12 @@ async fn send_parts(
         Ok(plan) => plan.parts,
         Err(Unsupported(reason)) => return failed(reason),
     };
+    // Of one that was sent, only what stood for it is left to be taken away.
+    if work.platform_message_ids.len() < pieces.len()
+        && let Some(late) = too_late(core, active.manners(), work, body)
+    {
+        return late;
+    }
     if body.act == Act::Post && body.placeholder.is_none() {
         core.typing.end(work);
     }
@@ -129,7 +179,10 @@ async fn send_parts(
                 debug!(message.id = %work.id, "the placeholder can't become the answer: {why}");
                 continue;
             }
-            Err(error) => return refused(&error, index, pieces.len()),
+            Err(error) => {
+                let left = until_late(&*core.clock, work, wanted_for(core, active.manners(), body));
+                return refused(&error, (index, pieces.len()), left);
+            }
         }
         // With the last part the message is over, which is written anyway.
         if index + 1 < pieces.len() && !lane::progress(core, shard, work).await {
@@ -145,8 +198,8 @@ const OVER: Attempt = Attempt::Over { state: MessageState::Done, error: None };
 
 /// The message was sent: the placeholders that it took go, unless one became the answer.
 async fn end_of(
-    core: &Core,
-    shard: &Shard,
+    core: &Arc<Core>,
+    shard: &Arc<Shard>,
     active: &Active,
     work: &Work,
     body: &Outbound,
@@ -158,7 +211,12 @@ async fn end_of(
         return Attempt::NotOurs;
     }
     for mine in left {
-        if !take_away(core, shard, active, work, body, mine).await {
+        if active.caps().drafts {
+            if let Err(error) = removal::store(core, shard, work, body, mine).await {
+                let why = format!("that the placeholder goes is not stored: {}", chain(&error));
+                return not_yet(STARTING, &why);
+            }
+        } else if !take_away(core, shard, active, work, body, mine).await {
             return Attempt::NotOurs;
         }
     }
@@ -177,15 +235,18 @@ async fn turn(
     body: &Outbound,
     piece: &Piece,
 ) -> Result<Turn, Attempt> {
+    let time_to_live = wanted_for(core, active.manners(), body);
+    let waiting = placeholder::turn(core, shard, active, work, body, cost(piece));
     let turn = tokio::select! {
         biased;
         () = shard.stopping().cancelled() => return Err(Attempt::NotOurs),
-        turn = placeholder::turn(core, shard, active, work, body, cost(piece)) => match turn {
-            Ok(Some(turn)) => turn,
-            Ok(None) => return Err(needless()),
-            Err(error) => {
+        turn = in_time(&*core.clock, work, time_to_live, waiting) => match turn {
+            Some(Ok(Some(turn))) => turn,
+            Some(Ok(None)) => return Err(needless()),
+            Some(Err(error)) => {
                 return Err(not_yet(STARTING, &format!("it is not known what was sent: {}", chain(&error))));
             }
+            None => return Err(late(work, time_to_live)),
         },
     };
     match too_late(core, active.manners(), work, body) {
@@ -201,8 +262,9 @@ fn needless() -> Attempt {
     Attempt::Over { state: MessageState::Discarded, error: Some(error.to_owned()) }
 }
 
-/// Takes away a placeholder that did not become the answer. Left as it is when the platform refuses: it is only "Processing..."
-/// more than there should be. `false` when that is for the shard's next owner to do.
+/// Takes away a placeholder that did not become the answer. Left as it is when the platform refuses, or has no room for that as long as
+/// the answer would have been wanted: it is only "Processing..." more than there should be. `false` when that is for the shard's next owner
+/// to do.
 async fn take_away(
     core: &Core,
     shard: &Shard,
@@ -211,13 +273,16 @@ async fn take_away(
     body: &Outbound,
     mine: &Mine,
 ) -> bool {
-    let piece = placeholder::removal(mine);
+    let piece = removal::call(mine);
+    let time_to_live = wanted_for(core, active.manners(), body);
     for _ in 0..REMOVALS {
+        let waiting = active.turn(Priority::Answer, &body.recipient, cost(&piece));
         let turn = tokio::select! {
             biased;
             () = shard.stopping().cancelled() => return false,
-            turn = active.turn(Priority::Answer, &body.recipient, cost(&piece)) => turn,
+            turn = in_time(&*core.clock, work, time_to_live, waiting) => turn,
         };
+        let Some(turn) = turn else { return true };
         if !core.lease.holds() {
             return false;
         }
@@ -268,11 +333,13 @@ async fn send(
     sent.unwrap_or_else(|_| Err(ChannelError::Uncertain("the platform did not answer".to_owned())))
 }
 
-fn refused(error: &ChannelError, index: usize, of: usize) -> Attempt {
+/// What becomes of a message that a platform did not take a part of. It waits no longer than until nobody wants it, so that who sent it
+/// hears of that then.
+fn refused(error: &ChannelError, (index, of): (usize, usize), left: Duration) -> Attempt {
     let reason = format!("{}{error}", in_place(index, of));
     match error {
         ChannelError::RateLimited(wait) | ChannelError::ChatLimited { wait, .. } => {
-            Attempt::Again { after: Some(*wait), error: reason }
+            Attempt::Again { after: Some(left.min(*wait)), error: reason }
         }
         ChannelError::Retryable(_) => Attempt::Again { after: None, error: reason },
         ChannelError::Uncertain(_) => Attempt::Over { state: MessageState::Uncertain, error: Some(reason) },
@@ -295,7 +362,68 @@ fn failed(error: String) -> Attempt {
 
 #[cfg(test)]
 mod tests {
+    use chrono::Utc;
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::channels::limiter::Limiter;
+    use crate::testing;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    /// What it says goes on with tokio's time.
+    struct Going {
+        from: Instant,
+    }
+
+    impl Clock for Going {
+        fn now(&self) -> DateTime<Utc> {
+            DateTime::UNIX_EPOCH + self.from.elapsed()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_silent_chat_gives_up_when_its_time_to_live_is_over() {
+        let clock = Going { from: Instant::now() };
+        // Accepted when the clock began to go.
+        let work = testing::work();
+        let limiter = Limiter::new(None);
+        limiter.silence_chat("chat", Duration::from_hours(10), true);
+        let turn = async |time_to_live: u64| {
+            let time_to_live = Duration::from_secs(time_to_live);
+            let came =
+                in_time(&clock, &work, time_to_live, limiter.turn(Priority::Answer, "chat", false, 1)).await;
+            (came.is_some(), clock.from.elapsed().as_secs())
+        };
+        assert_eq!(turn(60).await, (false, 60));
+        assert_eq!(
+            turn(7_200).await,
+            (false, 7_200),
+            "from its acceptance on, not from when it began to wait"
+        );
+        assert_eq!(turn(60).await, (false, 7_200), "at once when it is over already");
+        assert_eq!(turn(86_400).await, (true, 36_000), "it is sent when the silence ends");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_waits_as_long_as_the_platform_asks_but_not_beyond_its_time_to_live() {
+        let clock = Going { from: Instant::now() };
+        let work = testing::work();
+        let asked = ChannelError::ChatLimited { wait: Duration::from_hours(10), told: true };
+        let waits = |time_to_live: Duration| {
+            let left = until_late(&clock, &work, time_to_live);
+            match refused(&asked, (0, 1), left) {
+                Attempt::Again { after: Some(after), .. } => after,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(waits(DAY), Duration::from_hours(10));
+        let minute = waits(Duration::from_mins(1));
+        tokio::time::advance(minute).await;
+        assert_eq!(left(&clock, &work, Duration::from_mins(1)), None, "then it is over, {minute:?}");
+        assert!(minute < Duration::from_secs(61));
+        assert_eq!(waits(Duration::from_mins(1)), Duration::ZERO);
+    }
 
     #[test]
     fn every_class_of_error_ends_as_it_must() {
@@ -303,12 +431,12 @@ mod tests {
         let wait = Duration::from_secs(7);
         for error in [ChannelError::RateLimited(wait), ChannelError::ChatLimited { wait, told: true }] {
             assert!(
-                matches!(refused(&error, 0, 1), Attempt::Again { after: Some(after), .. } if after == wait)
+                matches!(refused(&error, (0, 1), DAY), Attempt::Again { after: Some(after), .. } if after == wait)
             );
         }
-        let again = refused(&ChannelError::Retryable(why()), 1, 2);
+        let again = refused(&ChannelError::Retryable(why()), (1, 2), DAY);
         assert!(matches!(again, Attempt::Again { after: None, error } if error == "part 2 of 2: why"));
-        let over = |error: &ChannelError| match refused(error, 0, 1) {
+        let over = |error: &ChannelError| match refused(error, (0, 1), DAY) {
             Attempt::Over { state, error: Some(_) } => state,
             _ => panic!("{error:?} is tried again"),
         };

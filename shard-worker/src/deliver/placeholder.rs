@@ -16,6 +16,9 @@
 //! A placeholder may be the beginning of its answer, which is still being written (`stream`). Then it is reserved for that one, which
 //! names it, and its text is changed meanwhile ([`Edits`]).
 //!
+//! Where people see what we store, no text becomes another one: both would be seen when it is read again. There every placeholder is
+//! taken away when its answer is sent ([`removal`]), and an answer that began as a draft names its question instead.
+//!
 //! Must hold: who takes one is committed before the platform is called, so a crash makes the same answer take the same one, and
 //! an edit that is made twice is made once; an answer that can't be put in a placeholder's place is sent like any other; a
 //! channel without placeholders pays a look at the shard's memory, and no query.
@@ -24,6 +27,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use claw_channels::Caps;
 use claw_channels::kit::plan::{Content, Piece};
 use claw_store::{Note, Placeholder, Taken};
 use claw_types::{Act, ChannelId, MessageId, Outbound, Placeholder as Asked, Work};
@@ -38,6 +42,7 @@ use crate::channels::manners::Placeholder as Manner;
 use crate::core::Core;
 use crate::shard::Shard;
 
+pub(super) mod removal;
 mod turn;
 
 pub(super) use self::turn::{is_answer, turn};
@@ -166,8 +171,8 @@ impl Placeholders {
         Some(begun.placeholder.message)
     }
 
-    /// Those that this answer takes, and whether that is news.
-    fn choose(&self, work: &Work, body: &Outbound, text_first: bool) -> (Vec<Mine>, bool) {
+    /// Those that this answer takes, and whether that is news. It `becomes` what stands there if a text can, and it begins with one.
+    fn choose(&self, work: &Work, body: &Outbound, becomes: bool) -> (Vec<Mine>, bool) {
         let known = self.known();
         if known.chats.is_empty() {
             return (Vec::new(), false);
@@ -183,7 +188,7 @@ impl Placeholders {
         if !before.is_empty() {
             return (before, false);
         }
-        (chosen(chat, work, body, text_first), true)
+        (chosen(chat, work, body, becomes), true)
     }
 
     /// It is this answer's; tells what may be changing it.
@@ -209,13 +214,14 @@ impl Placeholders {
 }
 
 /// Those of a chat that an answer takes which has none: the one in its place, if any is, comes first.
-fn chosen(chat: &[Entry], work: &Work, body: &Outbound, text_first: bool) -> Vec<Mine> {
-    let alone = |entry: Option<&Entry>| -> Vec<Mine> {
-        entry.map(|entry| entry.mine(text_first)).into_iter().collect()
-    };
+fn chosen(chat: &[Entry], work: &Work, body: &Outbound, becomes: bool) -> Vec<Mine> {
+    let alone =
+        |entry: Option<&Entry>| -> Vec<Mine> { entry.map(|entry| entry.mine(becomes)).into_iter().collect() };
     if let Some(named) = body.replaces {
-        let is_named =
-            |entry: &&Entry| entry.placeholder.message == named && entry.placeholder.taken.is_none();
+        let is_named = |entry: &&Entry| {
+            let Placeholder { message, question_id, taken, .. } = &entry.placeholder;
+            (*message == named || *question_id == Some(named)) && taken.is_none()
+        };
         return alone(chat.iter().find(is_named));
     }
     if work.scheduled {
@@ -235,7 +241,7 @@ fn chosen(chat: &[Entry], work: &Work, body: &Outbound, text_first: bool) -> Vec
         [] => Vec::new(),
         [older @ .., newest] if is_one_persons(&open) => {
             let older = older.iter().map(|entry| entry.mine(false));
-            std::iter::once(newest.mine(text_first)).chain(older).collect()
+            std::iter::once(newest.mine(becomes)).chain(older).collect()
         }
         [oldest, ..] => vec![oldest.mine(false)],
     }
@@ -276,10 +282,15 @@ impl Entry {
     }
 }
 
-/// What becomes of the text that is shown at once. Where answers can't take its place, it stays.
+/// Whether an answer ends what stands for it: by becoming it, or by a deletion that is stored behind it.
+fn ends(caps: &Caps) -> bool {
+    caps.placeholders || caps.drafts && caps.delete
+}
+
+/// What becomes of the text that is shown at once. Where answers can't end it, it stays.
 fn manner(active: &Active) -> Manner {
     match active.manners().placeholder {
-        Manner::Replace if !active.caps().placeholders => Manner::Keep,
+        Manner::Replace if !ends(active.caps()) => Manner::Keep,
         as_configured => as_configured,
     }
 }
@@ -318,11 +329,12 @@ pub(crate) async fn take(
     body: &Outbound,
     pieces: &[Piece],
 ) -> claw_store::Result<Vec<Mine>> {
-    if !active.caps().placeholders || body.act != Act::Post || body.placeholder.is_some() {
+    if !ends(active.caps()) || body.act != Act::Post || body.placeholder.is_some() {
         return Ok(Vec::new());
     }
     let text_first = pieces.first().is_some_and(|piece| matches!(piece.content, Content::Text(_)));
-    let (chosen, is_new) = shard.placeholders.choose(work, body, text_first);
+    let becomes = text_first && active.caps().placeholders && !active.caps().drafts;
+    let (chosen, is_new) = shard.placeholders.choose(work, body, becomes);
     if !is_new {
         return Ok(chosen);
     }
@@ -358,12 +370,6 @@ pub(crate) fn in_place(mine: &Mine, first: &Piece) -> Option<Piece> {
     mine.in_place.then(|| Piece { content, reply_to: None, buttons: first.buttons.clone() })
 }
 
-/// Taking a placeholder away.
-pub(crate) fn removal(mine: &Mine) -> Piece {
-    let content = Content::Delete { message_id: mine.platform_id.clone() };
-    Piece { content, reply_to: None, buttons: Vec::new() }
-}
-
 /// The platform shows this message. If it stands for an answer, that is remembered; not of what is more than one text, which
 /// no answer can become.
 pub(crate) async fn shown(
@@ -388,6 +394,7 @@ pub(crate) async fn shown(
         seq: work.seq,
         platform_id: platform_id.clone(),
         question: asked.question.clone(),
+        question_id: asked.question_id,
         asker: asked.asker.clone(),
         taken: None,
     };

@@ -112,6 +112,11 @@ pub trait Acts: Send + Sync {
         std::future::pending::<()>().await;
     }
 
+    /// What becomes of a message that waits behind others, when nobody wants it any more; `None` when that is not known.
+    fn outlived(&self, _shard: &Shard, _work: &Work) -> Option<Attempt> {
+        None
+    }
+
     /// When failed attempts are repeated: a send ends by its time to live, a webhook by the number of its attempts.
     fn schedule(&self, direction: Direction) -> Backoff {
         match direction {

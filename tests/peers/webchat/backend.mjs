@@ -68,11 +68,19 @@ export class Backend {
       this.#lane(user).respond = (response) => {
         response.writeHead(200, { 'content-type': 'text/event-stream' });
         begin({
+          shows: (text) => response.write(`data: ${JSON.stringify({ immediate_reply: text })}\n\n`),
           say: (delta) => response.write(`event: delta\ndata: ${JSON.stringify({ delta })}\n\n`),
           end: () => response.end('event: done\ndata: {}\n\n'),
         });
       };
     });
+  }
+
+  /** The next message of this user's is answered with this JSON. */
+  answers(user, body) {
+    this.#lane(user).respond = (response) => {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    };
   }
 
   #lane(user) {

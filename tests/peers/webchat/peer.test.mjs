@@ -14,6 +14,7 @@ import look from './scenes/look.mjs';
 import origins from './scenes/origins.mjs';
 import talk from './scenes/talk.mjs';
 import text from './scenes/text.mjs';
+import waiting from './scenes/waiting.mjs';
 import { Sites } from './sites.mjs';
 
 const stage = { claw: new Claw(), backend: new Backend(), sites: new Sites(), browser: null };
@@ -32,6 +33,6 @@ after(async () => {
   stage.backend.close();
 });
 
-for (const scenes of [talk, text, files, look, access, apart, origins, faults]) scenes(stage);
+for (const scenes of [talk, text, files, look, access, apart, origins, faults, waiting]) scenes(stage);
 
 test('all that the backend was posted is signed', () => assert.equal(stage.backend.forged, 0));

@@ -10,8 +10,11 @@ use http::HeaderMap;
 use http::header::RETRY_AFTER;
 use reqwest::Response;
 
-/// Nobody waits longer than this for a server's sake.
-const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+/// Nobody waits longer than this for the sake of a server that a tenant chose.
+const SERVER_ASKS: Duration = Duration::from_hours(1);
+/// Nor longer than this for a platform's, which may ban for some hours: who calls meanwhile may be banned for longer. More than a day is
+/// taken for a mistake.
+pub const PLATFORM_ASKS: Duration = Duration::from_hours(24);
 
 /// Why a body was not read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +59,8 @@ pub async fn beginning(mut response: Response, limit: usize) -> Bytes {
     body.freeze()
 }
 
-/// How long the server asks to be left alone from `now` on, in seconds since 1970 (RFC 9110, section 10.2.3: seconds or
-/// a date): at least a second, because zero would have us call again without a pause, an hour at most.
+/// How long the platform asks to be left alone from `now` on, in seconds since 1970 (RFC 9110, section 10.2.3: seconds or
+/// a date): at least a second, because zero would have us call again without a pause, [`PLATFORM_ASKS`] at most.
 pub fn retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -68,9 +71,14 @@ pub fn retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
     Some(waiting(until.saturating_sub(u64::try_from(now).ok()?)))
 }
 
-/// A wait of so many seconds, within the same bounds, wherever the server says it.
+/// The same of a server that a tenant chose (a backend, a destination, a program): an hour at most.
+pub fn server_retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
+    retry_after(headers, now).map(|asked| asked.min(SERVER_ASKS))
+}
+
+/// A wait of so many seconds, within the same bounds as [`retry_after`], wherever the platform says it.
 pub fn waiting(seconds: u64) -> Duration {
-    Duration::from_secs(seconds.max(1)).min(MAX_RETRY_AFTER)
+    Duration::from_secs(seconds.max(1)).min(PLATFORM_ASKS)
 }
 
 /// The first `limit` characters, fit for a log line and for the database, which takes no NUL.
@@ -114,22 +122,29 @@ mod tests {
     fn a_wait_is_seconds_or_a_date_within_bounds() {
         // Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110, section 5.6.7.
         const NOW: i64 = 784_111_777;
-        let of = |text: &str| {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-            retry_after(&headers, NOW).map(|wait| wait.as_secs())
-        };
-        let cases = [("7", Some(7)), (" 7 ", Some(7)), ("0", Some(1)), ("999999", Some(3600))];
+        let headers =
+            |text: &str| -> HeaderMap { HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]) };
+        let of = |text: &str| retry_after(&headers(text), NOW).map(|wait| wait.as_secs());
+        let cases = [
+            ("7", Some(7)),
+            (" 7 ", Some(7)),
+            ("0", Some(1)),
+            ("36000", Some(36_000)),
+            ("999999", Some(86_400)),
+        ];
         let dates = [
             ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
             ("Sunday, 06-Nov-94 08:50:07 GMT", Some(30)),
             ("Sun Nov  6 08:50:07 1994", Some(30)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(1)),
             ("Sat, 05 Nov 1994 08:49:37 GMT", Some(1)),
-            ("Mon, 06 Nov 1995 08:49:37 GMT", Some(3600)),
+            ("Mon, 06 Nov 1995 08:49:37 GMT", Some(86_400)),
             ("Sun, 06 Nov 1994", None),
         ];
         for (text, wait) in cases.into_iter().chain(dates).chain([("soon", None), ("-1", None)]) {
             assert_eq!(of(text), wait, "{text:?}");
+            let of_server = server_retry_after(&headers(text), NOW).map(|wait| wait.as_secs());
+            assert_eq!(of_server, wait.map(|wait| wait.min(3_600)), "a tenant's server, {text:?}");
         }
         assert_eq!(retry_after(&HeaderMap::new(), NOW), None);
     }

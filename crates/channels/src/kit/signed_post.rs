@@ -132,7 +132,7 @@ impl SignedPost<'_> {
         let request = http.calls().post(url).timeout(self.limit);
         let request = sign(request, self.by, self.id, self.timestamp, self.body.clone());
         let response = request.send().await.map_err(|error| self.broken(&error))?;
-        let retry_after = answer::retry_after(response.headers(), self.timestamp);
+        let retry_after = answer::server_retry_after(response.headers(), self.timestamp);
         let posted = Posted { status: response.status().as_u16(), retry_after };
         Ok((posted, answer::beginning(response, MAX_ANSWER).await))
     }

@@ -219,6 +219,24 @@ async fn a_settled_message_is_done_and_a_failed_one_waits() {
 }
 
 #[tokio::test]
+async fn what_was_put_aside_before_its_person_saw_it_is_no_history() {
+    let bench = Bench::new().await;
+    let (_lease, epoch) = claim(&bench, "one").await;
+    let of = async |direction, text: &str| {
+        accept(&bench, NewMessage { direction, ..message(&bench, "c", text, None) }).await
+    };
+    let asked = of(Direction::In, "hi").await;
+    let aside = of(Direction::Out, "Processing...").await;
+    let answer = of(Direction::Out, "the answer").await;
+    for work in [&asked, &aside] {
+        assert!(bench.writer.settle(settlement(work, epoch, MessageState::Discarded)).await.unwrap());
+    }
+    let history = bench.store.messages_history(asked.channel_id, "c", 0, 10).await.unwrap();
+    let found: Vec<_> = history.iter().map(|row| row.id).collect();
+    assert_eq!(found, [asked.id, answer.id], "what a person wrote stays theirs");
+}
+
+#[tokio::test]
 async fn a_stale_claim_writes_nothing() {
     let bench = Bench::new().await;
     let (lease, old) = claim(&bench, "one").await;

@@ -30,6 +30,7 @@ fn placeholder(channel: &Channel, n: u32) -> Placeholder {
         seq: n.into(),
         platform_id: format!("p{n}"),
         question: Some(format!("q{n}")),
+        question_id: None,
         asker: None,
         taken: None,
     }
@@ -133,18 +134,21 @@ async fn what_was_sent_meanwhile_is_found_by_its_place_and_its_age() {
 }
 
 #[tokio::test]
-async fn the_next_owner_knows_who_asked() {
+async fn the_next_owner_knows_who_asked_what() {
     let bench = Bench::new().await;
     let channel = channel(&bench).await;
-    let stands =
-        claw_types::Placeholder { asker: Some("7".to_owned()), ..claw_types::Placeholder::default() };
+    let stands = claw_types::Placeholder {
+        question_id: Some(id(9)),
+        asker: Some("7".to_owned()),
+        ..claw_types::Placeholder::default()
+    };
     let body = Outbound { recipient: "chat".to_owned(), placeholder: Some(stands), ..Outbound::default() };
     let message = NewMessage::outbound(&channel, &body, &bench.ids, None).unwrap();
     let shown = Placeholder { message: message.id, ..placeholder(&channel, 1) };
     bench.writer.accept(message).await.unwrap();
     bench.store.placeholders_note(&[Note::Shown(Box::new(shown.clone()))]).await.unwrap();
     let found = bench.store.placeholders_in(channel.shard, HOUR).await.unwrap();
-    assert_eq!(found, [Placeholder { asker: Some("7".to_owned()), ..shown }]);
+    assert_eq!(found, [Placeholder { question_id: Some(id(9)), asker: Some("7".to_owned()), ..shown }]);
 }
 
 #[tokio::test]

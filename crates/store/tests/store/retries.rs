@@ -100,7 +100,7 @@ async fn what_the_earlier_attempts_came_to_stays_known() {
     running.follow(Some(30.0), false).await;
     let retry = running.next_attempt().await;
     let work = running.begin(retry).await.unwrap();
-    assert_eq!(running.run().await.attempts, [first.clone()]);
+    assert_eq!(running.run().await.attempts, std::slice::from_ref(&first));
     running.time_out().await;
     let second = earlier(running.run().await);
     assert_eq!((second.n, second.status, second.message_id), (2, RunStatus::Timeout, Some(work.id)));

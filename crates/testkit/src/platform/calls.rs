@@ -94,7 +94,7 @@ fn sent(record: &Record, n: u32, peer: &Peer, body: &Value) -> Response {
     let faults = record.faults();
     let fate = record.with(n, |bot| bot.fate(faults));
     match fate {
-        Fate::Refused => return too_many(),
+        Fate::Refused => return too_many(faults.wait.max(1)),
         Fate::Forbidden => {
             return refused(StatusCode::FORBIDDEN, "Forbidden: bot was blocked by the user");
         }
@@ -159,11 +159,11 @@ fn ok(result: &Value) -> Response {
 }
 
 /// <https://core.telegram.org/bots/api#responseparameters>
-fn too_many() -> Response {
+fn too_many(wait: u32) -> Response {
     let status = StatusCode::TOO_MANY_REQUESTS;
-    let why = "Too Many Requests: retry after 1";
+    let why = format!("Too Many Requests: retry after {wait}");
     let body = json!({
-        "ok": false, "error_code": status.as_u16(), "description": why, "parameters": {"retry_after": 1},
+        "ok": false, "error_code": status.as_u16(), "description": why, "parameters": {"retry_after": wait},
     });
     (status, Json(body)).into_response()
 }

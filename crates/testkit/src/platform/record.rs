@@ -91,8 +91,10 @@ pub struct Typing {
 /// How the platform fails. Counted for each bot by the calls that would send a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Faults {
-    /// Every so manieth call is answered 429 with a second to wait, and nothing is sent; 0 for none.
+    /// Every so manieth call is answered 429, and nothing is sent; 0 for none.
     pub refused: u32,
+    /// How many seconds a 429 asks to wait; 0 for one.
+    pub wait: u32,
     /// After every so many messages that were taken, the connection is closed instead of an answer; 0 for none.
     pub dropped: u32,
     /// Every so manieth call is refused for good, because the person blocked the bot; 0 for none.

@@ -110,7 +110,7 @@ pub(super) fn broken(error: &reqwest::Error) -> Refused {
 pub(super) fn refused(response: &Response, now: i64) -> Refused {
     let status = response.status();
     let asks = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
-    let retry_after = answer::retry_after(response.headers(), now).filter(|_| asks);
+    let retry_after = answer::server_retry_after(response.headers(), now).filter(|_| asks);
     let rest = retry_after.filter(|_| asks_to_rest(status.as_u16()));
     let sign = match status {
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {

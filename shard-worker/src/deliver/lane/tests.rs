@@ -1,12 +1,14 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
 use claw_runtime::{Lifecycle, ManualClock, SeededRandom};
 use claw_store::{Error, Look, Pending, Result};
-use claw_types::{ChannelId, Epoch, ShardId, UserId};
+use claw_types::{ChannelId, Epoch, MessageId, ShardId, UserId};
+use uuid::Uuid;
 
 use super::*;
+use crate::outcomes::Answer;
 use crate::ports::{Acts, Log};
 use crate::testing;
 
@@ -23,6 +25,10 @@ struct World {
     is_taken: bool,
     attempted: Mutex<Vec<Instant>>,
     settled: Mutex<Vec<Settlement>>,
+    /// What is stored and pending behind what is in memory.
+    behind: Mutex<Vec<Work>>,
+    /// From when on nobody wants these.
+    wanted_until: HashMap<MessageId, Instant>,
 }
 
 #[async_trait]
@@ -39,8 +45,9 @@ impl Log for World {
         Ok(Vec::new())
     }
 
-    async fn pending_in(&self, _lane: &LaneKey, _after: i64, _limit: usize) -> Result<Vec<Work>> {
-        Ok(Vec::new())
+    async fn pending_in(&self, _lane: &LaneKey, after: i64, limit: usize) -> Result<Vec<Work>> {
+        let behind = self.behind.lock().unwrap();
+        Ok(behind.iter().filter(|work| work.seq > after).take(limit).cloned().collect())
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<bool> {
@@ -50,6 +57,9 @@ impl Log for World {
                 *unwritten -= 1;
                 return Err(Error::NotCommitted("the connection broke".to_owned()));
             }
+        }
+        if settlement.state != MessageState::Pending {
+            self.behind.lock().unwrap().retain(|work| work.id != settlement.id);
         }
         self.settled.lock().unwrap().push(settlement);
         Ok(!self.is_taken)
@@ -68,6 +78,11 @@ impl Acts for World {
             let _given_up = shard.giving_up().run_until_cancelled(taken).await.is_none();
         }
         self.ends.lock().unwrap().pop_front().unwrap()
+    }
+
+    fn outlived(&self, _shard: &Shard, work: &Work) -> Option<Attempt> {
+        let is_over = self.wanted_until.get(&work.id).is_some_and(|until| *until <= Instant::now());
+        is_over.then(|| Attempt::Over { state: MessageState::Expired, error: Some("too late".to_owned()) })
     }
 
     async fn recovered(&self, _user: &UserId, _lane: &LaneKey) {
@@ -232,4 +247,42 @@ async fn who_hears_of_a_newer_claim_steps_down_and_counts_it() {
     run(&pipeline, &shard, &key).await;
     assert_eq!(testing::fenced("settle"), 1);
     assert!(shard.stopping().is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_behind_one_that_waits_for_hours_is_over_when_nobody_wants_it() {
+    let began = Instant::now();
+    let behind: Vec<Work> = (2..=4_u8)
+        .map(|n| Work { id: MessageId(Uuid::from_u128(n.into())), seq: n.into(), ..sent() })
+        .collect();
+    let [soon, later, wanted] = [behind[0].id, behind[1].id, behind[2].id];
+    let asked = Attempt::Again { after: Some(Duration::from_hours(10)), error: "429".to_owned() };
+    let world = Arc::new(World {
+        ends: Mutex::new(VecDeque::from([asked, done()])),
+        behind: Mutex::new(behind),
+        wanted_until: HashMap::from([
+            (soon, began + Duration::from_secs(90)),
+            (later, began + Duration::from_hours(9)),
+        ]),
+        ..World::default()
+    });
+    let (pipeline, shard, key) = with_work(&world, sent());
+    let first = sent().id;
+    let Answer::Coming(mut told) = pipeline.outcomes.ask(later) else { panic!("it is not over yet") };
+    start(&pipeline, &shard, key.clone());
+    tokio::time::sleep(Duration::from_secs(121)).await;
+    let settled = || -> Vec<(MessageId, MessageState)> {
+        world.settled.lock().unwrap().iter().map(|settled| (settled.id, settled.state)).collect()
+    };
+    let mut expected = vec![(first, MessageState::Pending), (soon, MessageState::Expired)];
+    assert_eq!(settled(), expected, "within a minute of its end, and no other one");
+    // One that is in memory by now goes from there, too.
+    let in_memory = world.behind.lock().unwrap()[0].clone();
+    assert!(shard.queue().offer(in_memory).is_none());
+    tokio::time::sleep(Duration::from_hours(11)).await;
+    expected.extend([(later, MessageState::Expired), (first, MessageState::Done)]);
+    assert_eq!(settled(), expected);
+    assert_eq!(world.attempted.lock().unwrap().len(), 2, "the first one's");
+    assert_eq!(world.behind.lock().unwrap().iter().map(|work| work.id).collect::<Vec<_>>(), [wanted]);
+    assert!(!shard.queue().holds(later) && told.try_recv().is_ok());
 }

@@ -31,6 +31,7 @@ fn one(seq: i64) -> Placeholder {
         seq,
         platform_id: format!("p{seq}"),
         question: Some(format!("q{seq}")),
+        question_id: Some(id(100 + u128::try_from(seq).unwrap())),
         asker: Some(if seq < 10 { "bob" } else { "eve" }.to_owned()),
         taken: None,
     }
@@ -161,6 +162,21 @@ fn a_preview_is_its_own_answers_alone() {
     assert_eq!(place(1, true), None, "it is another's");
     let (late, is_new) = only(all.choose(&answer(8, 8), &named(1), true));
     assert_eq!((late.platform_id.as_str(), is_new), ("p1", false));
+}
+
+#[test]
+fn where_what_we_store_is_seen_every_placeholder_is_taken_away_by_its_own_answer() {
+    let named = |n| Outbound { replaces: Some(id(n)), ..Outbound::default() };
+    let all = shown(&[1, 2]);
+    // What a page saw as a draft names its question.
+    let takes = |body: &Outbound| -> Vec<(String, bool)> {
+        let (mine, _) = all.choose(&answer(9, 9), body, false);
+        mine.into_iter().map(|mine| (mine.platform_id, mine.in_place)).collect()
+    };
+    let gone = |id: &str| (id.to_owned(), false);
+    assert_eq!(takes(&named(101)), [gone("p1")], "the other question is still to be answered");
+    assert!(takes(&named(103)).is_empty(), "nothing stood for its answer");
+    assert_eq!(takes(&body(None)), [gone("p2"), gone("p1")]);
 }
 
 #[tokio::test]

@@ -74,7 +74,8 @@ pub(in crate::deliver) fn is_answer(sent: &SentSince, asked: &Asked, shown: Opti
         return false;
     }
     match (sent.replaces, asked.begins) {
-        (Some(named), _) => Some(named) == shown,
+        // Our message that stands for it or, where that is a draft, the question.
+        (Some(named), _) => Some(named) == shown || Some(named) == asked.question_id,
         // Only the answer that has begun can end it.
         (None, Some(_)) => false,
         (None, None) => match (&sent.reply_to, &asked.question) {
@@ -101,6 +102,12 @@ mod tests {
         let (shown, other) = (MessageId(Uuid::from_u128(1)), MessageId(Uuid::from_u128(2)));
         let waits = Asked { question: Some("5".into()), ..Asked::default() };
         let begun = Asked { begins: Some(other), ..waits.clone() };
+        let (asked, elsewhere) = (MessageId(Uuid::from_u128(3)), MessageId(Uuid::from_u128(4)));
+        let on_a_page = Asked { question_id: Some(asked), ..waits.clone() };
+        for (named, ends) in [(asked, true), (elsewhere, false)] {
+            let answer = sent(&Outbound { replaces: Some(named), ..Outbound::default() });
+            assert_eq!(is_answer(&answer, &on_a_page, None), ends, "the answer to {named}");
+        }
         let plain = Outbound::default();
         let table = [
             (plain.clone(), true, false),

@@ -4,7 +4,7 @@
 //! on its text is changed from here, past the lane: it is for this moment, and not stored.
 //!
 //! Where the platform is a page that reads what we store, a message that stood for another would be seen beside it. There the
-//! page shows a draft, which is nowhere but on the page, until the answer names it.
+//! page shows a draft, which is nowhere but on the page, until the answer names it; what was shown at once is taken away by the answer.
 //!
 //! Must hold: it has a key made of the question's id, so however often the backend is asked, one is sent; nothing is changed
 //! once an answer took its place ([`placeholder::Edits`]), nor without the lease, nor for a user who was erased.
@@ -62,7 +62,7 @@ impl<'a> Preview<'a> {
     pub(super) fn new(core: &'a Arc<Core>, shard: &'a Arc<Shard>, work: &'a Work, asked: Instant) -> Self {
         let to = serde_json::from_str::<WebhookBody>(work.payload.get()).ok();
         let to = to.and_then(|question| {
-            let stands = answer::stands(&question);
+            let stands = answer::stands(work, &question);
             Some((question.reply_to?, stands))
         });
         Self { core, shard, work, asked, to, stands: None, trouble: None, seen: None, shows: None }
@@ -109,8 +109,13 @@ impl<'a> Preview<'a> {
             let Some(behind) = self.unanswered(&message).await else { return Ok(()) };
             message.placeholder = Some(Placeholder { behind: Some(behind), ..stands.clone() });
         }
-        self.stands = self.commit(STANDS, &message).await.filter(|_| replaced);
+        let becomes = replaced && !self.shows_drafts();
+        self.stands = self.commit(STANDS, &message).await.filter(|_| becomes);
         Ok(())
+    }
+
+    fn shows_drafts(&self) -> bool {
+        self.active().is_some_and(|active| active.caps().drafts)
     }
 
     /// Up to which place the backend has sent no answer since it was asked. Not knowing it, nothing is to be shown behind one.
@@ -216,7 +221,7 @@ impl Screen for Preview<'_> {
     }
 
     async fn seen(&mut self) {
-        if self.active().is_some_and(|active| active.caps().drafts) {
+        if self.shows_drafts() {
             return;
         }
         let Some(message) = self.stands else { return std::future::pending().await };

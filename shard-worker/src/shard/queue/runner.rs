@@ -164,6 +164,21 @@ impl ShardQueue {
         lane.not_before = None;
     }
 
+    /// The place of a lane's first message, if one is in memory.
+    pub fn first(&self, key: &LaneKey) -> Option<i64> {
+        self.lanes.get(key)?.works.front().map(|work| work.seq)
+    }
+
+    /// A message behind the first one of a lane that waits is over, without an attempt.
+    pub fn over_behind(&mut self, key: &LaneKey, work: &Work, now: Instant) {
+        self.done.insert(work, now);
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        let Some(at) = lane.works.iter().position(|held| held.id == work.id) else { return };
+        lane.works.remove(at);
+        self.known.remove(&work.id);
+        self.tenants.of(&lane.user).messages -= 1;
+    }
+
     /// While nothing is behind what is attempted of the lane: what is rung when something comes.
     pub fn alone(&mut self, key: &LaneKey) -> Option<Arc<Notify>> {
         let lane = self.lanes.get_mut(key)?;

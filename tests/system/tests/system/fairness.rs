@@ -10,6 +10,11 @@ use serde_json::json;
 /// What one tenant has waiting, in so many conversations.
 const QUEUED: usize = 10_000;
 const CONVERSATIONS: usize = 300;
+/// How many of a tenant's messages a worker has under way to a backend at once.
+const PLACES: usize = 64;
+/// As many of hers may come while his is on its way: those of three answer times, and those that were under way when it was accepted.
+/// His own places are free, so it waits for none of hers; the rest is the way through gateway and worker on a busy machine.
+const AHEAD: usize = 4 * PLACES;
 
 /// A channel of `user` in the same shard as `like`.
 fn beside(like: (&UserId, &InstanceId), user: &UserId) -> InstanceId {
@@ -46,12 +51,13 @@ async fn one_message_does_not_wait_for_the_ten_thousand_of_another_tenant() {
 
     cluster.receiver.answer_after(Duration::from_millis(100));
     let _worker = cluster.worker("one", &api.base).await;
-    let before = cluster.receiver.wait_for(100).await.len();
+    cluster.receiver.wait_for(100).await;
     says(&api, &bob_channel, &secret, "one").await;
+    let before = cluster.receiver.deliveries().len();
     let place = wait_for_text(&cluster, "one").await;
     let ahead = place.saturating_sub(before);
-    println!("{ahead} of hers came while his was on its way");
-    assert!(ahead < QUEUED / 10, "it came behind {ahead} more of hers");
+    println!("{ahead} of hers came while his was on its way; {AHEAD} may");
+    assert!(ahead <= AHEAD, "it came behind {ahead} more of hers, {AHEAD} may");
     cluster.receiver.answer_after(Duration::ZERO);
     cluster.receiver.wait_for(QUEUED + 1).await;
 }

@@ -111,33 +111,42 @@ async fn edits_reactions_and_replies_reach_whoever_asked_for_them() {
 }
 
 /// A visitor's page.
-struct Page(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Page(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Page {
-    async fn open(api: &Api, channel: &str, visitor: &str) -> Self {
+    pub(crate) async fn open(api: &Api, channel: &str, visitor: &str) -> Self {
         let url =
             format!("{}/webchat/{channel}/ws?visitor={visitor}&after=0", api.base.replace("http", "ws"));
         Self(connect_async(url).await.unwrap().0)
     }
 
-    async fn say(&mut self, frame: Value) {
+    pub(crate) async fn say(&mut self, frame: Value) {
         self.0.send(Message::text(frame.to_string())).await.unwrap();
     }
 
     /// The next frame of this type.
-    async fn hear(&mut self, kind: &str) -> Value {
+    pub(crate) async fn hear(&mut self, kind: &str) -> Value {
+        self.hear_all(kind).await.pop().unwrap()
+    }
+
+    /// All frames up to the next one of this type.
+    pub(crate) async fn hear_all(&mut self, kind: &str) -> Vec<Value> {
+        let mut all = Vec::new();
         let heard = async {
             while let Some(frame) = self.0.next().await {
                 let Message::Text(frame) = frame.unwrap() else { continue };
                 let frame: Value = serde_json::from_str(&frame).unwrap();
-                if frame["type"] == kind {
-                    return frame;
+                let is_last = frame["type"] == kind;
+                all.push(frame);
+                if is_last {
+                    return;
                 }
             }
             panic!("the socket closed");
         };
         let heard = tokio::time::timeout(Duration::from_secs(20), heard).await;
-        heard.unwrap_or_else(|_| panic!("no {kind} within 20 s"))
+        heard.unwrap_or_else(|_| panic!("no {kind} within 20 s"));
+        all
     }
 }
 

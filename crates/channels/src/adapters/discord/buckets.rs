@@ -13,8 +13,10 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-/// The longest wait that an answer can ask for.
-const LONGEST: Duration = Duration::from_hours(1);
+use crate::kit::answer::PLATFORM_ASKS;
+
+/// The longest wait that an answer can ask for, as with every platform.
+const LONGEST: Duration = PLATFORM_ASKS;
 /// The shortest: none at all would have us call again without a pause.
 const SHORTEST: Duration = Duration::from_millis(50);
 /// Empty buckets that are kept before those that have filled again are thrown away.
@@ -114,8 +116,9 @@ mod tests {
     #[test]
     fn a_wait_is_within_bounds_whatever_is_said() {
         assert_eq!(waiting(7.25), Duration::from_millis(7250));
+        assert_eq!(waiting(36_000.0), Duration::from_hours(10), "a ban of some hours is obeyed to its end");
         for (said, wait) in
-            [(0.0, SHORTEST), (-1.0, LONGEST), (f64::NAN, LONGEST), (1e300, LONGEST), (9999.0, LONGEST)]
+            [(0.0, SHORTEST), (-1.0, LONGEST), (f64::NAN, LONGEST), (1e300, LONGEST), (99_999.0, LONGEST)]
         {
             assert_eq!(waiting(said), wait, "{said}");
         }

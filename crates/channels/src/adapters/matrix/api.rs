@@ -368,6 +368,8 @@ mod tests {
         let limited =
             r#"{"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests", "retry_after_ms": 6100}"#;
         assert_eq!(of(429, limited), ChannelError::RateLimited(Duration::from_secs(7)));
+        let hours = r#"{"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 36000000}"#;
+        assert_eq!(of(429, hours), ChannelError::RateLimited(Duration::from_hours(10)));
         assert_eq!(of(429, "?"), ChannelError::RateLimited(PAUSE));
         let header = refused(StatusCode::TOO_MANY_REQUESTS, b"{}", Some(Duration::from_secs(9)));
         assert_eq!(header, ChannelError::RateLimited(Duration::from_secs(9)));

@@ -328,8 +328,10 @@ mod tests {
             meaning(method, StatusCode::from_u16(code).unwrap(), "x", parameters)
         };
         let of = |code, parameters| by("sendMessage", code, parameters);
-        let wait = Some(Parameters { retry_after: Some(7), migrate_to_chat_id: None });
-        assert_eq!(of(429, wait), ChannelError::RateLimited(Duration::from_secs(7)));
+        for (asked, waits) in [(7, 7), (36_000, 36_000), (u64::MAX, 86_400)] {
+            let wait = Some(Parameters { retry_after: Some(asked), migrate_to_chat_id: None });
+            assert_eq!(of(429, wait), ChannelError::RateLimited(Duration::from_secs(waits)), "{asked}");
+        }
         assert!(matches!(of(401, None), ChannelError::BadCredentials(_)));
         assert!(matches!(of(403, None), ChannelError::Permanent(_)));
         assert!(matches!(of(409, None), ChannelError::Retryable(_)));

@@ -6,7 +6,7 @@ use reqwest::Response;
 use serde::{Deserialize, Serialize};
 
 use super::{Webhook, is_id};
-use crate::kit::answer::{beginning, excerpt, retry_after};
+use crate::kit::answer::{beginning, excerpt, server_retry_after};
 use crate::kit::http::repeatable;
 use crate::kit::plan::{Content, Text};
 use crate::kit::signed_post::sign;
@@ -140,7 +140,7 @@ impl<'a> Outgoing<'a> {
 
 /// What the callback's answer means.
 async fn answered(response: Response, now: i64) -> Result<Option<String>, ChannelError> {
-    let (status, wait) = (response.status(), retry_after(response.headers(), now));
+    let (status, wait) = (response.status(), server_retry_after(response.headers(), now));
     // Where it breaks off does not matter: the status said it all.
     let body = beginning(response, MAX_ANSWER).await;
     let refused = format!("the callback answered {status}");

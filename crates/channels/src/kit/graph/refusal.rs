@@ -236,6 +236,11 @@ mod tests {
             with(400, &limited, &header(USAGE, usage)),
             ChannelError::RateLimited(Duration::from_secs(120))
         );
+        let hours = r#"{"1": [{"type": "whatsapp", "estimated_time_to_regain_access": 600}]}"#;
+        assert_eq!(
+            with(400, &limited, &header(USAGE, hours)),
+            ChannelError::RateLimited(Duration::from_hours(10))
+        );
         for nothing in [r#"{"1": [{"estimated_time_to_regain_access": 0}]}"#, "[]", "x"] {
             assert_eq!(
                 with(400, &limited, &header(USAGE, nothing)),
