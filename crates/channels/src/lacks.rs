@@ -114,7 +114,7 @@ pub struct Lack {
     pub whose: Whose,
     /// Why, in a sentence without its full stop.
     pub why: &'static str,
-    /// The platform's page on which that is to be seen; empty where we are the platform.
+    /// The platform's page on which that is to be seen, ours where we are the platform; empty for what we did not build there.
     pub source: &'static str,
 }
 

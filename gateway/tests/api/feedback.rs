@@ -245,6 +245,6 @@ async fn the_list_of_what_is_told_is_checked() {
     let types = types["channels"].as_array().unwrap();
     let of = |name: &str| types.iter().find(|one| one["name"] == name).unwrap()["capabilities"].clone();
     assert_eq!(of("telegram")["reports_deletions"], false);
-    assert_eq!(of("webchat")["reports_replies"], false);
+    assert_eq!(of("sms")["reports_replies"], false);
     assert_eq!(of("webhook")["reports_reactions"], true);
 }

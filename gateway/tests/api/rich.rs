@@ -28,6 +28,11 @@ async fn stored(gateway: &TestGateway) -> Vec<Outbound> {
 #[tokio::test]
 async fn a_rich_message_is_stored_whole_and_what_the_platform_lacks_is_said() {
     let gateway = gateway().await;
+    let phone = json!({"channel_type": "sms", "probe": false, "fields": {
+        "account_sid": "AC0123456789abcdef0123456789abcdef", "auth_token_env": "0123456789abcdef0123456789abcdef",
+        "from": "+15017122661", "public_url": "https://claw.example.org",
+    }});
+    gateway.call("POST", "/api/users/u/channels/phone/configure", phone).await.expect(201);
     let body = json!({
         "recipient": "a", "message": "**Which?**", "reply_to": 17,
         "buttons": [[{"text": "Yes", "data": "y"}, {"text": "More", "url": "https://example.org"}]],
@@ -35,18 +40,21 @@ async fn a_rich_message_is_stored_whole_and_what_the_platform_lacks_is_said() {
         "poll": {"question": "Lunch?", "options": ["Soup", "Salad"]},
         "location": {"latitude": 52.5, "longitude": 13.4, "title": "Here"},
     });
-    let answer = gateway.call("POST", &format!("{CHAT}/send"), body.clone()).await.expect(202);
+    let answer = gateway.call("POST", "/api/users/u/channels/phone/send", body.clone()).await.expect(202);
     let degraded: Vec<_> =
         answer["degraded"].as_array().unwrap().iter().map(|d| d["feature"].as_str().unwrap()).collect();
     assert!(degraded.contains(&"poll") && degraded.contains(&"location"), "{answer}");
-    let whole = gateway.call("POST", "/api/users/u/channels/hook/send", body).await.expect(202);
+    let whole = gateway.call("POST", "/api/users/u/channels/hook/send", body.clone()).await.expect(202);
     assert_eq!(
         whole["degraded"].as_array().unwrap().len(),
         1,
         "attachments go one by one, the rest whole: {whole}"
     );
-    let [first, second] = stored(&gateway).await.try_into().unwrap();
+    let page = gateway.call("POST", &format!("{CHAT}/send"), body).await.expect(202);
+    assert!(page.get("degraded").is_none(), "{page}");
+    let [first, second, third] = stored(&gateway).await.try_into().unwrap();
     assert_eq!(first, second, "degrading is done when it is sent, not when it is stored");
+    assert_eq!(second, third);
     assert_eq!((first.media.len(), first.buttons[0].len(), first.reply_to.as_deref()), (2, 2, Some("17")));
     assert_eq!(first.poll.unwrap().options, ["Soup", "Salad"]);
     let plain = gateway

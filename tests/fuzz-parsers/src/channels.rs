@@ -120,6 +120,7 @@ const SEEDS: &[(&str, &[&str])] = &[
         &[
             r#"{"type":"message","client_id":"c-1","text":"hello"}"#,
             r#"{"type":"message","client_id":"c-2","text":"Yes","pressed":{"data":"y","message_id":"0190-1"}}"#,
+            r#"{"type":"message","client_id":"c-6","text":"why?","reply_to":"0190-1:1"}"#,
             r#"{"type":"edit","client_id":"c-3","message":"c-1","text":"hallo"}"#,
             r#"{"type":"delete","client_id":"c-4","message":"c-1"}"#,
             r#"{"type":"react","client_id":"c-5","message_id":"0190-1:1","added":"👍","removed":null}"#,

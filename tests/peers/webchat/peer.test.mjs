@@ -12,6 +12,7 @@ import faults from './scenes/faults.mjs';
 import files from './scenes/files.mjs';
 import look from './scenes/look.mjs';
 import origins from './scenes/origins.mjs';
+import rich from './scenes/rich.mjs';
 import talk from './scenes/talk.mjs';
 import text from './scenes/text.mjs';
 import waiting from './scenes/waiting.mjs';
@@ -33,6 +34,6 @@ after(async () => {
   stage.backend.close();
 });
 
-for (const scenes of [talk, text, files, look, access, apart, origins, faults, waiting]) scenes(stage);
+for (const scenes of [talk, text, rich, files, look, access, apart, origins, faults, waiting]) scenes(stage);
 
 test('all that the backend was posted is signed', () => assert.equal(stage.backend.forged, 0));

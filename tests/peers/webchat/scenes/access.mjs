@@ -9,7 +9,7 @@ import { scene } from '../people.mjs';
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 /** What the rules of WCAG 2.2, levels A and AA, have against what a frame shows. */
-async function faults(page, within) {
+export async function faults(page, within) {
   const frame = within ? page.frames().find((one) => one.url().includes(within)) : page.mainFrame();
   // Evaluated, for the page's policy admits no script of others.
   await frame.evaluate(await readFile(AXE, 'utf8'));

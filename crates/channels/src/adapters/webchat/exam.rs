@@ -42,7 +42,18 @@ impl Examinee for Exam {
     }
 
     fn payloads(&self) -> &'static [Payload] {
-        payloads!["text", "text-again", "other-visitor", "button", "edit", "delete", "reaction", "file"]
+        payloads![
+            "text",
+            "text-again",
+            "other-visitor",
+            "button",
+            "choice",
+            "reply",
+            "edit",
+            "delete",
+            "reaction",
+            "file",
+        ]
     }
 
     fn own(&self) -> Case {
@@ -67,5 +78,9 @@ impl Examinee for Exam {
 
     fn texts(&self, body: &[u8]) -> Vec<String> {
         at(body, "/text")
+    }
+
+    fn answered(&self, body: &[u8]) -> Vec<String> {
+        at(body, "/reply_to")
     }
 }

@@ -4,17 +4,24 @@
 //! tells by the id what it has shown. So both are planned by the same function and built by the same function. Edits,
 //! deletions and reactions are stored in the conversation as messages are, so a page that reads the history comes to the
 //! same end as one that was there; only what was deleted is not told to pages that never saw it.
+//!
+//! Pages that were opened before know fewer keys than there are: what has a key of its own (a poll, a place) is in the text, too, as
+//! on platforms that don't have it, and an album's first attachment is where a single one is.
 
+mod shown;
+
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use claw_types::bodies::event;
-use claw_types::{Act, Button, Direction, Format, Media, MediaKind, MessageId, Outbound, WebhookBody};
+use claw_types::{Act, Button, Direction, Format, Location, MessageId, Outbound, Poll, WebhookBody};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::warn;
 
+use self::shown::{Attachment, Below, Shown};
 use super::CAPS;
 use crate::kit::plan::{Content, Text, part_id, plan};
 use crate::{Draft, HistoryItem, Part};
@@ -52,13 +59,28 @@ pub enum Frame<'a> {
         client_id: Option<&'a str>,
         /// Which side.
         from: Side,
-        /// The text or the caption.
-        text: Option<&'a str>,
+        /// The id of the message that it answers, as of [`Frame::React`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reply_to: Option<&'a str>,
+        /// What the visitor pressed to say it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pressed: Option<Below<'a>>,
+        /// The text or the caption; of a poll and of a place what they are in words.
+        text: Option<Cow<'a, str>>,
         /// Whether the text is to be shown as it is.
         #[serde(skip_serializing_if = "Option::is_none")]
         format: Option<Format>,
-        /// The attachment.
+        /// The attachment, or the first of several.
         media: Option<Attachment<'a>>,
+        /// The others.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        album: Vec<Attachment<'a>>,
+        /// A poll, shown in place of the text.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        poll: Option<&'a Poll>,
+        /// A place, shown in place of the text.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        location: Option<&'a Location>,
         /// Rows of buttons below it.
         #[serde(skip_serializing_if = "<[_]>::is_empty")]
         buttons: &'a [Vec<Button>],
@@ -129,20 +151,6 @@ pub enum Side {
     Agent,
 }
 
-/// An attachment as the page takes it.
-#[derive(Debug, Serialize)]
-pub struct Attachment<'a> {
-    kind: MediaKind,
-    url: &'a str,
-    filename: Option<&'a str>,
-}
-
-impl<'a> Attachment<'a> {
-    fn of(Media { kind, url, filename }: &'a Media) -> Self {
-        Self { kind: *kind, url, filename: filename.as_deref() }
-    }
-}
-
 impl Frame<'_> {
     /// As it is sent.
     pub fn json(&self) -> String {
@@ -151,31 +159,36 @@ impl Frame<'_> {
     }
 }
 
-/// A part on its way out; `None` for what the page can't show, which is not planned for it.
+/// A part on its way out.
 pub fn of_part<'a>(part: &Part<'a>) -> Option<Frame<'a>> {
     let (seq, buttons) = (part.seq, part.piece.buttons.as_slice());
-    let message = |text: Option<&'a Text>, media: Option<&'a Media>| Frame::Message {
-        id: part_id(part.message_id, part.index),
-        seq,
-        client_id: None,
-        from: Side::Agent,
-        text: text.map(|text| text.body.as_str()),
-        format: format_of(text),
-        media: media.map(Attachment::of),
-        buttons,
-        at: part.accepted_at,
-        replaces: part.replaces.filter(|_| part.index == 0),
-    };
     Some(match &part.piece.content {
-        Content::Text(text) => message(Some(text), None),
-        Content::Media { media, caption } => message(caption.as_ref(), Some(media)),
         Content::Edit { message_id: id, text } => {
             let (text, format) = (text.as_ref().map(|text| text.body.as_str()), format_of(text.as_ref()));
             Frame::Edit { id, seq, text, format, buttons }
         }
         Content::Delete { message_id: id } => Frame::Delete { id, seq },
         Content::React { message_id: id, emoji } => Frame::React { id, seq, emoji: emoji.as_deref() },
-        Content::Album { .. } | Content::Location(_) | Content::Poll(_) => return None,
+        content => {
+            let Shown { text, format, media, album, poll, location } = Shown::of(content)?;
+            Frame::Message {
+                id: part_id(part.message_id, part.index),
+                seq,
+                client_id: None,
+                from: Side::Agent,
+                reply_to: part.piece.reply_to.as_deref(),
+                pressed: None,
+                text,
+                format,
+                media,
+                album,
+                poll,
+                location,
+                buttons,
+                at: part.accepted_at,
+                replaces: part.replaces.filter(|_| part.index == 0),
+            }
+        }
     })
 }
 
@@ -243,16 +256,22 @@ fn of_visitor(item: &HistoryItem, body: &WebhookBody, gone: &HashSet<String>) ->
         return Vec::new();
     }
     let platform_id = body.platform_message_id.as_deref();
+    let told = |key: &str| body.metadata.get(key).and_then(Value::as_str);
     // What was on the button is what the visitor said; its data is between the backend and itself.
-    let pressed = body.metadata.get("button_text").and_then(Value::as_str);
+    let pressed = told("button_text");
     let frame = Frame::Message {
         id: item.id.to_string(),
         seq: item.seq,
         client_id: platform_id.and_then(|id| id.rsplit_once(':')).map(|(_, client_id)| client_id),
         from: Side::Visitor,
-        text: pressed.or(body.text.as_deref()),
+        reply_to: told("reply_to_message"),
+        pressed: pressed.and_then(|_| told("message_id")).map(|message_id| Below { message_id }),
+        text: pressed.or(body.text.as_deref()).map(Cow::Borrowed),
         format: None,
         media: item.media.as_ref().map(Attachment::of),
+        album: Vec::new(),
+        poll: None,
+        location: None,
         buttons: &[],
         at: item.accepted_at,
         replaces: None,
@@ -261,6 +280,11 @@ fn of_visitor(item: &HistoryItem, body: &WebhookBody, gone: &HashSet<String>) ->
 }
 
 fn of_outbound(item: &HistoryItem, message: &Outbound, gone: &HashSet<String>) -> Vec<String> {
+    // A message is deleted whole, which is known by its first part's id. The others may be new to us: a version before may have sent
+    // what is several parts today as one.
+    if gone.contains(&part_id(item.id, 0)) {
+        return Vec::new();
+    }
     // What can't be planned was never sent.
     let pieces = plan(message, &CAPS).map(|plan| plan.parts).unwrap_or_default();
     let frame = |(index, piece)| {

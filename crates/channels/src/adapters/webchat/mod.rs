@@ -27,8 +27,8 @@ use serde::Deserialize;
 use crate::exam::Examinee;
 use crate::kit::plan::part_id;
 use crate::{
-    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Draft, Feature, Field, FieldKind,
-    Hosted, Hub, Lack, MediaStream, Part, Probe, Receipt, Reports, TextUnit,
+    About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Draft, Feature, Field,
+    FieldKind, Hosted, Hub, Lack, MediaStream, Part, Probe, Receipt, Reports, TextUnit,
 };
 
 /// The page has no limit of its own; a live frame must fit a message of the bus (1 MiB) however it is escaped. The page reads
@@ -39,31 +39,33 @@ static CAPS: Caps = Caps {
     uncaptioned: &[],
     unit: TextUnit::Chars,
     markdown: Dialect::Markdown,
-    media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
-    albums: None,
+    media: KINDS,
+    albums: Some(&Albums { max: 10, groups: &[KINDS] }),
     threads: false,
-    reply_to: false,
+    reply_to: true,
     buttons: ButtonCaps::ALL,
-    polls: false,
-    location: false,
+    polls: true,
+    location: true,
     edit: true,
     delete: true,
     reactions: true,
     typing: true,
     typing_every: Some(Duration::from_secs(4)),
-    // The page has no way to answer one message of several.
-    reports: Reports { replies: false, receipts: true, ..Reports::DEEDS },
+    reports: Reports { receipts: true, ..Reports::DEEDS },
     // Visitors are people at our own page, whose sockets have a pace of their own.
     tells_programs: true,
     placeholders: false,
     drafts: true,
     limits: None,
-    lacks: &[Lack::not_built(
-        &[Feature::Albums, Feature::Polls, Feature::Location, Feature::ReplyTo, Feature::Threads],
-        "the page does not show it yet",
-        "",
+    lacks: &[Lack::cant(
+        &[Feature::Threads],
+        "a visitor has one conversation, and its page shows one",
+        "https://github.com/ii-claw/ii-claw/blob/main/docs/channels.md#webchat",
     )],
 };
+
+const KINDS: &[MediaKind] =
+    &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File];
 
 /// The fields.
 #[derive(Debug, Default, Deserialize)]

@@ -30,7 +30,8 @@ pub fn media(media: &Media, format: Format) -> String {
     }
 }
 
-pub(super) fn location(place: &Location, format: Format) -> String {
+/// A place as its name, its address and a link to a map.
+pub fn location(place: &Location, format: Format) -> String {
     let Location { latitude, longitude, .. } = place;
     let map = format!(
         "https://www.openstreetmap.org/?mlat={latitude}&mlon={longitude}#map=16/{latitude}/{longitude}"
@@ -39,7 +40,8 @@ pub(super) fn location(place: &Location, format: Format) -> String {
     named.chain([address(&map, format)]).collect::<Vec<_>>().join("\n")
 }
 
-pub(super) fn poll(poll: &Poll, format: Format) -> String {
+/// A poll as its question and numbered answers.
+pub fn poll(poll: &Poll, format: Format) -> String {
     let question = words(poll.question.trim(), format);
     let question = if format == Format::Markdown { format!("**{question}**") } else { question };
     let options = poll.options.iter().enumerate();

@@ -17,7 +17,7 @@ use claw_types::{Act, Button, Location, Media, MediaKind, MessageId, Outbound, P
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use self::fallback::media as link;
+pub use self::fallback::{location as location_text, media as link, poll as poll_text};
 pub use self::outcome::{PartOutcome, PartState, in_place, outcomes};
 pub use self::text::Text;
 use crate::Caps;

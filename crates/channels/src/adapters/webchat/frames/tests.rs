@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use claw_types::{Media, MediaKind};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -69,6 +70,23 @@ fn rich() -> Outbound {
     .unwrap()
 }
 
+/// With all that a page can show.
+fn whole() -> Outbound {
+    serde_json::from_value(json!({
+        "recipient": "c", "text": "see", "reply_to": "c:1",
+        "media": [{"kind": "image", "url": "https://x/1"}, {"kind": "image", "url": "https://x/2"}, {"kind": "file", "url": "https://x/3"}],
+        "location": {"latitude": 48.5, "longitude": -2.25, "title": "<b>*Here*</b>"},
+        "poll": {"question": "Which?", "options": ["<i>", "b"], "multiple": true},
+        "buttons": [[{"text": "None", "data": "n"}]],
+    }))
+    .unwrap()
+}
+
+fn told(item: &HistoryItem, gone: &[&str]) -> Vec<Value> {
+    let frames = of_history(item, &gone.iter().map(ToString::to_string).collect());
+    frames.iter().map(|frame| serde_json::from_str(frame).unwrap()).collect()
+}
+
 #[tokio::test]
 async fn the_history_and_the_live_way_make_the_same_frames() {
     let cases = [
@@ -80,8 +98,9 @@ async fn the_history_and_the_live_way_make_the_same_frames() {
         stored(6, &Outbound { act: Act::Edit { message_id: "m".into() }, poll: None, ..rich() }),
         act(7, Act::Delete { message_ids: vec!["m".into(), "m:1".into()] }),
         act(8, Act::React { message_id: "m".into(), emoji: Some("👍".into()) }),
+        stored(9, &whole()),
     ];
-    for (item, count) in cases.iter().zip([1, 2, 1, 3, 1, 1, 2, 1]) {
+    for (item, count) in cases.iter().zip([1, 1, 1, 3, 2, 1, 2, 1, 3]) {
         let live = send(item).await;
         assert_eq!(live.len(), count);
         assert_eq!(
@@ -95,18 +114,12 @@ async fn the_history_and_the_live_way_make_the_same_frames() {
 #[test]
 fn frames_are_as_the_page_expects_them() {
     let item = answer(2, "c", "see", vec![media(MediaKind::Image), media(MediaKind::File)]);
-    let frames: Vec<Value> =
-        of_history(&item, &HashSet::new()).iter().map(|frame| serde_json::from_str(frame).unwrap()).collect();
     let id = "00000000-0000-0000-0000-000000000002";
     let attachment = |kind: &str| json!({"kind": kind, "url": "https://x/y", "filename": "y"});
     assert_eq!(
-        frames,
-        [
-            json!({"type": "message", "id": id, "seq": 2, "client_id": null, "from": "agent", "text": "see",
-            "media": attachment("image"), "at": "1970-01-01T00:00:00Z"}),
-            json!({"type": "message", "id": format!("{id}:1"), "seq": 2, "client_id": null, "from": "agent",
-            "text": null, "media": attachment("file"), "at": "1970-01-01T00:00:00Z"}),
-        ]
+        told(&item, &[]),
+        [json!({"type": "message", "id": id, "seq": 2, "client_id": null, "from": "agent", "text": "see",
+        "media": attachment("image"), "album": [attachment("file")], "at": "1970-01-01T00:00:00Z"})]
     );
     let ready = Frame::Ready { can: &["edits".to_owned()], receipts: true };
     assert_eq!(ready.json(), r#"{"type":"ready","can":["edits"],"receipts":true}"#);
@@ -114,10 +127,7 @@ fn frames_are_as_the_page_expects_them() {
 
 #[test]
 fn what_is_new_is_as_the_page_expects_it() {
-    let frames = |item: &HistoryItem| -> Vec<Value> {
-        let frames = of_history(item, &HashSet::new());
-        frames.iter().map(|frame| serde_json::from_str(frame).unwrap()).collect()
-    };
+    let frames = |item: &HistoryItem| told(item, &[]);
     let buttons = json!([[{"text": "Yes", "data": "y"}, {"text": "Site", "url": "https://x"}]]);
     assert_eq!(
         frames(&stored(1, &Outbound { poll: None, ..rich() })),
@@ -144,6 +154,33 @@ fn what_is_new_is_as_the_page_expects_it() {
     assert_eq!(seq_of(&Frame::Typing.json().into()), Some(0));
 }
 
+#[test]
+fn a_page_that_knows_no_albums_places_and_polls_shows_the_text() {
+    let frames = told(&stored(1, &whole()), &[]);
+    let [album, place, poll] = frames.as_slice() else { panic!("{frames:?}") };
+    assert_eq!((&album["text"], &album["media"]["url"]), (&json!("see"), &json!("https://x/1")));
+    let others: Vec<_> = album["album"].as_array().unwrap().iter().map(|media| &media["url"]).collect();
+    assert_eq!(others, ["https://x/2", "https://x/3"]);
+    assert_eq!(place["location"], json!({"latitude": 48.5, "longitude": -2.25, "title": "<b>*Here*</b>"}));
+    let map = "<https://www.openstreetmap.org/?mlat=48.5&mlon=-2.25#map=16/48.5/-2.25>";
+    let text = place["text"].as_str().unwrap();
+    assert!(
+        text.contains(r"\*Here\*") && text.ends_with(map),
+        "Markdown, in which the name is only a name: {text}"
+    );
+    let asked = json!({"question": "Which?", "options": ["<i>", "b"], "multiple": true, "anonymous": true});
+    assert_eq!((&poll["poll"], &poll["buttons"][0][0]["text"]), (&asked, &json!("None")));
+    assert!(poll["text"].as_str().unwrap().starts_with("**Which"), "{poll}");
+}
+
+#[test]
+fn what_is_answered_is_named_by_the_first_part_alone() {
+    let frames = told(&stored(1, &whole()), &[]);
+    assert_eq!(frames[0]["reply_to"], "c:1");
+    assert!(frames[1..].iter().all(|frame| frame.get("reply_to").is_none()), "{frames:?}");
+    assert!(told(&answer(2, "c", "hello", vec![]), &[])[0].get("reply_to").is_none());
+}
+
 #[tokio::test]
 async fn an_answer_names_the_draft_whose_place_it_takes() {
     let question = MessageId(Uuid::from_u128(9));
@@ -163,7 +200,8 @@ async fn an_answer_names_the_draft_whose_place_it_takes() {
     let frames = send(&item).await;
     let replaces = |frame: &Bytes| serde_json::from_slice::<Value>(frame).unwrap()["replaces"].clone();
     assert_eq!(replaces(&frames[0]), json!(question));
-    assert!(frames[1..].iter().all(|frame| replaces(frame).is_null()), "only its first part");
+    assert_eq!(frames.len(), 2, "an album and a poll");
+    assert!(replaces(&frames[1]).is_null(), "only its first part");
     assert_eq!(of_history(&item, &HashSet::new())[0].as_bytes(), &frames[0][..]);
 }
 
@@ -186,6 +224,11 @@ fn what_was_deleted_is_not_told_again() {
     let gone = deleted(&items);
     let counts: Vec<_> = items.iter().map(|item| of_history(item, &gone).len()).collect();
     assert_eq!(counts, [0, 1, 0, 2]);
+    let first = Uuid::from_u128(5).to_string();
+    let second = format!("{first}:1");
+    let whole = stored(5, &whole());
+    assert_eq!(told(&whole, &[&second]).len(), 2);
+    assert!(told(&whole, &[&first]).is_empty(), "it may have been one part to the version that sent it");
 }
 
 /// What a visitor said or did, stored as message number `seq`.
@@ -212,6 +255,19 @@ fn a_file_of_the_visitors_is_shown_to_later_pages() {
     let expected =
         json!({"kind": "image", "url": "/media/x/cat.png?expires=1&signature=s", "filename": "cat.png"});
     assert_eq!(frame["media"], expected);
+}
+
+#[test]
+fn what_a_visitor_answers_and_chooses_is_told_to_later_pages() {
+    let reply =
+        said(1, "text", &json!({"reply_to_message": "a-1", "answer_id": "a-1", "message_id": "no button's"}));
+    let frame = &told(&reply, &[])[0];
+    assert_eq!((&frame["reply_to"], frame.get("pressed")), (&json!("a-1"), None));
+    let choice =
+        said(2, "button", &json!({"button_text": "Soup", "callback_data": "s", "message_id": "a-2"}));
+    let frame = &told(&choice, &[])[0];
+    assert_eq!((&frame["text"], &frame["pressed"]), (&json!("Soup"), &json!({"message_id": "a-2"})));
+    assert!(frame.get("reply_to").is_none());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! somebody else's, to change it or to have its own taken for a repetition of it.
 
 use chrono::{DateTime, Utc};
-use claw_types::{Deed, Inbound, Reaction, Sender};
+use claw_types::{Answered, Deed, Inbound, Reaction, Sender};
 use serde_json::{Map, Value};
 
 use super::said::{Pressed, Said, What};
@@ -30,8 +30,10 @@ pub(super) fn of(Said { client_id, what }: Said, conversation: &str, now: DateTi
     // What is done to a message has a key apart from messages', whatever ids the page chooses.
     let deed = |name: &str| Some(format!("{name}:{}", id(&client_id)));
     match what {
-        What::Message { text, pressed } => {
+        What::Message { text, pressed, reply_to } => {
             inbound.platform_message_id = Some(id(&client_id));
+            // The page offers it below the agent's messages only; whose it is, is looked up.
+            inbound.answers = reply_to.map(|message_id| Answered { message_id, is_own: None });
             said(&mut inbound, text, pressed);
         }
         What::File(media) => {

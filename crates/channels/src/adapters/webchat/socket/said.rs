@@ -27,8 +27,8 @@ pub(super) struct Said {
 
 #[derive(Debug, PartialEq)]
 pub(super) enum What {
-    /// A message; with a button that was pressed, the text is what is on it.
-    Message { text: String, pressed: Option<Pressed> },
+    /// A message, and which one it answers; with a button that was pressed, the text is what is on it.
+    Message { text: String, pressed: Option<Pressed>, reply_to: Option<String> },
     /// A message that is a file. No frame says it: files come beside the socket.
     File(MediaRef),
     /// A message of the visitor's reads like this now. Named by the page's id of it, so it can only be the visitor's own.
@@ -48,12 +48,12 @@ impl What {
     }
 }
 
-/// The button that was pressed.
+/// The button that was pressed, or the answer that was chosen in a poll.
 #[derive(Debug, PartialEq, Deserialize)]
 pub(super) struct Pressed {
-    /// What it sends back.
+    /// What it sends back; an answer of a poll, itself.
     pub(super) data: String,
-    /// The message below which it stands.
+    /// The message below which it stands, or the poll.
     pub(super) message_id: String,
 }
 
@@ -69,6 +69,7 @@ struct ClientFrame {
     #[serde(default)]
     text: String,
     pressed: Option<Pressed>,
+    reply_to: Option<String>,
     #[serde(default)]
     message: String,
     #[serde(default)]
@@ -104,14 +105,19 @@ enum Reason {
 
 impl ClientFrame {
     fn what(self) -> Result<What, Reason> {
-        let Self { r#type, text, pressed, message, message_id, added, removed, messages, read, .. } = self;
+        let Self {
+            r#type, text, pressed, reply_to, message, message_id, added, removed, messages, read, ..
+        } = self;
         match r#type.as_str() {
             "message" => {
                 fits(&text)?;
                 if pressed.as_ref().is_some_and(|pressed| !pressed.is_plausible(&text)) {
                     return Err(Reason::Person("This is no button of this chat."));
                 }
-                Ok(What::Message { text, pressed })
+                if reply_to.as_ref().is_some_and(|id| !is_message_id(id)) {
+                    return Err(Reason::Person("What you answer is no message of this chat."));
+                }
+                Ok(What::Message { text, pressed, reply_to })
             }
             "edit" | "delete" if !is_token(&message, 1, 64) => {
                 Err(Reason::Frame("\"message\" must be the client_id of a message of this visitor's"))
@@ -175,10 +181,10 @@ impl Pressed {
     /// Whether a button can be like this. Which buttons there are is not looked up: a visitor who makes one up has only
     /// written the backend another message.
     fn is_plausible(&self, text: &str) -> bool {
-        (1..=limits::BUTTON_DATA).contains(&self.data.len())
-            && !self.data.contains(char::is_control)
-            && text.chars().count() <= limits::BUTTON_TEXT
-            && is_message_id(&self.message_id)
+        let length = text.chars().count();
+        let is_button = (1..=limits::BUTTON_DATA).contains(&self.data.len()) && length <= limits::BUTTON_TEXT;
+        let is_choice = self.data == text && length <= limits::POLL_OPTION;
+        (is_button || is_choice) && !self.data.contains(char::is_control) && is_message_id(&self.message_id)
     }
 }
 

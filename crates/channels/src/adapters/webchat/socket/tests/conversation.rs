@@ -63,11 +63,57 @@ async fn a_pressed_button_says_what_is_on_it_and_sends_what_is_behind_it() {
         json!({"data": "", "message_id": question["id"]}),
         json!({"data": "x".repeat(65), "message_id": question["id"]}),
         json!({"data": "y", "message_id": "<b>"}),
+        json!({"data": "Yes!\n", "message_id": question["id"]}),
     ] {
         client.say(json!({"type": "message", "client_id": "c2", "text": "Yes!", "pressed": pressed})).await;
         assert_eq!(client.hear().await["client_id"], "c2");
     }
     assert_eq!(hub.messages.lock().unwrap().len(), 2, "made-up buttons are not stored");
+}
+
+#[tokio::test]
+async fn an_answer_of_a_poll_is_longer_than_a_button_and_sends_itself() {
+    let (hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    client.replay().await;
+    let option = "\u{1F372}".repeat(100);
+    hub.post(outbound(1, json!({"poll": {"question": "Lunch?", "options": [option, "Salad"]}}))).await;
+    let poll = client.hear().await;
+    assert_eq!(poll["poll"]["options"], json!([option, "Salad"]));
+    let choose = |client_id: &str, text: &str| {
+        let pressed = json!({"data": text, "message_id": poll["id"]});
+        json!({"type": "message", "client_id": client_id, "text": text, "pressed": pressed})
+    };
+    client.say(choose("c1", &option)).await;
+    assert_eq!(client.hear().await["type"], "ack");
+    let body: WebhookBody = serde_json::from_str(hub.messages.lock().unwrap()[1].payload.get()).unwrap();
+    assert_eq!((body.content_type.as_str(), body.text.as_deref()), ("button", Some(option.as_str())));
+    client.say(choose("c2", &"x".repeat(101))).await;
+    assert_eq!(client.hear().await["client_id"], "c2");
+    let mut later = connect(&url, 0).await;
+    assert_eq!(later.hear().await, poll);
+    let chosen = later.hear().await;
+    let told = (&chosen["text"], &chosen["pressed"]["message_id"]);
+    assert_eq!(told, (&json!(option), &poll["id"]), "a page that comes later knows what was chosen");
+}
+
+#[tokio::test]
+async fn a_visitor_says_what_it_answers() {
+    let (hub, url) = gateway().await;
+    let mut client = connect(&url, 0).await;
+    client.replay().await;
+    hub.answer(1, "the answer").await;
+    let id = client.hear().await["id"].clone();
+    client.say(json!({"type": "message", "client_id": "c1", "text": "why?", "reply_to": id})).await;
+    assert_eq!(client.hear().await["type"], "ack");
+    let answered = hub.answered.lock().unwrap().clone();
+    let named = answered.map(|answered| (json!(answered.message_id), answered.is_own));
+    assert_eq!(named, Some((id, None)));
+    for wrong in ["<b>", "", "0".repeat(65).as_str()] {
+        client.say(json!({"type": "message", "client_id": "c2", "text": "why?", "reply_to": wrong})).await;
+        let error = client.hear().await;
+        assert_eq!((&error["type"], &error["client_id"]), (&json!("error"), &json!("c2")), "{wrong}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A hub that lives in memory.
 
 use async_trait::async_trait;
-use claw_types::{Direction, ReplyTo};
+use claw_types::{Answered, Direction, ReplyTo};
 use serde_json::value::to_raw_value;
 
 use super::super::super::frames::tests::{answer, send};
@@ -14,6 +14,8 @@ pub(super) struct Memory {
     pub(super) messages: Mutex<Vec<HistoryItem>>,
     /// What was done to messages.
     pub(super) done: Mutex<Vec<Inbound>>,
+    /// What the last message answers.
+    pub(super) answered: Mutex<Option<Answered>>,
     /// Files, and the messages that they are.
     pub(super) files: Mutex<Vec<(Inbound, Vec<u8>)>>,
     /// The channel's field `events`.
@@ -80,6 +82,7 @@ impl Hub for Memory {
             return Ok(None);
         }
         assert_eq!(message.metadata["chat_id"], json!(message.recipient));
+        self.answered.lock().unwrap().clone_from(&message.answers);
         let mut messages = self.messages.lock().unwrap();
         let body = WebhookBody {
             user_id: "u".parse().unwrap(),
