@@ -49,6 +49,8 @@ pub struct Caps {
     pub typing_every: Option<Duration>,
     /// What it tells of messages that are there already.
     pub reports: Reports,
+    /// Whether people are offered the commands of the adapter's field `commands`.
+    pub commands: bool,
     /// Whether it tells of a message that a program wrote it. Where it does not, any number or account may be another program's that
     /// answers ours for ever, so direct messages have a pace (crate `claw-intake`).
     pub tells_programs: bool,
@@ -85,6 +87,7 @@ impl Caps {
         typing: false,
         typing_every: None,
         reports: Reports::NONE,
+        commands: false,
         tells_programs: false,
         placeholders: false,
         drafts: false,
@@ -105,7 +108,8 @@ pub struct Reports {
     pub reactions: bool,
     /// Which message a person's message replies to.
     pub replies: bool,
-    /// That a message of ours arrived, and was read.
+    /// What became of a message of ours that the platform has, as far as it knows: that it arrived, that it was read, or that it did not
+    /// arrive after all.
     pub receipts: bool,
 }
 
@@ -113,7 +117,7 @@ impl Reports {
     /// Nothing.
     pub const NONE: Self =
         Self { edits: false, deletions: false, reactions: false, replies: false, receipts: false };
-    /// All that people do, and nothing of what only their devices know.
+    /// All that people do, and nothing of what became of messages of ours.
     pub const DEEDS: Self =
         Self { edits: true, deletions: true, reactions: true, replies: true, receipts: false };
 }

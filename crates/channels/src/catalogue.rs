@@ -116,7 +116,7 @@ pub struct Capabilities {
     pub reports_reactions: bool,
     /// Whether it tells to which answer a person's message replies.
     pub reports_replies: bool,
-    /// Whether it tells that a message to a person arrived and was read.
+    /// Whether it tells what became of a message to a person, as far as it knows: that it arrived, was read, or did not arrive after all.
     pub reports_receipts: bool,
     /// Whether people watch an answer grow while the backend writes it.
     pub shows_drafts: bool,

@@ -5,7 +5,7 @@ use claw_types::MediaKind;
 
 use crate::Caps;
 
-/// Something that a message, or what is done to one, may need.
+/// Something that a message, or what is done to one, may need; or that a platform may tell or offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
     /// Attachments of a kind.
@@ -32,11 +32,23 @@ pub enum Feature {
     Reactions,
     /// The sign that an answer is being written.
     Typing,
+    /// That people changed messages of theirs.
+    Edits,
+    /// That people deleted messages of theirs.
+    Deletions,
+    /// People's reactions.
+    PeoplesReactions,
+    /// Which message a person's message replies to.
+    Replies,
+    /// What became of a message of ours that the platform has.
+    Receipts,
+    /// Commands that people are offered.
+    Commands,
 }
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 22] = [
         Self::Media(MediaKind::Image),
         Self::Media(MediaKind::Video),
         Self::Media(MediaKind::Audio),
@@ -53,6 +65,12 @@ impl Feature {
         Self::Delete,
         Self::Reactions,
         Self::Typing,
+        Self::Edits,
+        Self::Deletions,
+        Self::PeoplesReactions,
+        Self::Replies,
+        Self::Receipts,
+        Self::Commands,
     ];
 
     /// What people call it.
@@ -74,6 +92,12 @@ impl Feature {
             Self::Delete => "delete",
             Self::Reactions => "react",
             Self::Typing => "typing",
+            Self::Edits => "people's edits",
+            Self::Deletions => "people's deletions",
+            Self::PeoplesReactions => "people's reactions",
+            Self::Replies => "people's replies",
+            Self::Receipts => "receipts",
+            Self::Commands => "commands that people are offered",
         }
     }
 
@@ -92,6 +116,12 @@ impl Feature {
             Self::Delete => caps.delete,
             Self::Reactions => caps.reactions,
             Self::Typing => caps.typing,
+            Self::Edits => caps.reports.edits,
+            Self::Deletions => caps.reports.deletions,
+            Self::PeoplesReactions => caps.reports.reactions,
+            Self::Replies => caps.reports.replies,
+            Self::Receipts => caps.reports.receipts,
+            Self::Commands => caps.commands,
         }
     }
 }

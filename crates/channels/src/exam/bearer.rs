@@ -12,6 +12,9 @@ use crate::kit::jwt::vectors::{RFC_7515, RFC_7520, Vector};
 /// The name of the key that the platform has: the `secret` of [`super::Road::Webhook`].
 pub const SECRET: &str = RFC_7515.kid;
 
+/// The access token: what [`super::Platform::hands_out`].
+pub const TOKEN: &str = "exam-token";
+
 /// A request with this body and these claims, as the platform signs. Another `secret` is another key, under the same name.
 pub fn signed(secret: &str, body: &str, claims: &Value) -> RawRequest {
     let by = if secret == SECRET { RFC_7515 } else { RFC_7520 };
@@ -34,7 +37,7 @@ pub fn bearing(by: Vector, claims: &Value) -> HeaderMap {
 
 /// The answer with an access token.
 pub fn grants() -> Answer {
-    Answer::json(200, &json!({"token_type": "Bearer", "expires_in": 3599, "access_token": "exam-token"}))
+    Answer::json(200, &json!({"token_type": "Bearer", "expires_in": 3599, "access_token": TOKEN}))
 }
 
 /// Whether a call has that token.
@@ -42,7 +45,9 @@ pub fn grants() -> Answer {
 /// # Errors
 /// When it has not.
 pub fn has_token(asked: &Asked) -> Result<(), String> {
-    if asked.headers.get(AUTHORIZATION).is_some_and(|token| token == "Bearer exam-token") {
+    let given =
+        asked.headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok()?.strip_prefix("Bearer "));
+    if given == Some(TOKEN) {
         return Ok(());
     }
     Err(format!("{} lacks the token", asked.path()))

@@ -12,7 +12,7 @@ use crate::{Entry, FieldKind};
 pub(super) fn round_trips(room: &Room<'_>) -> Found {
     let server = room.server.url();
     let fields = room.given(&server)?;
-    let example = room.examinee.fields(&server);
+    let example = room.fields(&server);
     for field in room.entry.own_fields {
         let is_open = fields.config.contains_key(field.key);
         let is_sealed = fields.secrets.contains_key(field.key);

@@ -126,7 +126,7 @@ pub(super) async fn revoked(room: &Room<'_>) -> Found {
     if !matches!(probed, Err(ChannelError::BadCredentials(_))) {
         return Err(format!("a test of a revoked token is {probed:?}"));
     }
-    if matches!(room.examinee.road(), Road::Poll { .. } | Road::Socket(_)) {
+    if matches!(room.road, Road::Poll { .. } | Road::Socket(_)) {
         let listened = channel.listen(&Taken::default(), CancellationToken::new()).await;
         let listened = listened.inspect_err(|error| drop(room.said(error)));
         if !matches!(listened, Err(ChannelError::BadCredentials(_))) {
@@ -151,7 +151,7 @@ pub(super) async fn stop(room: &Room<'_>) -> Found {
     let (stop, sink) = (CancellationToken::new(), Taken::default());
     let count = room.server.count();
     let asked_to_end = async {
-        if matches!(room.examinee.road(), Road::Poll { .. } | Road::Socket(_)) {
+        if matches!(room.road, Road::Poll { .. } | Road::Socket(_)) {
             room.server.asked_more_than(count).await;
         }
         stop.cancel();

@@ -7,7 +7,7 @@ use super::room::{Room, Sent};
 use super::server::Asked;
 use super::{Found, Outcome, Requirement};
 use crate::kit::plan::plan;
-use crate::{Caps, Channel, ChannelError, Feature};
+use crate::{Caps, Channel, ChannelError};
 
 /// How a feature is tried.
 struct Trial {
@@ -136,27 +136,8 @@ fn lacks(room: &Room<'_>, requirement: Requirement, trial: &Trial) -> Found {
 }
 
 /// Why something is missing, which an adapter must say.
-fn reason(room: &Room<'_>, requirement: Requirement) -> Found {
-    use Requirement as R;
-    let feature = match requirement {
-        R::Image => Feature::Media(MediaKind::Image),
-        R::Video => Feature::Media(MediaKind::Video),
-        R::Audio => Feature::Media(MediaKind::Audio),
-        R::Voice => Feature::Media(MediaKind::Voice),
-        R::File => Feature::Media(MediaKind::File),
-        R::Albums => Feature::Albums,
-        R::DataButtons => Feature::DataButtons,
-        R::UrlButtons => Feature::UrlButtons,
-        R::Location => Feature::Location,
-        R::Poll => Feature::Polls,
-        R::ReplyTo => Feature::ReplyTo,
-        R::Threads => Feature::Threads,
-        R::Edit => Feature::Edit,
-        R::Delete => Feature::Delete,
-        R::Reaction => Feature::Reactions,
-        R::Typing => Feature::Typing,
-        other => return Err(format!("{} can't be missing", other.name())),
-    };
+pub(super) fn reason(room: &Room<'_>, requirement: Requirement) -> Found {
+    let feature = requirement.feature().ok_or_else(|| format!("{} can't be missing", requirement.name()))?;
     let lack = room.entry.caps.lack(feature).ok_or_else(|| {
         format!("{} is missing, and the `lacks` of the adapter's Caps say no reason", feature.name())
     })?;

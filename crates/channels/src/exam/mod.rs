@@ -5,9 +5,10 @@
 //! place, answers, refuses, falls silent or cuts the connection, and what the adapter makes of it is judged. Two things run it,
 //! so that both say the same: a test for each adapter and requirement (`conformance!`), and `ii-claw channels exam`.
 //!
-//! Must hold: what an adapter does not declare ([`crate::Caps`], [`Case::PlatformCant`]) is never counted as met, has a reason that says
-//! whether the platform can't or nobody built it, and is looked into: it must be refused or told of. The exam waits for
-//! what happens, not for time to pass; only "no answer comes" has to wait, and has a client of little patience for it.
+//! Must hold: what an adapter does not declare ([`crate::Caps`], [`Case::PlatformCant`], [`Case::NotBuilt`]) is never counted as
+//! met, has a reason that says whether the platform can't or nobody built it, and is looked into: it must be refused or told of,
+//! and read of nothing. Where there are two roads, both are tried, and the worse counts. The exam waits for what happens, not for
+//! time to pass; only "no answer comes" has to wait, and has a client of little patience for it.
 //!
 //! Rejected: recorded HTTP in place of a server. It can't fall silent or cut a connection, and it knows what is asked only as
 //! well as whoever recorded it.
@@ -20,8 +21,11 @@ pub mod doors;
 mod failures;
 mod features;
 mod inbound;
+mod memory;
 mod page;
+mod payload;
 mod record;
+mod reports;
 mod requirement;
 mod room;
 mod secrets;
@@ -35,12 +39,15 @@ pub(crate) use self::tests::conformance;
 
 use std::time::Duration;
 
-use claw_types::{Inbound, MediaKind};
+use claw_types::{ChannelId, Inbound, MediaKind};
 use futures::future::BoxFuture;
 use serde_json::Value;
+use uuid::Uuid;
 
 use self::doors::Door;
 pub use self::page::WRITTEN_BY_HAND;
+pub(crate) use self::payload::payloads;
+pub use self::payload::{Case, Payload};
 pub use self::requirement::{Outcome, Requirement};
 use self::room::Room;
 use self::secrets::Notes;
@@ -50,6 +57,8 @@ use crate::{Entry, RawRequest};
 
 /// The time at which the exam takes place, in seconds since 1970: signatures with a time in them are made for it.
 pub const NOW: i64 = 1_700_000_000;
+/// The channel that sits the exam: secrets that are made of its id are made for it.
+pub const CHANNEL: ChannelId = ChannelId(Uuid::from_u128(7));
 /// Longer than anything may take that is not meant to.
 const SOON: Duration = Duration::from_secs(20);
 
@@ -66,6 +75,12 @@ pub trait Examinee: Sync {
 
     /// How people's messages come in.
     fn road(&self) -> Road;
+
+    /// Another way to set a channel up, where that changes how people's messages come in or what the platform is asked: its fields, all of
+    /// them, and its road. What depends on it is tried both ways.
+    fn other_road(&self, _server: &str) -> Option<(Value, Road)> {
+        None
+    }
 
     /// Why the platform's proof that a request is its own does not cover the body, where that is so.
     fn unsigned_body(&self) -> Option<&'static str> {
@@ -111,6 +126,11 @@ pub trait Examinee: Sync {
         self.message_id()
     }
 
+    /// The commands in the body of a call that offers people some. An adapter that declares `commands` is not believed without it.
+    fn offered(&self, _body: &[u8]) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Where the platform is reached by something else than HTTP. Each is a port of the exam's server, which `fields` is told in the
     /// query of the server's address, by the door's name.
     fn doors(&self) -> &'static [Door] {
@@ -153,8 +173,13 @@ pub trait Platform: Sync {
         format!("{server}{FILES}{}", kind.as_str())
     }
 
-    /// Why the secret is in the addresses that are called, where the platform's API leaves no choice.
-    fn secret_in_addresses(&self) -> Option<&'static str> {
+    /// What it hands out for the secrets of a channel and takes in their place, such as access tokens: as secret as these.
+    fn hands_out(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Why the secret of a channel with these fields is in the addresses that are called, where the platform's API leaves no choice.
+    fn secret_in_addresses(&self, _fields: &Value) -> Option<&'static str> {
         None
     }
 }
@@ -188,38 +213,6 @@ pub enum Road {
     },
 }
 
-/// Something that the platform sent, and how the adapter reads it.
-#[derive(Debug, Clone, Copy)]
-pub struct Payload {
-    /// Its name: that of its files, where it has files.
-    pub name: &'static str,
-    /// What was sent; in a folder's adapter `payloads/<name>.json`.
-    pub sent: &'static str,
-    /// What it is read as; in a folder's adapter `payloads/<name>.read.json`.
-    pub read: &'static str,
-}
-
-/// A payload by its name, or why there can't be one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Case {
-    /// There is one.
-    Payload(&'static str),
-    /// The platform never sends such a thing.
-    PlatformCant(&'static str),
-}
-
-/// The payloads of these names, from the folder `payloads` beside the file in which this stands.
-macro_rules! payloads {
-    ($($name:literal),+ $(,)?) => {
-        &[$($crate::exam::Payload {
-            name: $name,
-            sent: include_str!(concat!("payloads/", $name, ".json")),
-            read: include_str!(concat!("payloads/", $name, ".read.json")),
-        }),+]
-    };
-}
-pub(crate) use payloads;
-
 /// What the exam found of one adapter, requirement by requirement.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -251,10 +244,21 @@ pub async fn examine(entry: &'static Entry) -> Report {
     Report { channel_type: entry.name, outcomes }
 }
 
-/// One requirement, in a room of its own.
+/// One requirement: by each road on which something depends.
 async fn sit(entry: &'static Entry, requirement: Requirement, notes: &Notes) -> Outcome {
+    let found = sit_on(entry, requirement, notes, false).await;
+    if !requirement.is_of_the_road() || (entry.examinee)().other_road("").is_none() {
+        return found;
+    }
+    let other = sit_on(entry, requirement, notes, true).await;
+    requirement.together(found, other)
+}
+
+/// One requirement, in a room of its own.
+async fn sit_on(entry: &'static Entry, requirement: Requirement, notes: &Notes, is_other: bool) -> Outcome {
     let found = async {
-        let room = Room::enter(entry, notes).await?;
+        let room =
+            if is_other { Room::enter_other(entry, notes).await? } else { Room::enter(entry, notes).await? };
         judge(&room, requirement).await
     };
     match tokio::time::timeout(SOON, found).await {
@@ -278,6 +282,10 @@ fn judge<'a>(room: &'a Room<'_>, requirement: Requirement) -> BoxFuture<'a, Foun
         R::OwnMessages => Box::pin(inbound::own_is_marked(room)),
         R::Mention => Box::pin(inbound::mention_is_told(room)),
         R::SessionKey => Box::pin(inbound::session_is_stable(room)),
+        R::Edits | R::Deletions | R::PeoplesReactions | R::Replies | R::Receipts => {
+            Box::pin(reports::told(room, requirement))
+        }
+        R::Commands => Box::pin(reports::commands(room)),
         R::Probe => Box::pin(failures::probe_asks(room)),
         R::RateLimited => Box::pin(failures::rate_limit(room)),
         R::ServerError => Box::pin(failures::server_error(room)),

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::catalogue::{Capabilities, FieldInfo};
-use crate::{Entry, TypeInfo, Whose};
+use crate::{Entry, Feature, TypeInfo, Whose};
 
 /// The line below which a page is written by hand.
 pub const WRITTEN_BY_HAND: &str = "<!-- Above: made of the adapter's code. Below: written by hand. -->";
@@ -30,6 +30,8 @@ pub(super) fn of(entry: &Entry) -> String {
     for (what, how) in carried(&info.capabilities) {
         line(&mut page, format_args!("| {what} | {how} |"));
     }
+    let commands = if entry.caps.commands { "those of the field `commands`" } else { "no" };
+    line(&mut page, format_args!("| {} | {commands} |", Feature::Commands.name()));
     if !entry.caps.lacks.is_empty() {
         line(&mut page, format_args!("\n## What it does not carry\n\n| | | why |\n| --- | --- | --- |"));
     }

@@ -1,8 +1,9 @@
 //! What is asked of every adapter.
 
+use claw_types::MediaKind;
 use serde::Serialize;
 
-use crate::{Lack, Whose};
+use crate::{Feature, Lack, Whose};
 
 /// What became of a requirement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,6 +54,72 @@ macro_rules! requirements {
     };
 }
 
+impl Requirement {
+    /// Whether it is tried on each road of a platform that has two ([`super::Examinee::other_road`]).
+    pub(super) fn is_of_the_road(self) -> bool {
+        matches!(
+            self,
+            Self::Payloads
+                | Self::Forged
+                | Self::Replayed
+                | Self::OwnMessages
+                | Self::RevokedToken
+                | Self::Stop
+                | Self::SecretFreeAddresses
+        )
+    }
+
+    /// The feature that it is about, which an adapter declares or says why not; `None` for what every adapter must do.
+    pub(super) fn feature(self) -> Option<Feature> {
+        Some(match self {
+            Self::Image => Feature::Media(MediaKind::Image),
+            Self::Video => Feature::Media(MediaKind::Video),
+            Self::Audio => Feature::Media(MediaKind::Audio),
+            Self::Voice => Feature::Media(MediaKind::Voice),
+            Self::File => Feature::Media(MediaKind::File),
+            Self::Albums => Feature::Albums,
+            Self::DataButtons => Feature::DataButtons,
+            Self::UrlButtons => Feature::UrlButtons,
+            Self::Location => Feature::Location,
+            Self::Poll => Feature::Polls,
+            Self::ReplyTo => Feature::ReplyTo,
+            Self::Threads => Feature::Threads,
+            Self::Edit => Feature::Edit,
+            Self::Delete => Feature::Delete,
+            Self::Reaction => Feature::Reactions,
+            Self::Typing => Feature::Typing,
+            Self::Edits => Feature::Edits,
+            Self::Deletions => Feature::Deletions,
+            Self::PeoplesReactions => Feature::PeoplesReactions,
+            Self::Replies => Feature::Replies,
+            Self::Receipts => Feature::Receipts,
+            Self::Commands => Feature::Commands,
+            _ => return None,
+        })
+    }
+
+    /// What it comes to on two roads together: the worse of both. A platform that has a way on one of them can.
+    pub(super) fn together(self, one: Outcome, other: Outcome) -> Outcome {
+        // But what is in an address on one of them is where it can be read.
+        let is_spoilt_by_one = self == Self::SecretFreeAddresses;
+        match (one, other) {
+            (failed @ Outcome::Failed(_), _) | (_, failed @ Outcome::Failed(_)) => failed,
+            (missing @ Outcome::NotBuilt(_), _) | (_, missing @ Outcome::NotBuilt(_)) => missing,
+            (Outcome::PlatformCant(one), Outcome::PlatformCant(other)) if one != other => {
+                Outcome::PlatformCant(format!("on one of its roads, {one}; on the other, {other}"))
+            }
+            (cant @ Outcome::PlatformCant(_), Outcome::PlatformCant(_)) => cant,
+            (cant @ Outcome::PlatformCant(_), Outcome::Met)
+            | (Outcome::Met, cant @ Outcome::PlatformCant(_))
+                if is_spoilt_by_one =>
+            {
+                cant
+            }
+            (Outcome::Met, _) | (_, Outcome::Met) => Outcome::Met,
+        }
+    }
+}
+
 requirements! {
     /// The example of its fields goes through the form and comes back, and nothing secret lies in the open.
     Configuration configuration,
@@ -70,6 +137,16 @@ requirements! {
     Mention mention,
     /// Messages of one conversation have one session key, and those of two have two.
     SessionKey session_key,
+    /// That people changed messages of theirs.
+    Edits edits,
+    /// That people deleted messages of theirs.
+    Deletions deletions,
+    /// People's reactions.
+    PeoplesReactions peoples_reactions,
+    /// Which message a person's message replies to.
+    Replies replies,
+    /// What became of messages of ours that the platform has.
+    Receipts receipts,
     /// The credential is tried without anything that people could see.
     Probe probe,
     /// A text arrives, and the receipt is the platform's id of it.
@@ -108,6 +185,8 @@ requirements! {
     Reaction reaction,
     /// The sign that an answer is being written.
     Typing typing,
+    /// Commands that people are offered.
+    Commands commands,
     /// Each call fits the platform's own description.
     DescribedCalls described_calls,
     /// 429: the platform's wait is told.
@@ -128,4 +207,31 @@ requirements! {
     SecretFreeAddresses secret_free_addresses,
     /// No secret in what is logged and in what errors say, through all of this.
     Secrets secrets,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worse_of_two_roads_counts_and_a_platform_can_t_only_where_it_can_t_on_both() {
+        let cant = || Outcome::cant("why");
+        let missing = || Outcome::NotBuilt("why".to_owned());
+        let failed = || Outcome::Failed("why".to_owned());
+        let both = |one: Outcome, other: Outcome| {
+            let found = Requirement::Forged.together(one.clone(), other.clone());
+            assert_eq!(found, Requirement::Forged.together(other, one));
+            found
+        };
+        assert_eq!(both(failed(), missing()), failed());
+        assert_eq!(both(cant(), failed()), failed());
+        assert_eq!(both(Outcome::Met, missing()), missing());
+        assert_eq!(both(cant(), missing()), missing());
+        assert_eq!(both(Outcome::Met, cant()), Outcome::Met);
+        assert_eq!(both(cant(), cant()), cant());
+        let said = Requirement::Forged.together(cant(), Outcome::cant("another"));
+        assert_eq!(said, Outcome::cant("on one of its roads, why; on the other, another"));
+        // What can be read on one road can be read.
+        assert_eq!(Requirement::SecretFreeAddresses.together(Outcome::Met, cant()), cant());
+    }
 }

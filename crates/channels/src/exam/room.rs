@@ -12,13 +12,14 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::secrets::Notes;
+use super::memory::Kept;
+use super::secrets::{Addresses, Notes};
 use super::server::{Asked, Mood, Server};
-use super::{Case, Examinee, NOW, Payload, Platform, Road};
+use super::{CHANNEL, Case, Examinee, NOW, Payload, Platform, Road};
 use crate::fields::Fields;
 use crate::kit::http::Http;
 use crate::kit::plan::plan;
-use crate::{Channel, ChannelError, Deps, Entry, Live, NoMemory, Part, RawRequest, Receipt, Sink, SinkError};
+use crate::{Channel, ChannelError, Deps, Entry, Live, Part, RawRequest, Receipt, Sink, SinkError};
 
 /// How long the client waits that is to find a platform silent.
 const LITTLE_PATIENCE: Duration = Duration::from_millis(500);
@@ -27,9 +28,13 @@ const LITTLE_PATIENCE: Duration = Duration::from_millis(500);
 pub(super) struct Room<'a> {
     pub(super) entry: &'static Entry,
     pub(super) examinee: &'static dyn Examinee,
+    pub(super) road: Road,
+    /// Whether the channel is set up the other way.
+    is_other: bool,
     pub(super) server: Server,
     clock: Arc<ManualClock>,
     live: Arc<Frames>,
+    memory: Arc<Kept>,
     notes: &'a Notes,
 }
 
@@ -53,16 +58,36 @@ impl<'a> Room<'a> {
         examinee: &'static dyn Examinee,
         notes: &'a Notes,
     ) -> Result<Self, String> {
+        Self::enter_by(entry, examinee, (examinee.road(), false), notes).await
+    }
+
+    /// Where the channel is set up the other way ([`Examinee::other_road`]).
+    pub(super) async fn enter_other(entry: &'static Entry, notes: &'a Notes) -> Result<Self, String> {
+        let examinee = (entry.examinee)();
+        let (_, road) = examinee.other_road("").ok_or("there is one road only")?;
+        Self::enter_by(entry, examinee, (road, true), notes).await
+    }
+
+    async fn enter_by(
+        entry: &'static Entry,
+        examinee: &'static dyn Examinee,
+        (road, is_other): (Road, bool),
+        notes: &'a Notes,
+    ) -> Result<Self, String> {
         // Whoever started the process may have been first.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let server = Server::start(examinee).await.map_err(|error| format!("no server: {error}"))?;
+        let server = Server::start(examinee, road, notes.addresses(is_other)).await;
+        let server = server.map_err(|error| format!("no server: {error}"))?;
         let now = DateTime::from_timestamp(NOW, 0).unwrap_or_default();
         Ok(Self {
             entry,
             examinee,
+            road,
+            is_other,
             server,
             clock: Arc::new(ManualClock::new(now)),
             live: Arc::default(),
+            memory: Arc::default(),
             notes,
         })
     }
@@ -71,9 +96,15 @@ impl<'a> Room<'a> {
         self.clock.advance(by);
     }
 
+    /// The example's fields, as the channel is set up here.
+    pub(super) fn fields(&self, server: &str) -> Value {
+        let other = if self.is_other { self.examinee.other_road(server) } else { None };
+        other.map_or_else(|| self.examinee.fields(server), |(fields, _)| fields)
+    }
+
     /// The fields as a form sends them.
     pub(super) fn given(&self, server: &str) -> Result<Fields, String> {
-        let Value::Object(given) = self.examinee.fields(server) else {
+        let Value::Object(given) = self.fields(server) else {
             return Err("the example of the fields is no object".to_owned());
         };
         let (name, fields) = (self.entry.name, self.entry.fields());
@@ -102,14 +133,14 @@ impl<'a> Room<'a> {
     pub(super) fn deps(&self, http: Http) -> Deps {
         let random = Arc::new(SeededRandom::new(1));
         Deps {
-            channel_id: ChannelId(Uuid::from_u128(7)),
+            channel_id: CHANNEL,
             owner: None,
             http,
             ids: Ids::new(self.clock.clone(), random.clone()),
             clock: self.clock.clone(),
             random,
             live: self.live.clone(),
-            memory: Arc::new(NoMemory),
+            memory: self.memory.clone(),
         }
     }
 
@@ -191,7 +222,7 @@ impl<'a> Room<'a> {
 
     /// What the adapter reads of a payload that came by its road.
     pub(super) async fn read(&self, payload: &Payload) -> Result<Vec<Inbound>, String> {
-        match self.examinee.road() {
+        match self.road {
             Road::Webhook { secret, sign } => {
                 let request = sign(secret, payload.sent, NOW);
                 self.decode(&*self.channel()?, &request).await.map_err(|error| self.said(&error))
@@ -231,6 +262,11 @@ impl<'a> Room<'a> {
         let (ended, ()) = futures::join!(channel.listen(&taken, stop.clone()), done);
         ended.map_err(|error| self.said(&error))?;
         Ok(taken.take())
+    }
+
+    /// The addresses that channels with these fields called, in the whole exam so far.
+    pub(super) fn addresses(&self) -> Addresses {
+        self.notes.addresses(self.is_other)
     }
 
     /// Sets the platform's mood.

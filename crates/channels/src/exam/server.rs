@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::doors::{self, Stage};
+use super::secrets::Addresses;
 use super::{Examinee, Road, talk};
 
 /// Where the server has attachments; behind it comes their kind.
@@ -119,6 +120,9 @@ pub(super) struct Server {
 
 pub(super) struct Shared {
     examinee: &'static dyn Examinee,
+    road: Road,
+    /// Paths and queries of all that was asked.
+    addresses: Addresses,
     pub(super) mood: watch::Sender<Mood>,
     pub(super) asked: Mutex<Vec<Asked>>,
     /// The polls, which are no calls that anybody waits for.
@@ -138,11 +142,17 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Server {
-    pub(super) async fn start(examinee: &'static dyn Examinee) -> std::io::Result<Self> {
+    pub(super) async fn start(
+        examinee: &'static dyn Examinee,
+        road: Road,
+        addresses: Addresses,
+    ) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             examinee,
+            road,
+            addresses,
             mood: watch::Sender::new(Mood::Well),
             asked: Mutex::default(),
             polled: Mutex::default(),
@@ -263,7 +273,9 @@ async fn answer(
     begun: Begun,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Cut> {
-    if let Road::Socket(talk) = shared.examinee.road()
+    let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    locked(&shared.addresses).push(target.clone());
+    if let Road::Socket(talk) = shared.road
         && talk::is_wanted(&request)
     {
         let (response, talk) = talk::begin(talk, &shared, request).ok_or(Cut)?;
@@ -273,7 +285,6 @@ async fn answer(
     }
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
-    let target = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     if let Some(kind) = target.strip_prefix(FILES) {
         return Ok(file(kind));
     }
@@ -297,7 +308,7 @@ impl Shared {
 
     async fn take(&self, asked: Asked) -> Result<Answer, Cut> {
         let Some(platform) = self.examinee.platform() else { return Err(Cut) };
-        let poll = match self.examinee.road() {
+        let poll = match self.road {
             Road::Poll { is_poll, answer } if is_poll(&asked) => Some(answer),
             _ => None,
         };

@@ -94,6 +94,10 @@ impl Examinee for Exam {
         at(body, "/message_reference/message_id")
     }
 
+    fn offered(&self, body: &[u8]) -> Vec<String> {
+        at(body, "/0/name")
+    }
+
     fn platform(&self) -> Option<&'static dyn Platform> {
         Some(&Self)
     }

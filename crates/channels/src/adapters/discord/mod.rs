@@ -70,14 +70,22 @@ static CAPS: Caps = Caps {
     // It is shown for ten seconds: <https://docs.discord.com/developers/resources/channel#trigger-typing-indicator>.
     typing_every: Some(Duration::from_secs(8)),
     reports: Reports::DEEDS,
+    commands: true,
     tells_programs: true,
     placeholders: true,
     limits: Some(&LIMITS),
-    lacks: &[Lack::cant(
-        &[Feature::Location],
-        "Discord has no messages that are places",
-        "https://docs.discord.com/developers/resources/message#message-object",
-    )],
+    lacks: &[
+        Lack::cant(
+            &[Feature::Location],
+            "Discord has no messages that are places",
+            "https://docs.discord.com/developers/resources/message#message-object",
+        ),
+        Lack::cant(
+            &[Feature::Receipts],
+            "Discord tells bots neither what arrived nor what was read",
+            "https://docs.discord.com/developers/events/gateway-events",
+        ),
+    ],
     ..Caps::TEXT_ONLY
 };
 

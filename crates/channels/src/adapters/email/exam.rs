@@ -22,6 +22,7 @@ pub(super) use self::mailbox::{Mails, speak};
 const PASSWORD: &str = "exam-correct-horse-battery";
 /// Where access tokens are handed out.
 const TOKENS: &str = "/token";
+const ACCESS_TOKEN: &str = "exam-access-token";
 const NO_GROUPS: &str = "a mail is answered to its sender, however many it was sent to: there are no groups";
 
 static DOORS: [Door; 2] = [
@@ -117,7 +118,7 @@ impl Platform for Exam {
     /// Nothing is asked by HTTP but for access tokens, and for attachments, which are the exam's own.
     fn answer(&self, asked: &Asked) -> Answer {
         if asked.path() == TOKENS {
-            return Answer::json(200, &json!({"access_token": "exam-access-token", "expires_in": 3600}));
+            return Answer::json(200, &json!({"access_token": ACCESS_TOKEN, "expires_in": 3600}));
         }
         Answer::json(404, &Value::Null)
     }
@@ -145,6 +146,10 @@ impl Platform for Exam {
     /// There are standards, but none that a machine could compare a mail with.
     fn described_by(&self) -> Option<&'static str> {
         None
+    }
+
+    fn hands_out(&self) -> &'static [&'static str] {
+        &[ACCESS_TOKEN]
     }
 
     fn knows_repeated_calls(&self) -> bool {

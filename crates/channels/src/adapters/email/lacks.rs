@@ -15,9 +15,15 @@ pub(super) const LACKS: &[Lack] = &[
         "https://www.rfc-editor.org/rfc/rfc5322",
     ),
     Lack::not_built(
-        &[Feature::Reactions],
-        "a mail may be a reaction (RFC 9078), which few programs show",
+        &[Feature::Reactions, Feature::PeoplesReactions],
+        "a mail may be a reaction (RFC 9078), which few programs send or show",
         "https://www.rfc-editor.org/rfc/rfc9078",
     ),
     Lack::cant(&[Feature::Typing], "mail has no such sign", "https://www.rfc-editor.org/rfc/rfc5322"),
+    Lack::cant(
+        &[Feature::Edits, Feature::Deletions],
+        "a mail that arrived stays as it is",
+        "https://www.rfc-editor.org/rfc/rfc5322",
+    ),
+    Lack::cant(&[Feature::Commands], "mail has no such thing", "https://www.rfc-editor.org/rfc/rfc5322"),
 ];

@@ -76,12 +76,13 @@ impl Examinee for Exam {
     }
 
     fn own(&self) -> Case {
-        Case::PlatformCant("Google Chat tells an app nothing of what it wrote itself")
+        Case::PlatformCant("Google Chat posts an app nothing of what it wrote itself")
     }
 
     fn unaddressed(&self) -> Case {
-        Case::PlatformCant(
-            "in spaces, Google Chat tells an app only of messages that mention it, its commands and its buttons",
+        Case::NotBuilt(
+            "of a space's messages an app is posted those that mention it; the others come by subscriptions of the Google Workspace Events \
+             API, which nothing here makes (<https://developers.google.com/workspace/events/guides/events-chat>)",
         )
     }
 
@@ -151,6 +152,10 @@ impl Platform for Exam {
 
     fn described_by(&self) -> Option<&'static str> {
         Some("https://chat.googleapis.com/$discovery/rest?version=v1")
+    }
+
+    fn hands_out(&self) -> &'static [&'static str] {
+        &[bearer::TOKEN]
     }
 
     /// By the request id; the others change nothing the second time.

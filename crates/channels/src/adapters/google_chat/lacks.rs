@@ -4,6 +4,9 @@ use claw_types::MediaKind;
 
 use crate::{Feature, Lack};
 
+/// What an app may be told.
+const EVENTS: &str = "https://developers.google.com/workspace/events/guides/events-chat";
+
 /// Why each of it is missing.
 pub(super) const LACKS: &[Lack] = &[
     Lack::cant(
@@ -35,5 +38,16 @@ pub(super) const LACKS: &[Lack] = &[
         &[Feature::Typing],
         "there is no call for it",
         "https://developers.google.com/workspace/chat/api/reference/rest",
+    ),
+    Lack::not_built(
+        &[Feature::Edits, Feature::Deletions, Feature::PeoplesReactions],
+        "Google tells of it by subscriptions of the Google Workspace Events API, which nothing here makes",
+        EVENTS,
+    ),
+    Lack::cant(&[Feature::Receipts], "Google Chat has no event for it", EVENTS),
+    Lack::not_built(
+        &[Feature::Commands],
+        "commands are made in the Google Cloud console, or by a call that is in beta; they are read",
+        "https://docs.cloud.google.com/sdk/gcloud/reference/beta/workspace-add-ons/chat-app-config",
     ),
 ];

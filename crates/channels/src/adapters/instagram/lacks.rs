@@ -31,4 +31,14 @@ pub(super) const LACKS: &[Lack] = &[
         "accounts can put a heart on messages, and nothing but that",
         "https://developers.facebook.com/documentation/business-messaging/instagram-messaging/features/send-message",
     ),
+    Lack::cant(
+        &[Feature::Edits],
+        "Meta tells of edits in conversations of Messenger only",
+        "https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/webhook-events",
+    ),
+    Lack::cant(
+        &[Feature::Commands],
+        "an account can offer a menu and questions to begin with, and no commands",
+        "https://developers.facebook.com/documentation/business-messaging/instagram-messaging/features/persistent-menu",
+    ),
 ];

@@ -43,7 +43,7 @@ static CAPS: Caps = Caps {
     buttons: ButtonCaps { room: Some(&BUTTONS), ..ButtonCaps::ALL },
     typing: true,
     typing_every: Some(TYPING_EVERY),
-    reports: Reports { edits: true, deletions: true, reactions: true, replies: true, receipts: true },
+    reports: Reports { edits: false, deletions: true, reactions: true, replies: true, receipts: true },
     limits: Some(&LIMITS),
     lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY

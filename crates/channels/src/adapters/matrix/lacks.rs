@@ -14,4 +14,9 @@ pub(super) const LACKS: &[Lack] = &[
         "many apps show polls by a proposal that the specification does not have yet",
         "https://github.com/matrix-org/matrix-spec-proposals/pull/3381",
     ),
+    Lack::cant(
+        &[Feature::Commands],
+        "the specification has no commands of bots; there is a proposal",
+        "https://github.com/matrix-org/matrix-spec-proposals/pull/4332",
+    ),
 ];

@@ -1,5 +1,4 @@
-//! What this adapter brings to the exam: events as Slack posts them, and Slack as it answers. What comes over a socket, the adapter's own
-//! tests try.
+//! What this adapter brings to the exam: events as Slack posts them and as it tells them over a socket, and Slack as it answers.
 //!
 //! Calls are checked against `api.json`: of Slack's own description (<https://github.com/slackapi/slack-api-specs>, archived) and, for
 //! what is newer than it, of <https://docs.slack.dev/reference>.
@@ -13,13 +12,15 @@ use super::signed::{SIGNATURE, TIMESTAMP, sign};
 use crate::RawRequest;
 use crate::exam::body::at;
 use crate::exam::description::Description;
-use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road, payloads};
+use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road, Talk, payloads};
 
 const BOT_TOKEN: &str = "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcBrzbqgy";
 const APP_TOKEN: &str = "xapp-1-A0EXAM00001-1234567890123-3f2b8c9d";
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 /// Out of the platform's description: what is called here, and what is read.
 pub(super) const API: &str = include_str!("api.json");
+/// The envelope of whatever is told over a socket.
+const ENVELOPE: &str = "dbdd0ef3-1543-4f94-bfb4-133d0e6c1545";
 /// Where the exam has Slack take files.
 const UPLOADS: &str = "/upload/";
 
@@ -39,6 +40,19 @@ impl Examinee for Exam {
 
     fn road(&self) -> Road {
         Road::Webhook { secret: SECRET, sign: posted }
+    }
+
+    /// An app with Socket Mode, of which nothing is posted.
+    fn other_road(&self, server: &str) -> Option<(Value, Road)> {
+        let mut fields = self.fields(server);
+        fields["signing_secret"] = Value::Null;
+        let talk = Talk {
+            says: |heard| heard.map_or_else(|| vec![json!({"type": "hello"}).to_string()], |_| Vec::new()),
+            is_ready: |heard| heard.is_none(),
+            tells: |payload| vec![enveloped(payload)],
+            is_taken: |heard| heard.contains(ENVELOPE),
+        };
+        Some((fields, Road::Socket(talk)))
     }
 
     fn payloads(&self) -> &'static [Payload] {
@@ -170,6 +184,20 @@ pub(super) fn described(method: &str, headers: &HeaderMap, body: &[u8]) -> Resul
         serde_json::from_slice(body).unwrap_or_default()
     };
     description.fits(&name, &arguments)
+}
+
+/// What is posted otherwise, as it comes over a socket (<https://docs.slack.dev/apis/events-api/using-socket-mode>): always as JSON.
+fn enveloped(payload: &str) -> String {
+    let payload: Value = serde_json::from_str(payload).unwrap_or_default();
+    let kind = if payload.get("command").is_some() {
+        "slash_commands"
+    } else if payload["type"] == "block_actions" {
+        "interactive"
+    } else {
+        "events_api"
+    };
+    json!({"type": kind, "envelope_id": ENVELOPE, "accepts_response_payload": false, "payload": payload})
+        .to_string()
 }
 
 /// An event is posted as JSON; a command as a form of its fields, and what is pressed as a form of one field with JSON in it.

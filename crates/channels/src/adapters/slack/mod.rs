@@ -70,11 +70,23 @@ static CAPS: Caps = Caps {
     tells_programs: true,
     placeholders: true,
     limits: Some(&LIMITS),
-    lacks: &[Lack::cant(
-        &[Feature::Polls, Feature::Location],
-        "Slack has no blocks for it; polls are apps of their own there",
-        "https://docs.slack.dev/reference/block-kit/blocks",
-    )],
+    lacks: &[
+        Lack::cant(
+            &[Feature::Polls, Feature::Location],
+            "Slack has no blocks for it; polls are apps of their own there",
+            "https://docs.slack.dev/reference/block-kit/blocks",
+        ),
+        Lack::cant(
+            &[Feature::Receipts],
+            "Slack tells apps neither what arrived nor what was read",
+            "https://docs.slack.dev/reference/events",
+        ),
+        Lack::cant(
+            &[Feature::Commands],
+            "commands are in the app's manifest, which none of the app's own tokens may change; they are read",
+            "https://docs.slack.dev/app-manifests/configuring-apps-with-app-manifests",
+        ),
+    ],
     ..Caps::TEXT_ONLY
 };
 

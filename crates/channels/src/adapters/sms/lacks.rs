@@ -24,4 +24,14 @@ pub(super) const LACKS: &[Lack] = &[
         "text messages have no such sign",
         "https://www.twilio.com/docs/messaging/api/message-resource",
     ),
+    Lack::cant(
+        &[Feature::Edits, Feature::Deletions, Feature::PeoplesReactions, Feature::Replies],
+        "text messages have no such things; what a phone makes of them comes as a text",
+        "https://www.twilio.com/docs/messaging/guides/webhook-request",
+    ),
+    Lack::cant(
+        &[Feature::Commands],
+        "text messages have no such things",
+        "https://www.twilio.com/docs/messaging/api/message-resource",
+    ),
 ];

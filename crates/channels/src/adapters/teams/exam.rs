@@ -130,6 +130,10 @@ impl Platform for Exam {
         Some("https://github.com/microsoft/botbuilder-js/blob/main/libraries/swagger/ConnectorAPI.json")
     }
 
+    fn hands_out(&self) -> &'static [&'static str] {
+        &[bearer::TOKEN]
+    }
+
     /// A message that is posted twice is there twice.
     fn knows_repeated_calls(&self) -> bool {
         false

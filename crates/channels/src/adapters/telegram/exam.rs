@@ -1,13 +1,16 @@
-//! What this adapter brings to the exam: updates as Telegram sends them, and Telegram as it answers.
+//! What this adapter brings to the exam: updates as Telegram sends them, polled and posted, and Telegram as it answers.
 //!
 //! Calls are checked against `bot-api.json`, which is extracted from a description of the Bot API made of its official page
 //! (<https://github.com/PaulSonOfLars/telegram-bot-api-spec>).
 
+use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
+use super::{WEBHOOK, hook};
+use crate::RawRequest;
 use crate::exam::body::at;
 use crate::exam::description::Description;
-use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road, payloads};
+use crate::exam::{Answer, Asked, CHANNEL, Examinee, Payload, Platform, Road, payloads};
 
 const TOKEN: &str = "123456:AAEabcdefghijklmnopqrstuvwxyz_-01234";
 /// Out of the platform's description: the parameters of what is called here.
@@ -35,6 +38,16 @@ impl Examinee for Exam {
                 Answer::json(200, &json!({"ok": true, "result": [update]}))
             },
         }
+    }
+
+    fn other_road(&self, server: &str) -> Option<(Value, Road)> {
+        let mut fields = self.fields(server);
+        fields["mode"] = json!(WEBHOOK);
+        Some((fields, Road::Webhook { secret: TOKEN, sign: posted }))
+    }
+
+    fn unsigned_body(&self) -> Option<&'static str> {
+        Some("Telegram sends the secret back that it was told, and signs no body")
     }
 
     fn payloads(&self) -> &'static [Payload] {
@@ -72,6 +85,10 @@ impl Examinee for Exam {
         at(body, "/reply_parameters/message_id")
     }
 
+    fn offered(&self, body: &[u8]) -> Vec<String> {
+        at(body, "/commands/0/command")
+    }
+
     fn platform(&self) -> Option<&'static dyn Platform> {
         Some(&Self)
     }
@@ -83,13 +100,17 @@ impl Platform for Exam {
         let result = match method(asked) {
             "getMe" => json!({"id": 123_456, "is_bot": true, "first_name": "Exam", "username": "exam_bot"}),
             "getMyCommands" => json!([]),
+            "getWebhookInfo" => {
+                json!({"url": "", "has_custom_certificate": false, "pending_update_count": 0})
+            }
             "sendMediaGroup" => json!([message, {"message_id": 78}]),
             "sendChatAction"
             | "deleteMessage"
             | "deleteMessages"
             | "setMessageReaction"
             | "answerCallbackQuery"
-            | "setMyCommands" => json!(true),
+            | "setMyCommands"
+            | "setWebhook" => json!(true),
             _ => message,
         };
         Answer::json(200, &json!({"ok": true, "result": result}))
@@ -120,9 +141,18 @@ impl Platform for Exam {
         false
     }
 
-    fn secret_in_addresses(&self) -> Option<&'static str> {
+    fn secret_in_addresses(&self, _: &Value) -> Option<&'static str> {
         Some("the Bot API has the token in the path of every call")
     }
+}
+
+/// To the address with the bot's name, with the secret that Telegram was told for the channel. Another token makes another secret.
+fn posted(token: &str, payload: &str, _: i64) -> RawRequest {
+    let mut headers = HeaderMap::new();
+    if let Ok(secret) = HeaderValue::try_from(hook::secret(token, CHANNEL)) {
+        headers.insert(hook::SECRET, secret);
+    }
+    RawRequest { headers, query: format!("{}=exam_bot", hook::NAME), body: payload.to_owned().into() }
 }
 
 fn method(asked: &Asked) -> &str {

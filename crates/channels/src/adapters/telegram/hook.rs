@@ -25,9 +25,9 @@ use super::{Telegram, callback, calls, update};
 use crate::{ChannelError, RawRequest, Reply, Sink};
 
 /// The header with the secret (<https://core.telegram.org/bots/api#setwebhook>, `secret_token`).
-const SECRET: &str = "x-telegram-bot-api-secret-token";
+pub(super) const SECRET: &str = "x-telegram-bot-api-secret-token";
 /// The parameter of the address with the bot's name.
-const NAME: &str = "bot";
+pub(super) const NAME: &str = "bot";
 /// How often the owner looks whether updates still come.
 const LOOK_EVERY: Duration = Duration::from_mins(5);
 /// Ports to which Telegram posts (<https://core.telegram.org/bots/api#setwebhook>, "Ports currently supported for webhooks").
@@ -105,7 +105,7 @@ fn path(channel: ChannelId) -> String {
 }
 
 /// 1 to 256 characters of letters, digits, `_` and `-`.
-fn secret(token: &str, channel: ChannelId) -> String {
+pub(super) fn secret(token: &str, channel: ChannelId) -> String {
     hex::encode(signature::hmac_sha256(token.as_bytes(), &[b"webhook of ", channel.to_string().as_bytes()]))
 }
 

@@ -42,8 +42,9 @@ use self::topics::Topics;
 use crate::exam::Examinee;
 use crate::kit::upload::Uploads;
 use crate::{
-    About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
-    MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reply, Reports, Sink, TextUnit,
+    About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Feature, Field,
+    FieldKind, Lack, Limits, MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reply, Reports, Sink,
+    TextUnit,
 };
 
 /// Limits: <https://core.telegram.org/bots/api#sendmessage>: "1-4096 characters after entities parsing", in UTF-16
@@ -70,13 +71,24 @@ static CAPS: Caps = Caps {
     typing: true,
     // It is shown for five seconds: <https://core.telegram.org/bots/api#sendchataction>.
     typing_every: Some(Duration::from_secs(4)),
-    // Deletions only in chats of business accounts, in which a bot of ours is not.
     reports: Reports { deletions: false, ..Reports::DEEDS },
+    commands: true,
     tells_programs: true,
     placeholders: true,
     drafts: false,
     limits: Some(&LIMITS),
-    lacks: &[],
+    lacks: &[
+        Lack::cant(
+            &[Feature::Deletions],
+            "of deletions Telegram tells in chats of business accounts only, in which a bot of ours is not",
+            UPDATE,
+        ),
+        Lack::cant(
+            &[Feature::Receipts],
+            "Telegram tells bots neither what arrived nor what was read",
+            UPDATE,
+        ),
+    ],
 };
 
 /// <https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this>: about 30 messages in a second in
@@ -86,6 +98,9 @@ static LIMITS: Limits = Limits {
     chat: Rate { every: Duration::from_secs(1), burst: 3 },
     group: Rate { every: Duration::from_secs(4), burst: 5 },
 };
+
+/// What bots are told.
+const UPDATE: &str = "https://core.telegram.org/bots/api#update";
 
 /// How updates come: `mode`.
 const MODES: &[&str] = &["polling", WEBHOOK];

@@ -1,14 +1,12 @@
 //! What this adapter brings to the exam. There is no platform: gateways serve the pages themselves.
 
 use chrono::DateTime;
-use claw_types::ChannelId;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::door::conversation_id;
 use super::{files, socket};
 use crate::exam::body::at;
-use crate::exam::{Case, Examinee, NOW, Payload, Road, payloads};
+use crate::exam::{CHANNEL, Case, Examinee, NOW, Payload, Road, payloads};
 
 pub(super) struct Exam;
 
@@ -27,16 +25,15 @@ impl Examinee for Exam {
         Road::Gateway {
             read: |payload| {
                 let sent: Value = serde_json::from_str(payload).map_err(|error| error.to_string())?;
-                let channel = ChannelId(Uuid::from_u128(7));
                 let visitor = sent["visitor"].as_str().unwrap_or_default();
                 let now = DateTime::from_timestamp(NOW, 0).unwrap_or_default();
                 if let Some(file) = sent.get("file") {
                     let told = |key: &str| file[key].as_str().unwrap_or_default();
                     let what = (told("name"), told("type"), told("bytes").as_bytes());
-                    let conversation = conversation_id(channel, visitor);
+                    let conversation = conversation_id(CHANNEL, visitor);
                     return Ok(vec![files::understood(&conversation, told("client_id"), what, now)]);
                 }
-                Ok(vec![socket::understood(channel, visitor, &sent["frame"].to_string(), now)?])
+                Ok(vec![socket::understood(CHANNEL, visitor, &sent["frame"].to_string(), now)?])
             },
         }
     }
@@ -53,6 +50,7 @@ impl Examinee for Exam {
             "delete",
             "reaction",
             "file",
+            "received",
         ]
     }
 

@@ -52,16 +52,20 @@ static CAPS: Caps = Caps {
     typing: true,
     typing_every: Some(Duration::from_secs(4)),
     reports: Reports { receipts: true, ..Reports::DEEDS },
+    commands: false,
     // Visitors are people at our own page, whose sockets have a pace of their own.
     tells_programs: true,
     placeholders: false,
     drafts: true,
     limits: None,
-    lacks: &[Lack::cant(
-        &[Feature::Threads],
-        "a visitor has one conversation, and its page shows one",
-        "https://github.com/ii-claw/ii-claw/blob/main/docs/channels.md#webchat",
-    )],
+    lacks: &[
+        Lack::cant(
+            &[Feature::Threads],
+            "a visitor has one conversation, and its page shows one",
+            "https://github.com/ii-claw/ii-claw/blob/main/docs/channels.md#webchat",
+        ),
+        Lack::not_built(&[Feature::Commands], "the page offers none", ""),
+    ],
 };
 
 const KINDS: &[MediaKind] =

@@ -26,7 +26,18 @@ impl Examinee for Exam {
     }
 
     fn payloads(&self) -> &'static [Payload] {
-        payloads!["text", "text-again", "image", "addressed", "unaddressed", "own", "edit", "reaction"]
+        payloads![
+            "text",
+            "text-again",
+            "image",
+            "addressed",
+            "unaddressed",
+            "own",
+            "edit",
+            "delete",
+            "reaction",
+            "reply"
+        ]
     }
 
     fn chat(&self) -> (&'static str, Option<&'static str>) {

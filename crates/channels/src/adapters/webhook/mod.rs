@@ -50,11 +50,16 @@ static CAPS: Caps = Caps {
     typing: true,
     typing_every: None,
     reports: Reports::DEEDS,
+    commands: false,
     tells_programs: true,
     placeholders: false,
     drafts: false,
     limits: None,
-    lacks: &[Lack::not_built(&[Feature::Albums], "each attachment is a post of its own", "")],
+    lacks: &[
+        Lack::not_built(&[Feature::Albums], "each attachment is a post of its own", ""),
+        Lack::not_built(&[Feature::Receipts], "there is no post by which the other system says it", ""),
+        Lack::not_built(&[Feature::Commands], "the other system is told of none", ""),
+    ],
 };
 
 /// Longest id of another system's that we keep, in bytes.

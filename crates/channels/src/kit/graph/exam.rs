@@ -57,6 +57,8 @@ pub(crate) const SECRET: &str = "1f6a2c7e9b3d4085a1c2e3f405162738";
 /// What proves to a channel of an exam that Meta asks.
 pub(crate) const VERIFY: &str = "chosen for the exam";
 const TOKEN: &str = "EAAGexamTokenOfThePage0123456789";
+/// What that token is renewed to, where it is.
+const RENEWED: &str = "IGAAexamTokenThatCameNext0123456789";
 /// A person's id, as Messenger and Instagram give them.
 const PERSON: &str = "1254459154682919";
 
@@ -75,6 +77,8 @@ pub(crate) struct PageExam {
     pub(crate) account: (&'static str, &'static str),
     /// What else its fields are.
     pub(crate) more: &'static [(&'static str, &'static str)],
+    /// What of these is otherwise where a channel is set up the other way; empty where there is none.
+    pub(crate) otherwise: &'static [(&'static str, &'static str)],
     /// Why there are no groups.
     pub(crate) no_groups: &'static str,
     /// A person.
@@ -89,6 +93,8 @@ pub(crate) struct PageExam {
 pub(crate) struct PagePlatform {
     /// Which account the token belongs to.
     pub(crate) me: fn() -> Value,
+    /// Why the token of a channel with these fields is in addresses, where it is.
+    pub(crate) token_in_addresses: fn(fields: &Value) -> Option<&'static str>,
 }
 
 impl Examinee for PageExam {
@@ -109,6 +115,17 @@ impl Examinee for PageExam {
 
     fn road(&self) -> Road {
         Road::Webhook { secret: SECRET, sign }
+    }
+
+    fn other_road(&self, server: &str) -> Option<(Value, Road)> {
+        if self.otherwise.is_empty() {
+            return None;
+        }
+        let mut fields = self.fields(server);
+        for (key, value) in self.otherwise {
+            fields[*key] = json!(value);
+        }
+        Some((fields, self.road()))
     }
 
     fn payloads(&self) -> &'static [Payload] {
@@ -149,6 +166,9 @@ impl Platform for PagePlatform {
     fn answer(&self, asked: &Asked) -> Answer {
         let answer = match path(asked) {
             "me" => (self.me)(),
+            "/refresh_access_token" => {
+                json!({"access_token": RENEWED, "token_type": "bearer", "expires_in": 5_183_944})
+            }
             // A person.
             id if !id.contains('/') => json!({"name": "Ada", "id": id}),
             "me/message_attachments" => json!({"attachment_id": "1857777774821032"}),
@@ -168,6 +188,14 @@ impl Platform for PagePlatform {
 
     fn described_by(&self) -> Option<&'static str> {
         None
+    }
+
+    fn hands_out(&self) -> &'static [&'static str] {
+        &[RENEWED]
+    }
+
+    fn secret_in_addresses(&self, fields: &Value) -> Option<&'static str> {
+        (self.token_in_addresses)(fields)
     }
 
     fn knows_repeated_calls(&self) -> bool {

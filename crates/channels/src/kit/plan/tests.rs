@@ -27,6 +27,7 @@ const RICH: Caps = Caps {
     typing: true,
     typing_every: None,
     reports: Reports::NONE,
+    commands: false,
     tells_programs: true,
     placeholders: true,
     drafts: false,

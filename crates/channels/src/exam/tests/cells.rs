@@ -1,0 +1,33 @@
+//! Cells of the table that said something else than what is so.
+
+use serde_json::json;
+
+use crate::exam::secrets::Notes;
+use crate::exam::{Requirement, sit};
+
+#[tokio::test]
+async fn cells_say_what_is_so() {
+    use Requirement as R;
+    let cells = [
+        // Both roads are tried: what one does not have, the other has.
+        ("telegram", R::Replayed, "met"),
+        ("telegram", R::Commands, "met"),
+        ("slack", R::Forged, "met"),
+        ("slack", R::RevokedToken, "met"),
+        ("slack", R::Commands, "platform_cant"),
+        ("google_chat", R::Mention, "not_built"),
+        ("google_chat", R::Edits, "not_built"),
+        // One of the two logins has the token in an address.
+        ("instagram", R::SecretFreeAddresses, "platform_cant"),
+        ("instagram", R::Edits, "platform_cant"),
+        ("messenger", R::SecretFreeAddresses, "met"),
+        // A mail that came back is told.
+        ("email", R::Receipts, "met"),
+        ("teams", R::Receipts, "not_built"),
+    ];
+    for (name, requirement, expected) in cells {
+        let entry = crate::registry::find(name).unwrap();
+        let found = sit(entry, requirement, &Notes::default()).await;
+        assert_eq!(json!(found)["outcome"], expected, "{name} {}: {found:?}", requirement.name());
+    }
+}
