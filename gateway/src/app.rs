@@ -142,6 +142,7 @@ impl App {
         let deps = Deps {
             channel_id: ChannelId(Uuid::nil()),
             owner: None,
+            public_url: None,
             http,
             clock: Arc::clone(&clock),
             ids: ids.clone(),

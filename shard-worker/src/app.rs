@@ -72,6 +72,7 @@ pub async fn start(settings: WorkerSettings, lifecycle: &Lifecycle) -> Result<So
     let deps = Deps {
         channel_id: ChannelId(Uuid::nil()),
         owner: None,
+        public_url: settings.backend.public_url.clone(),
         http: Http::new(settings.urls.allow_private)?,
         clock: Arc::clone(&joined.clock),
         ids: joined.ids.clone(),

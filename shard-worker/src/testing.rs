@@ -118,6 +118,7 @@ impl Bench {
         let deps = Deps {
             channel_id: ChannelId(Uuid::nil()),
             owner: None,
+            public_url: None,
             http: Http::new(false).unwrap(),
             clock,
             ids: ids.clone(),

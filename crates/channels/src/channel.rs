@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 use utoipa::ToSchema;
 
 use crate::exam::Examinee;
@@ -213,6 +214,9 @@ pub struct Deps {
     pub channel_id: ChannelId,
     /// Whose it is, who shares what there is little of with others; `None` where that is nobody yet.
     pub owner: Option<UserId>,
+    /// Where gateways are reached from outside (`II_CLAW_PUBLIC_URL`), for what platforms fetch there by themselves; `None` where that was not
+    /// said, and in gateways, which send nothing.
+    pub public_url: Option<Url>,
     /// HTTP clients, shared by all channels of the process.
     pub http: Http,
     /// The time.

@@ -234,6 +234,7 @@ fn made(entry: &Entry) -> Result<Arc<dyn Channel>, ChannelError> {
     let deps = Deps {
         channel_id: ChannelId(Uuid::from_u128(7)),
         owner: None,
+        public_url: None,
         // Some examples are only for servers at home; nothing is called.
         http: Http::new(true).map_err(|error| ChannelError::Config(error.to_string()))?,
         ids: Ids::new(clock.clone(), random.clone()),

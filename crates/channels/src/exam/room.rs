@@ -10,6 +10,7 @@ use claw_runtime::{Ids, ManualClock, SeededRandom};
 use claw_types::{ChannelId, Inbound, MessageId, Outbound};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 use uuid::Uuid;
 
 use super::memory::Kept;
@@ -135,6 +136,7 @@ impl<'a> Room<'a> {
         Deps {
             channel_id: CHANNEL,
             owner: None,
+            public_url: Url::parse("https://claw.example.org").ok(),
             http,
             ids: Ids::new(self.clock.clone(), random.clone()),
             clock: self.clock.clone(),

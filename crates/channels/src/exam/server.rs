@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use super::doors::{self, Stage};
 use super::secrets::Addresses;
 use super::{Examinee, Road, talk};
+use crate::kit::length::samples::{SOUND, SPOKEN};
 
 /// Where the server has attachments; behind it comes their kind.
 pub const FILES: &str = "/files-of-the-exam/";
@@ -334,14 +335,14 @@ impl Shared {
     }
 }
 
-/// An attachment: small, and by its first bytes what it is said to be.
+/// An attachment: small, and by its first bytes what it is said to be. Sounds are whole, because some platforms are told their length.
 fn file(kind: &str) -> Response<Full<Bytes>> {
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
     let kinds: [(MediaKind, &'static str, &'static [u8]); 5] = [
         (MediaKind::Image, "image/png", PNG),
         (MediaKind::Video, "video/mp4", b"\0\0\0\x18ftypmp42"),
-        (MediaKind::Audio, "audio/mpeg", b"ID3\x03\0\0\0\0\0\0"),
-        (MediaKind::Voice, "audio/mpeg", b"ID3\x03\0\0\0\0\0\0"),
+        (MediaKind::Audio, "audio/mpeg", &SOUND),
+        (MediaKind::Voice, "audio/ogg", SPOKEN),
         (MediaKind::File, "application/pdf", b"%PDF-1.4"),
     ];
     let found = kinds.into_iter().find(|(known, ..)| known.as_str() == kind);

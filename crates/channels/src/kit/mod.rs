@@ -13,6 +13,7 @@ pub mod guard;
 pub mod http;
 pub mod jwt;
 pub mod label;
+pub mod length;
 pub mod markdown;
 pub mod media_link;
 pub mod names;

@@ -1,4 +1,5 @@
-//! Attachments for platforms that take them as uploads: fetched from where the caller keeps them, by [`fetch`]'s rules.
+//! Attachments for platforms that take them as uploads: fetched from where the caller keeps them, by [`fetch`]'s rules. Of those that a
+//! platform fetches by itself, what it has to be told beside the address is read here, too.
 //!
 //! The attachments of a part are in memory together until the platform has them. So that this is bounded whatever people
 //! send, a process holds those of [`AT_ONCE`] parts at most, each with as many bytes as its platform allows. A user, with however many
@@ -12,6 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use claw_runtime::Clock;
 use claw_runtime::turns::{Cause, Turn};
@@ -19,7 +21,8 @@ use claw_types::{Media, MediaKind, UserId};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::fetch::{FetchError, Fetched, Limits, fetch};
+use super::answer::beginning;
+use super::fetch::{FetchError, Fetched, Limits, Opened, fetch, open};
 use super::http::Http;
 use crate::{ChannelError, Deps};
 
@@ -31,14 +34,29 @@ pub const OF_A_USER: usize = AT_ONCE / 2;
 const PLACE_LIMIT: Duration = Duration::from_secs(30);
 /// How long all the attachments of a part may take.
 const FETCH_LIMIT: Duration = Duration::from_secs(20);
+/// Bytes by which it is to be known what something is.
+pub const HEAD: usize = 512;
 /// A host that does not answer is asked again for this long after the message was accepted; the messages behind it wait.
 const PATIENCE: TimeDelta = TimeDelta::minutes(15);
+
+/// How errors say that there are too many bytes, those of [`fetch`], too.
+const TOO_LARGE: &str = "bytes that are allowed";
 
 /// Fetches the attachments of one channel.
 pub struct Uploads {
     http: Http,
     clock: Arc<dyn Clock>,
     owner: Option<UserId>,
+}
+
+/// How an attachment begins, by what its server tells and by its first bytes.
+pub struct Head {
+    /// Its media type, where its server tells one.
+    pub content_type: Option<String>,
+    /// Its length in bytes, where its server tells it.
+    pub length: Option<u64>,
+    /// The first bytes, [`HEAD`] at least where there are as many.
+    pub bytes: Bytes,
 }
 
 /// Attachments in memory; they have their place until this is dropped.
@@ -82,6 +100,21 @@ impl Uploads {
         Ok(Held { files, _place: place })
     }
 
+    /// Fetches the beginning of an attachment. It takes no place: there is next to nothing in memory.
+    ///
+    /// # Errors
+    /// As [`Uploads::fetch`].
+    pub async fn head(&self, media: &Media, accepted_at: DateTime<Utc>) -> Result<Head, ChannelError> {
+        let limits = Limits { max_bytes: HEAD, allowed: types(media.kind), timeout: FETCH_LIMIT };
+        let head = timeout(FETCH_LIMIT, async {
+            let Opened { content_type, response, .. } = open(&self.http, &media.url, limits).await?;
+            let length = response.content_length();
+            Ok::<_, FetchError>(Head { content_type, length, bytes: beginning(response, HEAD).await })
+        });
+        let head = head.await.unwrap_or(Err(FetchError::TimedOut(FETCH_LIMIT)));
+        head.map_err(|error| self.meaning(media, error, accepted_at, HEAD))
+    }
+
     async fn place(&self) -> Result<Turn, ChannelError> {
         // That a job's time came gives no attachment a lower place: who waits for it is a person all the same.
         let place = self.http.places().take(self.owner.as_ref(), Cause::Now);
@@ -100,8 +133,8 @@ impl Uploads {
         let passing = error.is_passing();
         let reason = match error {
             FetchError::TooLarge(left) if left < max_bytes => format!(
-                "the attachments that are sent together, up to {what}, have more than the {max_bytes} bytes that are \
-                 allowed; send them in several messages"
+                "the attachments that are sent together, up to {what}, have more than the {max_bytes} {TOO_LARGE}; send them in \
+                 several messages"
             ),
             // Of several, one gets what time the others left: that is not what its sender can change.
             FetchError::TimedOut(_) => format!("{what} {}", FetchError::TimedOut(FETCH_LIMIT)),
@@ -110,6 +143,11 @@ impl Uploads {
         let late = self.clock.now() - accepted_at > PATIENCE;
         if passing && !late { ChannelError::Retryable(reason) } else { ChannelError::Permanent(reason) }
     }
+}
+
+/// Whether attachments were not fetched because of their size.
+pub fn is_too_large(error: &ChannelError) -> bool {
+    matches!(error, ChannelError::Permanent(why) if why.contains(TOO_LARGE))
 }
 
 /// What a page in place of a picture is told by.

@@ -1,12 +1,17 @@
 //! Parts as REST calls (<https://docs.discord.com/developers/resources/message#create-message>). Pure, so that every call can be
 //! checked against the platform's own description.
 
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use claw_secrets::signature::sha256;
 use claw_types::Poll;
 use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::components;
+use super::media::Uploaded;
 use crate::kit::file::File;
 use crate::kit::plan::{Content, Text, part_id};
 use crate::{ChannelError, Part};
@@ -18,6 +23,12 @@ const MAX_ANSWER: usize = 55;
 /// Answers of a poll; hours for which it is open, at which Discord begins, too.
 const MAX_ANSWERS: usize = 10;
 const POLL_HOURS: u64 = 24;
+/// `IS_VOICE_MESSAGE` (<https://docs.discord.com/developers/resources/message#message-object-message-flags>).
+const VOICE: u64 = 1 << 13;
+/// Points of a voice message's picture: one for a tenth of a second, but not more than these.
+const POINTS: usize = 256;
+/// What each of them is: what is in OPUS is not looked into.
+const LOUDNESS: u8 = 64;
 /// Characters of a thread's name.
 const MAX_NAME: usize = 100;
 
@@ -73,7 +84,11 @@ impl Call {
 }
 
 /// The call that sends a part into a channel or thread; `None` for a reaction, which may take several.
-pub(super) fn of_part(part: &Part<'_>, target: &str, files: Vec<File>) -> Result<Option<Call>, ChannelError> {
+pub(super) fn of_part(
+    part: &Part<'_>,
+    target: &str,
+    uploaded: &Uploaded,
+) -> Result<Option<Call>, ChannelError> {
     let messages = ["channels", target, "messages"];
     let piece = part.piece;
     let mut body = Map::new();
@@ -110,16 +125,35 @@ pub(super) fn of_part(part: &Part<'_>, target: &str, files: Vec<File>) -> Result
     body.insert("allowed_mentions".to_owned(), no_pings());
     body.insert("nonce".to_owned(), json!(nonce(part)));
     body.insert("enforce_nonce".to_owned(), json!(true));
-    // A snowflake is a text, that of a file which is not there yet, too (`MessageAttachmentRequest` of Discord's description).
-    let described: Value = files
-        .iter()
-        .enumerate()
-        .map(|(id, file)| json!({"id": id.to_string(), "filename": file.name}))
-        .collect();
-    if !files.is_empty() {
-        body.insert("attachments".to_owned(), described);
-    }
+    describe(&mut body, uploaded);
+    let files = uploaded.files.clone();
     Ok(Some(Call { files, ..Call::post("create_message", &messages, Value::Object(body)) }))
+}
+
+/// Says what the files are. A snowflake is a text, that of a file which is not there yet, too (`MessageAttachmentRequest` of Discord's
+/// description).
+fn describe(body: &mut Map<String, Value>, uploaded: &Uploaded) {
+    let Uploaded { files, spoken } = uploaded;
+    if files.is_empty() {
+        return;
+    }
+    let one = |(id, file): (usize, &File)| match spoken {
+        Some(length) => {
+            json!({"id": id.to_string(), "filename": file.name, "duration_secs": length.as_secs_f64(),
+            "waveform": waveform(*length)})
+        }
+        None => json!({"id": id.to_string(), "filename": file.name}),
+    };
+    body.insert("attachments".to_owned(), files.iter().enumerate().map(one).collect());
+    if spoken.is_some() {
+        body.insert("flags".to_owned(), json!(VOICE));
+    }
+}
+
+/// The picture of a voice message, without which Discord takes none: a byte for each point.
+fn waveform(length: Duration) -> String {
+    let points = usize::try_from(length.as_millis() / 100).unwrap_or(POINTS).clamp(1, POINTS);
+    BASE64.encode(vec![LOUDNESS; points])
 }
 
 fn with_text(body: &mut Map<String, Value>, text: Option<&Text>) {
@@ -181,4 +215,17 @@ pub(super) fn thread(chat: &str, message: &str, said: &str) -> Call {
     let name = if line.is_empty() { "Thread".to_owned() } else { line };
     let path = ["channels", chat, "messages", message, "threads"];
     Call::post("create_thread_from_message", &path, json!({"name": name}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_picture_of_a_voice_message_has_a_point_for_each_tenth_of_a_second_but_not_too_many() {
+        for (millis, points) in [(1, 1), (99, 1), (100, 1), (1000, 10), (25_600, 256), (86_400_000, 256)] {
+            let picture = BASE64.decode(waveform(Duration::from_millis(millis))).unwrap();
+            assert_eq!(picture.len(), points, "{millis} ms");
+        }
+    }
 }

@@ -2,7 +2,10 @@
 //!
 //! What people attach lies at an address that Discord signs and that is good for about a day
 //! (<https://docs.discord.com/developers/reference#signed-attachment-cdn-urls>): it carries no token of the bot's. When it has
-//! expired, the message is asked for once more and has a new one. What we send is uploaded.
+//! expired, the message is asked for once more and has a new one. What we send is uploaded; a voice note in OPUS, as Discord's own
+//! programs record it, is a voice message.
+
+use std::time::Duration;
 
 use claw_types::{Media, MediaKind, MediaRef};
 use http::StatusCode;
@@ -14,6 +17,8 @@ use super::calls;
 use super::event::{Attachment, Message, Snapshot, Sticker};
 use crate::kit::fetch::Fetched;
 use crate::kit::file::File;
+use crate::kit::length::{self, Container};
+use crate::kit::plan::{Content, Piece};
 use crate::kit::transfer::download;
 use crate::{ChannelError, MediaStream};
 
@@ -21,19 +26,46 @@ use crate::{ChannelError, MediaStream};
 /// (<https://docs.discord.com/developers/reference#uploading-files>), and megabytes are smaller.
 pub(super) const MAX_BYTES: usize = 10_000_000;
 
+/// As Discord's own programs call a voice message, and its type, which has to be one of sound.
+const VOICE_MESSAGE: &str = "voice-message.ogg";
+const OGG: &str = "audio/ogg";
+
 /// Formats of stickers (<https://docs.discord.com/developers/resources/sticker#sticker-object-sticker-format-types>).
 const PNG: u64 = 1;
 const APNG: u64 = 2;
 const GIF: u64 = 4;
 
-/// Whether attachments were not fetched because of their size.
-pub(super) fn is_too_large(error: &ChannelError) -> bool {
-    matches!(error, ChannelError::Permanent(why) if why.contains("bytes that are allowed"))
+/// What is uploaded with a part.
+#[derive(Debug, Default)]
+pub(super) struct Uploaded {
+    pub(super) files: Vec<File>,
+    /// How long it is, if it is a voice message.
+    pub(super) spoken: Option<Duration>,
 }
 
-/// What was fetched of a part. Discord shows a file by the end of its name.
-pub(super) fn files(media: &[Media], fetched: &[Fetched]) -> Vec<File> {
-    media.iter().zip(fetched).map(|(media, fetched)| File::new(media, fetched)).collect()
+impl Uploaded {
+    /// What was fetched of a part. Discord shows a file by the end of its name.
+    pub(super) fn new(piece: &Piece, media: &[Media], fetched: &[Fetched]) -> Self {
+        let mut files: Vec<File> =
+            media.iter().zip(fetched).map(|(media, fetched)| File::new(media, fetched)).collect();
+        let spoken = spoken(piece, &files);
+        if let (Some(_), [file]) = (spoken, files.as_mut_slice()) {
+            VOICE_MESSAGE.clone_into(&mut file.name);
+            OGG.clone_into(&mut file.content_type);
+        }
+        Self { files, spoken }
+    }
+}
+
+/// How long a voice message of it is; `None` where it goes as a file. Nothing else may be in a voice message, neither words nor buttons,
+/// and only OPUS is played everywhere (<https://docs.discord.com/developers/resources/message#voice-messages>).
+fn spoken(piece: &Piece, files: &[File]) -> Option<Duration> {
+    let Content::Media { media, caption: None } = &piece.content else { return None };
+    if media.kind != MediaKind::Voice || !piece.buttons.is_empty() {
+        return None;
+    }
+    let measured = length::of(&files.first()?.bytes)?;
+    (measured.container == Container::OggOpus).then_some(measured.length)
 }
 
 /// What is attached to a message, or to the one that it carries on, and the pictures of stickers: its kind in words, where it is,

@@ -41,6 +41,7 @@ use self::commands::Command;
 use self::gateway::budget::Budget;
 use self::places::Places;
 use crate::exam::Examinee;
+use crate::kit::length;
 use crate::kit::upload::Uploads;
 use crate::{
     About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Feature, Field,
@@ -50,15 +51,20 @@ use crate::{
 const ALL_MEDIA: &[MediaKind] =
     &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File];
 
+/// What may stand together in a message: a voice message is one of its own.
+const TOGETHER: &[MediaKind] = &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::File];
+
 /// A message has 2,000 characters (<https://docs.discord.com/developers/resources/message#create-message>), counted as code
 /// points (<https://github.com/discord/discord-api-docs/issues/1315>), with its formatting, and ten attachments.
 static CAPS: Caps = Caps {
     max_text: 2000,
     max_caption: 2000,
+    // Nothing else may be in a voice message: <https://docs.discord.com/developers/resources/message#voice-messages>.
+    uncaptioned: &[MediaKind::Voice],
     unit: TextUnit::Chars,
     markdown: Dialect::Discord,
     media: ALL_MEDIA,
-    albums: Some(&Albums { max: 10, groups: &[ALL_MEDIA] }),
+    albums: Some(&Albums { max: 10, groups: &[TOGETHER] }),
     threads: true,
     reply_to: true,
     buttons: ButtonCaps::ALL,
@@ -144,7 +150,7 @@ impl Adapter for Discord {
         setup: &[
             "In the Discord Developer Portal, make an application; under Bot, press Reset Token and copy the token.",
             "On the same page, switch on Message Content Intent: without it the bot gets texts only where it is mentioned.",
-            "Under OAuth2, make a URL with the scopes bot and applications.commands and the permissions View Channels, Send Messages, Send Messages in Threads, Create Public Threads, Attach Files, Add Reactions and Read Message History; open it to invite the bot.",
+            "Under OAuth2, make a URL with the scopes bot and applications.commands and the permissions View Channels, Send Messages, Send Messages in Threads, Create Public Threads, Attach Files, Send Voice Messages, Add Reactions and Read Message History; open it to invite the bot.",
             "Put the token in here. Nothing has to be reachable from outside.",
         ],
         docs_url: "https://docs.discord.com/developers/quick-start/getting-started",
@@ -270,6 +276,7 @@ impl Channel for Discord {
         gateway::frame::fuzz(data);
         api::fuzz(data);
         incoming::fuzz(data);
+        let _ = length::of(data);
     }
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {

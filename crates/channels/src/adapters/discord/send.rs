@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::api::{Api, Failure};
 use super::calls::{self, Call};
 use super::event::User;
-use super::media;
+use super::media::{self, Uploaded};
 use super::{CAPS, Discord, words};
-use crate::kit::file::File;
 use crate::kit::plan::{Content, Piece, Text};
+use crate::kit::upload::is_too_large;
 use crate::{ChannelError, Part, Receipt};
 
 /// Discord's numbers for refusals (<https://docs.discord.com/developers/topics/opcodes-and-status-codes#json>): there is no such
@@ -22,6 +22,9 @@ const UNKNOWN_MESSAGE: u64 = 10008;
 const UNKNOWN_EMOJI: u64 = 10014;
 const TOO_LARGE: u64 = 40005;
 const HAS_THREAD: u64 = 160_004;
+/// It can't be a voice message: there is something else in it, it is no single sound, something is not told of it, it may not be sent here,
+/// or a permission is missing, which may be that for voice messages.
+const NO_VOICE: [u64; 5] = [50_159, 50_160, 50_161, 50_173, 50_013];
 /// Discord knows a nonce for "the past few minutes". Within this time of the message's acceptance every attempt at it was so
 /// recent, and so is the next one, which comes within a minute; after that nobody knows what came of an earlier one.
 const NONCE_HOLDS: Duration = Duration::from_secs(60);
@@ -31,19 +34,34 @@ pub(super) async fn send(bot: &Discord, part: &Part<'_>) -> Result<Receipt, Chan
     let media = match &part.piece.content {
         Content::Media { media, .. } => std::slice::from_ref(media),
         Content::Album { media, .. } => media,
-        _ => return hand_over(bot, part, &[]).await,
+        _ => return hand_over(bot, part, &Uploaded::default()).await,
     };
     // Their place is theirs until Discord has answered.
     match bot.uploads.fetch(media, part.accepted_at, media::MAX_BYTES).await {
-        Ok(held) => match hand_over(bot, part, &media::files(media, &held.files)).await {
-            Err(ChannelError::Permanent(why)) if why.contains(&format!("({TOO_LARGE})")) => {
-                linked(bot, part, media, ChannelError::Permanent(why)).await
-            }
+        Ok(held) => match upload(bot, part, Uploaded::new(part.piece, media, &held.files)).await {
+            Err(error) if is_refused(&error, &[TOO_LARGE]) => linked(bot, part, media, error).await,
             other => other,
         },
-        Err(error) if media::is_too_large(&error) => linked(bot, part, media, error).await,
+        Err(error) if is_too_large(&error) => linked(bot, part, media, error).await,
         Err(error) => Err(error),
     }
+}
+
+/// With files; a voice message that Discord does not take as one goes as a file.
+async fn upload(bot: &Discord, part: &Part<'_>, uploaded: Uploaded) -> Result<Receipt, ChannelError> {
+    let sent = hand_over(bot, part, &uploaded).await;
+    match sent {
+        Err(error) if uploaded.spoken.is_some() && is_refused(&error, &NO_VOICE) => {
+            hand_over(bot, part, &Uploaded { spoken: None, ..uploaded }).await
+        }
+        sent => sent,
+    }
+}
+
+/// Whether it is a refusal for one of these reasons.
+fn is_refused(error: &ChannelError, codes: &[u64]) -> bool {
+    let ChannelError::Permanent(why) = error else { return false };
+    codes.iter().any(|code| why.contains(&format!("({code})")))
 }
 
 /// What Discord does not take as an upload goes as a link; `error` where the links don't fit into the message.
@@ -70,11 +88,11 @@ async fn linked(
         return Err(error);
     }
     let piece = Piece { content: Content::Text(text), ..part.piece.clone() };
-    hand_over(bot, &Part { piece: &piece, ..part.clone() }, &[]).await
+    hand_over(bot, &Part { piece: &piece, ..part.clone() }, &Uploaded::default()).await
 }
 
 /// Into the thread, if there is one; a thread that is to begin with this answer is made when it turns out to be missing.
-async fn hand_over(bot: &Discord, part: &Part<'_>, files: &[File]) -> Result<Receipt, ChannelError> {
+async fn hand_over(bot: &Discord, part: &Part<'_>, files: &Uploaded) -> Result<Receipt, ChannelError> {
     let api = &bot.api;
     let Some(thread) = part.thread_id else {
         return Ok(attempt(bot, part, part.recipient, files).await?);
@@ -119,10 +137,10 @@ async fn begin_thread(
     }
 }
 
-async fn attempt(bot: &Discord, part: &Part<'_>, target: &str, files: &[File]) -> Result<Receipt, Failure> {
+async fn attempt(bot: &Discord, part: &Part<'_>, target: &str, files: &Uploaded) -> Result<Receipt, Failure> {
     let api = &bot.api;
     let content = &part.piece.content;
-    let Some(mut call) = calls::of_part(part, target, files.to_vec())? else {
+    let Some(mut call) = calls::of_part(part, target, files)? else {
         let Content::React { message_id, emoji } = content else {
             return Err(ChannelError::Permanent("this part is no call".to_owned()).into());
         };

@@ -86,6 +86,11 @@ impl Api {
         Ok(Self { calls, data, token, deps })
     }
 
+    /// The server that calls go to.
+    pub(super) fn server(&self) -> &Url {
+        &self.calls
+    }
+
     /// Sends messages as a reply; `None` when its token is good no more, so that nothing was sent.
     ///
     /// There is no retry key for it: what is not answered may have happened

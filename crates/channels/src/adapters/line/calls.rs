@@ -1,15 +1,18 @@
 //! Parts as bodies of calls. Pure, so that every one can be checked against the platform's own description.
 
+use std::time::Duration;
+
 use claw_secrets::signature::sha256;
-use claw_types::{Button, ButtonAction, Location, Media, MessageId};
+use claw_types::{Button, ButtonAction, Format, Location, Media, MessageId};
 use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
 use super::CAPS;
+use super::media::{Form, MAX_FETCHED};
 use crate::caps::{ButtonRoom, Most};
 use crate::kit::label::shortened;
-use crate::kit::plan::{Content, part_id};
+use crate::kit::plan::{Content, link, part_id};
 use crate::{ChannelError, Part, TextUnit};
 
 /// How long the loading animation is shown: a multiple of 5, from 5 to 60
@@ -36,17 +39,15 @@ const LABEL_UNIT: TextUnit = TextUnit::Graphemes;
 /// counted like texts.
 const PLACE: usize = 100;
 
-/// The longest address behind a button (<https://developers.line.biz/en/reference/messaging-api/#uri-action>), and of what LINE fetches
-/// (<https://developers.line.biz/en/reference/messaging-api/#image-message>).
+/// The longest address behind a button (<https://developers.line.biz/en/reference/messaging-api/#uri-action>).
 const MAX_LINK: usize = 1000;
-const MAX_FETCHED: usize = 2000;
 
 /// The longest text of a message with buttons of its own: a notification shows all of it
 /// (<https://developers.line.biz/en/reference/messaging-api/#flex-message>, `altText`).
 const CARD: usize = 1500;
 
-/// The message of a part; `quote` is the token of what it answers.
-pub(super) fn message(part: &Part<'_>, quote: Option<&str>) -> Result<Value, ChannelError> {
+/// The message of a part, of which is known as what it goes; `quote` is the token of what it answers.
+pub(super) fn message(part: &Part<'_>, form: &Form, quote: Option<&str>) -> Result<Value, ChannelError> {
     let buttons: Vec<&Button> = part.piece.buttons.iter().flatten().collect();
     if buttons
         .iter()
@@ -62,7 +63,7 @@ pub(super) fn message(part: &Part<'_>, quote: Option<&str>) -> Result<Value, Cha
     {
         return Ok(card(&text.body, &buttons));
     }
-    let mut message = content(&part.piece.content)?;
+    let mut message = content(&part.piece.content, form)?;
     if let Some(quote) = quote.filter(|_| message["type"] == "text") {
         // Of what is sent here only texts can quote (<https://developers.line.biz/en/docs/messaging-api/sending-messages/#send-quote-messages>).
         message["quoteToken"] = json!(quote);
@@ -118,10 +119,15 @@ pub(super) fn retry_key(message: MessageId, index: usize) -> Uuid {
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-fn content(content: &Content) -> Result<Value, ChannelError> {
+fn content(content: &Content, form: &Form) -> Result<Value, ChannelError> {
     match content {
         Content::Text(text) => Ok(json!({"type": "text", "text": text.body})),
-        Content::Media { media, .. } => picture(media),
+        Content::Media { media, .. } => match form {
+            Form::Plain => picture(media),
+            Form::Film(preview) => Ok(film(media, preview)),
+            Form::Sound(length) => Ok(sound(media, *length)),
+            Form::Link(_) => linked(media),
+        },
         Content::Location(place) => Ok(location(place)),
         // The plan makes none of these, by what the adapter declares.
         Content::Album { .. }
@@ -146,6 +152,31 @@ fn picture(media: &Media) -> Result<Value, ChannelError> {
         )));
     }
     Ok(json!({"type": "image", "originalContentUrl": media.url, "previewImageUrl": media.url}))
+}
+
+/// <https://developers.line.biz/en/reference/messaging-api/#video-message>
+fn film(media: &Media, preview: &str) -> Value {
+    json!({"type": "video", "originalContentUrl": media.url, "previewImageUrl": preview})
+}
+
+/// <https://developers.line.biz/en/reference/messaging-api/#audio-message>
+fn sound(media: &Media, length: Duration) -> Value {
+    // A day at most, and not nothing, which LINE might take for a mistake.
+    let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX).max(1);
+    json!({"type": "audio", "originalContentUrl": media.url, "duration": millis})
+}
+
+/// Whatever LINE does not play can be opened by its address.
+fn linked(media: &Media) -> Result<Value, ChannelError> {
+    let text = link(media, Format::Plain);
+    if CAPS.unit.count(&text) > CAPS.max_text {
+        return Err(ChannelError::Permanent(format!(
+            "the attachment would go as a link, but LINE has texts of at most {} {}: give a shorter address",
+            CAPS.max_text,
+            CAPS.unit.name()
+        )));
+    }
+    Ok(json!({"type": "text", "text": text}))
 }
 
 /// Both texts are required.

@@ -6,16 +6,6 @@ use crate::{Feature, Lack};
 
 /// Why each of it is missing.
 pub(super) const LACKS: &[Lack] = &[
-    Lack::not_built(
-        &[Feature::Media(MediaKind::Video)],
-        "LINE takes a video only with a picture of it (`previewImageUrl`), which messages of ours don't have and nothing here makes",
-        "https://developers.line.biz/en/reference/messaging-api/#video-message",
-    ),
-    Lack::not_built(
-        &[Feature::Media(MediaKind::Audio), Feature::Media(MediaKind::Voice)],
-        "LINE takes sound only with its length in milliseconds, which messages of ours don't say and nothing here measures",
-        "https://developers.line.biz/en/reference/messaging-api/#audio-message",
-    ),
     Lack::cant(
         &[Feature::Media(MediaKind::File)],
         "accounts can't send files",

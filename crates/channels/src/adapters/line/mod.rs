@@ -12,11 +12,14 @@ mod calls;
 mod exam;
 mod incoming;
 mod lacks;
+mod media;
 mod names;
+mod preview;
 #[cfg(test)]
 mod tests;
 mod tokens;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,12 +31,14 @@ use serde_json::{Map, Value, json};
 use tracing::debug;
 
 use self::api::{Api, Sent};
+use self::media::{Form, Looks};
 use self::tokens::Tokens;
 use crate::exam::Examinee;
+use crate::kit::length;
 use crate::kit::names::Names;
 use crate::{
-    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Field, FieldKind, Limits, MediaStream,
-    Part, Probe, Rate, RawRequest, Receipt, Reports, TextUnit,
+    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Field, FieldKind, Hub, Limits,
+    MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reports, TextUnit,
 };
 
 /// The header with the signature (<https://developers.line.biz/en/docs/messaging-api/verify-webhook-signature/>).
@@ -43,12 +48,12 @@ const CALLS: &str = "https://api.line.me";
 const DATA: &str = "https://api-data.line.me";
 
 /// A text has 5,000 characters, counted as UTF-16 code units
-/// (<https://developers.line.biz/en/docs/messaging-api/text-character-count/>). A film needs a picture of it and a sound its
-/// length, which a send does not have, so these go as links, like files, for which LINE has no message.
+/// (<https://developers.line.biz/en/docs/messaging-api/text-character-count/>). Files go as links, as LINE has no message for them, and
+/// so do the films and sounds that it does not play ([`media`]).
 static CAPS: Caps = Caps {
     max_text: 5000,
     unit: TextUnit::Utf16,
-    media: &[MediaKind::Image],
+    media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice],
     reply_to: true,
     buttons: ButtonCaps { room: Some(&calls::BUTTONS), ..ButtonCaps::ALL },
     location: true,
@@ -82,6 +87,7 @@ pub struct Line {
     api: Api,
     tokens: Tokens,
     names: Names,
+    looks: Looks,
     channel: ChannelId,
 }
 
@@ -147,9 +153,10 @@ impl Adapter for Line {
         }
         let server = |own: &'static str| api_url.as_deref().unwrap_or(own);
         let channel = deps.channel_id;
-        let api = Api::new(server(CALLS), server(DATA), token, deps)?;
+        let api = Api::new(server(CALLS), server(DATA), token, deps.clone())?;
+        let looks = Looks::new(&deps, api.server());
         let (tokens, names) = (Tokens::default(), Names::default());
-        Ok(Self { secret, replies: replies.unwrap_or(true), api, tokens, names, channel })
+        Ok(Self { secret, replies: replies.unwrap_or(true), api, tokens, names, looks, channel })
     }
 
     fn credentials(config: &Config) -> Vec<String> {
@@ -161,6 +168,10 @@ impl Adapter for Line {
 
     fn examinee() -> &'static dyn Examinee {
         &exam::Exam
+    }
+
+    fn routes(_hub: Arc<dyn Hub>) -> Option<axum::Router> {
+        Some(preview::routes())
     }
 }
 
@@ -195,6 +206,7 @@ impl Channel for Line {
         drop(incoming::read(data));
         tokens::fuzz(data);
         api::fuzz(data);
+        let _ = length::of(data);
     }
 
     fn question(&self, message: &RawValue) {
@@ -203,7 +215,11 @@ impl Channel for Line {
 
     async fn send(&self, part: &Part<'_>) -> Result<Receipt, ChannelError> {
         let quote = part.piece.reply_to.as_deref().and_then(|answered| self.quote(answered));
-        let message = calls::message(part, quote.as_deref())?;
+        let form = self.looks.form(part).await?;
+        if let Form::Link(why) = form {
+            debug!(channel.id = %self.channel, "an attachment goes as a link: {why}");
+        }
+        let message = calls::message(part, &form, quote.as_deref())?;
         let Sent { id, quote_token } = self.handed(part, &message).await?;
         if let Some(quote) = quote_token {
             self.tokens.sent(id.clone(), quote);

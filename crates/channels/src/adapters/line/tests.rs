@@ -13,6 +13,7 @@ use crate::exam::description::Description;
 use crate::kit::graph::testing::Meta;
 use crate::kit::plan::plan;
 
+mod media;
 mod names;
 mod replies;
 
@@ -54,7 +55,7 @@ fn pushes(extra: &Value) -> Vec<Result<Value, ChannelError>> {
             accepted_at: DateTime::UNIX_EPOCH,
             replaces: None,
         };
-        let body = calls::push(part.recipient, &calls::message(&part, None)?);
+        let body = calls::push(part.recipient, &calls::message(&part, &Form::Plain, None)?);
         exam::call("POST", "/v2/bot/message/push", &body).unwrap();
         Ok(body)
     };

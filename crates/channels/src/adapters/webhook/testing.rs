@@ -10,6 +10,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use claw_runtime::{Ids, ManualClock, SeededRandom};
 use claw_types::ChannelId;
+use url::Url;
 use uuid::Uuid;
 
 use super::{Config, Webhook};
@@ -74,6 +75,7 @@ pub fn deps(live: Arc<dyn Live>) -> Deps {
     Deps {
         channel_id: ChannelId(Uuid::from_u128(7)),
         owner: None,
+        public_url: Some(Url::parse("https://claw.example.org").unwrap()),
         http: Http::new(true).unwrap(),
         ids: Ids::new(clock.clone(), random.clone()),
         clock,

@@ -1,7 +1,10 @@
 //! What is sent, and what comes of it.
 
+use axum::routing::get;
+
 use super::*;
 use crate::adapters::discord::media;
+use crate::kit::length::samples::{SOUND, SPOKEN};
 
 fn content(asked: &Asked) -> &str {
     asked.2["content"].as_str().unwrap()
@@ -265,8 +268,61 @@ async fn files() -> String {
     let small = async || ([("content-type", "image/png")], Bytes::from_static(b"\x89PNG\r\n\x1a\n"));
     let large =
         async || ([("content-type", "application/pdf")], Bytes::from(vec![b'%'; media::MAX_BYTES + 1]));
-    serve(Router::new().route("/small", axum::routing::get(small)).route("/large", axum::routing::get(large)))
-        .await
+    let spoken = async || ([("content-type", "audio/ogg")], SPOKEN);
+    let sound = async || ([("content-type", "audio/mpeg")], &SOUND[..]);
+    let router = Router::new().route("/small", get(small)).route("/large", get(large));
+    serve(router.route("/spoken", get(spoken)).route("/sound", get(sound))).await
+}
+
+#[tokio::test]
+async fn a_voice_note_in_opus_is_a_voice_message_of_its_own() {
+    let (server, bot) = Server::start(json!({})).await;
+    let files = files().await;
+    let voice = json!({"kind": "voice", "url": format!("{files}/spoken")});
+    let picture = json!({"kind": "image", "url": format!("{files}/small"), "filename": "a"});
+    for id in ["77", "78"] {
+        server.will(200, json!({"id": id}));
+    }
+    let extra = json!({"text": "listen", "media": [voice, picture], "reply_to": "5"});
+    assert_eq!(send(&bot, extra).await, [Ok(sent("77")), Ok(sent("78"))]);
+    let asked = server.asked();
+    let body = &asked[0].2;
+    let attachment = json!({"id": "0", "filename": "voice-message.ogg", "duration_secs": 1.0, "waveform": "QEBAQEBAQEBAQA=="});
+    assert_eq!((&body["attachments"], &body["flags"]), (&json!([attachment]), &json!(1 << 13)));
+    assert_eq!((&body["content"], &body["message_reference"]["message_id"]), (&Value::Null, &json!("5")));
+    let body = &asked[1].2;
+    assert_eq!(body["attachments"], json!([{"id": "0", "filename": "a.png"}]));
+    assert_eq!((&body["content"], &body["flags"]), (&json!("listen"), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_voice_note_that_can_not_be_a_voice_message_is_a_file() {
+    let (server, bot) = Server::start(json!({})).await;
+    let files = files().await;
+    let voice = |name: &str| json!([{"kind": "voice", "url": format!("{files}/{name}"), "filename": "a.b"}]);
+    // Where none may be sent.
+    server.will_refuse(403, 50173, "You cannot send voice messages in this channel");
+    server.will(200, json!({"id": "77"}));
+    assert_eq!(send(&bot, json!({"media": voice("spoken")})).await, [Ok(sent("77"))]);
+    let asked = server.asked();
+    assert_eq!(asked[0].2["flags"], json!(1 << 13));
+    assert_eq!(asked[1].2["flags"], Value::Null);
+    assert_eq!(asked[1].2["attachments"], json!([{"id": "0", "filename": "voice-message.ogg"}]));
+    assert_eq!(asked[1].2["nonce"], asked[0].2["nonce"], "it is the same part");
+    // No OPUS, or buttons below it.
+    let buttons = json!([[{"text": "Yes", "data": "y"}]]);
+    for extra in [json!({"media": voice("sound")}), json!({"media": voice("spoken"), "buttons": buttons})] {
+        server.will(200, json!({"id": "78"}));
+        assert_eq!(send(&bot, extra).await, [Ok(sent("78"))]);
+        let body = server.asked().remove(0).2;
+        assert_eq!(body["attachments"], json!([{"id": "0", "filename": "a.b"}]));
+        assert_eq!(body["flags"], Value::Null);
+    }
+    // Another refusal is one.
+    server.will_refuse(403, 50001, "Missing Access");
+    let refused = send(&bot, json!({"media": voice("spoken")})).await.remove(0);
+    assert!(matches!(refused, Err(ChannelError::Permanent(why)) if why.contains("Missing Access")));
+    assert_eq!(server.asked().len(), 1);
 }
 
 #[tokio::test]
