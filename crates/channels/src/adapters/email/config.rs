@@ -20,7 +20,8 @@ pub(super) static CAPS: Caps = Caps {
     albums: Some(&Albums { max: 10, groups: &[KINDS] }),
     threads: true,
     reply_to: true,
-    reports: Reports { replies: true, ..Reports::NONE },
+    reactions: true,
+    reports: Reports { replies: true, reactions: true, ..Reports::NONE },
     tells_programs: true,
     lacks: super::lacks::LACKS,
     ..Caps::TEXT_ONLY

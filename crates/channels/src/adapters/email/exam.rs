@@ -74,6 +74,7 @@ impl Examinee for Exam {
             "delayed",
             "stranger",
             "forged",
+            "reaction",
             "own",
         ]
     }

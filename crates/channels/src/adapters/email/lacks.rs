@@ -14,10 +14,5 @@ pub(super) const LACKS: &[Lack] = &[
         "what was sent lies in other people's mailboxes",
         "https://www.rfc-editor.org/rfc/rfc5322",
     ),
-    Lack::not_built(
-        &[Feature::Reactions],
-        "a mail may be a reaction (RFC 9078), which few programs show",
-        "https://www.rfc-editor.org/rfc/rfc9078",
-    ),
     Lack::cant(&[Feature::Typing], "mail has no such sign", "https://www.rfc-editor.org/rfc/rfc5322"),
 ];

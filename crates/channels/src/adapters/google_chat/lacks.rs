@@ -16,11 +16,6 @@ pub(super) const LACKS: &[Lack] = &[
         "uploads are made in the name of a person, and an app has none",
         "https://developers.google.com/workspace/chat/upload-media-attachments",
     ),
-    Lack::not_built(
-        &[Feature::Albums],
-        "a card may have several pictures, and each is sent as one of its own",
-        "https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages",
-    ),
     Lack::cant(
         &[Feature::Polls, Feature::Location],
         "messages and their cards have none",
