@@ -26,7 +26,7 @@ use crate::{About, Caps, ChannelError, Field, Hub, Memory, SinkError};
 /// A channel at work. Implementations hold no state that must survive them but in [`Deps::memory`].
 #[async_trait]
 pub trait Channel: Send + Sync + 'static {
-    /// What the platform can carry: the adapter's [`Adapter::CAPS`].
+    /// What the channel can carry: the adapter's [`Adapter::CAPS`], or less where one of its fields has to ask for something.
     fn caps(&self) -> &'static Caps;
 
     /// The same for one chat, where chats are not alike ([`Adapter::caps_in`]).

@@ -65,6 +65,25 @@ async fn a_rich_message_is_stored_whole_and_what_the_platform_lacks_is_said() {
 }
 
 #[tokio::test]
+async fn attachments_are_planned_as_the_channel_itself_sends_them() {
+    let gateway = gateway().await;
+    let fields = json!({"secret_env": crate::common::SECRET, "post_albums": true});
+    let channel = json!({"channel_type": "webhook", "fields": fields});
+    gateway.call("POST", "/api/users/u/channels/albums/configure", channel).await.expect(201);
+    let image = json!({"kind": "image", "url": "https://example.org/a.png"});
+    let body = json!({"recipient": "a", "media": [image, image]});
+    for (channel, kinds) in [("albums", json!(["album"])), ("hook", json!(["image", "image"]))] {
+        let path = format!("/api/users/u/channels/{channel}/send");
+        let sent = gateway.call("POST", &path, body.clone()).await.expect(202);
+        assert_eq!(sent.get("degraded").is_none(), channel == "albums", "{sent}");
+        let record = format!("/api/users/u/messages/{}", sent["id"].as_str().unwrap());
+        let record = gateway.call("GET", &record, Value::Null).await.expect(200);
+        let parts = record["parts"].as_array().unwrap().iter();
+        assert_eq!(parts.map(|part| part["kind"].clone()).collect::<Value>(), kinds, "{record}");
+    }
+}
+
+#[tokio::test]
 async fn a_rich_message_that_makes_no_sense_names_the_place() {
     let gateway = gateway().await;
     let with = |key: &str, value: Value| {

@@ -88,7 +88,10 @@ fn trial(room: &Room<'_>, requirement: Requirement) -> Result<Trial, String> {
         }
         R::Edit => act(caps.edit, json!({"type": "edit", "message_id": id}), Some("hello again")),
         R::Delete => act(caps.delete, json!({"type": "delete", "message_ids": [id]}), None),
-        R::Reaction => act(caps.reactions, json!({"type": "react", "message_id": id, "emoji": "👍"}), None),
+        R::Reaction => {
+            let emoji = room.examinee.reaction();
+            act(caps.reactions, json!({"type": "react", "message_id": id, "emoji": emoji}), None)
+        }
         other => Err(format!("{} is no feature", other.name())),
     }
 }

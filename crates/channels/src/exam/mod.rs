@@ -111,6 +111,11 @@ pub trait Examinee: Sync {
     /// The platform's id of a message of that chat.
     fn message_id(&self) -> &'static str;
 
+    /// A reaction that can be put on that message, where not all can.
+    fn reaction(&self) -> &'static str {
+        "👍"
+    }
+
     /// The texts in what was sent: in the body of a call or, where there is no platform, in a frame to the gateways.
     fn texts(&self, body: &[u8]) -> Vec<String>;
 

@@ -23,7 +23,9 @@ use crate::path::{ItemParams, ItemPath};
     )
 )]
 pub async fn handle(State(app): State<Shared>, path: ItemPath) -> Result<Json<DetailView>, Problem> {
-    let mut tenant = app.store.tenant(&path.user).await?;
-    let found = tenant.message(MessageId(path.id)).await?;
-    Ok(Json(found.ok_or(Error::NotFound("message"))?.into()))
+    let found = app.store.tenant(&path.user).await?.message(MessageId(path.id)).await?;
+    let detail = found.ok_or(Error::NotFound("message"))?;
+    let known = app.channels.get(detail.row.channel_id).await?;
+    let adapter = known.as_ref().and_then(|known| known.adapter.as_deref().ok());
+    Ok(Json(DetailView::of(detail, adapter)))
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use claw_channels::kit::plan::outcomes;
-use claw_channels::{PartOutcome, plan, registry};
+use claw_channels::{Channel, PartOutcome, plan, registry};
 use claw_store::{AttemptRow, MessageDetail, MessagePlace, MessageRow};
 use claw_types::{Direction, MessageState, Outbound};
 use serde::{Deserialize, Serialize};
@@ -212,12 +212,13 @@ impl From<MessageRow> for MessageView {
     }
 }
 
-impl From<MessageDetail> for DetailView {
-    fn from(detail: MessageDetail) -> Self {
+impl DetailView {
+    /// Of a message and, if its channel can be made, its channel.
+    pub fn of(detail: MessageDetail, channel: Option<&dyn Channel>) -> Self {
         let MessageDetail { row, payload, attempts } = detail;
         Self {
             receipts: receipts(&row),
-            parts: (row.direction == Direction::Out).then(|| parts(&row, &payload)),
+            parts: (row.direction == Direction::Out).then(|| parts(&row, &payload, channel)),
             attempt_log: attempts.into_iter().map(AttemptView::from).collect(),
             payload,
             message: row.into(),
@@ -241,12 +242,13 @@ impl From<AttemptRow> for AttemptView {
     }
 }
 
-/// The parts as they are planned now for the channel's type; a body of which that can't be told any more has those that were sent.
-fn parts(row: &MessageRow, payload: &RawValue) -> Vec<PartOutcome> {
-    let entry = row.channel_type.as_deref().and_then(registry::find);
-    let planned = entry.and_then(|entry| {
-        let message = serde_json::from_str::<Outbound>(payload.get()).ok()?;
-        plan(&message, (entry.caps_in)(&message.recipient)).ok()
+/// The parts as they are planned now for the channel or, where it is gone, for its type; a body of which that can't be told any more
+/// has those that were sent.
+fn parts(row: &MessageRow, payload: &RawValue, channel: Option<&dyn Channel>) -> Vec<PartOutcome> {
+    let planned = serde_json::from_str::<Outbound>(payload.get()).ok().and_then(|message| {
+        let of_type = || Some((registry::find(row.channel_type.as_deref()?)?.caps_in)(&message.recipient));
+        let caps = channel.map(|channel| channel.caps_in(&message.recipient)).or_else(of_type)?;
+        plan(&message, caps).ok()
     });
     let kinds = planned.map(|planned| planned.kinds()).unwrap_or_default();
     outcomes(&kinds, row.state, &row.platform_message_ids, row.error.as_deref())

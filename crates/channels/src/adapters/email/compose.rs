@@ -7,9 +7,12 @@ use chrono::{DateTime, Utc};
 use claw_types::{Media, MessageId};
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address;
+use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::raw::Raw;
+use mail_builder::mime::MimePart;
+use serde_json::json;
 
-use super::incoming::{Thread, clean_id};
+use super::incoming::{GMAIL_REACTION, REACTION, Thread, clean_id};
 use crate::ChannelError;
 use crate::kit::answer::excerpt;
 use crate::kit::fetch::{Fetched, essence};
@@ -38,6 +41,49 @@ pub(super) fn message_id(message: MessageId, index: usize, own: &str) -> String 
 
 /// The whole mail.
 pub(super) fn mail(draft: &Draft<'_>) -> Result<Vec<u8>, ChannelError> {
+    let mut builder = headed(draft);
+    if let Some(text) = draft.text {
+        builder = builder.text_body(text.plain.as_str());
+        if text.formatted {
+            builder = builder.html_body(html(&text.body));
+        }
+    } else {
+        builder = builder.text_body("");
+    }
+    for (media, fetched) in &draft.files {
+        let bytes: &[u8] = &fetched.bytes;
+        builder = builder.attachment(content_type(fetched), file::name(media, fetched), bytes);
+    }
+    written(builder)
+}
+
+/// A mail that is a reaction to the one that it answers: by the standard (<https://www.rfc-editor.org/rfc/rfc9078>), as Gmail reads it
+/// (<https://developers.google.com/workspace/gmail/reactions/format>), and an emoji alone for every other program.
+pub(super) fn reaction(draft: &Draft<'_>, emoji: &str) -> Result<Vec<u8>, ChannelError> {
+    let shown = MimePart::new("text/plain", format!("{emoji}\r\n"))
+        .header("Content-Disposition", ContentType::new(REACTION));
+    let named = MimePart::new(GMAIL_REACTION, json!({"version": 1, "emoji": emoji}).to_string());
+    // Some programs show the first of them, others the last.
+    let last = MimePart::new("text/html", html(emoji));
+    written(headed(draft).body(MimePart::new("multipart/alternative", vec![shown, named, last])))
+}
+
+/// What may be a reaction, and stand in HTML as it is.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub(super) fn emoji(text: &str) -> Result<&str, ChannelError> {
+    // Those of keys are a digit or a sign, and what makes an emoji of it.
+    let is_of_emoji = |c: char| !c.is_ascii() || matches!(c, '0'..='9' | '#' | '*');
+    if !text.is_ascii() && text.chars().all(is_of_emoji) {
+        return Ok(text);
+    }
+    let said = excerpt(text, 64);
+    Err(ChannelError::Permanent(format!("{said:?} is no emoji: a reaction by mail is one and nothing else")))
+}
+
+/// A mail that has nothing in it yet.
+fn headed<'d>(draft: &'d Draft<'_>) -> MessageBuilder<'d> {
     let (name, address) = draft.from;
     let submitted = if draft.thread.is_some() { "auto-replied" } else { "auto-generated" };
     let mut builder = MessageBuilder::new()
@@ -53,18 +99,10 @@ pub(super) fn mail(draft: &Draft<'_>) -> Result<Vec<u8>, ChannelError> {
     if let Some(thread) = &draft.thread {
         builder = builder.in_reply_to(thread.last.as_str()).references(references(thread));
     }
-    if let Some(text) = draft.text {
-        builder = builder.text_body(text.plain.as_str());
-        if text.formatted {
-            builder = builder.html_body(html(&text.body));
-        }
-    } else {
-        builder = builder.text_body("");
-    }
-    for (media, fetched) in &draft.files {
-        let bytes: &[u8] = &fetched.bytes;
-        builder = builder.attachment(content_type(fetched), file::name(media, fetched), bytes);
-    }
+    builder
+}
+
+fn written(builder: MessageBuilder<'_>) -> Result<Vec<u8>, ChannelError> {
     builder
         .write_to_vec()
         .map_err(|error| ChannelError::Permanent(format!("the mail can't be put together: {error}")))
@@ -125,6 +163,16 @@ pub(super) fn recipient(text: &str) -> Result<&str, ChannelError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reaction_is_an_emoji() {
+        for right in ["👍", "❤️", "1️⃣", "#️⃣", "👩‍👩‍👧"] {
+            assert_eq!(emoji(right), Ok(right));
+        }
+        for wrong in ["+1", "1", "like", ":👍:", "<b>👍", "👍<b>"] {
+            assert!(matches!(emoji(wrong), Err(ChannelError::Permanent(_))), "{wrong}");
+        }
+    }
 
     #[test]
     fn who_is_no_recipient_gets_into_no_command() {

@@ -20,8 +20,9 @@ pub(super) static CAPS: Caps = Caps {
     albums: Some(&Albums { max: 10, groups: &[KINDS] }),
     threads: true,
     reply_to: true,
+    reactions: true,
     // That a mail came back is told, and nothing of one that arrived.
-    reports: Reports { replies: true, receipts: true, ..Reports::NONE },
+    reports: Reports { replies: true, reactions: true, receipts: true, ..Reports::NONE },
     tells_programs: true,
     lacks: super::lacks::LACKS,
     ..Caps::TEXT_ONLY

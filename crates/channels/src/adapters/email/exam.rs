@@ -75,6 +75,7 @@ impl Examinee for Exam {
             "delayed",
             "stranger",
             "forged",
+            "reaction",
             "own",
         ]
     }

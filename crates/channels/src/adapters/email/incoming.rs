@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use claw_telemetry::metrics::Counter;
-use claw_types::{Answered, Inbound, MediaKind, MediaRef, Sender};
+use claw_types::limits::is_emoji;
+use claw_types::{Answered, Deed, Inbound, MediaKind, MediaRef, Reaction, Sender};
 use mail_parser::{Address, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
 use serde_json::{Map, Value, json};
 use tracing::{debug, warn};
@@ -26,6 +27,13 @@ const MAX_TEXT: usize = 100_000;
 const MAX_SUBJECT: usize = 300;
 /// The longest id of a mail that is taken: what a send may name (`claw_types::limits::PLATFORM_ID`).
 const MAX_ID: usize = 500;
+
+/// How a part says that it is a reaction (<https://www.rfc-editor.org/rfc/rfc9078>), by its `Content-Disposition`.
+pub(super) const REACTION: &str = "reaction";
+/// What Gmail's are (<https://developers.google.com/workspace/gmail/reactions/format>).
+pub(super) const GMAIL_REACTION: &str = "text/vnd.google.email-reaction+json";
+/// Emoji of one mail that are told.
+const MOST_EMOJI: usize = 20;
 
 /// Ids of a thread that are remembered and named in answers: the first and the last ones (RFC 5322, section 3.6.4, names all, and lines
 /// have an end).
@@ -141,6 +149,17 @@ fn messages(
         recipient,
         ..base.clone()
     };
+    let emoji = emoji(mail);
+    if let (Some(Answered { message_id, .. }), false) = (&base.answers, emoji.is_empty()) {
+        let reaction = Reaction { to: message_id.clone(), added: emoji, ..Reaction::default() };
+        return vec![Inbound {
+            deed: Deed::Reacted(reaction),
+            answers: None,
+            content_type: REACTION.to_owned(),
+            dedup_key: Some(own_id),
+            ..base
+        }];
+    }
     let mut all: Vec<_> = attachments(mail, place)
         .enumerate()
         .map(|(index, media)| Inbound {
@@ -176,6 +195,24 @@ fn metadata(mail: &Message<'_>, recipient: &str, root: &str, whole: Option<Strin
         metadata.insert("whole_text".to_owned(), json!(whole));
     }
     metadata
+}
+
+/// The emoji of a mail that is a reaction.
+fn emoji(mail: &Message<'_>) -> Vec<String> {
+    let of_part = |part: &MessagePart<'_>| {
+        let how = part.content_disposition();
+        let words = part.text_contents()?;
+        let found: Vec<String> = if how.is_some_and(|how| how.ctype().eq_ignore_ascii_case(REACTION)) {
+            words.split_whitespace().map(str::to_owned).take(MOST_EMOJI).collect()
+        } else if mime(part) == GMAIL_REACTION && how.is_none_or(|how| !how.is_attachment()) {
+            let read: Value = serde_json::from_str(words).ok()?;
+            vec![read.get("emoji")?.as_str()?.to_owned()]
+        } else {
+            return None;
+        };
+        (!found.is_empty() && found.iter().all(|one| is_emoji(one))).then_some(found)
+    };
+    mail.parts.iter().find_map(of_part).unwrap_or_default()
 }
 
 fn everybody(addresses: &Address<'_>) -> Vec<String> {
@@ -379,6 +416,38 @@ mod tests {
         };
         assert!(count("mallory@example.net", "sender"));
         assert!(count("ada@example.com", "not_vouched"));
+    }
+
+    #[test]
+    fn a_reaction_is_one_in_either_form_and_only_to_a_mail() {
+        let rules = Rules { own: "claw@example.org".to_owned(), allowed: Vec::new(), vouching: None };
+        let place = Place { folder: "INBOX", validity: 7, uid: 1 };
+        let of = |headers: &str, body: &str| {
+            let mail = format!(
+                "From: ada@example.com\r\nMessage-ID: <a@x>\r\nMIME-Version: 1.0\r\n{headers}\r\n\r\n{body}\r\n"
+            );
+            read(mail.as_bytes(), place, &rules).remove(0)
+        };
+        let to = "In-Reply-To: <ours@x>\r\n";
+        let plain = "Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: Reaction";
+        let gmail = format!("Content-Type: {GMAIL_REACTION}; charset=utf-8");
+        let reacted = |emoji: &[&str]| {
+            let added = emoji.iter().map(|&emoji| emoji.to_owned()).collect();
+            Deed::Reacted(Reaction { to: "ours@x".to_owned(), added, ..Reaction::default() })
+        };
+        let standard = of(&format!("{to}{plain}"), "👍 🎉");
+        assert_eq!((standard.deed, standard.text, standard.media), (reacted(&["👍", "🎉"]), None, None));
+        let googles = of(&format!("{to}{gmail}"), r#"{"emoji": "🙃", "version": 1}"#);
+        assert_eq!(googles.deed, reacted(&["🙃"]));
+        // To nothing, without an emoji, or broken, it is a mail like any other.
+        for other in [
+            of(plain, "👍"),
+            of(&format!("{to}{plain}"), ""),
+            of(&format!("{to}{gmail}"), "{"),
+            of(&format!("{to}{gmail}"), r#"{"emoji": "a b"}"#),
+        ] {
+            assert_eq!(other.deed, Deed::Wrote);
+        }
     }
 
     #[test]

@@ -14,11 +14,6 @@ pub(super) const LACKS: &[Lack] = &[
         "what was sent lies in other people's mailboxes",
         "https://www.rfc-editor.org/rfc/rfc5322",
     ),
-    Lack::not_built(
-        &[Feature::Reactions, Feature::PeoplesReactions],
-        "a mail may be a reaction (RFC 9078), which few programs send or show",
-        "https://www.rfc-editor.org/rfc/rfc9078",
-    ),
     Lack::cant(&[Feature::Typing], "mail has no such sign", "https://www.rfc-editor.org/rfc/rfc5322"),
     Lack::cant(
         &[Feature::Edits, Feature::Deletions],

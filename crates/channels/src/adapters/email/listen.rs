@@ -200,7 +200,9 @@ impl Email {
             debug!(channel.id = %self.deps.channel_id, platform_id = place.uid, "a mail without anything to take");
             return Ok(());
         };
-        if let (Some(root), Some(thread)) = (&first.thread_id, incoming::thread(mail)) {
+        // Nobody answers a reaction.
+        let is_reaction = first.content_type == incoming::REACTION;
+        if let (Some(root), Some(thread), false) = (&first.thread_id, incoming::thread(mail), is_reaction) {
             self.threads.learn(root, thread);
         }
         Ok(sink.accept(messages).await?)

@@ -153,11 +153,50 @@ impl Email {
             files: media.iter().zip(files).collect(),
             thread: self.thread(part).await?,
         })?;
-        let mut smtp = self.connection().await?;
-        smtp.send(&Envelope { id: &id, from: &self.mailbox.rules.own, to, mail: &mail }).await?;
-        *self.kept.lock().await = Some(smtp);
-        self.keep_copy(&id, mail);
+        self.post(&id, to, mail).await?;
         Ok(Receipt { platform_message_id: id })
+    }
+
+    /// A reaction is a mail of its own.
+    async fn react(
+        &self,
+        part: &Part<'_>,
+        message_id: &str,
+        emoji: Option<&str>,
+    ) -> Result<Receipt, ChannelError> {
+        let emoji = emoji.ok_or_else(|| {
+            ChannelError::Permanent(
+                "a reaction by mail can't be taken away: it lies in another mailbox".to_owned(),
+            )
+        })?;
+        let emoji = compose::emoji(emoji)?;
+        let to = compose::recipient(part.recipient)?;
+        let answered = incoming::clean_id(message_id).ok_or_else(|| {
+            ChannelError::Permanent(format!(
+                "message_id {message_id:?} is no mail's: take it from platform_message_id"
+            ))
+        })?;
+        let id = compose::message_id(part.message_id, part.index, &self.mailbox.rules.own);
+        let draft = compose::Draft {
+            from: (&self.mailbox.name, &self.mailbox.rules.own),
+            to,
+            id: id.clone(),
+            at: part.accepted_at,
+            text: None,
+            files: Vec::new(),
+            thread: self.thread_behind(part, Some(answered)).await?,
+        };
+        self.post(&id, to, compose::reaction(&draft, emoji)?).await?;
+        Ok(Receipt { platform_message_id: message_id.to_owned() })
+    }
+
+    /// Hands a mail to the server.
+    async fn post(&self, id: &str, to: &str, mail: Vec<u8>) -> Result<(), ChannelError> {
+        let mut smtp = self.connection().await?;
+        smtp.send(&Envelope { id, from: &self.mailbox.rules.own, to, mail: &mail }).await?;
+        *self.kept.lock().await = Some(smtp);
+        self.keep_copy(id, mail);
+        Ok(())
     }
 }
 
@@ -184,12 +223,11 @@ impl Channel for Email {
                 self.hand_over(part, caption.as_ref(), std::slice::from_ref(media)).await
             }
             Content::Album { media, caption } => self.hand_over(part, caption.as_ref(), media).await,
+            Content::React { message_id, emoji } => self.react(part, message_id, emoji.as_deref()).await,
             // The plan makes none of these, by what the adapter declares.
-            Content::Location(_)
-            | Content::Poll(_)
-            | Content::Edit { .. }
-            | Content::Delete { .. }
-            | Content::React { .. } => Err(ChannelError::Unsupported("mail has no such thing")),
+            Content::Location(_) | Content::Poll(_) | Content::Edit { .. } | Content::Delete { .. } => {
+                Err(ChannelError::Unsupported("mail has no such thing"))
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use claw_types::{Inbound, MediaKind, MessageId, Outbound};
+use claw_types::{Deed, Inbound, MediaKind, MessageId, Outbound, Reaction};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -312,6 +312,56 @@ fn a_mail_says_what_it_answers() {
     let place = incoming::Place { folder: "INBOX", validity: 1, uid: 1 };
     let rules = incoming::Rules { own: "claw@example.org".to_owned(), allowed: Vec::new(), vouching: None };
     assert!(incoming::read(&mail, place, &rules)[0].is_own, "what comes back to us is known");
+}
+
+#[test]
+fn a_reaction_is_a_mail_that_reads_as_one() {
+    let thread = incoming::Thread {
+        last: "second@x".to_owned(),
+        references: vec!["first@x".to_owned()],
+        subject: "Numbers".to_owned(),
+    };
+    let draft = compose::Draft {
+        from: ("Claw", "claw@example.org"),
+        to: "ada@example.com",
+        id: "liked.claw@example.org".to_owned(),
+        at: chrono::DateTime::UNIX_EPOCH,
+        text: None,
+        files: Vec::new(),
+        thread: Some(thread),
+    };
+    let mail = compose::reaction(&draft, "👍").unwrap();
+    let read = mail_parser::MessageParser::default().parse(&mail).unwrap();
+    assert_eq!((read.in_reply_to().as_text(), read.subject()), (Some("second@x"), Some("Re: Numbers")));
+    // By the standard, as Gmail has it, and for who knows neither.
+    let forms: Vec<_> = read.parts[1..].iter().map(|part| part.text_contents().unwrap().trim()).collect();
+    assert_eq!((forms.len(), forms[0], read.body_text(0).unwrap().trim()), (3, "👍", "👍"));
+    let gmail: Value = serde_json::from_str(forms[1]).unwrap();
+    assert_eq!(gmail, json!({"version": 1, "emoji": "👍"}));
+    assert!(read.body_html(0).unwrap().contains('👍'));
+    let told = String::from_utf8(mail.clone()).unwrap().to_ascii_lowercase();
+    assert!(told.contains("content-disposition: reaction\r\n"), "{told}");
+    let place = incoming::Place { folder: "INBOX", validity: 1, uid: 1 };
+    let rules = incoming::Rules { own: "claw@example.org".to_owned(), allowed: Vec::new(), vouching: None };
+    let came_back = incoming::read(&mail, place, &rules).remove(0);
+    let added = vec!["👍".to_owned()];
+    let reaction = Reaction { to: "second@x".to_owned(), added, ..Reaction::default() };
+    assert_eq!((came_back.deed, came_back.is_own), (Deed::Reacted(reaction), true));
+}
+
+#[tokio::test]
+async fn what_can_be_no_reaction_is_refused_with_a_sentence() {
+    let channel = made(&json!({})).unwrap();
+    for (message_id, emoji, said) in [
+        ("first@x", json!(null), "can't be taken away"),
+        ("first@x", json!("+1"), "no emoji"),
+        ("no<id", json!("👍"), "platform_message_id"),
+    ] {
+        let message = message(&json!({"act": {"type": "react", "message_id": message_id, "emoji": emoji}}));
+        let plan = plan(&message, &CAPS).unwrap();
+        let sent = channel.send(&part(&message, &plan.parts[0])).await;
+        assert!(matches!(&sent, Err(ChannelError::Permanent(why)) if why.contains(said)), "{sent:?}");
+    }
 }
 
 #[tokio::test]

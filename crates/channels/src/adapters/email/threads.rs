@@ -37,7 +37,15 @@ impl Threads {
 impl Email {
     /// The thread in which a part stands, if it is an answer.
     pub(super) async fn thread(&self, part: &Part<'_>) -> Result<Option<Thread>, ChannelError> {
-        let answered = part.piece.reply_to.as_deref().and_then(clean_id);
+        self.thread_behind(part, part.piece.reply_to.as_deref().and_then(clean_id)).await
+    }
+
+    /// The same of a part that answers this mail.
+    pub(super) async fn thread_behind(
+        &self,
+        part: &Part<'_>,
+        answered: Option<String>,
+    ) -> Result<Option<Thread>, ChannelError> {
         let root = part.thread_id.and_then(clean_id);
         let known = root.as_deref().and_then(|root| self.threads.known(root));
         match (answered, root, known) {

@@ -30,12 +30,13 @@ pub(super) struct Call {
 pub(super) fn of_part(part: &Part<'_>, function: &str) -> Result<Call, ChannelError> {
     let rows = &part.piece.buttons;
     match &part.piece.content {
-        Content::Text(text) => create(part, Some(text), card(None, rows, function)?),
+        Content::Text(text) => create(part, Some(text), card(&[], rows, function)?),
         Content::Media { media, caption } => {
-            create(part, caption.as_ref(), card(Some(media), rows, function)?)
+            create(part, caption.as_ref(), card(std::slice::from_ref(media), rows, function)?)
         }
+        Content::Album { media, caption } => create(part, caption.as_ref(), card(media, rows, function)?),
         Content::Edit { message_id, text } => {
-            let card = card(None, rows, function)?;
+            let card = card(&[], rows, function)?;
             // Without a text it is the buttons alone that become others.
             let mask = if text.is_some() { "text,cardsV2" } else { "cardsV2" };
             let mut body = message(text.as_ref(), card.clone());
@@ -53,7 +54,7 @@ pub(super) fn of_part(part: &Part<'_>, function: &str) -> Result<Call, ChannelEr
             Ok(Call { method: Method::DELETE, resource: named(message_id)?, query: Vec::new(), body: None })
         }
         // The plan makes none of these, by what the adapter declares.
-        Content::Album { .. } | Content::Location(_) | Content::Poll(_) | Content::React { .. } => {
+        Content::Location(_) | Content::Poll(_) | Content::React { .. } => {
             Err(ChannelError::Unsupported("Google Chat has no such messages of apps"))
         }
     }
@@ -134,17 +135,10 @@ fn message(text: Option<&Text>, card: Option<Value>) -> Map<String, Value> {
     message
 }
 
-/// A card with a picture and buttons (<https://developers.google.com/workspace/chat/api/reference/rest/v1/cards>); `None` where there
-/// are neither. Of its 100 widgets a row of buttons is one.
-fn card(
-    picture: Option<&Media>,
-    rows: &[Vec<Button>],
-    function: &str,
-) -> Result<Option<Value>, ChannelError> {
-    let mut widgets = Vec::new();
-    if let Some(media) = picture {
-        widgets.push(image(media)?);
-    }
+/// A card with pictures, one below the other, and buttons (<https://developers.google.com/workspace/chat/api/reference/rest/v1/cards>);
+/// `None` where there are neither. Of its 100 widgets a picture is one, and a row of buttons.
+fn card(pictures: &[Media], rows: &[Vec<Button>], function: &str) -> Result<Option<Value>, ChannelError> {
+    let mut widgets = pictures.iter().map(image).collect::<Result<Vec<_>, _>>()?;
     for row in rows {
         let buttons: Vec<_> = row.iter().map(|one| button(one, function)).collect();
         widgets.push(json!({"buttonList": {"buttons": buttons}}));

@@ -19,11 +19,6 @@ pub(super) const LACKS: &[Lack] = &[
         "uploads are made in the name of a person, and an app has none",
         "https://developers.google.com/workspace/chat/upload-media-attachments",
     ),
-    Lack::not_built(
-        &[Feature::Albums],
-        "a card may have several pictures, and each is sent as one of its own",
-        "https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages",
-    ),
     Lack::cant(
         &[Feature::Polls, Feature::Location],
         "messages and their cards have none",
@@ -45,9 +40,9 @@ pub(super) const LACKS: &[Lack] = &[
         EVENTS,
     ),
     Lack::cant(&[Feature::Receipts], "Google Chat has no event for it", EVENTS),
-    Lack::not_built(
+    Lack::cant(
         &[Feature::Commands],
-        "commands are made in the Google Cloud console, or by a call that is in beta; they are read",
+        "commands are made in the Google Cloud console (the one call for it is in beta); they are read",
         "https://docs.cloud.google.com/sdk/gcloud/reference/beta/workspace-add-ons/chat-app-config",
     ),
 ];

@@ -30,7 +30,7 @@ use self::api::Api;
 use crate::exam::Examinee;
 use crate::kit::jwt::{Expected, Verified};
 use crate::{
-    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
+    About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
     MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reply, Reports, TextUnit,
 };
 
@@ -46,7 +46,7 @@ const SIGN_IN: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"
 /// and leave room for buttons. Google lets people upload files
 /// (<https://developers.google.com/workspace/chat/api/reference/rest/v1/media/upload>) and react
 /// (<https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages.reactions/create>), not apps by themselves, so
-/// pictures are shown in a card by their address and other files go as links. Of edits, deletions and people's reactions it tells only who
+/// pictures are shown in a card by their address, several in one, and other files go as links. Of edits, deletions and people's reactions it tells only who
 /// keeps a subscription for each space, which an administrator has approved
 /// (<https://developers.google.com/workspace/events/reference/rest/v1/subscriptions/create>), by way of a Pub/Sub topic.
 static CAPS: Caps = Caps {
@@ -55,6 +55,8 @@ static CAPS: Caps = Caps {
     unit: TextUnit::Chars,
     markdown: Dialect::GoogleChat,
     media: &[MediaKind::Image],
+    // Widgets of one card. As many as a message may have; with a text and common addresses they are far below the 32,000 bytes.
+    albums: Some(&Albums { max: 10, groups: &[&[MediaKind::Image]] }),
     threads: true,
     reply_to: true,
     buttons: ButtonCaps::ALL,

@@ -282,6 +282,25 @@ fn an_edit_says_what_becomes_another() {
 }
 
 #[test]
+fn pictures_that_go_together_are_widgets_of_one_card() {
+    let picture = |name: &str| json!({"kind": "image", "url": format!("https://example.org/{name}")});
+    let two = json!({"text": "look", "media": [picture("a"), picture("b")]});
+    assert_eq!(calls_of(&two).len(), 1);
+    let body = call_of(&two).body.unwrap();
+    assert_eq!((&body["text"], body["cardsV2"].as_array().unwrap().len()), (&json!("look"), 1));
+    let widgets = body["cardsV2"][0]["card"]["sections"][0]["widgets"].as_array().unwrap();
+    let addresses: Vec<_> = widgets.iter().map(|widget| &widget["image"]["imageUrl"]).collect();
+    assert_eq!(addresses, [&json!("https://example.org/a"), &json!("https://example.org/b")]);
+    let pressed = json!({"text": "pick", "media": [picture("a"), picture("b")], "buttons": [[{"text": "A", "data": "a"}]]});
+    let bodies: Vec<_> = calls_of(&pressed).into_iter().map(|call| call.unwrap().body.unwrap()).collect();
+    assert_eq!((bodies.len(), bodies[0].get("text"), &bodies[1]["text"]), (2, None, &json!("pick")));
+    let plain = json!({"media": [picture("a"), {"kind": "image", "url": "http://example.org/b"}]});
+    assert!(
+        matches!(calls_of(&plain).remove(0), Err(ChannelError::Permanent(why)) if why.contains("https://"))
+    );
+}
+
+#[test]
 fn what_is_no_name_is_refused_with_a_sentence() {
     let refused = |extra: Value| match calls_of(&extra).remove(0) {
         Err(ChannelError::Permanent(why)) => why,

@@ -1,21 +1,9 @@
 //! What the channel does not carry, and why.
 
-use claw_types::MediaKind;
-
 use crate::{Feature, Lack};
 
 /// Why each of it is missing.
 pub(super) const LACKS: &[Lack] = &[
-    Lack::not_built(
-        &[Feature::Media(MediaKind::File)],
-        "Instagram takes files, but only PDF; they go as links",
-        "https://developers.facebook.com/documentation/business-messaging/instagram-messaging/features/attachment-upload",
-    ),
-    Lack::not_built(
-        &[Feature::Albums],
-        "a message may have several pictures, and each is sent as one of its own",
-        "https://developers.facebook.com/documentation/business-messaging/instagram-messaging/features/send-message",
-    ),
     Lack::cant(
         &[Feature::Polls, Feature::Location, Feature::Threads],
         "messages of accounts have none",
@@ -24,11 +12,6 @@ pub(super) const LACKS: &[Lack] = &[
     Lack::cant(
         &[Feature::Edit, Feature::Delete],
         "there is no call for it",
-        "https://developers.facebook.com/documentation/business-messaging/instagram-messaging/features/send-message",
-    ),
-    Lack::not_built(
-        &[Feature::Reactions],
-        "accounts can put a heart on messages, and nothing but that",
         "https://developers.facebook.com/documentation/business-messaging/instagram-messaging/features/send-message",
     ),
     Lack::cant(

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::exam::Examinee;
 use crate::kit::graph::api::{Api, Tokens};
 use crate::kit::graph::fields::{APP_SECRET, PAGE_TOKEN, VERIFY_TOKEN, api_url};
-use crate::kit::graph::messaging::calls::{BUTTONS, Kind};
+use crate::kit::graph::messaging::calls::{ALBUMS, BUTTONS, Kind};
 use crate::kit::graph::messaging::{
     Conversations, Fields, LIMITS, Page, Product, TYPING_EVERY, WINDOW, credentials,
 };
@@ -34,13 +34,15 @@ use crate::{
 const INSTAGRAM: &str = "https://graph.instagram.com/v25.0";
 
 /// A text has 1,000 bytes of UTF-8. Attachments are fetched by Instagram, because pictures can't be uploaded everywhere; files other
-/// than PDF it does not know, so they go as links (the page above). There is one reaction only, so ours are not offered.
+/// than PDF it does not know, so they go as links (the page above).
 static CAPS: Caps = Caps {
     max_text: 1000,
     unit: TextUnit::Bytes,
-    media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice],
+    media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
+    albums: Some(&ALBUMS),
     reply_to: true,
     buttons: ButtonCaps { room: Some(&BUTTONS), ..ButtonCaps::ALL },
+    reactions: true,
     typing: true,
     typing_every: Some(TYPING_EVERY),
     reports: Reports { edits: false, deletions: true, reactions: true, replies: true, receipts: true },
@@ -49,13 +51,22 @@ static CAPS: Caps = Caps {
     ..Caps::TEXT_ONLY
 };
 
-static KIND: Kind = Kind {
-    platform: Platform { name: "Instagram", window: WINDOW },
-    object: "instagram",
-    caps: &CAPS,
-    uploads: false,
-    profile: "name,username",
-};
+/// An account that is reached by a Page's token, with which Meta's page knows a heart only.
+static BY_PAGE: Kind = kind(true);
+/// An account that is reached by its own, with which any emoji may be a reaction.
+static BY_ITSELF: Kind = kind(false);
+
+const fn kind(only_hearts: bool) -> Kind {
+    Kind {
+        platform: Platform { name: "Instagram", window: WINDOW },
+        object: "instagram",
+        caps: &CAPS,
+        uploads: false,
+        only_pdf: true,
+        only_hearts,
+        profile: "name,username",
+    }
+}
 
 /// The values of `login`, in the order of [`Login`].
 const LOGINS: &[&str] = &["facebook", "instagram"];
@@ -176,7 +187,7 @@ impl Adapter for Instagram {
         } = config;
         let api_url = api_url.unwrap_or_else(|| login.server().to_owned());
         let fields = Fields { token, verify_token, app_secret, account, api_url, tokens: login.tokens() };
-        Ok(Conversations::of(Page::new(&KIND, fields, deps)?, login))
+        Ok(Conversations::of(Page::new(login.kind(), fields, deps)?, login))
     }
 
     fn credentials(config: &Config) -> Vec<String> {
@@ -189,6 +200,13 @@ impl Adapter for Instagram {
 }
 
 impl Login {
+    fn kind(self) -> &'static Kind {
+        match self {
+            Self::Facebook => &BY_PAGE,
+            Self::Instagram => &BY_ITSELF,
+        }
+    }
+
     fn server(self) -> &'static str {
         match self {
             Self::Facebook => CLOUD,

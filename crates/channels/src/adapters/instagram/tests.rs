@@ -34,23 +34,75 @@ fn a_pages_events_are_not_instagrams() {
 #[test]
 fn a_text_is_cut_by_bytes() {
     let message = parts_of::message("42", &json!({"text": "é".repeat(1200), "format": "plain"}));
-    let bodies = parts_of::each(&message, &CAPS, |part| of_part(part, &Handed::Linked).unwrap());
+    let bodies = parts_of::each(&message, &CAPS, |part| of_part(part, &Handed::Linked, &BY_PAGE).unwrap());
     assert_eq!(bodies.len(), 3);
     for body in bodies {
         assert!(body["message"]["text"].as_str().unwrap().len() <= 1000);
     }
 }
 
+/// The bodies of a send.
+fn bodies(extra: &Value, kind: &Kind) -> Vec<Result<Value, ChannelError>> {
+    let message = parts_of::message("42", extra);
+    parts_of::each(&message, &CAPS, |part| of_part(part, &Handed::Linked, kind))
+}
+
+fn body(extra: &Value) -> Value {
+    bodies(extra, &BY_PAGE).remove(0).unwrap()
+}
+
 #[test]
-fn attachments_are_fetched_by_instagram_and_files_are_links() {
-    let url = "https://example.org/a.pdf";
-    let sent = |kind: &str| {
-        let message = parts_of::message("42", &json!({"media": [{"kind": kind, "url": url}]}));
-        parts_of::each(&message, &CAPS, |part| of_part(part, &Handed::Linked).unwrap()).remove(0)
-    };
+fn attachments_are_fetched_by_instagram() {
+    let url = "https://example.org/a.ogg";
     let attachment = json!({"attachment": {"type": "audio", "payload": {"url": url}}});
-    assert_eq!(sent("voice")["message"], attachment);
-    assert_eq!(sent("file")["message"], json!({"text": url}));
+    assert_eq!(body(&json!({"media": [{"kind": "voice", "url": url}]}))["message"], attachment);
+}
+
+#[test]
+fn of_files_pdf_goes_as_one_and_others_as_links() {
+    let sent = |media: Value| body(&json!({"media": [media]}))["message"].clone();
+    let (pdf, other) = ("https://example.org/a.PDF?x=1", "https://example.org/b?name=a.pdf");
+    let attachment = |url: &str| json!({"attachment": {"type": "file", "payload": {"url": url}}});
+    assert_eq!(sent(json!({"kind": "file", "url": pdf})), attachment(pdf));
+    assert_eq!(sent(json!({"kind": "file", "url": other, "filename": "a.pdf"})), attachment(other));
+    assert_eq!(sent(json!({"kind": "file", "url": other})), json!({"text": other}));
+    assert_eq!(
+        sent(json!({"kind": "file", "url": pdf, "filename": "a.zip"})),
+        json!({"text": format!("a.zip: {pdf}")})
+    );
+    // A name that leaves the link no room is left out, and a link without room is refused.
+    let long = format!("https://example.org/{}", "x".repeat(970));
+    assert_eq!(
+        sent(json!({"kind": "file", "url": long, "filename": "a.zip.of.mine"})),
+        json!({"text": long})
+    );
+    let longer = json!({"media": [{"kind": "file", "url": format!("{long}{long}")}]});
+    assert!(matches!(bodies(&longer, &BY_PAGE).remove(0), Err(ChannelError::Permanent(_))));
+}
+
+#[test]
+fn pictures_that_go_together_are_one_message() {
+    let picture = |name: &str| json!({"kind": "image", "url": format!("https://example.org/{name}")});
+    let of = |name: &str| json!({"type": "image", "payload": {"url": format!("https://example.org/{name}")}});
+    let both = json!({"media": [picture("a"), picture("b")]});
+    assert_eq!(bodies(&both, &BY_PAGE).len(), 1);
+    assert_eq!(body(&both)["message"], json!({"attachments": [of("a"), of("b")]}));
+}
+
+#[test]
+fn a_page_can_set_a_heart_and_an_account_by_itself_any_emoji() {
+    let react = |emoji: Value, kind: &Kind| {
+        bodies(&json!({"act": {"type": "react", "message_id": "m1", "emoji": emoji}}), kind).remove(0)
+    };
+    let on = |reaction: &str| json!({"recipient": {"id": "42"}, "sender_action": "react", "payload": {"message_id": "m1", "reaction": reaction}});
+    for heart in ["\u{2764}\u{fe0f}", "\u{2764}"] {
+        assert_eq!(react(json!(heart), &BY_PAGE), Ok(on("love")));
+    }
+    assert_eq!(react(json!("👍"), &BY_ITSELF), Ok(on("👍")));
+    let refused = react(json!("👍"), &BY_PAGE);
+    assert!(matches!(&refused, Err(ChannelError::Permanent(why)) if why.contains("❤️")), "{refused:?}");
+    let off = json!({"recipient": {"id": "42"}, "sender_action": "unreact", "payload": {"message_id": "m1"}});
+    assert_eq!(react(json!(null), &BY_PAGE), Ok(off));
 }
 
 #[tokio::test]
@@ -104,5 +156,6 @@ fn each_login_has_its_server() {
         (CLOUD, "https://graph.instagram.com/v25.0")
     );
     assert_eq!(config(&json!({})).login, Login::Facebook);
+    assert_eq!([Login::Facebook, Login::Instagram].map(|login| login.kind().only_hearts), [true, false]);
     assert!(LOGINS.iter().all(|login| serde_json::from_value::<Login>(json!(login)).is_ok()));
 }

@@ -5,7 +5,7 @@
 //! message. All of it has to fit an event: where it does not, HTML is left out first.
 
 use claw_secrets::signature;
-use claw_types::{Location, MediaKind};
+use claw_types::{Location, MediaKind, Poll};
 use serde_json::{Map, Value, json};
 
 use super::mention;
@@ -23,6 +23,11 @@ pub(super) const MAX_SEALED: usize = 44 * 1024;
 pub(super) const MAX_TEXT: usize = 16_000;
 /// Bytes of the same without its formatting: addresses that were behind their words stand in it.
 const MAX_PLAIN: usize = 2 * MAX_TEXT;
+/// The event of a poll. The specification has none: this is the form that programs know until it has, of an accepted proposal
+/// (<https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/3381-polls.md#unstable-prefix>).
+pub(super) const POLL: &str = "org.matrix.msc3381.poll.start";
+/// The key of its texts.
+const POLL_TEXT: &str = "org.matrix.msc1767.text";
 /// How long an account is shown to write, in milliseconds; shown anew every
 /// [`super::TYPING_EVERY`] (<https://spec.matrix.org/latest/client-server-api/#typing-notifications>).
 const TYPING_MS: u64 = 12_000;
@@ -51,7 +56,8 @@ pub(super) struct Stored {
 
 /// The event that a part is, with a content of so many bytes; of what is taken back, see [`super::send`].
 pub(super) fn of_part(part: &Part<'_>, stored: Option<&Stored>, most: usize) -> Result<Call, ChannelError> {
-    let content = match &part.piece.content {
+    let mut kind = "m.room.message";
+    let mut content = match &part.piece.content {
         Content::Text(text) => said(text),
         Content::Media { media, caption } => {
             let stored = stored
@@ -59,6 +65,10 @@ pub(super) fn of_part(part: &Part<'_>, stored: Option<&Stored>, most: usize) -> 
             attached(media.kind, stored, caption.as_ref())
         }
         Content::Location(place) => located(place),
+        Content::Poll(poll) => {
+            kind = POLL;
+            asked(poll)
+        }
         Content::Edit { message_id, text: Some(text) } => {
             let content = fitting_edit(text, event_id("message_id", message_id)?, most);
             return Ok(act(part, "m.room.message", content));
@@ -70,12 +80,11 @@ pub(super) fn of_part(part: &Part<'_>, stored: Option<&Stored>, most: usize) -> 
         }
         _ => return Err(ChannelError::Unsupported("a Matrix room has no such message")),
     };
-    let mut content = content;
     if let Some(relation) = relation(part)? {
         content.insert("m.relates_to".to_owned(), relation);
     }
     let content = fitting(content, most);
-    Ok(Call { kind: "m.room.message", transaction: part_id(part.message_id, part.index), content })
+    Ok(Call { kind, transaction: part_id(part.message_id, part.index), content })
 }
 
 /// That the account writes.
@@ -213,6 +222,23 @@ fn located(place: &Location) -> Map<String, Value> {
         ("body".to_owned(), json!(body)),
         ("geo_uri".to_owned(), json!(format!("geo:{latitude},{longitude}"))),
     ])
+}
+
+/// A poll. Its votes are shown while it is open: nobody closes it, and of one that hides them they would never be shown. In a room they
+/// are events like any other, so they are never anonymous.
+fn asked(poll: &Poll) -> Map<String, Value> {
+    let Poll { question, options, multiple, .. } = poll;
+    let numbered = options.iter().enumerate().map(|(index, option)| format!("{}. {option}", index + 1));
+    let words: Vec<_> = std::iter::once(question.clone()).chain(numbered).collect();
+    let answer =
+        |(index, option): (usize, &String)| json!({"id": (index + 1).to_string(), POLL_TEXT: option});
+    let answers: Vec<_> = options.iter().enumerate().map(answer).collect();
+    let most = if *multiple { options.len() } else { 1 };
+    let poll = json!({
+        "kind": "org.matrix.msc3381.poll.disclosed", "max_selections": most, "question": {POLL_TEXT: question},
+        "answers": answers,
+    });
+    Map::from_iter([(POLL_TEXT.to_owned(), json!(words.join("\n"))), (POLL.to_owned(), poll)])
 }
 
 fn fitting(mut content: Map<String, Value>, most: usize) -> Value {

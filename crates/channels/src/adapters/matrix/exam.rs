@@ -2,12 +2,14 @@
 //!
 //! Calls are checked against `api.json`, which is extracted from the specification's own descriptions
 //! (<https://github.com/matrix-org/matrix-spec>, `data/api/client-server` and `data/event-schemas`): of a call the parameters of its
-//! query, of an event the keys of its content, by their names and which are required, without types and limits.
+//! query, of an event the keys of its content, by their names and which are required, without types and limits. The event of a poll is
+//! that of the proposal which the adapter names.
 
 use claw_types::MediaKind;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::calls::POLL;
 use crate::exam::body::at;
 use crate::exam::description::Description;
 use crate::exam::{Answer, Asked, Examinee, Payload, Platform, Road, payloads};
@@ -27,6 +29,7 @@ impl Examinee for Exam {
         json!({
             "homeserver_url": server, "user_id": ACCOUNT, "access_token_env": TOKEN,
             "allowed_rooms": format!("{GROUP}, {DIRECT}"), "auto_accept_invites": "true", "encryption": "false",
+            "polls": "true",
         })
     }
 
@@ -189,7 +192,7 @@ pub(super) fn described(method: &Method, path: &str, query: &str, body: &Value) 
 /// The call without the ids in its path.
 fn template(method: &Method, path: &str) -> String {
     /// Parts of paths that are no ids.
-    const WORDS: [&str; 35] = [
+    const WORDS: [&str; 36] = [
         "_matrix",
         "client",
         "media",
@@ -212,6 +215,7 @@ fn template(method: &Method, path: &str) -> String {
         "redact",
         "send",
         "m.room.message",
+        POLL,
         "typing",
         "user",
         "account_data",
@@ -233,7 +237,8 @@ fn template(method: &Method, path: &str) -> String {
 
 /// Whether an event has what its type asks for.
 fn content(description: &Description, content: &Value) -> Result<(), String> {
-    let kind = content["msgtype"].as_str().unwrap_or("m.reaction");
+    let untold = if content.get(POLL).is_some() { POLL } else { "m.reaction" };
+    let kind = content["msgtype"].as_str().unwrap_or(untold);
     description.fits(&format!("types/{kind}"), content)?;
     if let Some(new) = content.get("m.new_content") {
         self::content(description, new)?;

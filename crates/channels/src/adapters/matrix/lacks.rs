@@ -9,11 +9,6 @@ const MESSAGES: &str = "https://spec.matrix.org/latest/client-server-api/#mroomm
 pub(super) const LACKS: &[Lack] = &[
     Lack::cant(&[Feature::Albums], "the specification has no messages with several attachments", MESSAGES),
     Lack::cant(&[Feature::DataButtons, Feature::UrlButtons], "the specification has no buttons", MESSAGES),
-    Lack::not_built(
-        &[Feature::Polls],
-        "many apps show polls by a proposal that the specification does not have yet",
-        "https://github.com/matrix-org/matrix-spec-proposals/pull/3381",
-    ),
     Lack::cant(
         &[Feature::Commands],
         "the specification has no commands of bots; there is a proposal",

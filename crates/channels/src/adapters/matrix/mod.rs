@@ -52,7 +52,7 @@ const HOLD: Duration = Duration::from_secs(30);
 const TYPING_EVERY: Duration = Duration::from_secs(8);
 
 /// Bytes, because events are limited by them; see [`calls::MAX_TEXT`]. Markdown is cut as it was written and becomes HTML then.
-static CAPS: Caps = Caps {
+const ALL: Caps = Caps {
     max_text: calls::MAX_TEXT,
     max_caption: calls::MAX_TEXT,
     unit: TextUnit::Bytes,
@@ -60,6 +60,7 @@ static CAPS: Caps = Caps {
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
     threads: true,
     reply_to: true,
+    polls: true,
     location: true,
     edit: true,
     delete: true,
@@ -73,6 +74,12 @@ static CAPS: Caps = Caps {
     lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY
 };
+
+/// What the type can.
+static CAPS: Caps = ALL;
+
+/// Of a channel that did not ask for polls: the specification has none, and programs that know none show nothing where one is.
+static WITHOUT_POLLS: Caps = Caps { polls: false, ..ALL };
 
 /// Each homeserver has limits of its own, and tells how long to wait (<https://spec.matrix.org/latest/client-server-api/#rate-limiting>).
 /// Synapse allows an account ten messages at once and one in five seconds after that, if nobody changed it
@@ -93,6 +100,7 @@ pub struct Config {
     allowed_rooms: Vec<String>,
     auto_accept_invites: Option<bool>,
     encryption: Option<bool>,
+    polls: Option<bool>,
 }
 
 /// An account.
@@ -105,6 +113,7 @@ pub struct Matrix {
     enters: bool,
     /// Its device, where it reads encrypted rooms.
     crypto: Option<Crypto>,
+    caps: &'static Caps,
     uploads: Uploads,
     deps: Deps,
 }
@@ -167,6 +176,13 @@ impl Adapter for Matrix {
             "whether the bot reads encrypted rooms and answers there; then the access token has to be of a session that no other program used for encryption; false if not set.",
         )
         .advanced(),
+        Field::new(
+            "polls",
+            "Polls",
+            FieldKind::Bool,
+            "whether a poll is one that can be voted in, as Element and others know it; programs that do not know it show nothing of it; false if not set: a poll is a text with numbered answers.",
+        )
+        .advanced(),
     ];
     type Config = Config;
 
@@ -178,6 +194,7 @@ impl Adapter for Matrix {
             allowed_rooms,
             auto_accept_invites,
             encryption,
+            polls,
         } = config;
         if !mention::is_id(&user_id) {
             return Err(ChannelError::Config(format!(
@@ -202,6 +219,7 @@ impl Adapter for Matrix {
             allowed: allowed_rooms,
             enters: auto_accept_invites.unwrap_or(true),
             crypto,
+            caps: if polls.unwrap_or(false) { &CAPS } else { &WITHOUT_POLLS },
             uploads: Uploads::new(&deps),
             deps,
         })
@@ -238,7 +256,7 @@ impl Matrix {
 #[async_trait]
 impl Channel for Matrix {
     fn caps(&self) -> &'static Caps {
-        &CAPS
+        self.caps
     }
 
     fn fuzz(&self, data: &[u8]) {

@@ -4,11 +4,6 @@ use crate::{Feature, Lack};
 
 /// Why each of it is missing.
 pub(super) const LACKS: &[Lack] = &[
-    Lack::not_built(
-        &[Feature::Albums],
-        "each attachment is sent as a message of its own; whether pictures can go together was not looked into",
-        "https://developers.facebook.com/documentation/business-messaging/messenger-platform/reference",
-    ),
     Lack::cant(
         &[Feature::Polls, Feature::Location, Feature::Threads],
         "messages of Pages have none",

@@ -14,7 +14,7 @@ use serde_json::{Map, json};
 use crate::exam::Examinee;
 use crate::kit::graph::api::{Api, Tokens};
 use crate::kit::graph::fields::{APP_SECRET, PAGE_TOKEN, VERIFY_TOKEN, api_url};
-use crate::kit::graph::messaging::calls::{BUTTONS, Kind};
+use crate::kit::graph::messaging::calls::{ALBUMS, BUTTONS, Kind};
 use crate::kit::graph::messaging::{
     Conversations, Fields, LIMITS, Page, Product, TYPING_EVERY, WINDOW, credentials,
 };
@@ -29,6 +29,7 @@ static CAPS: Caps = Caps {
     max_text: 2000,
     unit: TextUnit::Utf16,
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
+    albums: Some(&ALBUMS),
     reply_to: true,
     buttons: ButtonCaps { room: Some(&BUTTONS), ..ButtonCaps::ALL },
     reactions: true,
@@ -45,6 +46,8 @@ static KIND: Kind = Kind {
     object: "page",
     caps: &CAPS,
     uploads: true,
+    only_pdf: false,
+    only_hearts: false,
     profile: "name",
 };
 

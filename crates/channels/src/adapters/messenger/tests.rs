@@ -34,10 +34,11 @@ fn event(event: &Value) -> Value {
     json!({"object": "page", "entry": [{"id": "7", "messaging": [whole]}]})
 }
 
-/// The messages that a send becomes; attachments are uploaded as `a1`.
+/// The messages that a send becomes; attachments are uploaded as `a1` and `a2`.
 fn bodies(extra: &Value) -> Vec<Result<Value, ChannelError>> {
     let message: Outbound = parts_of::message("42", extra);
-    parts_of::each(&message, &CAPS, |part| of_part(part, &Handed::Uploaded("a1".to_owned())))
+    let handed = Handed::Uploaded(vec!["a1".to_owned(), "a2".to_owned()]);
+    parts_of::each(&message, &CAPS, |part| of_part(part, &handed, &KIND))
 }
 
 #[test]
@@ -179,6 +180,31 @@ async fn an_attachment_is_uploaded_before_it_is_sent() {
     let body = json!({"recipient": {"id": "42"}, "messaging_type": "RESPONSE",
         "message": {"attachment": attachment}, "reply_to": {"mid": "m1"}});
     assert_eq!(message.json(), body);
+}
+
+#[tokio::test]
+async fn pictures_that_go_together_are_uploaded_each_and_sent_as_one_message() {
+    let meta = Meta::start().await;
+    let page = messenger(&json!({"api_url": meta.api_url()}));
+    meta.will(200, &json!({"attachment_id": "a1"}));
+    meta.will(200, &json!({"attachment_id": "a2"}));
+    meta.will(200, &json!({"recipient_id": "42", "message_id": "m9"}));
+    let picture = json!({"kind": "image", "url": meta.file_url()});
+    let sent = send(&page, &CAPS, "42", &json!({"media": [picture, picture], "reply_to": "m1"})).await;
+    assert_eq!(sent, [Ok(Receipt { platform_message_id: "m9".to_owned() })]);
+    let [first, second, message] = meta.asked().try_into().unwrap();
+    assert!([first, second].iter().all(|upload| upload.path == "/v25.0/me/message_attachments"));
+    let of = |id: &str| json!({"type": "image", "payload": {"attachment_id": id}});
+    let body = json!({"recipient": {"id": "42"}, "messaging_type": "RESPONSE",
+        "message": {"attachments": [of("a1"), of("a2")]}, "reply_to": {"mid": "m1"}});
+    assert_eq!(message.json(), body);
+}
+
+#[test]
+fn a_picture_that_was_not_uploaded_keeps_the_album_back() {
+    let picture = json!({"kind": "image", "url": "https://example.org/a.png"});
+    let three = bodies(&json!({"media": [picture, picture, picture]}));
+    assert!(matches!(three.as_slice(), [Err(ChannelError::Retryable(_))]), "{three:?}");
 }
 
 #[tokio::test]

@@ -31,12 +31,13 @@ pub(super) fn of_part(part: &Part<'_>) -> Result<Call, ChannelError> {
     let rows = &part.piece.buttons;
     let to = |method, id: Option<&str>| call(method, part.recipient, part.thread_id, id);
     match &part.piece.content {
-        Content::Text(text) => post(part, Some(text), card::attachment(None, rows)?),
+        Content::Text(text) => post(part, Some(text), card::attachment(&[], rows)?),
         Content::Media { media, caption } => {
-            post(part, caption.as_ref(), card::attachment(Some(media), rows)?)
+            post(part, caption.as_ref(), card::attachment(std::slice::from_ref(media), rows)?)
         }
+        Content::Album { media, caption } => post(part, caption.as_ref(), card::attachment(media, rows)?),
         Content::Edit { message_id, text: Some(text) } => {
-            let mut body = activity(Some(text), card::attachment(None, rows)?);
+            let mut body = activity(Some(text), card::attachment(&[], rows)?);
             body.insert("id".to_owned(), json!(message_id));
             Ok(to(Method::PUT, Some(message_id)).with(body))
         }
@@ -50,7 +51,7 @@ pub(super) fn of_part(part: &Part<'_>) -> Result<Call, ChannelError> {
             "Teams takes a reaction away only by its name, and nobody keeps which one it was".to_owned(),
         )),
         // The plan makes none of these, by what the adapter declares.
-        Content::Album { .. } | Content::Location(_) | Content::Poll(_) => {
+        Content::Location(_) | Content::Poll(_) => {
             Err(ChannelError::Unsupported("Teams has no such messages of bots"))
         }
     }
@@ -77,7 +78,7 @@ pub(super) fn linked(part: &Part<'_>, media: &Media) -> Result<Call, ChannelErro
     let text = Text::fitting(&link, Format::Markdown, markdown, unit, max_text).ok_or_else(|| {
         ChannelError::Permanent("the attachment's address is too long for a link".to_owned())
     })?;
-    post(part, Some(&text), card::attachment(None, &part.piece.buttons)?)
+    post(part, Some(&text), card::attachment(&[], &part.piece.buttons)?)
 }
 
 /// Puts an attachment in the place of all of a message.

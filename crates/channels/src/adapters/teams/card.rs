@@ -17,15 +17,12 @@ const VERSION: &str = "1.4";
 /// (<https://learn.microsoft.com/en-us/microsoftteams/platform/task-modules-and-cards/cards/design-effective-cards>); more go to the next row.
 const ROW: usize = 6;
 
-/// The attachment with a picture and buttons; `None` where there are neither.
-pub(super) fn attachment(
-    picture: Option<&Media>,
-    rows: &[Vec<Button>],
-) -> Result<Option<Value>, ChannelError> {
-    let mut body = Vec::new();
-    if let Some(media) = picture {
-        body.push(image(media)?);
-    }
+/// The attachment with pictures, one below the other, and buttons; `None` where there are neither.
+///
+/// Several pictures are one card and not an attachment each: of an activity with several cards Teams makes several messages, and names none
+/// of them in its answer (<https://github.com/OfficeDev/BotBuilder-MicrosoftTeams/issues/125>).
+pub(super) fn attachment(pictures: &[Media], rows: &[Vec<Button>]) -> Result<Option<Value>, ChannelError> {
+    let mut body = pictures.iter().map(image).collect::<Result<Vec<_>, _>>()?;
     for row in rows.iter().flat_map(|row| row.chunks(ROW)) {
         let actions: Vec<_> = row.iter().map(action).collect();
         body.push(json!({"type": "ActionSet", "actions": actions}));

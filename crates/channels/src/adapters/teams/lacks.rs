@@ -7,11 +7,6 @@ const MESSAGES: &str = "https://learn.microsoft.com/en-us/microsoftteams/platfor
 
 /// Why each of it is missing.
 pub(super) const LACKS: &[Lack] = &[
-    Lack::not_built(
-        &[Feature::Albums],
-        "an activity may have several attachments, and each is sent as one of its own",
-        "https://learn.microsoft.com/en-us/azure/bot-service/rest-api/bot-framework-rest-connector-add-media-attachments",
-    ),
     Lack::cant(&[Feature::Polls], "bots can't post Teams' own polls, which are an app", MESSAGES),
     Lack::cant(&[Feature::Location], "a bot's message has no places", MESSAGES),
     Lack::not_built(

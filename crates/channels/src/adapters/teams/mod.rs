@@ -44,7 +44,7 @@ use crate::kit::jwt::{Expected, Verified};
 use crate::kit::plan::Content;
 use crate::kit::upload::Uploads;
 use crate::{
-    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
+    About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
     MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reports, TextUnit,
 };
 
@@ -53,7 +53,7 @@ const CHANNEL: &str = "msteams";
 
 /// A message may have 28 to 40 KB in UTF-16, cards and all
 /// (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/format-your-bot-messages>); far less is read with pleasure.
-/// Pictures are shown in a card by their address; for any other file Teams first asks the person for consent ([`consent`]).
+/// Pictures are shown in a card by their address, several in one; for any other file Teams first asks the person for consent ([`consent`]).
 const PERSONAL: Caps = Caps {
     max_text: 4000,
     max_caption: 4000,
@@ -62,6 +62,9 @@ const PERSONAL: Caps = Caps {
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
     // The question whether a file is wanted becomes the file, and a text with it would be gone.
     uncaptioned: &[MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
+    // No page says how many pictures a card has. Ten, which is all that a message may have, are within those 28 KB with addresses of 800
+    // characters and the longest text.
+    albums: Some(&Albums { max: 10, groups: &[&[MediaKind::Image]] }),
     threads: true,
     reply_to: true,
     buttons: ButtonCaps::ALL,

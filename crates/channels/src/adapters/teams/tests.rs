@@ -232,6 +232,33 @@ fn buttons_are_actions_of_a_card_below_the_text() {
 }
 
 #[test]
+fn pictures_that_go_together_are_one_card() {
+    let picture = |name: &str| json!({"kind": "image", "url": format!("https://example.org/{name}")});
+    let two = json!({"text": "**look**", "media": [picture("a"), picture("b")]});
+    let calls = calls_of(&two);
+    assert_eq!(calls.len(), 1);
+    let call = body_of(&two);
+    assert_eq!(call["text"], "**look**");
+    let attachments = call["attachments"].as_array().unwrap();
+    assert_eq!(attachments.len(), 1, "of several cards Teams would make several messages");
+    let shown = attachments[0]["content"]["body"].as_array().unwrap();
+    let addresses: Vec<_> = shown.iter().map(|image| (&image["type"], &image["url"])).collect();
+    let image = json!("Image");
+    assert_eq!(
+        addresses,
+        [(&image, &json!("https://example.org/a")), (&image, &json!("https://example.org/b"))]
+    );
+    // Buttons stand below the text, and an insecure address is refused wherever it stands.
+    let pressed = json!({"text": "pick", "media": [picture("a"), picture("b")], "buttons": [[{"text": "A", "data": "a"}]]});
+    let bodies: Vec<_> = calls_of(&pressed).into_iter().map(|call| call.unwrap().body.unwrap()).collect();
+    assert_eq!((bodies.len(), bodies[0].get("text"), &bodies[1]["text"]), (2, None, &json!("pick")));
+    let plain = json!({"media": [picture("a"), {"kind": "image", "url": "http://example.org/b"}]});
+    assert!(
+        matches!(calls_of(&plain).remove(0), Err(ChannelError::Permanent(why)) if why.contains("https://"))
+    );
+}
+
+#[test]
 fn plain_text_is_sent_as_that() {
     let call = body_of(&json!({"text": "**a**\nb", "format": "plain"}));
     assert_eq!(call, json!({"type": "message", "text": "**a**\nb", "textFormat": "plain"}));

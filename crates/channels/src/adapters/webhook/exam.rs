@@ -14,7 +14,7 @@ pub(super) struct Exam;
 
 impl Examinee for Exam {
     fn fields(&self, server: &str) -> Value {
-        json!({"secret_env": SECRET, "callback_url": format!("{server}/in")})
+        json!({"secret_env": SECRET, "callback_url": format!("{server}/in"), "post_albums": "true"})
     }
 
     fn page(&self) -> &'static str {

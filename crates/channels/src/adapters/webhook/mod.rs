@@ -26,19 +26,19 @@ use crate::exam::Examinee;
 use crate::kit::plan::part_id;
 use crate::kit::public;
 use crate::{
-    About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Feature, Field, FieldKind, Lack,
-    MediaStream, Part, Probe, RawRequest, Receipt, Reports, TextUnit,
+    About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Feature, Field,
+    FieldKind, Lack, MediaStream, Part, Probe, RawRequest, Receipt, Reports, TextUnit,
 };
 
-/// The other side gets everything as data and does with it what it can. Attachments come one by one, as they always did.
-static CAPS: Caps = Caps {
+/// The other side gets everything as data and does with it what it can.
+const ALL: Caps = Caps {
     max_text: 64 * 1024,
     max_caption: 64 * 1024,
     uncaptioned: &[],
     unit: TextUnit::Bytes,
     markdown: Dialect::Markdown,
-    media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
-    albums: None,
+    media: KINDS,
+    albums: Some(&Albums { max: 10, groups: &[KINDS] }),
     threads: true,
     reply_to: true,
     buttons: ButtonCaps::ALL,
@@ -56,11 +56,23 @@ static CAPS: Caps = Caps {
     drafts: false,
     limits: None,
     lacks: &[
-        Lack::not_built(&[Feature::Albums], "each attachment is a post of its own", ""),
         Lack::not_built(&[Feature::Receipts], "there is no post by which the other system says it", ""),
-        Lack::not_built(&[Feature::Commands], "the other system is told of none", ""),
+        Lack::cant(
+            &[Feature::Commands],
+            "what is offered to people is the other system's own affair",
+            "docs/channels/webhook.md",
+        ),
     ],
 };
+
+/// What the type can.
+static CAPS: Caps = ALL;
+
+/// Of a channel whose other side did not ask for albums: a receiver that reads `media` only, which has one attachment, would lose all others.
+static ONE_BY_ONE: Caps = Caps { albums: None, ..ALL };
+
+const KINDS: &[MediaKind] =
+    &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File];
 
 /// Longest id of another system's that we keep, in bytes.
 const MAX_ID: usize = 256;
@@ -73,12 +85,16 @@ pub struct Config {
     /// Where messages are posted to.
     #[serde(default)]
     pub callback_url: Option<String>,
+    /// Whether attachments that go together are one post.
+    #[serde(default)]
+    pub post_albums: bool,
 }
 
 /// A channel of this type.
 pub struct Webhook {
     secret: String,
     callback_url: Option<String>,
+    caps: &'static Caps,
     deps: Deps,
 }
 
@@ -112,6 +128,14 @@ impl Adapter for Webhook {
             "where messages to people are posted; without it the channel can only receive.",
         )
         .like("https://example.org/in"),
+        Field::new(
+            "post_albums",
+            "Post albums",
+            FieldKind::Bool,
+            "whether several attachments of a message are one post, with all of them in album; false if not set: each is a post with its \
+             media, as a receiver needs it that does not read album.",
+        )
+        .advanced(),
     ];
     type Config = Config;
 
@@ -121,7 +145,8 @@ impl Adapter for Webhook {
                 "secret_env is empty; set the secret that signs requests".to_owned(),
             ));
         }
-        Ok(Self { secret: config.secret_env, callback_url: config.callback_url, deps })
+        let caps = if config.post_albums { &CAPS } else { &ONE_BY_ONE };
+        Ok(Self { secret: config.secret_env, callback_url: config.callback_url, caps, deps })
     }
 
     fn examinee() -> &'static dyn Examinee {
@@ -132,7 +157,7 @@ impl Adapter for Webhook {
 #[async_trait]
 impl Channel for Webhook {
     fn caps(&self) -> &'static Caps {
-        &CAPS
+        self.caps
     }
 
     fn decode(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {

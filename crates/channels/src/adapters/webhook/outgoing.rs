@@ -71,7 +71,7 @@ pub(super) struct Outgoing<'a> {
     thread_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     media: Option<&'a Media>,
-    /// Several together; only where the type declares albums.
+    /// Several together, in a channel with `post_albums`.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     album: &'a [Media],
     #[serde(skip_serializing_if = "Option::is_none")]

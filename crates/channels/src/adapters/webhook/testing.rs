@@ -87,7 +87,7 @@ pub fn deps(live: Arc<dyn Live>) -> Deps {
 
 /// A channel with [`SECRET`].
 pub fn channel(callback_url: Option<String>) -> Webhook {
-    let config = Config { secret_env: SECRET.to_owned(), callback_url };
+    let config = Config { secret_env: SECRET.to_owned(), callback_url, post_albums: false };
     Webhook::new(config, deps(Arc::new(Recorder::default()))).unwrap()
 }
 

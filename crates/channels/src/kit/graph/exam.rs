@@ -85,6 +85,8 @@ pub(crate) struct PageExam {
     pub(crate) chat: &'static str,
     /// A message of theirs.
     pub(crate) message_id: &'static str,
+    /// A reaction that can be put on it.
+    pub(crate) reaction: &'static str,
     /// Meta.
     pub(crate) platform: &'static PagePlatform,
 }
@@ -146,6 +148,10 @@ impl Examinee for PageExam {
 
     fn message_id(&self) -> &'static str {
         self.message_id
+    }
+
+    fn reaction(&self) -> &'static str {
+        self.reaction
     }
 
     fn texts(&self, body: &[u8]) -> Vec<String> {

@@ -69,12 +69,12 @@ impl Frame {
         let is_mono = mode & 0xc0 == 0xc0;
         // The header, a checksum if there is one, and what is told of both channels.
         let checksum = if kind & 1 == 0 { 2 } else { 0 };
-        let side = match (is_first, is_mono) {
+        let of_channels = match (is_first, is_mono) {
             (true, false) => 32,
             (true, true) | (false, false) => 17,
             (false, true) => 9,
         };
-        Some(Self { size: usize::try_from(size).ok()?, samples, rate, xing: 4 + checksum + side })
+        Some(Self { size: usize::try_from(size).ok()?, samples, rate, xing: 4 + checksum + of_channels })
     }
 }
 

@@ -9,15 +9,15 @@ fn told(bytes: &[u8]) -> Option<(Container, u128)> {
 }
 
 /// A box of MP4.
-fn boxed(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+fn boxed(name: [u8; 4], content: &[u8]) -> Vec<u8> {
     let size = u32::try_from(content.len() + 8).unwrap();
-    [&size.to_be_bytes()[..], name, content].concat()
+    [&size.to_be_bytes()[..], &name, content].concat()
 }
 
 /// An MP4 with this header, which stands behind the sound.
 fn mp4(header: &[u8]) -> Vec<u8> {
-    let moov = boxed(b"moov", &[boxed(b"free", b"x"), boxed(b"mvhd", header)].concat());
-    [boxed(b"ftyp", b"M4A \0\0\0\0"), boxed(b"mdat", &[7; 5000]), moov].concat()
+    let moov = boxed(*b"moov", &[boxed(*b"free", b"x"), boxed(*b"mvhd", header)].concat());
+    [boxed(*b"ftyp", b"M4A \0\0\0\0"), boxed(*b"mdat", &[7; 5000]), moov].concat()
 }
 
 /// `mvhd` of the versions 0 and 1.
@@ -58,9 +58,9 @@ fn mp4_says_it_in_its_header_wherever_that_stands() {
     assert_eq!(told(&mp4(&long(90_000, 9_000_000))), is(100_000));
     // The size of `mdat` in eight bytes, and `moov` up to the end.
     let large = [&1_u32.to_be_bytes()[..], b"mdat", &20_u64.to_be_bytes(), b"1234"].concat();
-    let mut moov = boxed(b"moov", &boxed(b"mvhd", &short(1000, 3000)));
+    let mut moov = boxed(*b"moov", &boxed(*b"mvhd", &short(1000, 3000)));
     moov[..4].fill(0);
-    assert_eq!(told(&[boxed(b"ftyp", b"isom"), large, moov].concat()), is(3000));
+    assert_eq!(told(&[boxed(*b"ftyp", b"isom"), large, moov].concat()), is(3000));
 }
 
 #[test]
@@ -75,10 +75,10 @@ fn an_mp4_that_does_not_say_it_has_none() {
     // Boxes that say to be smaller than what says so, or larger than all there is.
     for size in [2_u32, 7, u32::MAX] {
         let odd = [&size.to_be_bytes()[..], b"mdat"].concat();
-        assert_eq!(told(&[boxed(b"ftyp", b"isom"), odd, whole.clone()].concat()), None, "{size}");
+        assert_eq!(told(&[boxed(*b"ftyp", b"isom"), odd, whole.clone()].concat()), None, "{size}");
     }
     let nothing = [&1_u32.to_be_bytes()[..], b"mdat", &[0; 8]].concat();
-    assert_eq!(told(&[boxed(b"ftyp", b"isom"), nothing, whole].concat()), None);
+    assert_eq!(told(&[boxed(*b"ftyp", b"isom"), nothing, whole].concat()), None);
 }
 
 #[test]

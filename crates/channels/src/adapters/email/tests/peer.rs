@@ -155,7 +155,7 @@ struct Receipts(mpsc::UnboundedSender<claw_types::Receipts>, mpsc::UnboundedSend
 impl Sink for Receipts {
     async fn accept(&self, messages: Vec<Inbound>) -> Result<(), SinkError> {
         for message in messages {
-            if let claw_types::Deed::Received(receipts) = message.deed {
+            if let Deed::Received(receipts) = message.deed {
                 self.0.send(receipts).unwrap();
             }
         }

@@ -311,9 +311,36 @@ async fn an_attachment_is_uploaded_and_named() {
 }
 
 #[test]
-fn a_part_that_a_room_does_not_have_is_never_planned() {
-    let planned =
-        plan(&message(json!({"poll": {"question": "q?", "options": ["a", "b"]}, "text": "t"})), &CAPS)
-            .unwrap();
+fn a_poll_is_a_text_where_nobody_asked_for_polls() {
+    let poll = message(json!({"poll": {"question": "q?", "options": ["a", "b"]}, "text": "t"}));
+    let bare = configured("https://matrix.example.org", json!({})).unwrap();
+    let planned = plan(&poll, bare.caps()).unwrap();
     assert!(planned.parts.iter().all(|piece| matches!(piece.content, Content::Text(_))), "{planned:?}");
+    assert_eq!(planned.degraded.len(), 1);
+    let asking = configured("https://matrix.example.org", json!({"polls": true})).unwrap();
+    let planned = plan(&poll, asking.caps()).unwrap();
+    assert!(matches!(planned.parts[1].content, Content::Poll(_)), "{planned:?}");
+    assert_eq!(planned.degraded, []);
+}
+
+#[tokio::test]
+async fn a_poll_can_be_voted_in_and_read_where_none_are_known() {
+    let poll = |multiple: bool| json!({"poll": {"question": "Lunch?", "options": ["Soup", "Salad"], "multiple": multiple}, "thread_id": "$root"});
+    let asked = content(poll(false));
+    assert_eq!(asked["org.matrix.msc1767.text"], "Lunch?\n1. Soup\n2. Salad");
+    assert_eq!(asked["m.relates_to"]["event_id"], "$root");
+    let text = "org.matrix.msc1767.text";
+    assert_eq!(
+        asked["org.matrix.msc3381.poll.start"],
+        json!({
+            "kind": "org.matrix.msc3381.poll.disclosed", "max_selections": 1, "question": {text: "Lunch?"},
+            "answers": [{"id": "1", text: "Soup"}, {"id": "2", text: "Salad"}],
+        })
+    );
+    assert_eq!(content(poll(true))["org.matrix.msc3381.poll.start"]["max_selections"], 2);
+    let server = Server::start().await;
+    assert_eq!(send(&server.bot_with(json!({"polls": true})), poll(false)).await, [Ok(receipt("$sent"))]);
+    // Each call is one that is described.
+    let [put] = server.asked().try_into().unwrap();
+    assert!(put.path.contains("/send/org.matrix.msc3381.poll.start/"), "{}", put.path);
 }

@@ -10,11 +10,11 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::CAPS;
-use super::super::testing::{NOW, channel, serve};
+use super::super::testing::{NOW, Recorder, SECRET, channel, deps, serve};
+use super::super::{CAPS, Config};
 use super::*;
 use crate::kit::plan::{Piece, plan};
-use crate::{Channel as _, RawRequest, Receipt};
+use crate::{Adapter as _, Channel as _, RawRequest, Receipt};
 
 const ID: &str = "00000000-0000-0000-0000-000000000009:1";
 
@@ -118,6 +118,32 @@ async fn everything_goes_as_data() {
     let poll = Poll { question: "q".into(), options: vec!["a".into()], multiple: false, anonymous: true };
     send_content(Some(url), Content::Poll(poll)).await.unwrap();
     assert_eq!(body(&seen)["poll"]["question"], "q");
+}
+
+#[tokio::test]
+async fn attachments_are_one_post_where_the_other_side_asked_for_albums() {
+    let (url, seen) = receiver("ok").await;
+    let of = |post_albums: bool| {
+        let config = Config { secret_env: SECRET.to_owned(), callback_url: Some(url.clone()), post_albums };
+        Webhook::new(config, deps(Arc::new(Recorder::default()))).unwrap()
+    };
+    let (image, file) =
+        (json!({"kind": "image", "url": "https://x/a"}), json!({"kind": "file", "url": "https://x/b"}));
+    let message: Outbound =
+        serde_json::from_value(json!({"recipient": "room", "text": "two", "media": [image, file]})).unwrap();
+    let together = plan(&message, of(true).caps()).unwrap();
+    assert_eq!((together.parts.len(), together.degraded.len()), (1, 0));
+    send_piece(Some(url.clone()), &together.parts[0]).await.unwrap();
+    let posted = body(&seen);
+    assert_eq!((&posted["album"], &posted["text"]), (&json!([image, file]), &json!("two")));
+    assert_eq!(posted.get("media"), None, "it would be one of them");
+    let apart = plan(&message, of(false).caps()).unwrap();
+    assert_eq!((apart.parts.len(), apart.degraded[0].how), (2, "sent one by one"));
+    for (piece, media) in apart.parts.iter().zip([image, file]) {
+        send_piece(Some(url.clone()), piece).await.unwrap();
+        let posted = body(&seen);
+        assert_eq!((&posted["media"], posted.get("album")), (&media, None));
+    }
 }
 
 #[tokio::test]

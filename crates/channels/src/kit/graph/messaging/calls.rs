@@ -1,12 +1,15 @@
 //! Bodies of calls of the Send API (<https://developers.facebook.com/docs/messenger-platform/reference/send-api>). Pure.
 
-use claw_types::{Button, ButtonAction, Media, MediaKind};
+use std::path::Path;
+
+use claw_types::{Button, ButtonAction, Format, Media, MediaKind};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::super::Platform;
-use crate::caps::{ButtonRoom, Most};
+use crate::caps::{Albums, ButtonRoom, Most};
 use crate::kit::label::shortened;
-use crate::kit::plan::Content;
+use crate::kit::plan::{Content, link};
 use crate::{Caps, ChannelError, Part, TextUnit};
 
 /// Where messages and actions go: the Page is known by its token.
@@ -37,6 +40,11 @@ pub static BUTTONS: ButtonRoom = ButtonRoom {
     unit: TextUnit::Chars,
 };
 
+/// Pictures of one message. Instagram takes ten
+/// (<https://developers.facebook.com/documentation/business-messaging/instagram-messaging/features/send-message>); Messenger, of which Meta
+/// shows such a call and no number (<https://github.com/fbsamples/messenger-platform-samples>, "Multi Image Message"), is given no more.
+pub static ALBUMS: Albums = Albums { max: 10, groups: &[&[MediaKind::Image]] };
+
 /// In what the two platforms differ.
 pub struct Kind {
     /// For errors.
@@ -47,36 +55,47 @@ pub struct Kind {
     pub caps: &'static Caps,
     /// Whether attachments are uploaded; else the platform fetches them.
     pub uploads: bool,
+    /// Whether of files it takes PDF only; others go as links.
+    pub only_pdf: bool,
+    /// Whether a heart is the only reaction that it takes.
+    pub only_hearts: bool,
     /// The fields of a person that may be their name.
     pub profile: &'static str,
 }
 
-/// How an attachment is handed over.
+/// How the attachments of a part are handed over.
 pub enum Handed {
-    /// By the id that its upload has got.
-    Uploaded(String),
-    /// By its address.
+    /// By the ids that their uploads have got, in their order.
+    Uploaded(Vec<String>),
+    /// By their addresses.
     Linked,
 }
 
 /// The body of the call for a part.
 ///
 /// # Errors
-/// When there are no such messages.
-pub fn of_part(part: &Part<'_>, handed: &Handed) -> Result<Value, ChannelError> {
+/// When there are no such messages, or the platform takes no such reaction.
+pub fn of_part(part: &Part<'_>, handed: &Handed, kind: &Kind) -> Result<Value, ChannelError> {
     let buttons: Vec<&Button> = part.piece.buttons.iter().flatten().collect();
     let message = match &part.piece.content {
         Content::Text(text) => with_buttons(&text.body, &buttons),
-        Content::Media { media, .. } => attachment(media, handed, &buttons),
+        Content::Media { media, .. } if !kind.takes(media) => with_buttons(&kind.linked(media)?, &buttons),
+        Content::Media { media, .. } => {
+            with_choices(json!({"attachment": attachment(media, handed, 0)?}), &buttons)
+        }
+        Content::Album { media, .. } => {
+            let one = |(index, media)| attachment(media, handed, index);
+            let all: Vec<_> = media.iter().enumerate().map(one).collect::<Result<_, _>>()?;
+            with_choices(json!({"attachments": all}), &buttons)
+        }
         Content::React { message_id, emoji } => {
-            return Ok(reaction(part.recipient, message_id, emoji.as_deref()));
+            let emoji = emoji.as_deref().map(|emoji| kind.reaction(emoji)).transpose()?;
+            return Ok(reaction(part.recipient, message_id, emoji));
         }
         // The plan makes none of these, by what the adapters declare.
-        Content::Album { .. }
-        | Content::Location(_)
-        | Content::Poll(_)
-        | Content::Edit { .. }
-        | Content::Delete { .. } => return Err(ChannelError::Unsupported("there are no such messages")),
+        Content::Location(_) | Content::Poll(_) | Content::Edit { .. } | Content::Delete { .. } => {
+            return Err(ChannelError::Unsupported("there are no such messages"));
+        }
     };
     let mut body = json!({
         "recipient": {"id": part.recipient}, "messaging_type": "RESPONSE", "message": message,
@@ -85,6 +104,47 @@ pub fn of_part(part: &Part<'_>, handed: &Handed) -> Result<Value, ChannelError> 
         body["reply_to"] = json!({"mid": answered});
     }
     Ok(body)
+}
+
+impl Kind {
+    /// Whether an attachment is one of the platform's own and no link. What a file is, its name tells: that is all that is known of what
+    /// the platform fetches by itself.
+    fn takes(&self, media: &Media) -> bool {
+        !self.only_pdf || media.kind != MediaKind::File || is_pdf(media)
+    }
+
+    /// The text that stands for an attachment.
+    fn linked(&self, media: &Media) -> Result<String, ChannelError> {
+        let fits = |text: &String| self.caps.unit.count(text) <= self.caps.max_text;
+        // Without its name, if that makes it too long.
+        let texts = [link(media, Format::Plain), media.url.clone()];
+        texts.into_iter().find(fits).ok_or_else(|| {
+            ChannelError::Permanent("the attachment's address is too long for a link".to_owned())
+        })
+    }
+
+    /// What the platform calls a reaction.
+    fn reaction<'e>(&self, emoji: &'e str) -> Result<&'e str, ChannelError> {
+        if !self.only_hearts {
+            return Ok(emoji);
+        }
+        // With the sign that asks for colours or without.
+        if matches!(emoji, "\u{2764}" | "\u{2764}\u{fe0f}") {
+            return Ok("love");
+        }
+        let Platform { name, .. } = self.platform;
+        Err(ChannelError::Permanent(format!(
+            "{name} takes no reaction {emoji} of this account: the one that can be set is \u{2764}\u{fe0f}"
+        )))
+    }
+}
+
+fn is_pdf(media: &Media) -> bool {
+    let ends = |name: &str| Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("pdf"));
+    match &media.filename {
+        Some(name) => ends(name),
+        None => Url::parse(&media.url).is_ok_and(|url| ends(url.path())),
+    }
 }
 
 /// A sign in the conversation
@@ -117,16 +177,14 @@ fn type_of(kind: MediaKind) -> &'static str {
     }
 }
 
-fn attachment(media: &Media, handed: &Handed, buttons: &[&Button]) -> Value {
+/// An attachment, of a part's the one in this place.
+fn attachment(media: &Media, handed: &Handed, index: usize) -> Result<Value, ChannelError> {
+    let missing = || ChannelError::Retryable("the attachment was not uploaded".to_owned());
     let payload = match handed {
-        Handed::Uploaded(id) => json!({"attachment_id": id}),
+        Handed::Uploaded(ids) => json!({"attachment_id": ids.get(index).ok_or_else(missing)?}),
         Handed::Linked => json!({"url": media.url}),
     };
-    let mut message = json!({"attachment": {"type": type_of(media.kind), "payload": payload}});
-    if !buttons.is_empty() {
-        message["quick_replies"] = quick(buttons);
-    }
-    message
+    Ok(json!({"type": type_of(media.kind), "payload": payload}))
 }
 
 /// Buttons of which one opens an address stand in a template, others are quick replies.
@@ -134,7 +192,11 @@ fn with_buttons(text: &str, buttons: &[&Button]) -> Value {
     if buttons.iter().any(|button| matches!(button.action, ButtonAction::Url(_))) {
         return template(text, buttons);
     }
-    let mut message = json!({"text": text});
+    with_choices(json!({"text": text}), buttons)
+}
+
+/// A message with quick replies below it, if any.
+fn with_choices(mut message: Value, buttons: &[&Button]) -> Value {
     if !buttons.is_empty() {
         message["quick_replies"] = quick(buttons);
     }

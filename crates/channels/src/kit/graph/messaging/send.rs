@@ -1,6 +1,7 @@
-//! Sending a part: its attachment is uploaded first, where the platform takes uploads, so that a call that is repeated after a
+//! Sending a part: its attachments are uploaded first, where the platform takes uploads, so that a call that is repeated after a
 //! failure shows nothing twice.
 
+use claw_types::Media;
 use serde::Deserialize;
 
 use super::calls::{self, Handed, Kind};
@@ -28,7 +29,7 @@ pub(super) async fn send(
     part: &Part<'_>,
 ) -> Result<Receipt, ChannelError> {
     let handed = handed(api, uploads, kind, part).await?;
-    let body = calls::of_part(part, &handed)?;
+    let body = calls::of_part(part, &handed, kind)?;
     let target = part.piece.content.target();
     let twice = if target.is_some() { Twice::Harmless } else { Twice::Seen };
     let sent: Sent = api.post(&calls::MESSAGES, &body, twice).await?;
@@ -38,10 +39,26 @@ pub(super) async fn send(
 }
 
 async fn handed(api: &Api, uploads: &Uploads, kind: &Kind, part: &Part<'_>) -> Result<Handed, ChannelError> {
-    let Content::Media { media, .. } = &part.piece.content else { return Ok(Handed::Linked) };
-    if !kind.uploads {
-        return Ok(Handed::Linked);
+    let attachments = match &part.piece.content {
+        Content::Media { media, .. } if kind.uploads => std::slice::from_ref(media),
+        Content::Album { media, .. } if kind.uploads => media.as_slice(),
+        _ => return Ok(Handed::Linked),
+    };
+    // Each has the room of one: together they would have no more than one has alone.
+    let mut ids = Vec::with_capacity(attachments.len());
+    for media in attachments {
+        ids.push(upload(api, uploads, media, part).await?);
     }
+    Ok(Handed::Uploaded(ids))
+}
+
+/// Fetches an attachment and uploads it; its id.
+async fn upload(
+    api: &Api,
+    uploads: &Uploads,
+    media: &Media,
+    part: &Part<'_>,
+) -> Result<String, ChannelError> {
     let held = uploads.fetch(std::slice::from_ref(media), part.accepted_at, calls::MAX_BYTES).await?;
     let nothing = || ChannelError::Retryable("nothing was fetched of the attachment".to_owned());
     let fetched = held.files.first().ok_or_else(nothing)?;
@@ -49,5 +66,5 @@ async fn handed(api: &Api, uploads: &Uploads, kind: &Kind, part: &Part<'_>) -> R
     let file = File::new(media, fetched);
     let uploaded: Uploaded =
         api.upload(&calls::ATTACHMENTS, &[("message", message)], "filedata", &file).await?;
-    Ok(Handed::Uploaded(uploaded.attachment_id))
+    Ok(uploaded.attachment_id)
 }
