@@ -144,7 +144,7 @@ impl FieldInfo {
         let Field { key, label, kind, required, unless, advanced, placeholder, most, receives, help } =
             *field;
         let r#type = match kind {
-            FieldKind::Text => "text",
+            FieldKind::Text | FieldKind::Emoji => "text",
             FieldKind::Secret => "secret",
             FieldKind::Url => "url",
             FieldKind::Number => "number",
@@ -271,6 +271,7 @@ mod tests {
             FieldKind::Bool => json!("true"),
             FieldKind::Choice(choices) | FieldKind::Items(choices) => json!(choices[0]),
             FieldKind::Text
+            | FieldKind::Emoji
             | FieldKind::Secret
             | FieldKind::Url
             | FieldKind::List

@@ -121,6 +121,15 @@ pub const COMMON: &[Field] = &[
     )
     .advanced(),
     Field::new(
+        "ack_reaction",
+        "Acknowledge with",
+        FieldKind::Emoji,
+        "the emoji that the bot puts on a person's message when it is handed to the agent, where the platform has reactions; \
+         none if not set.",
+    )
+    .advanced()
+    .like("👀"),
+    Field::new(
         "ttl_secs",
         "Not worth sending after",
         FieldKind::Number,

@@ -92,6 +92,8 @@ pub enum Named {
     Platform(String),
     /// By our id: where the platform is ourselves.
     Ours(MessageId),
+    /// By the platform's time: all that the conversation had of ours by then, where it tells only how far a person got.
+    UpTo(DateTime<Utc>),
 }
 
 /// A reaction to a message, or a change of one.

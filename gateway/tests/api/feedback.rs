@@ -165,6 +165,28 @@ async fn a_backend_that_asks_gets_them_behind_the_message_marked_as_what_they_ar
 }
 
 #[tokio::test]
+async fn another_system_tells_what_became_of_an_answer() {
+    let (gateway, channel) = start("").await;
+    let (seen, lost) = (answer(&gateway, None, "a1").await, answer(&gateway, None, "a2").await);
+    let record = async |id: &Value| {
+        let path = format!("/api/users/ada/messages/{}", id.as_str().unwrap());
+        gateway.call("GET", &path, json!(null)).await.expect(200)
+    };
+    for (receipt, read) in [("delivered", false), ("read", true), ("read", true)] {
+        let body = json!({"event": "receipt", "message_id": "a1", "receipt": receipt});
+        assert_eq!(post(&gateway, &channel, body).await, json!({"status": "accepted"}));
+        let now = record(&seen).await;
+        assert!(now["delivered_at"].is_string() && now["read_at"].is_string() == read, "{now}");
+    }
+    let why = "the room was closed";
+    let body = json!({"event": "receipt", "message_id": "a2", "receipt": "failed", "reason": why});
+    post(&gateway, &channel, body).await;
+    let now = record(&lost).await;
+    assert_eq!((&now["error"], &now["delivered_at"]), (&json!(why), &Value::Null));
+    assert!(bodies(&gateway).await.is_empty(), "no backend is told");
+}
+
+#[tokio::test]
 async fn outsiders_and_what_was_not_passed_on_reach_nobody() {
     let (gateway, channel) = start("edits, deletions, reactions").await;
     answer(&gateway, None, "a1").await;

@@ -9,11 +9,15 @@ use std::sync::Arc;
 use claw_channels::{Caps, Channel, ChannelError, Draft, Part, Probe, Receipt};
 use claw_telemetry::trace::{Kind, Span};
 use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::limiter::{Limiter, Priority};
 use super::manners::Manners;
 use super::measure::{Measured, outcome};
+
+/// Messages of a channel that are being acknowledged at once. What comes while so many are is not.
+const ACKS_AT_ONCE: usize = 16;
 
 /// A channel at work, and how fast it may call its platform.
 pub(crate) struct Active {
@@ -21,6 +25,7 @@ pub(crate) struct Active {
     limiter: Limiter,
     manners: Manners,
     measured: Arc<Measured>,
+    acks: Arc<Semaphore>,
 }
 
 /// The right to one call, now.
@@ -31,12 +36,17 @@ impl Active {
     /// Has called for nothing yet.
     pub(crate) fn new(channel: Arc<dyn Channel>, measured: Arc<Measured>, manners: Manners) -> Self {
         let limiter = Limiter::new(channel.caps().limits);
-        Self { channel, limiter, manners, measured }
+        Self { channel, limiter, manners, measured, acks: Arc::new(Semaphore::new(ACKS_AT_ONCE)) }
     }
 
     /// What its people see while they wait.
-    pub(crate) fn manners(&self) -> Manners {
-        self.manners
+    pub(crate) fn manners(&self) -> &Manners {
+        &self.manners
+    }
+
+    /// Room to acknowledge a message, if there is some right now.
+    pub(crate) fn ack_room(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.acks).try_acquire_owned().ok()
     }
 
     /// What the platform can carry.

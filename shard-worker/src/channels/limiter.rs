@@ -27,7 +27,8 @@ use self::state::State;
 pub(crate) enum Priority {
     /// What somebody waits for: messages, and what is done to them.
     Answer,
-    /// What the next one makes worthless: "Processing...", or another text for a message that is still being written.
+    /// What the next one makes worthless: "Processing...", or another text for a message that is still being written; and an emoji on a
+    /// person's message, which nobody waits for.
     Preview,
 }
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::answer::{self, Answer};
 use super::backend::{Destination, Pass, Refused, Room};
 use super::turns::Cause;
-use super::{Attempt, attached, measure, stream};
+use super::{Attempt, ack, attached, measure, stream};
 use crate::channels::{Lookup, observe};
 use crate::core::Core;
 use crate::erased::Erased;
@@ -42,6 +42,7 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &Work) -
     if let Lookup::Running(active) = shard.channels.lookup(work.channel_id) {
         active.question(&work.payload);
         core.typing.begin(&active, shard, work);
+        ack::begin(core, shard, active, work);
     }
     let (asked, now) = (Instant::now(), core.clock.now());
     measure::handed_over(work, now.timestamp_millis());

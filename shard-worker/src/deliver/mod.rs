@@ -1,6 +1,7 @@
 //! Working messages off: each conversation by one runner, inbound to the backend, outbound to the platform or, of a job, to a URL;
 //! and events to their destinations.
 
+mod ack;
 pub(crate) mod answer;
 mod attached;
 pub(crate) mod backend;

@@ -49,7 +49,7 @@ pub(crate) async fn attempt(core: &Arc<Core>, shard: &Arc<Shard>, work: &mut Wor
     let Some(active) = active else {
         return match still_there(core, work).await {
             Ok(Some(manners)) => {
-                too_late(core, manners, work, &body).unwrap_or_else(|| not_yet(NOT_RUNNING, &why))
+                too_late(core, &manners, work, &body).unwrap_or_else(|| not_yet(NOT_RUNNING, &why))
             }
             Ok(None) => failed("the channel was deleted".to_owned()),
             Err(error) => not_yet(STARTING, &error),
@@ -68,7 +68,7 @@ async fn still_there(core: &Core, work: &Work) -> Result<Option<Manners>, String
 
 /// Whether nobody wants it any more, and what to say then. For how long it is wanted it may say itself, else its channel's `manners`
 /// do. Its time to live counts anew from a retry, which is somebody's word that it is wanted all the same.
-fn too_late(core: &Core, manners: Manners, work: &Work, body: &Outbound) -> Option<Attempt> {
+fn too_late(core: &Core, manners: &Manners, work: &Work, body: &Outbound) -> Option<Attempt> {
     let time_to_live = wanted_for(core, manners, body);
     left(&*core.clock, work, time_to_live).is_none().then(|| late(work, time_to_live))
 }
@@ -83,7 +83,7 @@ pub(crate) fn outlived(core: &Core, shard: &Shard, work: &Work) -> Option<Attemp
     too_late(core, active.manners(), work, &body)
 }
 
-fn wanted_for(core: &Core, manners: Manners, body: &Outbound) -> Duration {
+fn wanted_for(core: &Core, manners: &Manners, body: &Outbound) -> Duration {
     body.time_to_live(manners.time_to_live.unwrap_or(core.send_ttl))
 }
 

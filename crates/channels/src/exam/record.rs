@@ -78,6 +78,7 @@ fn deed(deed: &Deed) -> Value {
             let messages = receipts.messages.iter().map(|named| match named {
                 Named::Platform(id) => json!({"platform_id": id}),
                 Named::Ours(id) => json!({"id": id}),
+                Named::UpTo(time) => json!({"up_to": time}),
             });
             let mut received = json!({"received": messages.collect::<Vec<_>>(), "read": receipts.read});
             if let Some(why) = &receipts.failed {

@@ -34,6 +34,8 @@ pub enum FieldKind {
     Ids,
     /// Words or phrases that are looked for in what people write, as a list of at most [`MOST_WORDS`].
     Words,
+    /// One emoji, as a reaction is.
+    Emoji,
     /// One of these texts.
     Choice(&'static [&'static str]),
     /// Some of these texts, comma-separated in a string.

@@ -12,6 +12,7 @@ const FIELDS: &[Field] = &[
     Field::new("days", "Days", FieldKind::Items(&["mon", "tue"]), ""),
     Field::new("owners", "Owners", FieldKind::Ids, ""),
     Field::new("names", "Names", FieldKind::Words, ""),
+    Field::new("sign", "Sign", FieldKind::Emoji, ""),
 ];
 
 fn merge(on: Fields, given: Value) -> Result<Fields, FieldError> {
@@ -128,13 +129,21 @@ fn errors_say_what_to_change() {
     let error = |given| merge(Fields::default(), given).unwrap_err().to_string();
     assert_eq!(
         error(json!({"tokn": "t"})),
-        "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud, server, mood, days, owners, names"
+        "the field \"tokn\" does not exist for \"test\"; its fields are: token, users, secs, loud, server, mood, days, owners, names, sign"
     );
     assert_eq!(error(json!({"secs": "abc"})), "the field \"secs\" must be a whole number, not this text");
     for secs in [json!(61), json!("61")] {
         assert_eq!(error(json!({ "secs": secs })), "the field \"secs\" can be at most 60");
     }
     assert_eq!(error(json!({"loud": {}})), "the field \"loud\" must be true or false, not an object");
+    for sign in [json!("👀 👀"), json!("x".repeat(65))] {
+        assert_eq!(
+            error(json!({ "sign": sign })),
+            "the field \"sign\" must be one emoji, without white space, not this text"
+        );
+    }
+    let seen = merge(Fields::default(), json!({"sign": " 👀 "})).unwrap();
+    assert_eq!(seen.config["sign"], "👀");
     for mood in [json!("sad"), json!(1), json!(["calm"])] {
         assert_eq!(error(json!({"mood": mood})), "the field \"mood\" must be one of: calm, wild");
     }

@@ -1,5 +1,6 @@
 //! Single values: whatever form they were sent in, they are kept in one.
 
+use claw_types::limits::is_emoji;
 use serde_json::{Map, Number, Value};
 
 use super::{Field, FieldError, FieldKind, MOST_WORDS, WORD_LIMIT};
@@ -23,6 +24,9 @@ pub(super) fn coerce(field: &Field, value: Value) -> Result<Option<Value>, Field
             Value::String(text.trim().to_owned())
         }
         (FieldKind::Text | FieldKind::Secret, Value::Number(number)) => Value::String(number.to_string()),
+        (FieldKind::Emoji, Value::String(text)) if is_emoji(text.trim()) => {
+            Value::String(text.trim().to_owned())
+        }
         (FieldKind::Number, Value::Number(number)) if number.is_u64() => value,
         (FieldKind::Number, Value::String(text)) => {
             let number: u64 = text.trim().parse().map_err(|_| wrong("a whole number"))?;
@@ -121,6 +125,7 @@ fn expected(kind: FieldKind) -> &'static str {
     match kind {
         FieldKind::Text | FieldKind::Secret | FieldKind::Choice(_) => "text",
         FieldKind::Url => "an http or https URL",
+        FieldKind::Emoji => "one emoji, without white space",
         FieldKind::Number => "a whole number",
         FieldKind::Bool => "true or false",
         FieldKind::List | FieldKind::Ids | FieldKind::Words | FieldKind::Items(_) => {

@@ -1,5 +1,6 @@
 //! What platforms tell of messages that they took: noted once, and only of the channel's own.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use claw_store::{Accepted, Actor, Channel, Lease, NewMessage, Seen, Settlement};
 use claw_types::{MessageId, MessageState, Named, Outbound, Work};
 use serde_json::{Value, json};
@@ -13,18 +14,26 @@ async fn channel(bench: &Bench, instance: &str) -> Channel {
 }
 
 async fn accept(bench: &Bench, channel: &Channel) -> Work {
-    let body: Outbound = serde_json::from_value(json!({"recipient": "room", "text": "hi"})).unwrap();
+    accept_this(bench, channel, json!({"recipient": "room", "text": "hi"})).await
+}
+
+async fn accept_this(bench: &Bench, channel: &Channel, body: Value) -> Work {
+    let body: Outbound = serde_json::from_value(body).unwrap();
     let message = NewMessage::outbound(channel, &body, &bench.ids, None).unwrap();
     let Accepted::New(work) = bench.writer.accept(message).await.unwrap() else { panic!("it is new") };
     *work
 }
 
 async fn sent(bench: &Bench, lease: &mut Lease, work: &Work, ids: &[&str]) {
+    ended(bench, lease, work, MessageState::Done, ids).await;
+}
+
+async fn ended(bench: &Bench, lease: &mut Lease, work: &Work, state: MessageState, ids: &[&str]) {
     let settlement = Settlement {
         id: work.id,
         shard: work.shard,
         epoch: lease.claim(&[work.shard]).await.unwrap()[0].epoch,
-        state: MessageState::Done,
+        state,
         due_in: 0.0,
         retries: 0,
         attempts: 1,
@@ -124,4 +133,104 @@ async fn word_of_what_is_not_the_channels_own_notes_nothing() {
     assert_eq!(noted(&bench, work.id).await, (false, false));
     assert_eq!(noted(&bench, pending.id).await, (false, false), "its row is its owner's");
     assert!(told(&bench).await.is_empty());
+}
+
+/// A moment of these tests, in seconds after the first one.
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::seconds(seconds)
+}
+
+/// A message that was accepted and sent then.
+async fn sent_at(
+    bench: &Bench,
+    lease: &mut Lease,
+    channel: &Channel,
+    body: Value,
+    (accepted, finished): (i64, i64),
+) -> Work {
+    let work = accept_this(bench, channel, body).await;
+    sent(bench, lease, &work, &[&work.seq.to_string()]).await;
+    let mut raw = bench.database.connect().await;
+    let sql = "update messages set accepted_at = $2, finished_at = $3 where id = $1";
+    let update = sqlx::query(sql).bind(work.id.0).bind(at(accepted)).bind(at(finished));
+    update.execute(&mut raw).await.unwrap();
+    work
+}
+
+#[tokio::test]
+async fn who_read_up_to_a_time_read_what_their_chat_was_sent_until_then() {
+    let bench = Bench::new().await;
+    let (channel, other) = (channel(&bench, "one").await, channel(&bench, "two").await);
+    let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let in_room = || json!({"recipient": "room", "text": "hi"});
+    let in_hall = json!({"recipient": "hall", "text": "hi"});
+    let first = sent_at(&bench, &mut lease, &channel, in_room(), (0, 1)).await;
+    // The platform stamps it before its answer is here and written down.
+    let second = sent_at(&bench, &mut lease, &channel, in_room(), (10, 14)).await;
+    let slow = sent_at(&bench, &mut lease, &channel, in_room(), (9, 16)).await;
+    let later = sent_at(&bench, &mut lease, &channel, in_room(), (11, 12)).await;
+    let elsewhere = sent_at(&bench, &mut lease, &channel, in_hall, (0, 1)).await;
+    let others = sent_at(&bench, &mut lease, &other, in_room(), (0, 1)).await;
+    let react = json!({"recipient": "room", "act": {"type": "react", "message_id": "5", "emoji": "x"}});
+    let act = sent_at(&bench, &mut lease, &channel, react, (0, 1)).await;
+    let stood = json!({"recipient": "room", "text": "Processing...\u{0}", "placeholder": {}});
+    let stood = sent_at(&bench, &mut lease, &channel, stood, (0, 1)).await;
+    let failed = accept(&bench, &channel).await;
+    ended(&bench, &mut lease, &failed, MessageState::Failed, &[]).await;
+    let pending = accept(&bench, &channel).await;
+
+    let up_to = |time, read| [seen(Named::UpTo(time), "room", read)];
+    bench.store.receipts_note(&channel, &up_to(at(0), false)).await.unwrap();
+    for _ in 0..2 {
+        // As a platform says it that names the last one, too.
+        let last = seen(Named::Platform(second.seq.to_string()), "room", true);
+        let [until] = up_to(at(10), true);
+        bench.store.receipts_note(&channel, &[last, until]).await.unwrap();
+    }
+    assert_eq!(noted(&bench, first.id).await, (true, true));
+    assert_eq!(noted(&bench, second.id).await, (true, true));
+    for unread in [&slow, &later, &elsewhere, &others, &act, &stood, &failed, &pending] {
+        assert_eq!(noted(&bench, unread.id).await, (false, false), "{unread:?}");
+    }
+    let data = |receipt: &str| json!({"conversation": "room", "receipt": receipt});
+    let all = [(first.id, data("delivered")), (first.id, data("read")), (second.id, data("read"))];
+    assert_eq!(told(&bench).await, all, "each once");
+
+    // Whatever time a platform names, it is one.
+    for time in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+        bench.store.receipts_note(&channel, &up_to(time, true)).await.unwrap();
+    }
+    assert_eq!(noted(&bench, slow.id).await, (true, true));
+    assert_eq!(noted(&bench, later.id).await, (true, true));
+    for unread in [&elsewhere, &others, &act, &stood, &failed, &pending] {
+        assert_eq!(noted(&bench, unread.id).await, (false, false), "{unread:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_long_or_an_old_history_only_its_end_is_told_of() {
+    let bench = Bench::new().await;
+    let channel = channel(&bench, "one").await;
+    let mut lease = Lease::open(bench.database.url(), Bench::member("one")).await.unwrap();
+    let (old, new) = (accept(&bench, &channel).await, accept(&bench, &channel).await);
+    sent(&bench, &mut lease, &old, &["5"]).await;
+    sent(&bench, &mut lease, &new, &["6"]).await;
+    let mut raw = bench.database.connect().await;
+    let week = "update messages set id = claw_first_id(now() - interval '8 days') where id = $1 returning id";
+    let aged: uuid::Uuid = sqlx::query_scalar(week).bind(old.id.0).fetch_one(&mut raw).await.unwrap();
+    let all = [seen(Named::UpTo(DateTime::<Utc>::MAX_UTC), "room", true)];
+    bench.store.receipts_note(&channel, &all).await.unwrap();
+    assert_eq!(noted(&bench, MessageId(aged)).await, (false, false), "nobody waits for word of it");
+    assert_eq!(noted(&bench, new.id).await, (true, true));
+
+    // One more than are looked at.
+    let more = "insert into messages (id, user_id, channel_id, shard, direction, conversation, payload, state, finished_at)
+         select ('ff' || substr(gen_random_uuid()::text, 3))::uuid, user_id, channel_id, shard, direction, conversation, payload, state,
+                finished_at
+         from messages, generate_series(1, 201) where id = $1";
+    sqlx::query(more).bind(new.id.0).execute(&mut raw).await.unwrap();
+    bench.store.receipts_note(&channel, &all).await.unwrap();
+    let read = "select count(*) from messages where seq > $1 and read_at is not null";
+    let read: i64 = sqlx::query_scalar(read).bind(new.seq).fetch_one(&mut raw).await.unwrap();
+    assert_eq!(read, 200);
 }

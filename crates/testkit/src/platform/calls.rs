@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::SECRET;
-use super::record::{Bot, End, Fate, Open, Record, Sent, Typing};
+use super::record::{Bot, End, Fate, Open, Reacted, Record, Sent, Typing};
 use super::socket::Peer;
 
 /// Telegram holds no poll for longer.
@@ -46,6 +46,7 @@ pub(super) async fn call(
             record.typing().push(Typing { at: Instant::now(), bot: n, chat });
             ok(&json!(true))
         }
+        "setMessageReaction" => reacted(&record, n, &body),
         "answerCallbackQuery" | "deleteWebhook" => ok(&json!(true)),
         _ => refused(StatusCode::NOT_FOUND, "Not Found"),
     }
@@ -135,6 +136,14 @@ fn edited(record: &Record, n: u32, body: &Value) -> Response {
     message.former.push(std::mem::replace(&mut message.text, new));
     message.edited = true;
     ok(&json!({"message_id": id, "text": message.text}))
+}
+
+/// <https://core.telegram.org/bots/api#setmessagereaction>
+fn reacted(record: &Record, n: u32, body: &Value) -> Response {
+    let emoji = body["reaction"][0]["emoji"].as_str().map(str::to_owned);
+    let message = body["message_id"].as_i64().unwrap_or(0);
+    record.reacted().push(Reacted { bot: n, chat: text(&body["chat_id"]), message, emoji });
+    ok(&json!(true))
 }
 
 /// <https://core.telegram.org/bots/api#deletemessage>

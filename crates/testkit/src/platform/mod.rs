@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
-pub use record::{Conflict, End, Faults, Gap, Poll, Sent, Typing};
+pub use record::{Conflict, End, Faults, Gap, Poll, Reacted, Sent, Typing};
 
 use record::Record;
 use socket::{Accept, Peer};
@@ -160,6 +160,11 @@ impl Platform {
     /// Each time that a bot showed that it is writing, in order.
     pub fn typing(&self) -> Vec<Typing> {
         self.record.typing().clone()
+    }
+
+    /// Each reaction of a bot, in order.
+    pub fn reacted(&self) -> Vec<Reacted> {
+        self.record.reacted().clone()
     }
 
     /// What bots sent and did not take back, in order.

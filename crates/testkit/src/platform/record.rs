@@ -88,6 +88,19 @@ pub struct Typing {
     pub chat: String,
 }
 
+/// A bot put a reaction on a message, or took its own away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reacted {
+    /// Which bot.
+    pub bot: u32,
+    /// In which chat.
+    pub chat: String,
+    /// To which message.
+    pub message: i64,
+    /// With what; none takes it away.
+    pub emoji: Option<String>,
+}
+
 /// How the platform fails. Counted for each bot by the calls that would send a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Faults {
@@ -193,6 +206,7 @@ pub(super) struct Record {
     conflicts: Mutex<Vec<Conflict>>,
     sent: Mutex<Vec<Sent>>,
     typing: Mutex<Vec<Typing>>,
+    reacted: Mutex<Vec<Reacted>>,
     faults: Mutex<Faults>,
     /// How many bots have an open poll.
     pub(super) polling: watch::Sender<usize>,
@@ -217,6 +231,10 @@ impl Record {
 
     pub(super) fn typing(&self) -> MutexGuard<'_, Vec<Typing>> {
         lock(&self.typing)
+    }
+
+    pub(super) fn reacted(&self) -> MutexGuard<'_, Vec<Reacted>> {
+        lock(&self.reacted)
     }
 
     pub(super) fn misbehave(&self, faults: Faults) {

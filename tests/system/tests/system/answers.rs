@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use claw_system_tests::{Api, Cluster};
-use claw_testkit::platform::Faults;
+use claw_testkit::platform::{Faults, Reacted};
 use claw_testkit::{Claw, Platform, eventually};
 use serde_json::{Value, json};
 
@@ -89,6 +89,24 @@ async fn typing_is_shown_until_the_answer_and_only_where_it_is_wanted() {
     // One call may have been on its way.
     assert!(shown("42") <= when_answered + 1, "nobody is writing any more");
     assert_eq!(shown("44"), 0, "her channel does not want it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_gets_the_reaction_that_its_channel_names_once() {
+    let platform = Platform::start().await;
+    let (cluster, api, _processes) = start(&platform).await;
+    let fields = json!({"bot_token_env": platform.bot(2), "api_url": platform.url(), "ack_reaction": "👀"});
+    api.configure("ada", "bot2", "telegram", fields).await;
+    assert!(platform.wait_for_polling(2, LIMIT).await);
+
+    platform.inject(1, 41, "one whose channel names none");
+    let question = platform.inject(2, 42, "one who is told that it was seen");
+    cluster.receiver.wait_for(2).await;
+    eventually("the reaction", LIMIT, async || platform.reacted().first().cloned()).await;
+    let (status, answer) = api.send("ada", "bot2", "42", "the answer").await;
+    assert!(status.is_success(), "{answer}");
+    let seen = Reacted { bot: 2, chat: "42".to_owned(), message: question, emoji: Some("👀".to_owned()) };
+    assert_eq!(platform.reacted(), [seen], "it stays, and the other channel has none");
 }
 
 /// A person's message, and the placeholder that stands for its answer.

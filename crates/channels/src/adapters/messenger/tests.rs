@@ -1,7 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use claw_types::{Inbound, Outbound};
+use chrono::DateTime;
+use claw_types::{Deed, Inbound, Named, Outbound, Receipts};
 use serde_json::Value;
 
 use super::*;
@@ -68,6 +69,30 @@ fn an_echo_is_our_own_and_belongs_to_the_persons_conversation() {
     assert!(read.is_own);
     assert_eq!(read.recipient, "42");
     assert_eq!(read.sender.unwrap().platform_id, "7", "never the chat's id");
+}
+
+#[test]
+fn a_receipt_names_messages_or_a_time() {
+    let told = |extra: Value| decoded(&event(&extra)).unwrap().pop().map(|told| told.deed);
+    let receipt = |messages, read| Some(Deed::Received(Receipts { messages, read, failed: None }));
+    let time = || vec![Named::UpTo(DateTime::from_timestamp_millis(1_458_668_856_253).unwrap())];
+    for moment in [json!(1_458_668_856_253_i64), json!("1458668856253")] {
+        assert_eq!(told(json!({"read": {"watermark": moment}})), receipt(time(), true));
+        assert_eq!(told(json!({"delivery": {"watermark": moment}})), receipt(time(), false));
+        let named = json!({"delivery": {"mids": ["m1"], "watermark": moment}});
+        assert_eq!(
+            told(named),
+            receipt(vec![Named::Platform("m1".to_owned())], false),
+            "more exact than a time"
+        );
+    }
+    for nothing in [
+        json!({"read": {}}),
+        json!({"read": {"watermark": "soon"}}),
+        json!({"delivery": {"watermark": i64::MAX}}),
+    ] {
+        assert_eq!(told(nothing.clone()), None, "{nothing}");
+    }
 }
 
 #[test]

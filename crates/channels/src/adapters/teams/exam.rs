@@ -65,6 +65,7 @@ impl Examinee for Exam {
             "button",
             "consent",
             "installed",
+            "read",
         ]
     }
 

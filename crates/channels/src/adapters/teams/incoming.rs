@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use claw_types::limits::is_emoji;
-use claw_types::{Answered, Deed, Inbound, MediaKind, MediaRef, Reaction};
+use claw_types::{Answered, Deed, Inbound, MediaKind, MediaRef, Named, Reaction, Receipts};
 use serde_json::{Map, Value, json};
 
 use super::activity::{Activity, Attachment, Mention, Quoted};
@@ -17,6 +17,9 @@ use crate::kit::session;
 
 /// A file in a chat with one person (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/bots-filesv4>).
 const FILE: &str = "application/vnd.microsoft.teams.file.download.info";
+/// How far a person read in a chat with the bot
+/// (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/conversations/conversation-messages#receive-a-read-receipt>).
+const READ: &str = "application/vnd.microsoft.readReceipt";
 /// What marks a message that another one quotes, in the HTML of it.
 const QUOTE: &str = "itemtype=\"http://schema.skype.com/Reply\"";
 /// What stands in a text for a message that is quoted, up to its end (<https://github.com/microsoft/teams.py/pull/321>).
@@ -71,6 +74,7 @@ fn done(base: Inbound, activity: Activity, bot: &Bot) -> Option<Inbound> {
             Some(Inbound { dedup_key: Some(format!("delete:{of}")), deed: Deed::Deleted(of), ..base })
         }
         "messageReaction" => reacted(base, &activity),
+        "event" if activity.name.as_deref() == Some(READ) => read(base, &activity),
         _ => None,
     }
 }
@@ -234,6 +238,17 @@ fn reacted(base: Inbound, activity: &Activity) -> Option<Inbound> {
     let key = activity.id.as_ref().map(|id| format!("reaction:{}/{id}", base.recipient));
     // Teams tells of reactions to the bot's messages only.
     Some(Inbound { dedup_key: key, deed: Deed::Reacted(reaction), mentioned: Some(true), ..base })
+}
+
+/// A person read the message that Teams names, whoever wrote it, and all before it. The id of a message is its time, in milliseconds
+/// since 1970, and Microsoft's own programs compare ids as numbers to tell whether a message was read.
+fn read(base: Inbound, activity: &Activity) -> Option<Inbound> {
+    let last = activity.value.as_ref()?.get("lastReadMessageId")?.as_str()?.to_owned();
+    let time = last.parse::<i64>().ok().and_then(DateTime::<Utc>::from_timestamp_millis);
+    let key = activity.id.as_ref().map(|id| format!("read:{}/{id}", base.recipient));
+    let messages = std::iter::once(Named::Platform(last)).chain(time.map(Named::UpTo)).collect();
+    let deed = Deed::Received(Receipts { messages, read: true, failed: None });
+    Some(Inbound { dedup_key: key, deed, ..base })
 }
 
 /// The entities of a kind; what can't be read is left out.

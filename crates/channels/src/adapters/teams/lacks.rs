@@ -9,11 +9,6 @@ const MESSAGES: &str = "https://learn.microsoft.com/en-us/microsoftteams/platfor
 pub(super) const LACKS: &[Lack] = &[
     Lack::cant(&[Feature::Polls], "bots can't post Teams' own polls, which are an app", MESSAGES),
     Lack::cant(&[Feature::Location], "a bot's message has no places", MESSAGES),
-    Lack::not_built(
-        &[Feature::Receipts],
-        "with a permission in its app's manifest, a bot is told what one person alone with it has read; nothing here reads that",
-        "https://learn.microsoft.com/en-us/dotnet/api/microsoft.bot.builder.teams.teamsactivityhandler.onteamsreadreceiptasync",
-    ),
     Lack::cant(
         &[Feature::Commands],
         "a bot's commands are in its app's manifest, which no call of a bot changes",

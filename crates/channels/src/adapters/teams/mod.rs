@@ -74,7 +74,7 @@ const PERSONAL: Caps = Caps {
     typing: true,
     // It goes out after some seconds, of which Microsoft says no number.
     typing_every: Some(Duration::from_secs(4)),
-    reports: Reports::DEEDS,
+    reports: Reports { receipts: true, ..Reports::DEEDS },
     tells_programs: true,
     placeholders: true,
     limits: Some(&LIMITS),

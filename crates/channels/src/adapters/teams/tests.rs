@@ -1,7 +1,8 @@
 mod files;
 
 use bytes::Bytes;
-use claw_types::Deed;
+use chrono::DateTime;
+use claw_types::{Deed, Named, Receipts};
 use futures::StreamExt as _;
 use http::Method;
 use http::header::{AUTHORIZATION, HeaderMap};
@@ -164,6 +165,27 @@ async fn an_edit_and_a_deletion_name_the_message_that_they_are_of() {
     let (text, again) = (key("text").await, key("text-again").await);
     assert_eq!(key("edited").await.deed, Deed::Edited(text.dedup_key.unwrap()));
     assert_eq!(key("deleted").await.deed, Deed::Deleted(again.dedup_key.unwrap()));
+}
+
+#[tokio::test]
+async fn who_read_a_message_read_all_before_it() {
+    let teams = bot(None, CHANNEL).await;
+    let told = async |last: Value| {
+        let request = activity("read", |activity| activity["value"]["lastReadMessageId"] = last);
+        read(&teams, &request).await.unwrap().pop().map(|told| told.deed)
+    };
+    let receipt = |messages| Some(Deed::Received(Receipts { messages, read: true, failed: None }));
+    let named = |id: &str| Named::Platform(id.to_owned());
+    let time = Named::UpTo(DateTime::from_timestamp_millis(1_700_000_021_000).unwrap());
+    assert_eq!(told(json!("1700000021000")).await, receipt(vec![named("1700000021000"), time]));
+    assert_eq!(
+        told(json!("f:1")).await,
+        receipt(vec![named("f:1")]),
+        "an id that is no time names one message"
+    );
+    assert_eq!(told(json!(null)).await, None);
+    let other = activity("read", |activity| activity["name"] = json!("application/vnd.microsoft.meetingEnd"));
+    assert!(read(&teams, &other).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What a posted body says that a person did: wrote a message, changed it, took it back, or reacted to an answer.
+//! What a posted body says that a person did: wrote a message, changed it, took it back, reacted to an answer, or got one.
 //!
 //! Must hold: what was done has a key of its own, never that of the message that it was done to. The other system's word on who
 //! may change what counts, as everything does that it signs.
@@ -7,6 +7,7 @@ use claw_types::{Deed, Reaction, limits};
 use serde::Deserialize;
 
 use super::incoming::{Id, Incoming};
+use super::receipt;
 
 /// Most emoji of one reaction.
 const MAX_EMOJI: usize = 20;
@@ -24,6 +25,8 @@ pub(super) enum Event {
     Delete,
     /// `message_id`, an answer of ours, has other reactions now.
     Reaction,
+    /// `message_id`, an answer of ours, arrived, was read, or will not arrive.
+    Receipt,
 }
 
 /// What was done, and the ids of it.
@@ -36,6 +39,7 @@ pub(super) struct Meaning {
 /// Takes what was done out of a body; else a sentence on what is wrong with it.
 pub(super) fn of(incoming: &mut Incoming, signed_id: Option<Id>) -> Result<Meaning, String> {
     let emoji = (incoming.added.take(), incoming.removed.take());
+    let told = receipt::Told::of(incoming)?;
     let empty = incoming.text.is_none() && incoming.media.is_none();
     let event = incoming.event;
     let reacted = event == Event::Reaction;
@@ -45,13 +49,15 @@ pub(super) fn of(incoming: &mut Incoming, signed_id: Option<Id>) -> Result<Meani
     if matches!(event, Event::Message | Event::Edit) && empty {
         return Err("the message is empty; give \"text\" or \"media\"".to_owned());
     }
-    if matches!(event, Event::Delete | Event::Reaction) && (!empty || incoming.reply_to.is_some()) {
-        return Err("a deletion or a reaction has no \"text\", \"media\" or \"reply_to\"".to_owned());
+    if !matches!(event, Event::Message | Event::Edit) && (!empty || incoming.reply_to.is_some()) {
+        return Err(
+            "a deletion, a reaction or a receipt has no \"text\", \"media\" or \"reply_to\"".to_owned()
+        );
     }
     if event == Event::Message {
         if incoming.event_id.is_some() {
             return Err(
-                "\"event_id\" is for edits, deletions and reactions; a message has \"message_id\"".to_owned()
+                "\"event_id\" is for what was done to a message; a message has \"message_id\"".to_owned()
             );
         }
         let id = incoming.message_id.take().or(signed_id).map(|id| id.0);
@@ -59,11 +65,15 @@ pub(super) fn of(incoming: &mut Incoming, signed_id: Option<Id>) -> Result<Meani
     }
     let Some(Id(message)) = incoming.message_id.take() else {
         return Err(
-            "\"message_id\" is missing: the message that was edited, deleted or reacted to".to_owned()
+            "\"message_id\" is missing: the message that was edited, deleted, reacted to or received"
+                .to_owned(),
         );
     };
     let again = incoming.event_id.take().or(signed_id);
     let dedup_key = again.map(|Id(id)| format!("{}:{message}:{id}", name(event)));
+    if let Some(told) = told {
+        return Ok(Meaning { deed: told.about(message), dedup_key, platform_message_id: None });
+    }
     if reacted {
         let deed = Deed::Reacted(reaction(message, emoji)?);
         return Ok(Meaning { deed, dedup_key, platform_message_id: None });
@@ -79,6 +89,7 @@ fn name(event: Event) -> &'static str {
         Event::Edit => "edit",
         Event::Delete => "delete",
         Event::Reaction => "reaction",
+        Event::Receipt => "receipt",
     }
 }
 

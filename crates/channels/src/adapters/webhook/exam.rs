@@ -36,7 +36,8 @@ impl Examinee for Exam {
             "edit",
             "delete",
             "reaction",
-            "reply"
+            "reply",
+            "receipt"
         ]
     }
 

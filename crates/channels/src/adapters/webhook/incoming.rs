@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::deed::{self, Event, Meaning};
+use super::receipt::Outcome;
 use super::{MAX_ID, Webhook, header, is_id};
 use crate::RawRequest;
 use crate::kit::answer::excerpt;
@@ -133,6 +134,8 @@ pub(super) struct Incoming {
     album: Option<Id>,
     pub(super) added: Option<Vec<String>>,
     pub(super) removed: Option<Vec<String>>,
+    pub(super) receipt: Option<Outcome>,
+    pub(super) reason: Option<String>,
     is_group: Option<bool>,
     mentioned: Option<bool>,
     thread_id: Option<Id>,

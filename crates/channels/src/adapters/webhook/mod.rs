@@ -11,6 +11,7 @@ mod deed;
 mod exam;
 mod incoming;
 mod outgoing;
+mod receipt;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -49,20 +50,17 @@ const ALL: Caps = Caps {
     reactions: true,
     typing: true,
     typing_every: None,
-    reports: Reports::DEEDS,
+    reports: Reports { receipts: true, ..Reports::DEEDS },
     commands: false,
     tells_programs: true,
     placeholders: false,
     drafts: false,
     limits: None,
-    lacks: &[
-        Lack::not_built(&[Feature::Receipts], "there is no post by which the other system says it", ""),
-        Lack::cant(
-            &[Feature::Commands],
-            "what is offered to people is the other system's own affair",
-            "docs/channels/webhook.md",
-        ),
-    ],
+    lacks: &[Lack::cant(
+        &[Feature::Commands],
+        "what is offered to people is the other system's own affair",
+        "docs/channels/webhook.md",
+    )],
 };
 
 /// What the type can.

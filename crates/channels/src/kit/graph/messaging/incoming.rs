@@ -107,16 +107,21 @@ struct Changed {
     num_edit: Value,
 }
 
+/// Messages, if the person's program tells which, else only a time
+/// (<https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/webhook-events/message-deliveries>).
 #[derive(Deserialize)]
 struct Delivery {
     #[serde(default)]
     mids: Vec<String>,
+    watermark: Option<Value>,
 }
 
-/// On Messenger only a time (`watermark`), which names no message.
+/// On Instagram a message, on Messenger a time: all that was sent until then was read
+/// (<https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/webhook-events/message-reads>).
 #[derive(Deserialize)]
 struct Read {
     mid: Option<String>,
+    watermark: Option<Value>,
 }
 
 fn understood(event: Event) -> Vec<Inbound> {
@@ -145,9 +150,10 @@ fn understood(event: Event) -> Vec<Inbound> {
     let one = event.postback.map(|postback| pressed(base.clone(), postback, moment));
     let one = one.or_else(|| event.reaction.and_then(|reaction| reacted(base.clone(), reaction, moment)));
     let one = one.or_else(|| event.message_edit.and_then(|edit| edited(base.clone(), edit)));
-    let one =
-        one.or_else(|| event.delivery.and_then(|delivery| received(base.clone(), delivery.mids, false)));
-    let read = |read: Read| received(base.clone(), read.mid.into_iter().collect(), true);
+    let delivered = |told: Delivery| received(base.clone(), told.mids, told.watermark.as_ref(), false);
+    let one = one.or_else(|| event.delivery.and_then(delivered));
+    let read =
+        |told: Read| received(base.clone(), told.mid.into_iter().collect(), told.watermark.as_ref(), true);
     one.or_else(|| event.read.and_then(read)).into_iter().collect()
 }
 
@@ -254,11 +260,16 @@ fn edited(base: Inbound, edit: Changed) -> Option<Inbound> {
     })
 }
 
-/// Messages of ours arrived, or were read.
-fn received(base: Inbound, mids: Vec<String>, read: bool) -> Option<Inbound> {
+/// Messages of ours arrived, or were read: those, or all up to a time.
+fn received(base: Inbound, mids: Vec<String>, watermark: Option<&Value>, read: bool) -> Option<Inbound> {
     let how = if read { "read" } else { "delivered" };
-    let key = format!("{how}:{}", mids.first()?);
-    let messages = mids.into_iter().map(Named::Platform).collect();
+    let (key, messages): (String, Vec<Named>) = if let Some(mid) = mids.first() {
+        (format!("{how}:{mid}"), mids.into_iter().map(Named::Platform).collect())
+    } else {
+        let moment = watermark.and_then(millis)?;
+        let until = DateTime::<Utc>::from_timestamp_millis(moment)?;
+        (format!("{how}:{}:{moment}", base.recipient), vec![Named::UpTo(until)])
+    };
     Some(Inbound {
         dedup_key: Some(key),
         deed: Deed::Received(Receipts { messages, read, failed: None }),
