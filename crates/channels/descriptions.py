@@ -32,7 +32,7 @@ SILENT = {"description", "example", "examples", "default", "title", "externalDoc
 # Formats that are none of these only name a type, like double, or what nobody can check, like nonce.
 FORMATS = {"int32": "int32", "uri": "uri", "url": "uri", "snowflake": "digits"}
 # A version of the Graph API is whatever `api_url` says; what is in templates is not looked at.
-PATTERNS = {"^[0-9]+$": "digits", "^(0|[1-9][0-9]*)$": "digits", "^v[0-9]+\\.[0-9]+$": None, "^[2-6, 11-14]$": None}
+PATTERNS = {"^[0-9]+$": "digits", "^(0|[1-9][0-9]*)$": "digits", "^[a-zA-Z0-9_]+$": "ascii_word", "^v[0-9]+\\.[0-9]+$": None, "^[2-6, 11-14]$": None}
 
 
 class OpenApi:
@@ -146,16 +146,18 @@ def discord(folder):
         ApplicationCommandMentionableOption ApplicationCommandNumberOption ApplicationCommandRoleOption
         ApplicationCommandSubcommandGroupOption ApplicationCommandSubcommandOption ApplicationCommandUserOption
         ApplicationCommandAutocompleteCallbackRequest LaunchActivityInteractionCallbackRequest ModalInteractionCallbackRequest
-        PongInteractionCallbackRequest SocialLayerSKUPurchaseEligibilityInteractionCallbackRequest""".split()
+        PongInteractionCallbackRequest SocialLayerSKUPurchaseEligibilityInteractionCallbackRequest
+        CreateTextThreadWithoutMessageRequest applied_tags""".split()
     spec = OpenApi(json.loads((folder / "discord-openapi.json").read_text()), left)
     wanted = """add_my_message_reaction bulk_set_application_commands create_interaction_response create_message
-        create_thread_from_message delete_message delete_my_message_reaction get_bot_gateway get_channel get_message get_my_application
+        create_thread create_thread_from_message delete_message delete_my_message_reaction get_bot_gateway get_channel get_message get_my_application
         get_my_user list_application_commands list_guild_roles trigger_typing_indicator update_message""".split()
     calls = {operation["operationId"]: spec.call(verb, path) for path, item in spec.paths.items()
              for verb, operation in item.items() if isinstance(operation, dict) and operation.get("operationId") in wanted}
     assert sorted(calls) == wanted
     # A bot's limit is lower than what the description allows: docs.discord.com/developers/resources/message#create-message
-    for name in ["MessageCreateRequest", "MessageEditRequestPartial", "IncomingWebhookInteractionRequest"]:
+    for name in ["MessageCreateRequest", "BaseCreateMessageCreateRequest", "MessageEditRequestPartial",
+                 "IncomingWebhookInteractionRequest"]:
         spec.types[name]["properties"]["content"]["maxLength"] = 2000
     return "discord-api-spec, July 2026", {"calls": calls, "types": spec.types}
 
@@ -201,6 +203,7 @@ def whatsapp(folder):
     number = "/{Version}/{Phone-Number-ID}"
     calls = {"sendMessage": spec.call("post", number + "/messages"),
              "uploadMedia": spec.call("post", number + "/media", "multipart/form-data"),
+             "configureConversationalAutomation": spec.call("post", number + "/conversational_automation"),
              "getPhoneNumber": spec.call("get", number), "getMedia": spec.call("get", "/{Version}/{Media-ID}")}
     spec.type("MarkMessageRequestPayload")
     action = spec.schemas["ActionObject"]["oneOf"]
@@ -216,6 +219,10 @@ def documented(calls, spec, action):
     # .../business-phone-numbers/media: what an upload must have.
     calls["uploadMedia"]["body"]["required"] = ["file", "messaging_product"]
     calls["uploadMedia"]["body"]["properties"]["type"] = text
+    # .../business-phone-numbers/conversational-components, and the description in words: names are unique.
+    types["ConversationalAutomationRequest"]["properties"]["commands"]["distinct"] = ["/command_name"]
+    for key in ["command_name", "command_description"]:
+        types["BotCommand"]["properties"][key]["minLength"] = 1
     # .../typing-indicators: read marks and signs of writing are posted to where messages are.
     mark = types["MarkMessageRequestPayload"]["properties"]
     mark["status"]["enum"] = ["read"]

@@ -4,6 +4,7 @@ pub mod access_token;
 pub mod answer;
 pub mod attachments;
 pub mod bearer;
+pub mod commands;
 pub mod fence;
 pub mod fetch;
 pub mod file;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use claw_secrets::signature::sha256;
-use claw_types::Poll;
+use claw_types::{Media, Poll};
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -29,7 +29,7 @@ const VOICE: u64 = 1 << 13;
 const POINTS: usize = 256;
 /// What each of them is: what is in OPUS is not looked into.
 const LOUDNESS: u8 = 64;
-/// Characters of a thread's name.
+/// Characters of a thread's or a post's name.
 const MAX_NAME: usize = 100;
 
 /// One call.
@@ -209,12 +209,54 @@ pub(super) fn reaction(target: &str, message: &str, emoji: &str, add: bool) -> C
     }
 }
 
+/// The call that begins a post in the forum that a part is for, named by what it says; `None` for what is done to a message. It may not be
+/// made again: Discord takes no nonce here.
+pub(super) fn post(part: &Part<'_>, uploaded: &Uploaded) -> Result<Option<Call>, ChannelError> {
+    let content = &part.piece.content;
+    if content.target().is_some() {
+        return Ok(None);
+    }
+    let Some(Call { body: Some(Value::Object(mut message)), files, .. }) =
+        of_part(part, part.recipient, uploaded)?
+    else {
+        return Ok(None);
+    };
+    // A post's first message has none of these (`BaseCreateMessageCreateRequest` of Discord's description).
+    for key in ["nonce", "enforce_nonce", "message_reference"] {
+        message.remove(key);
+    }
+    let path = ["channels", part.recipient, "threads"];
+    let body = json!({"name": named(title(content), "Post"), "message": message});
+    Ok(Some(Call { files, again: false, ..Call::post("create_thread", &path, body) }))
+}
+
+/// What a post is named by.
+fn title(content: &Content) -> &str {
+    match content {
+        Content::Text(text) => &text.plain,
+        Content::Poll(poll) => &poll.question,
+        Content::Media { media, caption } => captioned(caption.as_ref(), Some(media)),
+        Content::Album { media, caption } => captioned(caption.as_ref(), media.first()),
+        _ => "",
+    }
+}
+
+fn captioned<'a>(caption: Option<&'a Text>, media: Option<&'a Media>) -> &'a str {
+    let name = || media.and_then(|media| media.filename.as_deref());
+    caption.map(|text| text.plain.as_str()).or_else(name).unwrap_or_default()
+}
+
 /// A thread that begins at a message, named by what it says.
 pub(super) fn thread(chat: &str, message: &str, said: &str) -> Call {
-    let line: String = said.lines().next().unwrap_or_default().trim().chars().take(MAX_NAME).collect();
-    let name = if line.is_empty() { "Thread".to_owned() } else { line };
+    let name = named(said, "Thread");
     let path = ["channels", chat, "messages", message, "threads"];
     Call::post("create_thread_from_message", &path, json!({"name": name}))
+}
+
+/// The first line in which something is written, as long as a name may be.
+fn named(said: &str, otherwise: &str) -> String {
+    let line = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or(otherwise);
+    line.chars().take(MAX_NAME).collect()
 }
 
 #[cfg(test)]

@@ -3,24 +3,29 @@
 //! Must hold: what is there already is not registered again. Discord takes 200 new commands in a day, and a bot that registers at
 //! every start has none left after a night of restarts.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tracing::{info, warn};
 
 use super::Discord;
 use super::calls::Call;
+use crate::kit::commands::{Command, Rules};
 use crate::{ChannelError, Sink};
 
 /// Limits: <https://docs.discord.com/developers/interactions/application-commands#application-command-object>.
-const MAX_COMMANDS: usize = 100;
-const MAX_NAME: usize = 32;
-const MAX_DESCRIPTION: usize = 100;
+pub(super) const RULES: Rules = Rules {
+    most: 100,
+    name: 32,
+    description: 100,
+    may_have: |c| c.is_alphanumeric() && !c.is_uppercase() || matches!(c, '-' | '_'),
+    characters: "lower-case letters, digits, - and _",
+};
 /// An option that is a text.
 const STRING: u64 = 3;
 
-/// One command, with what is typed behind it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Command {
+/// A command as Discord has it, with what is typed behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SlashCommand {
     name: String,
     description: String,
     /// Of those that Discord tells of: so one that was made by somebody else is no equal of ours.
@@ -28,7 +33,7 @@ pub(super) struct Command {
     options: Vec<CommandOption>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct CommandOption {
     r#type: u64,
     name: String,
@@ -40,47 +45,6 @@ struct CommandOption {
 #[derive(Deserialize)]
 struct Application {
     id: String,
-}
-
-/// Commands as they are configured, `name: what it does`; the error says what to change.
-pub(super) fn read(lines: &[String]) -> Result<Vec<Command>, String> {
-    if lines.len() > MAX_COMMANDS {
-        return Err(format!("commands has more than the {MAX_COMMANDS} that a bot can have"));
-    }
-    let mut commands: Vec<Command> = Vec::with_capacity(lines.len());
-    for line in lines {
-        let command = one(line)?;
-        if commands.iter().any(|known| known.name == command.name) {
-            return Err(format!("commands has {:?} twice", command.name));
-        }
-        commands.push(command);
-    }
-    Ok(commands)
-}
-
-fn one(line: &str) -> Result<Command, String> {
-    let (name, description) = line.split_once(':').unwrap_or((line, ""));
-    let name = name.trim().trim_start_matches('/').to_owned();
-    let plain = |c: char| c.is_alphanumeric() && !c.is_uppercase() || matches!(c, '-' | '_');
-    let length = name.chars().count();
-    if !(1..=MAX_NAME).contains(&length) || !name.chars().all(plain) {
-        return Err(format!(
-            "commands: {name:?} is no name of a command: it has 1 to {MAX_NAME} lower-case letters, digits, - and _"
-        ));
-    }
-    let description = description.trim();
-    let description = if description.is_empty() { name.as_str() } else { description };
-    if description.chars().count() > MAX_DESCRIPTION {
-        return Err(format!("commands: what {name:?} does is told in at most {MAX_DESCRIPTION} characters"));
-    }
-    let description = description.to_owned();
-    let typed = CommandOption {
-        r#type: STRING,
-        name: "text".to_owned(),
-        description: "What to send along".to_owned(),
-        required: false,
-    };
-    Ok(Command { name, description, options: vec![typed] })
 }
 
 /// Registers the channel's commands, if it has some and Discord has others. A refusal is told, and receiving goes on without.
@@ -106,27 +70,28 @@ async fn replace(bot: &Discord) -> Result<(), ChannelError> {
     let application: Application =
         bot.api.ask(&Call::get("get_my_application", &["applications", "@me"])).await?;
     let path = ["applications", application.id.as_str(), "commands"];
-    let mut there: Vec<Command> = bot.api.ask(&Call::get("list_application_commands", &path)).await?;
-    let mut wanted = bot.commands.clone();
+    let mut there: Vec<SlashCommand> = bot.api.ask(&Call::get("list_application_commands", &path)).await?;
+    let mut wanted: Vec<SlashCommand> = bot.commands.iter().map(SlashCommand::of).collect();
+    let body = json!(wanted);
     there.sort_by(|a, b| a.name.cmp(&b.name));
     wanted.sort_by(|a, b| a.name.cmp(&b.name));
     if there == wanted {
         return Ok(());
     }
-    let body: Value = bot.commands.iter().map(Command::to_json).collect();
     bot.api.act(&Call::put("bulk_set_application_commands", &path, Some(body))).await?;
     info!(channel.id = %bot.deps.channel_id, "{} slash commands were registered", wanted.len());
     Ok(())
 }
 
-impl Command {
-    fn to_json(&self) -> Value {
-        let option = |option: &CommandOption| {
-            json!({"type": option.r#type, "name": option.name, "description": option.description,
-                "required": option.required})
+impl SlashCommand {
+    fn of(Command { name, description }: &Command) -> Self {
+        let typed = CommandOption {
+            r#type: STRING,
+            name: "text".to_owned(),
+            description: "What to send along".to_owned(),
+            required: false,
         };
-        let options: Value = self.options.iter().map(option).collect();
-        json!({"name": self.name, "description": self.description, "options": options})
+        Self { name: name.clone(), description: description.clone(), options: vec![typed] }
     }
 }
 
@@ -135,15 +100,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_a_name_and_what_it_does() {
-        let read = |line: &str| read(&[line.to_owned()]).map(|mut all| all.remove(0));
-        let ask = read(" /ask : Ask: anything ").unwrap();
-        assert_eq!((ask.name.as_str(), ask.description.as_str()), ("ask", "Ask: anything"));
-        assert_eq!(read("help").unwrap().description, "help");
-        for bad in ["", ":", "Ask: x", "a b", &"x".repeat(33), &format!("x:{}", "y".repeat(101))] {
-            assert!(read(bad).unwrap_err().starts_with("commands"), "{bad}");
+    fn what_discord_would_refuse_is_refused() {
+        let read = |line: &str| RULES.read(&[line.to_owned()]);
+        for good in ["ask-2_x: Ask", "hülfe", &"x".repeat(32), &format!("x:{}", "y".repeat(100))] {
+            assert!(read(good).is_ok(), "{good}");
         }
-        assert!(super::read(&["a".to_owned(), "a: b".to_owned()]).unwrap_err().contains("twice"));
-        assert!(super::read(&vec!["a".to_owned(); 101]).unwrap_err().contains("100"));
+        for bad in ["", "Ask: x", "a b", "a.b", &"x".repeat(33), &format!("x:{}", "y".repeat(101))] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        let many: Vec<String> = (0..101).map(|n| format!("c{n}")).collect();
+        assert!(RULES.read(&many[..100]).is_ok() && RULES.read(&many).is_err());
     }
 }

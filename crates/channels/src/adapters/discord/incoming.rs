@@ -253,6 +253,7 @@ pub(super) fn fuzz(data: &[u8]) {
         let place = event.channel().map_or_else(Place::default, |channel: event::Channel| Place {
             parent: channel.parent_id,
             takes_threads: true,
+            is_forum: false,
         });
         for inbound in understood(&event, spot(&event, &place), "1", "session:1").messages {
             drop(inbound.conversation());

@@ -22,6 +22,7 @@ mod invoked;
 mod media;
 mod names;
 mod places;
+mod posts;
 mod reaction;
 mod send;
 #[cfg(test)]
@@ -37,10 +38,10 @@ use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
 use self::api::Api;
-use self::commands::Command;
 use self::gateway::budget::Budget;
 use self::places::Places;
 use crate::exam::Examinee;
+use crate::kit::commands::{COMMANDS, Command};
 use crate::kit::length;
 use crate::kit::upload::Uploads;
 use crate::{
@@ -189,14 +190,11 @@ impl Adapter for Discord {
             "whether a message in a server's channel that addresses the bot is answered in a thread of its own; false if not set.",
         )
         .advanced(),
-        Field::new(
-            "commands",
-            "Slash commands",
-            FieldKind::List,
-            "slash commands that people are offered, each as name: what it does; what is typed behind it is sent along. If not set, the bot's commands are left as they are.",
-        )
-        .advanced()
-        .like("ask: Ask the assistant"),
+        Field {
+            label: "Slash commands",
+            help: "slash commands that people are offered, each as name: what it does; what is typed behind it is sent along. If not set, the bot's commands are left as they are.",
+            ..COMMANDS
+        },
         Field::new(
             "private_commands",
             "Private commands",
@@ -225,7 +223,7 @@ impl Adapter for Discord {
                     .to_owned(),
             ));
         };
-        let commands = commands::read(&config.commands).map_err(ChannelError::Config)?;
+        let commands = commands::RULES.read(&config.commands)?;
         let server = config.api_url.as_deref().unwrap_or(SERVER);
         let intents = config.intents.unwrap_or(INTENTS);
         let key = format!("{id} {server} {intents}");

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::api::{Api, Failure};
 use super::calls::Call;
 use super::event;
+use super::posts::Posts;
 use crate::ChannelError;
 use crate::kit::names::Names;
 
@@ -19,10 +20,12 @@ use crate::kit::names::Names;
 const MANY: usize = 1000;
 
 /// Kinds of channels (<https://docs.discord.com/developers/resources/channel#channel-object-channel-types>): text,
-/// announcements, and the three kinds of threads.
+/// announcements, the three kinds of threads, and forums, of which those for media are a kind.
 const TEXT: u64 = 0;
 const ANNOUNCEMENTS: u64 = 5;
 const THREADS: std::ops::RangeInclusive<u64> = 10..=12;
+const FORUM: u64 = 15;
+const MEDIA: u64 = 16;
 
 /// One channel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub(super) struct Place {
     pub(super) parent: Option<String>,
     /// Whether a message of it can have a thread.
     pub(super) takes_threads: bool,
+    /// Whether it has posts and no messages.
+    pub(super) is_forum: bool,
 }
 
 /// One bot's.
@@ -41,6 +46,8 @@ pub(super) struct Places {
     roles: Mutex<HashMap<String, Option<String>>>,
     /// What channels and threads are called, by their ids.
     pub(super) names: Names,
+    /// What messages began in forums.
+    pub(super) posts: Posts,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +67,7 @@ impl Place {
         Self {
             parent: channel.parent_id.filter(|_| THREADS.contains(&channel.r#type)),
             takes_threads: matches!(channel.r#type, TEXT | ANNOUNCEMENTS),
+            is_forum: matches!(channel.r#type, FORUM | MEDIA),
         }
     }
 }
@@ -96,6 +104,12 @@ impl Places {
         };
         remember(&self.channels, id, place.clone());
         Ok(place)
+    }
+
+    /// Whether a channel is known to be a forum.
+    pub(super) fn is_forum(&self, id: &str) -> bool {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.get(id).is_some_and(|place| place.is_forum)
     }
 
     /// Whether one of these roles of a server is the bot's own; `None` when Discord does not say.

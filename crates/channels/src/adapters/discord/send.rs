@@ -10,17 +10,18 @@ use super::api::{Api, Failure};
 use super::calls::{self, Call};
 use super::event::User;
 use super::media::{self, Uploaded};
-use super::{CAPS, Discord, words};
+use super::{CAPS, Discord, posts, words};
 use crate::kit::plan::{Content, Piece, Text};
 use crate::kit::upload::is_too_large;
 use crate::{ChannelError, Part, Receipt};
 
 /// Discord's numbers for refusals (<https://docs.discord.com/developers/topics/opcodes-and-status-codes#json>): there is no such
-/// channel, message, emoji; the upload is too large; the message has its thread.
+/// channel, message, emoji; the upload is too large; the channel has no messages; the message has its thread.
 const UNKNOWN_CHANNEL: u64 = 10003;
 const UNKNOWN_MESSAGE: u64 = 10008;
 const UNKNOWN_EMOJI: u64 = 10014;
 const TOO_LARGE: u64 = 40005;
+const NO_TEXT_CHANNEL: u64 = 50008;
 const HAS_THREAD: u64 = 160_004;
 /// It can't be a voice message: there is something else in it, it is no single sound, something is not told of it, it may not be sent here,
 /// or a permission is missing, which may be that for voice messages.
@@ -95,7 +96,7 @@ async fn linked(
 async fn hand_over(bot: &Discord, part: &Part<'_>, files: &Uploaded) -> Result<Receipt, ChannelError> {
     let api = &bot.api;
     let Some(thread) = part.thread_id else {
-        return Ok(attempt(bot, part, part.recipient, files).await?);
+        return Ok(in_channel(bot, part, files).await?);
     };
     match attempt(bot, part, thread, files).await {
         Err(Failure { code: UNKNOWN_CHANNEL, error }) if part.piece.content.target().is_none() => {
@@ -106,6 +107,20 @@ async fn hand_over(bot: &Discord, part: &Part<'_>, files: &Uploaded) -> Result<R
         // What was done before the thread was there was done in the channel.
         Err(Failure { code: UNKNOWN_CHANNEL, .. }) => Ok(attempt(bot, part, part.recipient, files).await?),
         other => Ok(other?),
+    }
+}
+
+/// Into a channel; into a forum, which turns out to be one because it takes no messages, as a post.
+async fn in_channel(bot: &Discord, part: &Part<'_>, files: &Uploaded) -> Result<Receipt, Failure> {
+    if bot.places.is_forum(part.recipient) {
+        return posts::send(bot, part, files).await;
+    }
+    match attempt(bot, part, part.recipient, files).await {
+        Err(refused @ Failure { code: NO_TEXT_CHANNEL, .. }) => {
+            let place = bot.places.channel(&bot.api, part.recipient, None).await?;
+            if place.is_forum { posts::send(bot, part, files).await } else { Err(refused) }
+        }
+        other => other,
     }
 }
 
@@ -137,7 +152,13 @@ async fn begin_thread(
     }
 }
 
-async fn attempt(bot: &Discord, part: &Part<'_>, target: &str, files: &Uploaded) -> Result<Receipt, Failure> {
+/// Into the channel or thread `target`.
+pub(super) async fn attempt(
+    bot: &Discord,
+    part: &Part<'_>,
+    target: &str,
+    files: &Uploaded,
+) -> Result<Receipt, Failure> {
     let api = &bot.api;
     let content = &part.piece.content;
     let Some(mut call) = calls::of_part(part, target, files)? else {

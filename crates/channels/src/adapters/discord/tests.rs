@@ -23,6 +23,7 @@ use crate::{RawRequest, SinkError};
 mod answers;
 mod connections;
 mod gateway;
+mod posts;
 mod sending;
 mod shards;
 

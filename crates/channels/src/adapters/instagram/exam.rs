@@ -31,6 +31,7 @@ pub(super) static EXAM: PageExam = PageExam {
     no_groups: "Instagram lets accounts by its API into conversations with one person only",
     chat: "9087654321098765",
     message_id: "aWdfZAG1faXRlbToxOklHTWVzc2FnZAUlEOjE3ODQxNDA1",
+    offered: "/persistent_menu/0/call_to_actions/0/payload",
     // A Page's token can set no other.
     reaction: "❤️",
     platform: &PagePlatform {

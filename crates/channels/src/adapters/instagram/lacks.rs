@@ -19,9 +19,4 @@ pub(super) const LACKS: &[Lack] = &[
         "Meta tells of edits in conversations of Messenger only",
         "https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/webhook-events",
     ),
-    Lack::cant(
-        &[Feature::Commands],
-        "an account can offer a menu and questions to begin with, and no commands",
-        "https://developers.facebook.com/documentation/business-messaging/instagram-messaging/features/persistent-menu",
-    ),
 ];

@@ -6,6 +6,7 @@
 //! <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/messaging-api>): another server, another secret, and a
 //! token that ends and is renewed (`token.rs`).
 
+mod commands;
 mod exam;
 mod lacks;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::exam::Examinee;
+use crate::kit::commands::COMMANDS;
 use crate::kit::graph::api::{Api, Tokens};
 use crate::kit::graph::fields::{APP_SECRET, PAGE_TOKEN, VERIFY_TOKEN, api_url};
 use crate::kit::graph::messaging::calls::{ALBUMS, BUTTONS, Kind};
@@ -46,6 +48,7 @@ static CAPS: Caps = Caps {
     typing: true,
     typing_every: Some(TYPING_EVERY),
     reports: Reports { edits: false, deletions: true, reactions: true, replies: true, receipts: true },
+    commands: true,
     limits: Some(&LIMITS),
     lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY
@@ -65,6 +68,7 @@ const fn kind(only_hearts: bool) -> Kind {
         only_pdf: true,
         only_hearts,
         profile: "name,username",
+        offers: commands::OFFERS,
     }
 }
 
@@ -91,6 +95,8 @@ pub struct Config {
     #[serde(default)]
     login: Login,
     instagram_account_id: Option<String>,
+    #[serde(default)]
+    commands: Vec<String>,
     api_url: Option<String>,
 }
 
@@ -170,6 +176,10 @@ impl Adapter for Instagram {
         .advanced()
         .like("17841405822304914"),
         Field {
+            help: "entries of the menu that people have in the conversation, each as name: what it says; who chooses one sends /name. If not set, the menu is left as it is.",
+            ..COMMANDS
+        },
+        Field {
             help: "another server, or another version, in place of https://graph.facebook.com/v25.0 or, by Instagram Login, https://graph.instagram.com/v25.0.",
             ..api_url(&[PAGE_TOKEN])
         },
@@ -183,10 +193,12 @@ impl Adapter for Instagram {
             app_secret,
             login,
             instagram_account_id: account,
+            commands,
             api_url,
         } = config;
         let api_url = api_url.unwrap_or_else(|| login.server().to_owned());
-        let fields = Fields { token, verify_token, app_secret, account, api_url, tokens: login.tokens() };
+        let tokens = login.tokens();
+        let fields = Fields { token, verify_token, app_secret, account, commands, api_url, tokens };
         Ok(Conversations::of(Page::new(login.kind(), fields, deps)?, login))
     }
 

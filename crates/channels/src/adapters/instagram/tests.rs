@@ -9,7 +9,7 @@ use crate::Channel as _;
 use crate::adapters::webhook::testing::{Notes, Recorder, deps};
 use crate::kit::graph::exam::sign;
 use crate::kit::graph::messaging::calls::{Handed, of_part};
-use crate::kit::graph::testing::{Meta, parts_of, send};
+use crate::kit::graph::testing::{Meta, listened, parts_of, send};
 
 crate::exam::conformance!(Instagram);
 
@@ -158,4 +158,44 @@ fn each_login_has_its_server() {
     assert_eq!(config(&json!({})).login, Login::Facebook);
     assert_eq!([Login::Facebook, Login::Instagram].map(|login| login.kind().only_hearts), [true, false]);
     assert!(LOGINS.iter().all(|login| serde_json::from_value::<Login>(json!(login)).is_ok()));
+}
+
+#[tokio::test]
+async fn commands_are_the_menu_and_what_is_chosen_is_the_command() {
+    let meta = Meta::start().await;
+    let page =
+        instagram(&json!({"api_url": meta.api_url(), "commands": ["/ask: Ask the assistant", "help"]}));
+    let entry = |title: &str, payload: &str| json!({"type": "postback", "title": title, "payload": payload});
+    let entries = json!([entry("Ask the assistant", "/ask"), entry("help", "/help")]);
+    let menu = json!([{"locale": "default", "call_to_actions": entries}]);
+    meta.will(200, &json!({"data": []}));
+    meta.will(200, &json!({"result": "success"}));
+    let [read, set] = listened(&page, &meta, 2).await.try_into().unwrap();
+    assert!(read.query.ends_with("&fields=persistent_menu&platform=instagram"), "{}", read.query);
+    assert!(
+        set.path == "/v25.0/me/messenger_profile" && set.query.ends_with("&platform=instagram"),
+        "{set:?}"
+    );
+    assert_eq!(set.json(), json!({"persistent_menu": menu}));
+    meta.will(200, &json!({"data": [{"persistent_menu": menu}]}));
+    page.offer_commands().await;
+    assert_eq!(meta.asked().len(), 1);
+
+    let pressed = json!({"sender": {"id": "42"}, "recipient": {"id": "7"}, "timestamp": 1,
+        "postback": {"mid": "m1", "title": "Ask the assistant", "payload": "/ask"}});
+    let body = json!({"object": "instagram", "entry": [{"id": "7", "messaging": [pressed]}]}).to_string();
+    let heard = page.decode(&sign("secret", &body, 0)).unwrap().remove(0);
+    assert_eq!((heard.text.as_deref(), heard.content_type.as_str()), (Some("/ask"), "button"));
+}
+
+#[test]
+fn a_menu_has_short_entries_and_not_too_many() {
+    let made = |lines: &[String]| {
+        let config = config(&json!({"commands": lines}));
+        Instagram::new(config, deps(Arc::new(Recorder::default()))).map(drop)
+    };
+    let many: Vec<String> = (0..21).map(|n| format!("c{n}: {}", "x".repeat(30))).collect();
+    assert!(made(&many[..20]).is_ok() && made(&many).is_err());
+    let refused = made(&[format!("ask: {}", "x".repeat(31))]);
+    assert!(matches!(&refused, Err(ChannelError::Config(why)) if why.contains("30")), "{refused:?}");
 }

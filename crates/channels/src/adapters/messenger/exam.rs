@@ -34,6 +34,7 @@ pub(super) static EXAM: PageExam = PageExam {
     no_groups: "a Page is in conversations with one person only",
     chat: "1254459154682919",
     message_id: "m_1457764197618:41d102a3e1ae206a38",
+    offered: "/commands/0/commands/0/name",
     reaction: "👍",
     platform: &PagePlatform {
         me: || json!({"id": "682498302938465", "name": "Exam"}),

@@ -19,9 +19,4 @@ pub(super) const LACKS: &[Lack] = &[
         "Meta tells Pages of no deletions",
         "https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/webhook-events",
     ),
-    Lack::not_built(
-        &[Feature::Commands],
-        "a Page can offer commands, and nothing here sets them",
-        "https://developers.facebook.com/documentation/business-messaging/messenger-platform/reference/messenger-profile-api/commands",
-    ),
 ];

@@ -1,6 +1,7 @@
 //! Facebook Pages on Messenger (<https://developers.facebook.com/documentation/business-messaging/messenger-platform>). What is the same on
 //! Instagram is in [`crate::kit::graph::messaging`].
 
+mod commands;
 mod exam;
 mod lacks;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use crate::exam::Examinee;
+use crate::kit::commands::COMMANDS;
 use crate::kit::graph::api::{Api, Tokens};
 use crate::kit::graph::fields::{APP_SECRET, PAGE_TOKEN, VERIFY_TOKEN, api_url};
 use crate::kit::graph::messaging::calls::{ALBUMS, BUTTONS, Kind};
@@ -36,6 +38,7 @@ static CAPS: Caps = Caps {
     typing: true,
     typing_every: Some(TYPING_EVERY),
     reports: Reports { edits: true, deletions: false, reactions: true, replies: true, receipts: true },
+    commands: true,
     limits: Some(&LIMITS),
     lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY
@@ -49,6 +52,7 @@ static KIND: Kind = Kind {
     only_pdf: false,
     only_hearts: false,
     profile: "name",
+    offers: commands::OFFERS,
 };
 
 /// The fields.
@@ -58,6 +62,8 @@ pub struct Config {
     verify_token: String,
     app_secret: String,
     page_id: Option<String>,
+    #[serde(default)]
+    commands: Vec<String>,
     api_url: Option<String>,
 }
 
@@ -107,14 +113,17 @@ impl Adapter for Messenger {
         )
         .advanced()
         .like("102290129340398"),
+        COMMANDS,
         api_url(&[PAGE_TOKEN]),
     ];
     type Config = Config;
 
     fn new(config: Config, deps: Deps) -> Result<Self, ChannelError> {
-        let Config { page_token_env: token, verify_token, app_secret, page_id: account, api_url } = config;
+        let Config { page_token_env: token, verify_token, app_secret, page_id: account, commands, api_url } =
+            config;
         let api_url = api_url.unwrap_or_else(|| CLOUD.to_owned());
-        let fields = Fields { token, verify_token, app_secret, account, api_url, tokens: Tokens::Proven };
+        let tokens = Tokens::Proven;
+        let fields = Fields { token, verify_token, app_secret, account, commands, api_url, tokens };
         Ok(Conversations::of(Page::new(&KIND, fields, deps)?, Facebook))
     }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::adapters::webhook::testing::{Recorder, deps};
 use crate::kit::graph::exam::sign;
 use crate::kit::graph::messaging::calls::{Handed, of_part};
-use crate::kit::graph::testing::{Meta, parts_of, send};
+use crate::kit::graph::testing::{Meta, listened, parts_of, send};
 use crate::{Channel as _, Receipt};
 
 crate::exam::conformance!(Messenger);
@@ -333,4 +333,57 @@ async fn every_call_heeds_the_limit_and_not_only_sends() {
     assert_eq!(page.answering("42", None, "m1").await, Err(limited.clone()));
     refuse();
     assert_eq!(page.probe().await, Err(limited));
+}
+
+/// Meta takes ten calls of a profile in ten minutes.
+#[tokio::test]
+async fn commands_that_are_there_already_are_not_set_again() {
+    let meta = Meta::start().await;
+    let page =
+        messenger(&json!({"api_url": meta.api_url(), "commands": ["/Ask: Ask the assistant", "help"]}));
+    let offered = json!([{"locale": "default", "commands":
+        [{"name": "Ask", "description": "Ask the assistant"}, {"name": "help", "description": "help"}]}]);
+    let old = json!([{"locale": "default", "commands": [{"name": "old", "description": "Something else"}]}]);
+    for there in [json!([]), json!([{"commands": old}])] {
+        meta.will(200, &json!({"data": there}));
+        meta.will(200, &json!({"result": "success"}));
+        let [read, set] = listened(&page, &meta, 2).await.try_into().unwrap();
+        assert_eq!(
+            (read.path.as_str(), set.path.as_str()),
+            ("/v25.0/me/messenger_profile", read.path.as_str())
+        );
+        assert!(read.query.ends_with("&fields=commands"), "{}", read.query);
+        assert_eq!(set.json(), json!({"commands": offered}));
+    }
+    meta.will(200, &json!({"data": [{"commands": offered}]}));
+    page.offer_commands().await;
+    assert_eq!(meta.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn without_commands_a_profile_is_left_alone_and_a_refusal_stops_nothing() {
+    let meta = Meta::start().await;
+    messenger(&json!({"api_url": meta.api_url()})).offer_commands().await;
+    assert!(meta.asked().is_empty());
+    let page = messenger(&json!({"api_url": meta.api_url(), "commands": ["help"]}));
+    for answers in [vec![403], vec![200, 400]] {
+        for status in &answers {
+            meta.will(*status, &json!({"data": [], "error": {"code": 100, "message": "refused"}}));
+        }
+        page.offer_commands().await;
+        assert_eq!(meta.asked().len(), answers.len());
+    }
+}
+
+#[test]
+fn commands_that_messenger_would_refuse_are_refused() {
+    let made = |line: &str| {
+        let config = config(&json!({"commands": [line]}));
+        Messenger::new(config, deps(Arc::new(Recorder::default()))).map(drop)
+    };
+    assert!(made(&format!("{}: {}", "x".repeat(32), "y".repeat(64))).is_ok());
+    for bad in ["a b", ":", &"x".repeat(33), &format!("a: {}", "y".repeat(65))] {
+        let refused = made(bad);
+        assert!(matches!(&refused, Err(ChannelError::Config(why)) if why.starts_with("commands")), "{bad}");
+    }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::calls::Call;
-use super::commands::Command;
+use super::commands::BotCommand;
 use super::files;
 use super::hook;
 use crate::kit::answer::{ReadError, excerpt, read, waiting};
@@ -178,7 +178,7 @@ impl Api {
         self.call::<IgnoredAny>("deleteWebhook", body).await.map(drop)
     }
 
-    pub(super) async fn commands(&self) -> Result<Vec<Command>, ChannelError> {
+    pub(super) async fn commands(&self) -> Result<Vec<BotCommand>, ChannelError> {
         self.call("getMyCommands", &json!({})).await
     }
 

@@ -35,11 +35,11 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use self::api::{Api, RawUpdate};
-use self::commands::Command;
 use self::hook::Hook;
 use self::own::Own;
 use self::topics::Topics;
 use crate::exam::Examinee;
+use crate::kit::commands::{COMMANDS, Command};
 use crate::kit::upload::Uploads;
 use crate::{
     About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Feature, Field,
@@ -184,14 +184,7 @@ impl Adapter for Telegram {
         )
         .advanced()
         .like("https://claw.example.org"),
-        Field::new(
-            "commands",
-            "Commands",
-            FieldKind::List,
-            "commands that people are offered, each as name: what it does; if not set, the bot's commands are left as they are",
-        )
-        .advanced()
-        .like("ask: Ask the assistant"),
+        COMMANDS,
         Field::new(
             "api_url",
             "Bot API server",
@@ -217,7 +210,7 @@ impl Adapter for Telegram {
         } else {
             None
         };
-        let commands = commands::read(&config.commands)?;
+        let commands = commands::RULES.read(&config.commands)?;
         let base = config.api_url.as_deref().unwrap_or(CLOUD).trim_end_matches('/').to_owned();
         Ok(Self {
             api: Api::new(base, token, deps.http.clone()),

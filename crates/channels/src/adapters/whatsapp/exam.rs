@@ -21,7 +21,7 @@ impl Examinee for Exam {
     fn fields(&self, server: &str) -> Value {
         json!({
             "access_token_env": TOKEN, "phone_number_id": NUMBER, "verify_token": VERIFY,
-            "app_secret": SECRET, "api_url": api_url(server),
+            "app_secret": SECRET, "commands": "ask: Ask the assistant", "api_url": api_url(server),
         })
     }
 
@@ -83,6 +83,10 @@ impl Examinee for Exam {
         at(body, "/context/message_id")
     }
 
+    fn offered(&self, body: &[u8]) -> Vec<String> {
+        at(body, "/commands/0/command_name")
+    }
+
     fn platform(&self) -> Option<&'static dyn Platform> {
         Some(&Self)
     }
@@ -95,6 +99,7 @@ impl Platform for Exam {
                 json!({"id": NUMBER, "display_phone_number": "+1 555-078-3881", "verified_name": "Exam",
                 "quality_rating": "GREEN"})
             }
+            Some("/conversational_automation") => json!({"success": true}),
             Some("/media") => json!({"id": "4490709327384033"}),
             _ if asked.json().get("status").is_some() => json!({"success": true}),
             _ => {

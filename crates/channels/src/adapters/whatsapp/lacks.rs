@@ -15,9 +15,4 @@ pub(super) const LACKS: &[Lack] = &[
         "the API changes no message that was sent and takes none back",
         MESSAGES,
     ),
-    Lack::not_built(
-        &[Feature::Commands],
-        "a number can offer commands, and nothing here sets them",
-        "https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/conversational-components",
-    ),
 ];

@@ -7,6 +7,7 @@
 //! token goes to Meta's servers only, also when an attachment is fetched.
 
 mod calls;
+mod commands;
 mod exam;
 mod files;
 mod ids;
@@ -24,9 +25,11 @@ use claw_types::{Inbound, MediaKind, MediaRef};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, json};
+use tokio_util::sync::CancellationToken;
 
 use self::calls::To;
 use crate::exam::Examinee;
+use crate::kit::commands::{COMMANDS, Command};
 use crate::kit::graph::api::{Api, Twice};
 use crate::kit::graph::fields::{APP_SECRET, VERIFY_TOKEN, api_url};
 use crate::kit::graph::posted::Elsewhere;
@@ -34,7 +37,7 @@ use crate::kit::graph::{CLOUD, Hook, Platform, filled, refusal};
 use crate::kit::upload::Uploads;
 use crate::{
     About, Adapter, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
-    MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reply, Reports, TextUnit,
+    MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reply, Reports, Sink, TextUnit,
 };
 
 /// A text has 4,096 characters (<https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/text-messages>), a caption 1,024
@@ -56,6 +59,7 @@ const PERSONAL: Caps = Caps {
     typing_every: Some(Duration::from_secs(20)),
     // Edits and deletions only of numbers that are used with the WhatsApp Business app, too.
     reports: Reports { edits: true, deletions: true, reactions: true, replies: true, receipts: true },
+    commands: true,
     limits: Some(&LIMITS),
     lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY
@@ -88,6 +92,8 @@ pub struct Config {
     phone_number_id: String,
     verify_token: String,
     app_secret: String,
+    #[serde(default)]
+    commands: Vec<String>,
     api_url: Option<String>,
 }
 
@@ -102,6 +108,8 @@ struct Account {
 /// A number of a business.
 pub struct WhatsApp {
     number: String,
+    /// What people are offered.
+    commands: Vec<Command>,
     hook: Hook,
     api: Api,
     uploads: Uploads,
@@ -141,13 +149,20 @@ impl Adapter for WhatsApp {
         .like("106540352242922"),
         VERIFY_TOKEN,
         APP_SECRET,
+        COMMANDS,
         api_url(&["access_token_env"]),
     ];
     type Config = Config;
 
     fn new(config: Config, deps: Deps) -> Result<Self, ChannelError> {
-        let Config { access_token_env: token, phone_number_id: number, verify_token, app_secret, api_url } =
-            config;
+        let Config {
+            access_token_env: token,
+            phone_number_id: number,
+            verify_token,
+            app_secret,
+            commands,
+            api_url,
+        } = config;
         filled("access_token_env", &token, "make a system user's token in Meta's Business Settings")?;
         if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
             return Err(ChannelError::Config(
@@ -155,10 +170,11 @@ impl Adapter for WhatsApp {
                     .to_owned(),
             ));
         }
+        let commands = commands::RULES.read(&commands)?;
         let hook = Hook::new(app_secret, verify_token)?;
         let uploads = Uploads::new(&deps);
         let api = Api::new(PLATFORM, api_url.as_deref().unwrap_or(CLOUD), token, hook.app_secret(), deps)?;
-        Ok(Self { number, hook, api, uploads, elsewhere: Elsewhere::default() })
+        Ok(Self { number, commands, hook, api, uploads, elsewhere: Elsewhere::default() })
     }
 
     fn credentials(config: &Config) -> Vec<String> {
@@ -238,6 +254,13 @@ impl Channel for WhatsApp {
         }
         let path = [self.number.as_str(), "messages"];
         self.api.post::<IgnoredAny>(&path, &calls::answering(question), Twice::Harmless).await.map(drop)
+    }
+
+    /// Messages are posted to the gateways.
+    async fn listen(&self, _sink: &dyn Sink, stop: CancellationToken) -> Result<(), ChannelError> {
+        stop.run_until_cancelled(self.offer_commands()).await;
+        stop.cancelled().await;
+        Ok(())
     }
 
     async fn open_media(&self, media: &MediaRef) -> Result<MediaStream, ChannelError> {

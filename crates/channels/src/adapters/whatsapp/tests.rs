@@ -11,6 +11,7 @@ use crate::exam::description::Description;
 use crate::kit::graph::exam::sign;
 use crate::kit::graph::testing::{Meta, parts_of, send};
 
+mod commands;
 mod sending;
 
 crate::exam::conformance!(WhatsApp);

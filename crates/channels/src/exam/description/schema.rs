@@ -152,8 +152,8 @@ fn is_one_of(rule: &Value, value: &Value, at: &str) -> Checked {
     if known { Ok(()) } else { Err(format!("{at} is none of {}: {}", shown(rule), shown(value))) }
 }
 
-/// Texts: `uri`, `https` (an address that begins so), `digits`, `word` (a to z, digits, `_`), `stamp` (digits, a point, digits). Numbers:
-/// `int32`.
+/// Texts: `uri`, `https` (an address that begins so), `digits`, `word` (a to z, digits, `_`), `ascii_word` (A to Z, too), `stamp` (digits, a
+/// point, digits). Numbers: `int32`.
 fn has_format(rule: &Value, value: &Value, at: &str) -> Checked {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
@@ -165,10 +165,11 @@ fn has_format(rule: &Value, value: &Value, at: &str) -> Checked {
         ("https", Value::String(text)) => Url::parse(text).is_ok_and(|url| url.scheme() == "https"),
         ("digits", Value::String(text)) => digits(text),
         ("word", Value::String(text)) => text.bytes().all(word),
+        ("ascii_word", Value::String(text)) => text.bytes().all(|b| word(b.to_ascii_lowercase())),
         ("stamp", Value::String(text)) => {
             text.split_once('.').is_some_and(|(seconds, rest)| digits(seconds) && digits(rest))
         }
-        ("int32" | "uri" | "https" | "digits" | "word" | "stamp", _) => true,
+        ("int32" | "uri" | "https" | "digits" | "word" | "ascii_word" | "stamp", _) => true,
         (unknown, _) => return Err(format!("nothing checks the format {unknown:?} of {at}")),
     };
     if fits { Ok(()) } else { Err(format!("{at} is not of the form {rule}: {}", shown(value))) }

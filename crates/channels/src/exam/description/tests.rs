@@ -26,6 +26,7 @@ fn every_rule_can_be_broken() {
         (json!({"format": "https"}), json!("https://a.b"), json!("http://a.b")),
         (json!({"format": "digits"}), json!("12"), json!("1x")),
         (json!({"format": "word"}), json!("a_1"), json!("A")),
+        (json!({"format": "ascii_word"}), json!("A_1"), json!("a-1")),
         (json!({"format": "stamp"}), json!("1.2"), json!("12")),
         (json!({"distinct": ["/a"]}), json!([{"a": 1}, {"a": 2}]), json!([{"a": 1}, {"a": 1}])),
         (json!({"distinct": [""]}), json!([1, 2]), json!([1, 1])),

@@ -12,6 +12,9 @@ async fn cells_say_what_is_so() {
         // Both roads are tried: what one does not have, the other has.
         ("telegram", R::Replayed, "met"),
         ("telegram", R::Commands, "met"),
+        ("whatsapp", R::Commands, "met"),
+        ("messenger", R::Commands, "met"),
+        ("instagram", R::Commands, "met"),
         ("slack", R::Forged, "met"),
         ("slack", R::RevokedToken, "met"),
         ("slack", R::Commands, "platform_cant"),

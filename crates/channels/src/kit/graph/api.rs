@@ -11,7 +11,7 @@ use bytes::Bytes;
 use claw_secrets::signature::hmac_sha256;
 use reqwest::multipart::{Form, Part};
 use reqwest::{RequestBuilder, Response};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
@@ -126,6 +126,18 @@ impl Api {
     ) -> Result<T, ChannelError> {
         let request = self.deps.http.calls().post(self.address(path)?).json(body);
         self.read(&self.answer(request, twice).await?, twice)
+    }
+
+    /// Sets something, which is then what it is however often it is done, at an address with a query.
+    ///
+    /// # Errors
+    /// By what the caller can do.
+    pub async fn set(&self, path: &[&str], query: &[(&str, &str)], body: &Value) -> Result<(), ChannelError> {
+        let mut url = self.address(path)?;
+        url.query_pairs_mut().extend_pairs(query);
+        let request = self.deps.http.calls().post(url).json(body);
+        let answer = self.answer(request, Twice::Harmless).await?;
+        self.read::<IgnoredAny>(&answer, Twice::Harmless).map(drop)
     }
 
     /// Uploads a file, which nobody sees until a message refers to it.

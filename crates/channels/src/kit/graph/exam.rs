@@ -85,6 +85,8 @@ pub(crate) struct PageExam {
     pub(crate) chat: &'static str,
     /// A message of theirs.
     pub(crate) message_id: &'static str,
+    /// Where in the body of a call the first command stands that people are offered.
+    pub(crate) offered: &'static str,
     /// A reaction that can be put on it.
     pub(crate) reaction: &'static str,
     /// Meta.
@@ -105,6 +107,7 @@ impl Examinee for PageExam {
             (PAGE_TOKEN, TOKEN.to_owned()),
             ("verify_token", VERIFY.to_owned()),
             ("app_secret", SECRET.to_owned()),
+            ("commands", "ask: Ask the assistant".to_owned()),
             ("api_url", api_url(server)),
         ];
         let own = self.more.iter().chain([&self.account]).map(|(key, value)| (*key, (*value).to_owned()));
@@ -162,6 +165,10 @@ impl Examinee for PageExam {
         at(body, "/reply_to/mid")
     }
 
+    fn offered(&self, body: &[u8]) -> Vec<String> {
+        at(body, self.offered).iter().map(|command| command.trim_start_matches('/').to_owned()).collect()
+    }
+
     fn platform(&self) -> Option<&'static dyn Platform> {
         Some(self.platform)
     }
@@ -177,6 +184,8 @@ impl Platform for PagePlatform {
             }
             // A person.
             id if !id.contains('/') => json!({"name": "Ada", "id": id}),
+            "me/messenger_profile" if asked.json().is_null() => json!({"data": []}),
+            "me/messenger_profile" => json!({"result": "success"}),
             "me/message_attachments" => json!({"attachment_id": "1857777774821032"}),
             _ if asked.json().get("sender_action").is_some() => json!({"recipient_id": PERSON}),
             _ => json!({"recipient_id": PERSON, "message_id": "m_AG5Hz2Uq7tuwNEhXfYYKj8mJEM"}),

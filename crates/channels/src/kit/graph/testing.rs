@@ -3,19 +3,21 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use chrono::DateTime;
-use claw_types::MessageId;
+use claw_types::{Inbound, MessageId};
 use http::{HeaderMap, StatusCode, Uri, header};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::adapters::webhook::testing::{NOW, serve};
-use crate::{Caps, Channel, ChannelError, Receipt};
+use crate::{Caps, Channel, ChannelError, Receipt, Sink, SinkError};
 
 /// The first bytes of a picture.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
@@ -137,6 +139,40 @@ impl Meta {
     pub(crate) fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut *self.shared.asked.lock().unwrap())
     }
+}
+
+/// Has a channel's owner listen until Meta was asked so often; what it was asked.
+pub(crate) async fn listened(channel: &dyn Channel, meta: &Meta, calls: usize) -> Vec<Asked> {
+    let stop = CancellationToken::new();
+    let asked = async {
+        while meta.shared.asked.lock().unwrap().len() < calls {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(channel.listen(&Nobody, stop.clone()), asked);
+    assert_eq!(ended, Ok(()));
+    meta.asked()
+}
+
+/// Whom nothing is told: what people write is posted elsewhere.
+struct Nobody;
+
+#[async_trait]
+impl Sink for Nobody {
+    async fn accept(&self, _: Vec<Inbound>) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    async fn cursor(&self) -> Result<Option<String>, SinkError> {
+        Ok(None)
+    }
+
+    async fn save_cursor(&self, _: String) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    async fn trouble(&self, _: Option<&str>) {}
 }
 
 async fn answer(

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::super::Platform;
+use super::offers::Offers;
 use crate::caps::{Albums, ButtonRoom, Most};
 use crate::kit::label::shortened;
 use crate::kit::plan::{Content, link};
@@ -61,6 +62,8 @@ pub struct Kind {
     pub only_hearts: bool,
     /// The fields of a person that may be their name.
     pub profile: &'static str,
+    /// How people are offered commands.
+    pub offers: Offers,
 }
 
 /// How the attachments of a part are handed over.

@@ -38,6 +38,11 @@ impl<P> Conversations<P> {
     pub fn of(page: Page, product: P) -> Self {
         Self { page, product }
     }
+
+    /// Has the account offer the channel's commands.
+    pub async fn offer_commands(&self) {
+        self.page.offer_commands().await;
+    }
 }
 
 #[async_trait]
@@ -86,6 +91,7 @@ impl<P: Product> Channel for Conversations<P> {
     }
 
     async fn listen(&self, sink: &dyn Sink, stop: CancellationToken) -> Result<(), ChannelError> {
+        stop.run_until_cancelled(self.offer_commands()).await;
         self.product.watch(&self.page.api, sink, stop).await
     }
 

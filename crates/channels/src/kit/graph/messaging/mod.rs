@@ -7,6 +7,7 @@ mod attachment;
 pub mod calls;
 mod channel;
 pub mod incoming;
+pub mod offers;
 mod profile;
 mod send;
 
@@ -21,6 +22,7 @@ use super::Hook;
 use super::api::{Api, Tokens, Twice};
 use super::fields::PAGE_TOKEN;
 use super::posted::{Elsewhere, Posted};
+use crate::kit::commands::Command;
 use crate::kit::names::Names;
 use crate::kit::public;
 use crate::kit::upload::Uploads;
@@ -47,6 +49,8 @@ pub struct Page {
     uploads: Uploads,
     elsewhere: Elsewhere,
     names: Names,
+    /// What people are offered.
+    commands: Vec<Command>,
 }
 
 /// The fields that both have.
@@ -59,6 +63,8 @@ pub struct Fields {
     pub app_secret: String,
     /// The account whose events are ours; all of the app's if not given.
     pub account: Option<String>,
+    /// What people are offered, a line for each.
+    pub commands: Vec<String>,
     /// The server that is called.
     pub api_url: String,
     /// What becomes of that server's tokens.
@@ -77,8 +83,9 @@ impl Page {
     /// # Errors
     /// [`ChannelError::Config`], with what to change.
     pub fn new(kind: &'static Kind, fields: Fields, deps: Deps) -> Result<Self, ChannelError> {
-        let Fields { token, verify_token, app_secret, account, api_url, tokens } = fields;
+        let Fields { token, verify_token, app_secret, account, commands, api_url, tokens } = fields;
         super::filled(PAGE_TOKEN, &token, "generate an access token in Meta's App Dashboard")?;
+        let commands = kind.offers.rules.read(&commands)?;
         let hook = Hook::new(app_secret, verify_token)?;
         let uploads = Uploads::new(&deps);
         let api = Api::new(kind.platform, &api_url, token, hook.app_secret(), deps)?.with(tokens);
@@ -90,6 +97,7 @@ impl Page {
             uploads,
             elsewhere: Elsewhere::default(),
             names: Names::default(),
+            commands,
         })
     }
 
