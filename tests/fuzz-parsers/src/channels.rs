@@ -49,6 +49,8 @@ const SEEDS: &[(&str, &[&str])] = &[
         &[
             r#"{"error":{"code":403,"message":"This Chat app is not a member of this space.","status":"PERMISSION_DENIED"}}"#,
             r#"{"name":"spaces/AAAA/messages/BBBB.BBBB"}"#,
+            r#"{"message":{"attributes":{"ce-id":"1","ce-time":"2023-11-14T22:13:20Z","ce-type":"google.workspace.chat.reaction.v1.created"},"data":"eyJyZWFjdGlvbiI6IHsibmFtZSI6ICJzcGFjZXMvQUFBQS9tZXNzYWdlcy9CQkJCL3JlYWN0aW9ucy9SIiwgInVzZXIiOiB7Im5hbWUiOiAidXNlcnMvMSJ9LCAiZW1vamkiOiB7InVuaWNvZGUiOiAiXHVkODNkXHVkYzRkIn19fQ==","messageId":"7"},"subscription":"s"}"#,
+            r#"{"subscriptions":[{"name":"subscriptions/1","targetResource":"//chat.googleapis.com/spaces/AAAA","notificationEndpoint":{"pubsubTopic":"projects/p/topics/t"},"state":"ACTIVE","expireTime":"2023-11-15T02:00:00Z"}],"nextPageToken":"2"}"#,
             r#"{"type":"service_account","private_key_id":"1","private_key":"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n","client_email":"bot@p.iam.gserviceaccount.com"}"#,
         ],
     ),

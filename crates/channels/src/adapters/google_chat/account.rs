@@ -7,8 +7,11 @@ use serde_json::json;
 use crate::ChannelError;
 use crate::kit::jwt::SigningKey;
 
-/// All that an app may do without a person.
-const SCOPE: &str = "https://www.googleapis.com/auth/chat.bot";
+/// All that an app may do without a person and without an administrator.
+pub(super) const BOT: &str = "https://www.googleapis.com/auth/chat.bot";
+/// To be told of the messages of its spaces and their reactions, which takes an administrator's approval
+/// (<https://developers.google.com/workspace/events/guides/auth>).
+pub(super) const MESSAGES: &str = "https://www.googleapis.com/auth/chat.app.messages.readonly";
 /// For whom an assertion is; also where another server takes it.
 const AUDIENCE: &str = "https://oauth2.googleapis.com/token";
 /// How long an assertion counts at most, in seconds.
@@ -68,10 +71,10 @@ impl Account {
         &self.file.private_key
     }
 
-    /// What an access token is given for at `now`, in seconds since 1970.
-    pub(super) fn assertion(&self, now: i64) -> Result<String, ChannelError> {
+    /// What an access token of this scope is given for at `now`, in seconds since 1970.
+    pub(super) fn assertion(&self, scope: &str, now: i64) -> Result<String, ChannelError> {
         let claims = json!({
-            "iss": self.file.client_email, "scope": SCOPE, "aud": AUDIENCE, "iat": now, "exp": now + LIFETIME,
+            "iss": self.file.client_email, "scope": scope, "aud": AUDIENCE, "iat": now, "exp": now + LIFETIME,
         });
         let unsigned = |_| ChannelError::Retryable("the service account's key could not sign".to_owned());
         self.key.token(&self.file.private_key_id, &claims).map_err(unsigned)

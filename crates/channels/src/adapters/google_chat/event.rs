@@ -5,6 +5,16 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+/// The type of the event that the app is in a space from now on.
+pub(super) const ADDED: &str = "ADDED_TO_SPACE";
+/// Where that stands in the body of an add-on's.
+const ADDON_ADDED: &str = "addedToSpacePayload";
+
+/// Whether a body may be such an event: to look closer at few bodies only.
+pub(super) fn may_be_added(body: &[u8]) -> bool {
+    [ADDED, ADDON_ADDED].iter().any(|name| body.windows(name.len()).any(|part| part == name.as_bytes()))
+}
+
 /// Reads a body that is known to be genuine.
 pub(super) fn read(body: &[u8]) -> Result<Event, String> {
     let posted: Posted = serde_json::from_slice(body)
@@ -39,6 +49,7 @@ struct Chat {
     message_payload: Option<Payload>,
     button_clicked_payload: Option<Payload>,
     app_command_payload: Option<Payload>,
+    added_to_space_payload: Option<Payload>,
 }
 
 #[derive(Default, Deserialize)]
@@ -76,6 +87,7 @@ impl Chat {
             ("MESSAGE", self.message_payload),
             ("CARD_CLICKED", self.button_clicked_payload),
             ("APP_COMMAND", self.app_command_payload),
+            (ADDED, self.added_to_space_payload),
         ];
         let told = payloads.into_iter().find_map(|(kind, payload)| Some((kind, payload?)));
         // An add-on is told of being added apart from the message by which it was.
@@ -127,7 +139,7 @@ pub(super) struct User {
     pub(super) r#type: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Space {
     pub(super) name: String,
@@ -148,6 +160,9 @@ pub(super) struct Message {
     pub(super) name: String,
     pub(super) sender: Option<User>,
     pub(super) create_time: Option<String>,
+    /// When its writer edited it last.
+    pub(super) last_update_time: Option<String>,
+    pub(super) delete_time: Option<String>,
     pub(super) text: Option<String>,
     /// The text without mentions of the app and without its command.
     pub(super) argument_text: Option<String>,

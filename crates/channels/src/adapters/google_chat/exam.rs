@@ -1,7 +1,8 @@
 //! What this adapter brings to the exam: events as Google Chat posts them, and Google's servers as they answer.
 //!
 //! Calls are checked against `api.json`, which is extracted from Google's own description of the Chat API
-//! (<https://chat.googleapis.com/$discovery/rest?version=v1>): the names of keys and which are required, no types and no limits.
+//! (<https://chat.googleapis.com/$discovery/rest?version=v1>) and of the Google Workspace Events API
+//! (<https://workspaceevents.googleapis.com/$discovery/rest?version=v1>): the names of keys and which are required, no types and no limits.
 
 use claw_types::MediaKind;
 use http::Method;
@@ -18,6 +19,9 @@ use crate::kit::jwt::vectors::{RFC_7515, RFC_7520};
 
 pub(super) const ADDRESS: &str = "https://claw.example/webhooks/google_chat/01a20614";
 pub(super) const ADDON: &str = "service-123456789012@gcp-sa-gsuiteaddons.iam.gserviceaccount.com";
+/// By whom Pub/Sub authenticates itself.
+pub(super) const PUSHES: &str = "push@exam-project.iam.gserviceaccount.com";
+pub(super) const TOPIC: &str = "projects/exam-project/topics/chat-events";
 /// Out of the platform's description: what is called here.
 const API: &str = include_str!("api.json");
 
@@ -36,7 +40,7 @@ impl Examinee for Exam {
     fn fields(&self, server: &str) -> Value {
         json!({
             "service_account_env": account().to_string(), "audience": ADDRESS, "addon_account": ADDON,
-            "space_ids": "spaces/AAAAdirect, spaces/AAAAroom", "api_url": server,
+            "events_topic": TOPIC, "events_account": PUSHES, "space_ids": "spaces/AAAAdirect, spaces/AAAAroom", "api_url": server,
         })
     }
 
@@ -72,18 +76,25 @@ impl Examinee for Exam {
             "addon-command",
             "addon-button",
             "addon-added",
+            "event-written",
+            "event-batch",
+            "event-mention",
+            "event-own",
+            "event-edited",
+            "event-preview",
+            "event-deleted",
+            "event-reacted",
+            "event-unreacted",
+            "event-suspended",
         ]
     }
 
     fn own(&self) -> Case {
-        Case::PlatformCant("Google Chat posts an app nothing of what it wrote itself")
+        Case::Payload("event-own")
     }
 
     fn unaddressed(&self) -> Case {
-        Case::NotBuilt(
-            "of a space's messages an app is posted those that mention it; the others come by subscriptions of the Google Workspace Events \
-             API, which nothing here makes (<https://developers.google.com/workspace/events/guides/events-chat>)",
-        )
+        Case::Payload("event-written")
     }
 
     fn chat(&self) -> (&'static str, Option<&'static str>) {
@@ -137,17 +148,7 @@ impl Platform for Exam {
             return Ok(());
         }
         bearer::has_token(asked)?;
-        let segments: Vec<&str> = asked.path().split('/').skip(1).collect();
-        let method = match (asked.method.as_str(), segments.as_slice()) {
-            ("POST", ["v1", "spaces", _, "messages"]) => "create",
-            ("PATCH", ["v1", "spaces", _, "messages", _]) => "patch",
-            ("DELETE", ["v1", "spaces", _, "messages", _]) => "delete",
-            ("GET", ["v1", "spaces", _, "messages", _] | ["v1", "media", ..]) => return Ok(()),
-            (method, _) => return Err(format!("the Chat API has no {method} {}", asked.path())),
-        };
-        let description = Description::new(API);
-        description.fits(&format!("methods/spaces.messages.{method}.query"), &query(asked))?;
-        if method == "delete" { Ok(()) } else { described(&description, &asked.json()) }
+        described_call(asked)
     }
 
     fn described_by(&self) -> Option<&'static str> {
@@ -167,6 +168,47 @@ impl Platform for Exam {
     fn media_url(&self, _: &str, kind: MediaKind) -> String {
         format!("https://example.org/{}", kind.as_str())
     }
+}
+
+/// Whether a call of either API is as Google describes it.
+pub(super) fn described_call(asked: &Asked) -> Result<(), String> {
+    let segments: Vec<&str> = asked.path().split('/').skip(1).collect();
+    let (method, has_body) = match (asked.method.as_str(), segments.as_slice()) {
+        ("POST", ["v1", "spaces", _, "messages"]) => ("spaces.messages.create", true),
+        // The Chat API describes the body of an edit as that of a new message.
+        ("PATCH", ["v1", "spaces", _, "messages", _]) => ("spaces.messages.patch", true),
+        ("DELETE", ["v1", "spaces", _, "messages", _]) => ("spaces.messages.delete", false),
+        ("GET", ["v1", "spaces", _, "messages", _] | ["v1", "media", ..]) => return Ok(()),
+        ("GET", ["v1", "spaces"]) => ("spaces.list", false),
+        (method, ["v1", "subscriptions", name @ ..]) => return described_subscription(method, name, asked),
+        (method, _) => return Err(format!("the Chat API has no {method} {}", asked.path())),
+    };
+    let description = Description::new(API);
+    description.fits(&format!("methods/{method}.query"), &query(asked))?;
+    if has_body { described(&description, &asked.json()) } else { Ok(()) }
+}
+
+fn described_subscription(method: &str, name: &[&str], asked: &Asked) -> Result<(), String> {
+    let (method, body) = match (method, name) {
+        ("GET", []) => ("list", None),
+        ("POST", []) => ("create", Some("types/Subscription")),
+        ("PATCH", [_]) => ("patch", Some("types/SubscriptionChange")),
+        ("DELETE", [_]) => ("delete", None),
+        ("POST", [name]) if name.ends_with(":reactivate") => {
+            ("reactivate", Some("types/ReactivateSubscriptionRequest"))
+        }
+        _ => return Err(format!("the Google Workspace Events API has no {method} {}", asked.path())),
+    };
+    let description = Description::new(API);
+    description.fits(&format!("methods/subscriptions.{method}.query"), &query(asked))?;
+    let Some(body) = body else { return Ok(()) };
+    let given = asked.json();
+    description.fits(body, &given)?;
+    if method != "create" {
+        return Ok(());
+    }
+    description.fits("types/PayloadOptions", &given["payloadOptions"])?;
+    description.fits("types/NotificationEndpoint", &given["notificationEndpoint"])
 }
 
 fn query(asked: &Asked) -> Value {
@@ -214,13 +256,14 @@ fn widget_described(description: &Description, widget: &Value) -> Result<(), Str
     Ok(())
 }
 
-/// As Google's sign-in signs for an add-on: with a key of its own. Another `secret` is another key.
+/// As Google's sign-in signs for an add-on and for Pub/Sub: with a key of its own. Another `secret` is another key.
 fn sign(secret: &str, body: &str, time: i64) -> RawRequest {
-    bearer::signed(secret, body, &addon_claims(ADDON, time))
+    let account = if body.contains("ce-type") { PUSHES } else { ADDON };
+    bearer::signed(secret, body, &claims_of(account, time))
 }
 
 /// What Google's sign-in says of this account, for the address of the exam.
-pub(super) fn addon_claims(account: &str, time: i64) -> Value {
+pub(super) fn claims_of(account: &str, time: i64) -> Value {
     json!({
         "iss": "https://accounts.google.com", "aud": ADDRESS, "exp": time + 3600, "email": account, "email_verified": true,
     })

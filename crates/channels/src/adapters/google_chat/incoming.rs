@@ -1,15 +1,15 @@
 //! What people wrote, out of interaction events
 //! (<https://developers.google.com/workspace/chat/receive-respond-interactions>).
 //!
-//! In spaces, Chat tells an app only of messages that mention it and of its commands. Whose message an agent should hear of is told
-//! from the message all the same, not from its having come.
+//! In spaces, Chat tells an app only of messages that mention it and of its commands; of the others a subscription tells (`told`). Whose message
+//! an agent should hear of is told from the message all the same, not from its having come.
 
 use chrono::{DateTime, Utc};
 use claw_types::{Answered, Inbound, MediaKind, MediaRef};
 use serde_json::{Value, json};
 
 use super::calls::PRESSED;
-use super::event::{Annotation, Attachment, Event, Message, Space, User};
+use super::event::{ADDED, Annotation, Attachment, Event, Message, Space, User};
 use crate::kit::attachments::one_each;
 use crate::kit::session;
 
@@ -19,7 +19,7 @@ pub(super) fn understood(event: Event) -> Vec<Inbound> {
         "CARD_CLICKED" => pressed(event).map(|message| vec![message]),
         "APP_COMMAND" => commanded(event).map(|message| vec![message]),
         // An app that is mentioned where it is not yet, is added, and told of the message with that.
-        "MESSAGE" | "ADDED_TO_SPACE" => said(event),
+        "MESSAGE" | ADDED => said(event),
         _ => None,
     };
     messages.unwrap_or_default()
@@ -35,7 +35,12 @@ fn said(event: Event) -> Option<Vec<Inbound>> {
 }
 
 /// Who did it where, and when.
-fn base(space: &Space, user: Option<&User>, message: Option<&Message>, time: Option<&str>) -> Inbound {
+pub(super) fn base(
+    space: &Space,
+    user: Option<&User>,
+    message: Option<&Message>,
+    time: Option<&str>,
+) -> Inbound {
     let is_group = !is_direct(space);
     let thread = message.and_then(|message| thread(space, message));
     let mut metadata = session::keys(&space.name, thread.as_deref());
@@ -55,12 +60,15 @@ fn base(space: &Space, user: Option<&User>, message: Option<&Message>, time: Opt
         sender_is_bot: user.is_some_and(is_program),
         recipient: space.name.clone(),
         thread_id: thread,
-        timestamp: time
-            .and_then(|time| DateTime::parse_from_rfc3339(time).ok())
-            .map(|time| time.with_timezone(&Utc)),
+        timestamp: time.and_then(self::time),
         metadata,
         ..Inbound::default()
     }
+}
+
+/// A time as Google writes it.
+pub(super) fn time(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc))
 }
 
 fn is_direct(space: &Space) -> bool {
@@ -70,7 +78,7 @@ fn is_direct(space: &Space) -> bool {
     }
 }
 
-fn is_program(user: &User) -> bool {
+pub(super) fn is_program(user: &User) -> bool {
     user.r#type.as_deref() == Some("BOT")
 }
 
@@ -86,7 +94,8 @@ fn thread(space: &Space, message: &Message) -> Option<String> {
     counts.then(|| name.rsplit('/').next().unwrap_or(name).to_owned())
 }
 
-fn written(base: Inbound, message: Message) -> Vec<Inbound> {
+/// A message, which addresses the app in a direct message, by a mention of a program and by a command.
+pub(super) fn written(base: Inbound, message: Message) -> Vec<Inbound> {
     let annotations: Vec<Annotation> = each(message.annotations).collect();
     // Programs that are mentioned are this one: Chat tells an app of no other.
     let is_named = annotations

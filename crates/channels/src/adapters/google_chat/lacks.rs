@@ -34,11 +34,6 @@ pub(super) const LACKS: &[Lack] = &[
         "there is no call for it",
         "https://developers.google.com/workspace/chat/api/reference/rest",
     ),
-    Lack::not_built(
-        &[Feature::Edits, Feature::Deletions, Feature::PeoplesReactions],
-        "Google tells of it by subscriptions of the Google Workspace Events API, which nothing here makes",
-        EVENTS,
-    ),
     Lack::cant(&[Feature::Receipts], "Google Chat has no event for it", EVENTS),
     Lack::cant(
         &[Feature::Commands],

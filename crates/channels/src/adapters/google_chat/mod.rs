@@ -1,8 +1,11 @@
 //! Google Chat apps (<https://developers.google.com/workspace/chat/overview>), by interaction events and the Chat API.
 //!
-//! Google posts events with a token, of one of three kinds by what the app's owner chose (`Signer`); `event` and `incoming` read them. Answers are
+//! Google posts events with a token, of one of three kinds by what the app's owner chose (`poster`); `event` and `incoming` read them. Answers are
 //! sent by the API, never in the answer to an event: an agent may need longer than an event is waited for, and a message by the API has a
 //! request id, by which a call that is made again counts once.
+//!
+//! What people do in a space without addressing the app comes another way, where there is a topic: by subscriptions (`subscriptions`), whose
+//! events Pub/Sub posts to the same address (`push`, `told`).
 //!
 //! Must hold: nothing of a body is looked at before its token was checked; each part has one request id, whoever sends it and
 //! however often; the service account's key leaves this process in signatures only.
@@ -14,8 +17,12 @@ mod event;
 mod exam;
 mod incoming;
 mod lacks;
+mod poster;
+mod push;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::time::Duration;
 
@@ -23,32 +30,25 @@ use async_trait::async_trait;
 use claw_secrets::signature::sha256;
 use claw_types::{Inbound, MediaKind, MediaRef};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
+use tokio_util::sync::CancellationToken;
 
 use self::account::Account;
 use self::api::Api;
+use self::poster::{Poster, Posters, is_number};
 use crate::exam::Examinee;
-use crate::kit::jwt::{Expected, Verified};
 use crate::{
     About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
-    MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reply, Reports, TextUnit,
+    MediaStream, Part, Probe, Rate, RawRequest, Receipt, Reply, Reports, Sink, TextUnit,
 };
-
-/// Who posts events. It signs by itself where the audience is the project's number; where it is an address, Google's sign-in signs for it
-/// (<https://developers.google.com/workspace/chat/verify-requests-from-chat>).
-const CHAT: &str = "chat@system.gserviceaccount.com";
-/// Google's sign-in
-/// (<https://developers.google.com/identity/openid-connect/openid-connect#validatinganidtoken>).
-const SIGN_IN: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
 
 /// A message may have 32,000 bytes, cards and all
 /// (<https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages/create>): 4,096 characters have 16,384 at most
 /// and leave room for buttons. Google lets people upload files
 /// (<https://developers.google.com/workspace/chat/api/reference/rest/v1/media/upload>) and react
 /// (<https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages.reactions/create>), not apps by themselves, so
-/// pictures are shown in a card by their address, several in one, and other files go as links. Of edits, deletions and people's reactions it tells only who
-/// keeps a subscription for each space, which an administrator has approved
-/// (<https://developers.google.com/workspace/events/reference/rest/v1/subscriptions/create>), by way of a Pub/Sub topic.
+/// pictures are shown in a card by their address, several in one, and other files go as links. Of edits, deletions and people's reactions it
+/// tells only where the channel has a topic (`events_topic`), and in named spaces.
 static CAPS: Caps = Caps {
     max_text: 4096,
     max_caption: 4096,
@@ -62,7 +62,7 @@ static CAPS: Caps = Caps {
     buttons: ButtonCaps::ALL,
     edit: true,
     delete: true,
-    reports: Reports { edits: false, deletions: false, reactions: false, replies: true, receipts: false },
+    reports: Reports::DEEDS,
     tells_programs: true,
     placeholders: true,
     limits: Some(&LIMITS),
@@ -85,6 +85,8 @@ pub struct Config {
     service_account_env: String,
     audience: String,
     addon_account: Option<String>,
+    events_topic: Option<String>,
+    events_account: Option<String>,
     #[serde(default)]
     space_ids: Vec<String>,
     api_url: Option<String>,
@@ -92,8 +94,9 @@ pub struct Config {
 
 /// An app.
 pub struct GoogleChat {
-    audience: String,
-    signer: Signer,
+    posters: Posters,
+    /// The Pub/Sub topic of the subscriptions, where there are to be some.
+    topic: Option<String>,
     spaces: Vec<String>,
     api: Api,
     deps: Deps,
@@ -111,6 +114,7 @@ impl Adapter for GoogleChat {
             "In the Google Chat API's configuration, switch interactive features on and choose HTTP endpoint URL: the channel's webhook_path behind the gateway's address, which must be reachable by https.",
             "There, choose Project Number as the authentication audience, uncheck \"Build this Chat app as a Workspace add-on\", and say for whom the app is visible. An app that is an add-on already has the HTTP endpoint URL as its audience, and its connection settings show the service account's email that goes into the add-on account.",
             "For commands, add them under Commands; they reach the agent as messages.",
+            "To have edits, deletions, reactions and messages that do not mention the app read in named spaces, too: make a Pub/Sub topic in the project, let chat-api-push@system.gserviceaccount.com publish to it, have it push to the same URL with a token for the audience above, and have an administrator approve the app; the page of this type in the documentation has the steps.",
         ],
         docs_url: "https://developers.google.com/workspace/chat/configure-chat-api",
     };
@@ -142,6 +146,23 @@ impl Adapter for GoogleChat {
         .advanced()
         .like("service-123456789012@gcp-sa-gsuiteaddons.iam.gserviceaccount.com"),
         Field::new(
+            "events_topic",
+            "Topic of events",
+            FieldKind::Text,
+            "the Pub/Sub topic by which Google tells of edits, deletions, reactions and messages that do not mention the app, in named spaces; without \
+             it they are not read. An administrator has to approve the app for it.",
+        )
+        .advanced()
+        .like("projects/my-project/topics/chat-events"),
+        Field::new(
+            "events_account",
+            "Account of the topic",
+            FieldKind::Text,
+            "the email of the service account by which the topic's push subscription authenticates itself; not given, that of the key.",
+        )
+        .advanced()
+        .like("push@my-project.iam.gserviceaccount.com"),
+        Field::new(
             "space_ids",
             "Spaces",
             FieldKind::List,
@@ -153,7 +174,8 @@ impl Adapter for GoogleChat {
             "api_url",
             "API server",
             FieldKind::Url,
-            "another server in place of https://chat.googleapis.com, https://oauth2.googleapis.com and https://www.googleapis.com.",
+            "another server in place of https://chat.googleapis.com, https://workspaceevents.googleapis.com, https://oauth2.googleapis.com and \
+             https://www.googleapis.com.",
         )
         .advanced()
         .receives(&["service_account_env"])
@@ -162,19 +184,26 @@ impl Adapter for GoogleChat {
     type Config = Config;
 
     fn new(config: Config, deps: Deps) -> Result<Self, ChannelError> {
-        let Config { service_account_env: account, audience, addon_account, space_ids: spaces, api_url } =
-            config;
-        let account = Account::read(&account).map_err(ChannelError::Config)?;
-        if !is_number(&audience) && !audience.starts_with("https://") {
+        let account = Account::read(&config.service_account_env).map_err(ChannelError::Config)?;
+        let topic = config.events_topic;
+        if topic.as_deref().is_some_and(|topic| !is_topic(topic)) {
             return Err(ChannelError::Config(
-                "audience must be the project's number or the HTTP endpoint URL, whichever the Chat API's configuration has"
+                "events_topic is not the full name of a Pub/Sub topic, like projects/my-project/topics/chat-events"
                     .to_owned(),
             ));
         }
-        let signer = Signer::of(&audience, addon_account)?;
-        let spaces = spaces.iter().map(|space| resource(space)).collect();
-        let api = Api::new(api_url.as_deref(), account, signer != Signer::Chat, &deps)?;
-        Ok(Self { audience, signer, spaces, api, deps })
+        if topic.is_none() && config.events_account.is_some() {
+            return Err(ChannelError::Config(
+                "events_account says who posts what comes by the events_topic, which is missing: give that, too"
+                    .to_owned(),
+            ));
+        }
+        let pushes = || config.events_account.unwrap_or_else(|| account.email().to_owned());
+        let pushes = topic.is_some().then(pushes);
+        let posters = Posters::new(config.audience, config.addon_account, pushes)?;
+        let spaces = config.space_ids.iter().map(|space| resource(space)).collect();
+        let api = Api::new(config.api_url.as_deref(), account, &deps)?;
+        Ok(Self { posters, topic, spaces, api, deps })
     }
 
     /// A hash, because it is kept in the open, of the account and not of its key, of which there may be several; and the project, which has
@@ -191,41 +220,11 @@ impl Adapter for GoogleChat {
     }
 }
 
-/// Who signs what Google posts.
-#[derive(Debug, PartialEq, Eq)]
-enum Signer {
-    /// Google Chat itself, for a project's number.
-    Chat,
-    /// Google's sign-in, for an address: for this account of Google's. That of Chat serves all its apps. An add-on has one of its project's
-    /// own: of another project's, anybody can make an add-on that posts to any address
-    /// (<https://developers.google.com/workspace/chat/verify-requests-from-chat>).
-    SignIn(String),
-}
-
-/// How the accounts end that Google has for add-ons, one for each project.
-const ADDONS: &str = "@gcp-sa-gsuiteaddons.iam.gserviceaccount.com";
-
-impl Signer {
-    fn of(audience: &str, addon: Option<String>) -> Result<Self, ChannelError> {
-        let refused = |why: &str| Err(ChannelError::Config(why.to_owned()));
-        match addon {
-            Some(account) if !(account.starts_with("service-") && account.ends_with(ADDONS)) => refused(
-                "addon_account is not an email like service-123456789012@gcp-sa-gsuiteaddons.iam.gserviceaccount.com: the Chat API's \
-                 connection settings show it",
-            ),
-            Some(_) if is_number(audience) => {
-                refused("audience must be the HTTP endpoint URL where there is an addon_account")
-            }
-            Some(account) => Ok(Self::SignIn(account)),
-            None if is_number(audience) => Ok(Self::Chat),
-            None => Ok(Self::SignIn(CHAT.to_owned())),
-        }
-    }
-}
-
-/// Whether the audience is a project's number.
-fn is_number(audience: &str) -> bool {
-    !audience.is_empty() && audience.bytes().all(|byte| byte.is_ascii_digit())
+/// Whether this is the full name of a topic
+/// (<https://developers.google.com/workspace/events/reference/rest/v1/subscriptions#NotificationEndpoint>).
+fn is_topic(name: &str) -> bool {
+    let segments: Vec<&str> = name.split('/').collect();
+    matches!(segments.as_slice(), ["projects", project, "topics", topic] if !project.is_empty() && !topic.is_empty())
 }
 
 /// A space's name, also where only its id was given.
@@ -240,7 +239,7 @@ impl Channel for GoogleChat {
     }
 
     async fn prepare(&self, request: &RawRequest) -> Result<(), ChannelError> {
-        self.deps.http.keys().prepare_for(&self.deps, self.api.keys(), &request.headers).await
+        self.posters.prepare(&self.deps, &self.api, &request.headers).await
     }
 
     /// What is in the answer becomes the app's message; an empty object is none
@@ -250,25 +249,38 @@ impl Channel for GoogleChat {
     }
 
     fn decode(&self, request: &RawRequest) -> Result<Vec<Inbound>, ChannelError> {
-        let issuers: &[&str] = if self.signer == Signer::Chat { &[CHAT] } else { &SIGN_IN };
-        let (keys, expected) = (self.deps.http.keys(), Expected { issuers, audience: &self.audience });
-        keys.genuine(&self.deps, self.api.keys(), &request.headers, expected, |token| match &self.signer {
-            Signer::SignIn(account) if !is_of(token, account) => Err(ChannelError::BadSignature(format!(
-                "the bearer token is Google's, but not for the account {account}"
-            ))),
-            _ => Ok(()),
-        })?;
-        let event = event::read(&request.body).map_err(ChannelError::BadRequest)?;
-        let mut messages = incoming::understood(event);
+        let mut messages = match self.posters.poster(&self.deps, &self.api, &request.headers)? {
+            Poster::Chat => {
+                incoming::understood(event::read(&request.body).map_err(ChannelError::BadRequest)?)
+            }
+            Poster::Topic => told::understood(push::read(&request.body).map_err(ChannelError::BadRequest)?),
+        };
         messages.retain(|message| self.listens_in(&message.recipient));
         Ok(messages)
+    }
+
+    fn is_followed_up(&self, request: &RawRequest) -> bool {
+        self.topic.is_some() && event::may_be_added(&request.body)
+    }
+
+    /// Subscribes to the spaces to which the app was added; the owner's next look would, too, but some minutes later.
+    async fn follow_up(&self, request: &RawRequest) -> Result<(), ChannelError> {
+        let is_added = event::read(&request.body).is_ok_and(|event| event.r#type == event::ADDED);
+        match &self.topic {
+            Some(topic) if is_added => self.subscribe(topic).await,
+            _ => Ok(()),
+        }
     }
 
     fn fuzz(&self, data: &[u8]) {
         if let Ok(event) = event::read(data) {
             drop(incoming::understood(event));
         }
+        if let Ok(event) = push::read(data) {
+            drop(told::understood(event));
+        }
         api::fuzz(data);
+        subscriptions::fuzz(data);
         drop(Account::read(&String::from_utf8_lossy(data)));
     }
 
@@ -293,6 +305,16 @@ impl Channel for GoogleChat {
         Ok(Probe { account: Some(account.email().to_owned()), details })
     }
 
+    async fn listen(&self, sink: &dyn Sink, stop: CancellationToken) -> Result<(), ChannelError> {
+        match &self.topic {
+            Some(topic) => {
+                stop.run_until_cancelled(self.subscribe_for_ever(topic, sink)).await;
+            }
+            None => stop.cancelled().await,
+        }
+        Ok(())
+    }
+
     async fn open_media(&self, media: &MediaRef) -> Result<MediaStream, ChannelError> {
         self.api.open(&media.handle).await
     }
@@ -302,10 +324,7 @@ impl GoogleChat {
     /// What a pressed button calls: of an app of its own by any name, of an add-on by its address
     /// (<https://developers.google.com/workspace/add-ons/guides/alternate-runtimes>).
     fn function(&self) -> &str {
-        match &self.signer {
-            Signer::SignIn(account) if account != CHAT => &self.audience,
-            _ => calls::PRESSED,
-        }
+        if self.posters.has_addon() { &self.posters.audience } else { calls::PRESSED }
     }
 
     /// Sends what quotes a message. What is gone, or is in another thread, can't be quoted and does not keep the answer back: a call that
@@ -326,10 +345,4 @@ impl GoogleChat {
     fn listens_in(&self, space: &str) -> bool {
         self.spaces.is_empty() || self.spaces.iter().any(|allowed| allowed == space)
     }
-}
-
-/// Whether Google's sign-in vouches for this account, and not for anybody else who got a token for the same address.
-fn is_of(verified: &Verified<'_>, account: &str) -> bool {
-    verified.text("email") == Some(account)
-        && verified.claims.get("email_verified") == Some(&Value::Bool(true))
 }

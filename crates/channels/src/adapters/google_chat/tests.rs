@@ -1,3 +1,5 @@
+mod events;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -7,14 +9,16 @@ use claw_types::MessageId;
 use futures::StreamExt as _;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
+use serde_json::Value;
 
-use super::exam::{ADDON, ADDRESS, Exam, account, addon_claims};
+use super::exam::{ADDON, ADDRESS, Exam, account, claims_of};
+use super::poster::CHAT;
 use super::*;
 use crate::adapters::webhook::testing::{NOW, serve};
 use crate::exam::Examinee as _;
 use crate::exam::bearer::{self, SECRET, bearing};
-use crate::kit::jwt::PublicKeys;
 use crate::kit::jwt::vectors::{RFC_7515, RFC_7520, Vector};
+use crate::kit::jwt::{Expected, PublicKeys};
 use crate::kit::testing::{MESSAGE, each_part, made, read};
 
 crate::exam::conformance!(GoogleChat);
@@ -114,11 +118,11 @@ async fn an_address_is_signed_for_by_googles_sign_in_for_google_chats_account() 
 async fn an_add_on_is_known_by_the_account_of_its_project() {
     let chat = addon(&keys().await, ADDRESS, ADDON).unwrap();
     for name in ["addon-text", "text"] {
-        let good = RawRequest { headers: bearing(RFC_7520, &addon_claims(ADDON, NOW)), ..posted(name) };
+        let good = RawRequest { headers: bearing(RFC_7520, &claims_of(ADDON, NOW)), ..posted(name) };
         assert_eq!(read(&chat, &good).await.unwrap().len(), 1, "{name}");
     }
     for other in [CHAT, &ADDON.replace("123456789012", "210987654321")] {
-        assert!(is_forged(&read(&chat, &claiming(&addon_claims(other, NOW), RFC_7520)).await), "{other}");
+        assert!(is_forged(&read(&chat, &claiming(&claims_of(other, NOW), RFC_7520)).await), "{other}");
     }
     for (audience, account) in [(PROJECT, ADDON), (ADDRESS, "bot@exam-project.iam.gserviceaccount.com")] {
         assert!(addon("https://chat.example", audience, account).is_err(), "{audience} {account}");

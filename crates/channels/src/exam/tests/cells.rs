@@ -18,8 +18,8 @@ async fn cells_say_what_is_so() {
         ("slack", R::Forged, "met"),
         ("slack", R::RevokedToken, "met"),
         ("slack", R::Commands, "platform_cant"),
-        ("google_chat", R::Mention, "not_built"),
-        ("google_chat", R::Edits, "not_built"),
+        ("google_chat", R::Mention, "met"),
+        ("google_chat", R::Edits, "met"),
         // One of the two logins has the token in an address.
         ("instagram", R::SecretFreeAddresses, "platform_cant"),
         ("instagram", R::Edits, "platform_cant"),
