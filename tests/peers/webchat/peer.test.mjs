@@ -8,6 +8,7 @@ import { Claw } from './claw.mjs';
 import { launch } from './people.mjs';
 import access from './scenes/access.mjs';
 import apart from './scenes/apart.mjs';
+import commands from './scenes/commands.mjs';
 import faults from './scenes/faults.mjs';
 import files from './scenes/files.mjs';
 import look from './scenes/look.mjs';
@@ -34,6 +35,6 @@ after(async () => {
   stage.backend.close();
 });
 
-for (const scenes of [talk, text, rich, files, look, access, apart, origins, faults, waiting]) scenes(stage);
+for (const scenes of [talk, text, rich, commands, files, look, access, apart, origins, faults, waiting]) scenes(stage);
 
 test('all that the backend was posted is signed', () => assert.equal(stage.backend.forged, 0));

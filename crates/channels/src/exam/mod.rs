@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use claw_types::{ChannelId, Inbound, MediaKind};
 use futures::future::BoxFuture;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use self::doors::Door;
@@ -131,7 +131,8 @@ pub trait Examinee: Sync {
         self.message_id()
     }
 
-    /// The commands in the body of a call that offers people some. An adapter that declares `commands` is not believed without it.
+    /// The commands in the body of a call that offers people some or, without a platform, in the welcome of [`Road::Gateway`]. An adapter
+    /// that declares `commands` is not believed without it.
     fn offered(&self, _body: &[u8]) -> Vec<String> {
         Vec::new()
     }
@@ -215,6 +216,8 @@ pub enum Road {
     Gateway {
         /// Reads what one of them sent.
         read: fn(&str) -> Result<Vec<Inbound>, String>,
+        /// What one who comes is told of a channel with these fields.
+        welcome: fn(&Map<String, Value>) -> String,
     },
 }
 

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::features::reason;
 use super::room::{Room, Taken};
-use super::{Found, Outcome, Requirement};
+use super::{Found, Outcome, Requirement, Road};
 
 /// The field with the commands of a channel.
 const COMMANDS: &str = "commands";
@@ -44,7 +44,7 @@ fn tells(message: &Inbound, requirement: Requirement) -> bool {
     }
 }
 
-/// Whether whoever listens offers people the commands of the example.
+/// Whether people are offered the commands of the example: by whoever listens or, where they come to the gateway, there.
 pub(super) async fn commands(room: &Room<'_>) -> Found {
     let has_field = room.entry.own_fields.iter().any(|field| field.key == COMMANDS);
     if has_field != room.entry.caps.commands {
@@ -57,18 +57,27 @@ pub(super) async fn commands(room: &Room<'_>) -> Found {
     let given = fields[COMMANDS].as_str().and_then(|command| command.split(':').next());
     let given =
         given.ok_or_else(|| format!("the example has no text like \"ask: What it does\" in {COMMANDS:?}"))?;
-    let channel = room.channel()?;
-    let sink = Taken::default();
-    let offered = tokio::select! {
-        ended = channel.listen(&sink, CancellationToken::new()) => {
-            return Err(format!("before people were offered anything, receiving ended with {ended:?}"));
-        }
-        offered = offered(room) => offered,
+    let offered = if let Road::Gateway { welcome, .. } = room.road {
+        let set = room.given(&room.server.url())?;
+        room.examinee.offered(welcome(&set.config).as_bytes())
+    } else {
+        offered_by_listener(room).await?
     };
     if offered == [given] {
         Ok(Outcome::Met)
     } else {
         Err(format!("people are offered {offered:?} and not {given:?}"))
+    }
+}
+
+async fn offered_by_listener(room: &Room<'_>) -> Result<Vec<String>, String> {
+    let channel = room.channel()?;
+    let sink = Taken::default();
+    tokio::select! {
+        ended = channel.listen(&sink, CancellationToken::new()) => {
+            Err(format!("before people were offered anything, receiving ended with {ended:?}"))
+        }
+        offered = offered(room) => Ok(offered),
     }
 }
 

@@ -229,7 +229,7 @@ impl<'a> Room<'a> {
                 let request = sign(secret, payload.sent, NOW);
                 self.decode(&*self.channel()?, &request).await.map_err(|error| self.said(&error))
             }
-            Road::Gateway { read } => read(payload.sent),
+            Road::Gateway { read, .. } => read(payload.sent),
             Road::Poll { .. } => self.polled(payload.sent).await,
             Road::Socket(_) => self.told(payload.sent).await,
         }

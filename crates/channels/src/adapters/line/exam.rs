@@ -50,6 +50,7 @@ impl Examinee for Exam {
             "room",
             "reply",
             "postback",
+            "edited",
             "unsend",
             "standby",
             "redelivered",

@@ -122,6 +122,7 @@ fn understood(event: Event) -> Option<Inbound> {
     let tokens = Given { reply: event.reply_token.filter(|_| !is_again), ..Given::default() };
     match event.r#type.as_str() {
         "message" => Some(message(base, event.message?, tokens)),
+        "messageEdited" => edited(message(base, event.message?, tokens), &event.webhook_event_id),
         "postback" => {
             let pressed = pressed(base, &event.webhook_event_id, event.postback?.data);
             Some(with_tokens(pressed, &tokens))
@@ -187,6 +188,13 @@ fn message(base: Inbound, message: Message, tokens: Given) -> Inbound {
         ..base
     };
     with_tokens(read, &tokens)
+}
+
+/// The message as it reads now (<https://developers.line.biz/en/reference/messaging-api/#edit-event>). Two versions may come in the wrong
+/// order, and their times tell which is the later one; an event that is posted again keeps its id.
+fn edited(message: Inbound, event_id: &str) -> Option<Inbound> {
+    let key = message.dedup_key.clone()?;
+    Some(Inbound { dedup_key: Some(format!("edit:{key}:{event_id}")), deed: Deed::Edited(key), ..message })
 }
 
 /// What the sticker stands for, in LINE's own words, or what its sender wrote on it.

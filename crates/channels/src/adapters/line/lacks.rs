@@ -26,11 +26,6 @@ pub(super) const LACKS: &[Lack] = &[
         "there is no call for it",
         "https://developers.line.biz/en/reference/messaging-api/",
     ),
-    Lack::not_built(
-        &[Feature::Edits],
-        "LINE tells of edits in groups, and nothing here reads that",
-        "https://developers.line.biz/en/reference/messaging-api/#edit-event",
-    ),
     Lack::cant(
         &[Feature::PeoplesReactions, Feature::Receipts],
         "LINE has no event for it in chats",

@@ -60,7 +60,8 @@ static CAPS: Caps = Caps {
     typing: true,
     // It is shown for `calls::LOADING_SECONDS`, or until a message comes.
     typing_every: Some(Duration::from_secs(15)),
-    reports: Reports { edits: false, deletions: true, reactions: false, replies: true, receipts: false },
+    // Edits in groups: chats with one person have none.
+    reports: Reports { edits: true, deletions: true, reactions: false, replies: true, receipts: false },
     limits: Some(&LIMITS),
     lacks: lacks::LACKS,
     ..Caps::TEXT_ONLY

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use claw_secrets::signature::sign_base64;
-use claw_types::{MessageId, Outbound};
+use claw_types::{Deed, MessageId, Outbound};
 use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 use uuid::Uuid;
@@ -79,6 +79,7 @@ fn payloads_fit_the_platforms_description() {
         for event in body["events"].as_array().unwrap() {
             let name = match event["type"].as_str().unwrap() {
                 "message" => "types/MessageEvent",
+                "messageEdited" => "types/MessageEditedEvent",
                 "postback" => "types/PostbackEvent",
                 "unsend" => "types/UnsendEvent",
                 "follow" => "types/FollowEvent",
@@ -103,6 +104,24 @@ fn an_event_that_can_not_be_read_does_not_hide_the_others() {
     let read = line().decode(&posted(&body)).unwrap();
     assert_eq!(read.len(), 1);
     assert_eq!((read[0].content_type.as_str(), read[0].recipient.as_str()), ("other", "U1"));
+}
+
+#[test]
+fn each_version_of_an_edited_message_counts_once() {
+    let version = |event_id: &str, is_again: bool| {
+        let event = json!({"type": "messageEdited", "mode": "active", "timestamp": 1_700_000_000_000_i64,
+            "webhookEventId": event_id, "deliveryContext": {"isRedelivery": is_again}, "replyToken": "r",
+            "source": {"type": "group", "groupId": "C1", "userId": "U1"},
+            "message": {"id": "5", "type": "text", "text": "new", "quoteToken": "q"}});
+        let body = json!({"destination": "U0", "events": [event]}).to_string();
+        let read = line().decode(&posted(&body)).unwrap().remove(0);
+        assert_eq!(read.deed, Deed::Edited("5".to_owned()), "under the key that the message had");
+        assert_eq!(read.platform_message_id.as_deref(), Some("5"));
+        read.dedup_key.unwrap()
+    };
+    let first = version("e1", false);
+    assert_eq!(first, version("e1", true));
+    assert_ne!(first, version("e2", false));
 }
 
 #[test]

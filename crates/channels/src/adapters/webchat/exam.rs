@@ -4,6 +4,7 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::door::conversation_id;
+use super::told::Told;
 use super::{files, socket};
 use crate::exam::body::at;
 use crate::exam::{CHANNEL, Case, Examinee, NOW, Payload, Road, payloads};
@@ -13,7 +14,8 @@ pub(super) struct Exam;
 impl Examinee for Exam {
     fn fields(&self, _: &str) -> Value {
         json!({"allowed_origins": "https://example.org, http://localhost:8000", "greeting": "Hello!", "title": "Support",
-               "theme": "dark", "accent": "#4f46e5", "max_file_mib": 5, "file_kinds": "image, file"})
+               "theme": "dark", "accent": "#4f46e5", "max_file_mib": 5, "file_kinds": "image, file",
+               "commands": "ask: Ask the assistant"})
     }
 
     fn page(&self) -> &'static str {
@@ -35,6 +37,7 @@ impl Examinee for Exam {
                 }
                 Ok(vec![socket::understood(CHANNEL, visitor, &sent["frame"].to_string(), now)?])
             },
+            welcome: |config| Told::of(config).ready(),
         }
     }
 
@@ -80,5 +83,9 @@ impl Examinee for Exam {
 
     fn answered(&self, body: &[u8]) -> Vec<String> {
         at(body, "/reply_to")
+    }
+
+    fn offered(&self, body: &[u8]) -> Vec<String> {
+        at(body, "/commands/0/name")
     }
 }

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::warn;
 
+pub use self::shown::Offered;
 use self::shown::{Attachment, Below, Shown};
 use super::CAPS;
 use crate::kit::plan::{Content, Text, part_id, plan};
@@ -36,6 +37,9 @@ pub enum Frame<'a> {
         can: &'a [String],
         /// Whether the page may tell what arrived and was read; pages ask nothing of versions that do not say it.
         receipts: bool,
+        /// What the visitor is offered to write.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        commands: Vec<Offered<'a>>,
     },
     /// The visitor's message, or what the visitor did to one, is stored.
     Ack {

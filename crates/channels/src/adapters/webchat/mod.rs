@@ -16,6 +16,7 @@ mod look;
 mod origin;
 mod page;
 mod socket;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use claw_types::{MediaKind, MediaRef};
 use serde::Deserialize;
 
 use crate::exam::Examinee;
+use crate::kit::commands::COMMANDS;
 use crate::kit::plan::part_id;
 use crate::{
     About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Draft, Feature, Field,
@@ -52,20 +54,17 @@ static CAPS: Caps = Caps {
     typing: true,
     typing_every: Some(Duration::from_secs(4)),
     reports: Reports { receipts: true, ..Reports::DEEDS },
-    commands: false,
+    commands: true,
     // Visitors are people at our own page, whose sockets have a pace of their own.
     tells_programs: true,
     placeholders: false,
     drafts: true,
     limits: None,
-    lacks: &[
-        Lack::cant(
-            &[Feature::Threads],
-            "a visitor has one conversation, and its page shows one",
-            "https://github.com/ii-claw/ii-claw/blob/main/docs/channels.md#webchat",
-        ),
-        Lack::not_built(&[Feature::Commands], "the page offers none", ""),
-    ],
+    lacks: &[Lack::cant(
+        &[Feature::Threads],
+        "a visitor has one conversation, and its page shows one",
+        "https://github.com/ii-claw/ii-claw/blob/main/docs/channels.md#webchat",
+    )],
 };
 
 const KINDS: &[MediaKind] =
@@ -95,6 +94,9 @@ pub struct Config {
     /// What visitors' files may be.
     #[serde(default)]
     pub file_kinds: Option<Vec<String>>,
+    /// What visitors are offered to write, each as `name: what it does`.
+    #[serde(default)]
+    pub commands: Vec<String>,
 }
 
 impl Config {
@@ -171,6 +173,10 @@ impl Adapter for Webchat {
             FieldKind::Items(files::KINDS),
             "what visitors may send, told by a file's first bytes; all of them if not set.",
         ),
+        Field {
+            help: "commands that the page offers to visitors who type /, each as name: what it does.",
+            ..COMMANDS
+        },
     ];
     type Config = Config;
 
@@ -180,6 +186,7 @@ impl Adapter for Webchat {
                 "allowed_origins has {text:?}; write each as scheme, host and maybe port, like https://example.org"
             )));
         }
+        told::RULES.read(&config.commands)?;
         let is_colour = |text: &String| text.starts_with('#') && look::Accent::parse(text).is_some();
         if let Some(text) = config.accent.filter(|text| !is_colour(text)) {
             return Err(ChannelError::Config(format!(
@@ -267,6 +274,22 @@ mod tests {
                     .to_owned()
             ))
         );
+    }
+
+    #[test]
+    fn a_command_that_is_none_is_refused_with_a_sentence() {
+        let new = |command: &str| {
+            let config = Config { commands: vec![command.to_owned()], ..Config::default() };
+            Webchat::new(config, deps(Arc::new(Recorder::default()))).err()
+        };
+        assert_eq!(new("/hülf-1_a: Ask: anything"), None);
+        for none in ["", "two words", "Ask: x", "a.b"] {
+            let refused = new(none);
+            assert!(
+                matches!(&refused, Some(ChannelError::Config(why)) if why.contains("lower-case letters, digits, - and _")),
+                "{none:?}: {refused:?}"
+            );
+        }
     }
 
     #[test]

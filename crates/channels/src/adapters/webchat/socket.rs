@@ -27,7 +27,6 @@ use claw_runtime::{Backoff, Random};
 use claw_types::{ChannelId, Inbound, MediaRef};
 use http::{HeaderMap, Uri};
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tracing::warn;
@@ -35,7 +34,8 @@ use tracing::warn;
 use self::said::{Pace, Refused, Said, What, read};
 use super::door::{Entered, conversation_id, enter};
 use super::frames::{self, Frame};
-use crate::{Hosted, Hub, HubError, Stored};
+use super::told::Told;
+use crate::{Hub, HubError, Stored};
 
 /// The longest text with every character escaped to six bytes, and its envelope. A frame over it ends the socket,
 /// and the page, which knows only of the characters, would send it again for ever.
@@ -77,14 +77,8 @@ async fn open(
         Ok(upgrade) => upgrade.max_message_size(MAX_FRAME).max_frame_size(MAX_FRAME),
         Err(rejection) => return rejection.into_response(),
     };
-    let told = told(&hosted);
+    let told = Told::of(&hosted.config);
     upgrade.on_upgrade(move |socket| Session::new(hub, id, conversation, told, params.after, socket).run())
-}
-
-/// The channel's field `events`.
-fn told(hosted: &Hosted) -> Vec<String> {
-    let listed = hosted.config.get("events").and_then(Value::as_array).into_iter().flatten();
-    listed.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// For [`crate::Channel::fuzz`].
@@ -140,8 +134,8 @@ struct Session {
     hub: Arc<dyn Hub>,
     channel: ChannelId,
     conversation: String,
-    /// What the backend is told of beside messages, as the channel said when the socket was opened.
-    told: Vec<String>,
+    /// What the channel's fields said when the socket was opened.
+    told: Told,
     socket: WebSocket,
     live: Option<mpsc::Receiver<Bytes>>,
     /// When to subscribe again, while there is no live stream, and how often that failed.
@@ -161,7 +155,7 @@ impl Session {
         hub: Arc<dyn Hub>,
         channel: ChannelId,
         conversation: String,
-        told: Vec<String>,
+        told: Told,
         seen: i64,
         socket: WebSocket,
     ) -> Self {
@@ -268,7 +262,7 @@ impl Session {
 
     /// The visitor must not read one thing and the backend another: what the backend does not hear of is not changed.
     fn takes(&self, what: &What) -> bool {
-        let told = |name: &str| self.told.iter().any(|told| told == name);
+        let told = |name: &str| self.told.deeds.iter().any(|told| told == name);
         match what {
             What::Message { .. } | What::File(_) | What::React { .. } | What::Received(_) => true,
             What::Edit { .. } => told("edits"),
@@ -291,8 +285,7 @@ impl Session {
             }
             if !self.ready {
                 self.ready = true;
-                let ready = Frame::Ready { can: &self.told, receipts: true }.json();
-                self.send(Message::text(ready)).await?;
+                self.send(Message::text(self.told.ready())).await?;
             }
         } else {
             self.live = None;

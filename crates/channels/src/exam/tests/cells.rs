@@ -9,6 +9,9 @@ use crate::exam::{Requirement, sit};
 async fn cells_say_what_is_so() {
     use Requirement as R;
     let cells = [
+        // Who comes to the gateway is told there.
+        ("webchat", R::Commands, "met"),
+        ("line", R::Edits, "met"),
         // Both roads are tried: what one does not have, the other has.
         ("telegram", R::Replayed, "met"),
         ("telegram", R::Commands, "met"),

@@ -1,4 +1,4 @@
-//! What a message of the agent's shows, as the page takes it.
+//! What a message of the agent's shows and what visitors are offered, as the page takes it.
 
 use std::borrow::Cow;
 
@@ -6,6 +6,7 @@ use claw_types::{Format, Location, Media, MediaKind, Poll};
 use serde::Serialize;
 
 use super::format_of;
+use crate::kit::commands::Command;
 use crate::kit::plan::{Content, Text, location_text, poll_text};
 
 /// An attachment as the page takes it.
@@ -28,6 +29,20 @@ impl<'a> Attachment<'a> {
 pub struct Below<'a> {
     /// Its id.
     pub message_id: &'a str,
+}
+
+/// A command that visitors are offered.
+#[derive(Debug, Serialize)]
+pub struct Offered<'a> {
+    name: &'a str,
+    description: &'a str,
+}
+
+impl<'a> Offered<'a> {
+    /// As the channel's field has it.
+    pub fn of(Command { name, description }: &'a Command) -> Self {
+        Self { name, description }
+    }
 }
 
 /// What a message shows.

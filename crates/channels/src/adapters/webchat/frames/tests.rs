@@ -121,7 +121,7 @@ fn frames_are_as_the_page_expects_them() {
         [json!({"type": "message", "id": id, "seq": 2, "client_id": null, "from": "agent", "text": "see",
         "media": attachment("image"), "album": [attachment("file")], "at": "1970-01-01T00:00:00Z"})]
     );
-    let ready = Frame::Ready { can: &["edits".to_owned()], receipts: true };
+    let ready = Frame::Ready { can: &["edits".to_owned()], receipts: true, commands: Vec::new() };
     assert_eq!(ready.json(), r#"{"type":"ready","can":["edits"],"receipts":true}"#);
 }
 

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use claw_types::{Deed, MessageId, Outbound, WebhookBody};
 use futures::{SinkExt as _, StreamExt as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message as WsMessage};

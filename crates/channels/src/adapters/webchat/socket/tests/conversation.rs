@@ -180,6 +180,18 @@ async fn a_visitor_changes_its_own_messages_where_the_backend_hears_of_it() {
 }
 
 #[tokio::test]
+async fn a_visitor_is_told_what_is_offered() {
+    let (hub, url) = gateway().await;
+    *hub.offered.lock().unwrap() = vec!["ask: Ask the assistant", "help"];
+    let commands =
+        json!([{"name": "ask", "description": "Ask the assistant"}, {"name": "help", "description": "help"}]);
+    assert_eq!(
+        connect(&url, 0).await.hear().await,
+        json!({"type": "ready", "can": [], "receipts": true, "commands": commands})
+    );
+}
+
+#[tokio::test]
 async fn a_page_tells_what_arrived_without_taking_the_visitors_turn() {
     let (hub, url) = gateway().await;
     let mut client = connect(&url, 0).await;

@@ -20,6 +20,8 @@ pub(super) struct Memory {
     pub(super) files: Mutex<Vec<(Inbound, Vec<u8>)>>,
     /// The channel's field `events`.
     pub(super) told: Mutex<Vec<&'static str>>,
+    /// Its field `commands`.
+    pub(super) offered: Mutex<Vec<&'static str>>,
     pub(super) listeners: Mutex<Vec<mpsc::Sender<Bytes>>>,
     pub(super) database_is_away: Mutex<bool>,
     pub(super) bus_is_away: Mutex<bool>,
@@ -69,8 +71,9 @@ impl Hub for Memory {
             return Err(HubError::NoChannel);
         }
         let told = self.told.lock().unwrap().clone();
+        let offered = self.offered.lock().unwrap().clone();
         let config = json!({"title": "A <b>", "allowed_origins": ["https://shop.example", "bad;"],
-                            "greeting": "Hi", "events": told,
+                            "greeting": "Hi", "events": told, "commands": offered,
                             "max_file_mib": 1, "file_kinds": ["image", "file"]});
         Ok(Hosted { name: "chat".to_owned(), config: config.as_object().cloned().unwrap() })
     }
