@@ -30,6 +30,8 @@ pub struct Caps {
     pub threads: bool,
     /// Whether a message can point to the one that it answers.
     pub reply_to: bool,
+    /// Whether only a text without buttons can do that: of a message that has none, the reference is left out.
+    pub only_texts_reply: bool,
     /// Which buttons it has.
     pub buttons: ButtonCaps,
     /// Whether it has polls.
@@ -78,6 +80,7 @@ impl Caps {
         albums: None,
         threads: false,
         reply_to: false,
+        only_texts_reply: false,
         buttons: ButtonCaps::NONE,
         polls: false,
         location: false,

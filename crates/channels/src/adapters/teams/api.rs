@@ -80,13 +80,22 @@ impl Api {
         self.calls.try_credential().await
     }
 
-    /// Makes a call; the id of the activity that the connector answers.
+    /// Makes a call; the id of the activity that the connector answers. A call that it takes without one is made all the same: that is how it
+    /// answers where it makes several messages of an activity, and now and then without that
+    /// (<https://github.com/MicrosoftDocs/bot-docs/issues/2263>).
+    ///
+    /// # Errors
+    /// Those of the call; [`ChannelError::Uncertain`] where the answer to one that may not be made twice is none of the connector's.
     pub(super) async fn call(&self, call: &Call) -> Result<Option<String>, ChannelError> {
         let url = below(&self.connector, &call.path)?;
         let Call { method, body, repeatable, .. } = call;
         let call = bearer::Call { method: method.clone(), url, body: body.as_ref(), repeatable: *repeatable };
         let answer = self.calls.call(call).await?;
-        Ok(serde_json::from_slice::<Resource>(&answer).unwrap_or_default().id)
+        match named(&answer) {
+            Ok(id) => Ok(id),
+            Err(_) if *repeatable => Ok(None),
+            Err(error) => Err(ChannelError::Uncertain(format!("Microsoft's answer can't be read: {error}"))),
+        }
     }
 
     /// Opens an attachment: with the bot's token where a connector of the cloud keeps it, and without where a person does.
@@ -151,6 +160,15 @@ struct Resource {
     id: Option<String>,
 }
 
+/// The id in an answer, if there is one.
+fn named(answer: &[u8]) -> Result<Option<String>, serde_json::Error> {
+    if answer.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let resource: Option<Resource> = serde_json::from_slice(answer)?;
+    Ok(resource.unwrap_or_default().id.filter(|id| !id.is_empty()))
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Answer {
@@ -179,7 +197,7 @@ fn refused(status: StatusCode, answer: &[u8], wait: Option<Duration>) -> Option<
 /// For [`crate::Channel::fuzz`].
 pub(super) fn fuzz(data: &[u8]) {
     drop(refused(StatusCode::BAD_REQUEST, data, None));
-    drop(serde_json::from_slice::<Resource>(data));
+    drop(named(data));
 }
 
 #[cfg(test)]
@@ -196,5 +214,15 @@ mod tests {
         assert_eq!(of(403, gone), Some(ChannelError::Permanent(said.to_owned())));
         assert!(matches!(of(412, "no json"), Some(ChannelError::Retryable(_))));
         assert_eq!(of(201, r#"{"id": "1"}"#), None);
+    }
+
+    #[test]
+    fn an_answer_without_an_id_is_an_answer() {
+        let of = |answer: &str| named(answer.as_bytes()).ok();
+        assert_eq!(of(r#"{"id": "1"}"#), Some(Some("1".to_owned())));
+        for none in ["", " ", "{}", "null", r#"{"id": ""}"#, r#"{"id": null}"#] {
+            assert_eq!(of(none), Some(None), "{none}");
+        }
+        assert_eq!(of("<html>"), None);
     }
 }

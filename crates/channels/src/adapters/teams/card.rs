@@ -1,13 +1,18 @@
-//! Pictures and buttons as an Adaptive Card (<https://learn.microsoft.com/en-us/adaptive-cards/schema-explorer/adaptive-card>).
+//! Pictures, and buttons with their text, as an Adaptive Card
+//! (<https://learn.microsoft.com/en-us/adaptive-cards/schema-explorer/adaptive-card>).
 //!
-//! The text stays outside of it: there, Teams reads all of its formatting.
+//! The text is in runs, each with its formatting, and not in Markdown: of that a card knows neither code nor quotes
+//! (<https://learn.microsoft.com/en-us/microsoftteams/platform/task-modules-and-cards/cards/cards-format>), and Teams' programs for phones
+//! show the backslashes that keep signs from being read.
 
 use claw_types::{Button, ButtonAction, Media};
 use serde_json::{Value, json};
 use url::Url;
 
 use super::calls::PRESSED;
-use crate::ChannelError;
+use crate::kit::markdown::{Run, Style, runs};
+use crate::kit::plan::Text;
+use crate::{ChannelError, TextUnit};
 
 /// The content type of a card (<https://learn.microsoft.com/en-us/microsoftteams/platform/task-modules-and-cards/cards/cards-reference>).
 const CARD: &str = "application/vnd.microsoft.card.adaptive";
@@ -16,24 +21,62 @@ const VERSION: &str = "1.4";
 /// Most actions side by side
 /// (<https://learn.microsoft.com/en-us/microsoftteams/platform/task-modules-and-cards/cards/design-effective-cards>); more go to the next row.
 const ROW: usize = 6;
+/// Most UTF-16 code units of a text's runs; one with more of them is shown without its formatting. They are 20 KB of the 28 that a message may
+/// have at least (<https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/format-your-bot-messages>).
+const MOST_RUNS: usize = 10_000;
 
-/// The attachment with pictures, one below the other, and buttons; `None` where there are neither.
+/// The attachment with a text, pictures, one below the other, and buttons.
 ///
 /// Several pictures are one card and not an attachment each: of an activity with several cards Teams makes several messages, and names none
 /// of them in its answer (<https://github.com/OfficeDev/BotBuilder-MicrosoftTeams/issues/125>).
-pub(super) fn attachment(pictures: &[Media], rows: &[Vec<Button>]) -> Result<Option<Value>, ChannelError> {
-    let mut body = pictures.iter().map(image).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn attachment(
+    text: Option<&Text>,
+    pictures: &[Media],
+    rows: &[Vec<Button>],
+) -> Result<Value, ChannelError> {
+    let mut body: Vec<Value> = text.map(words).into_iter().collect();
+    for picture in pictures {
+        body.push(image(picture)?);
+    }
     for row in rows.iter().flat_map(|row| row.chunks(ROW)) {
         let actions: Vec<_> = row.iter().map(action).collect();
         body.push(json!({"type": "ActionSet", "actions": actions}));
     }
-    if body.is_empty() {
-        return Ok(None);
-    }
     let card = json!({
         "type": "AdaptiveCard", "$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "version": VERSION, "body": body,
     });
-    Ok(Some(json!({"contentType": CARD, "content": card})))
+    Ok(json!({"contentType": CARD, "content": card}))
+}
+
+/// A text as runs (<https://learn.microsoft.com/en-us/adaptive-cards/schema-explorer/text-run>).
+fn words(text: &Text) -> Value {
+    let block = |inlines: Vec<Value>| json!({"type": "RichTextBlock", "inlines": inlines});
+    let bare = |text: &str| block(vec![json!({"type": "TextRun", "text": text})]);
+    if !text.formatted {
+        return bare(&text.body);
+    }
+    let words = block(runs(&text.body).into_iter().map(inline).collect());
+    if TextUnit::Utf16.count(&words.to_string()) > MOST_RUNS { bare(&text.plain) } else { words }
+}
+
+fn inline(run: Run) -> Value {
+    let Run { text, style: Style { bold, italic, strike, code, link } } = run;
+    let mut inline = json!({"type": "TextRun", "text": text});
+    if bold {
+        inline["weight"] = json!("Bolder");
+    }
+    if code {
+        inline["fontType"] = json!("Monospace");
+    }
+    for (key, has) in [("italic", italic), ("strikethrough", strike)] {
+        if has {
+            inline[key] = json!(true);
+        }
+    }
+    if let Some(address) = link {
+        inline["selectAction"] = json!({"type": "Action.OpenUrl", "url": address});
+    }
+    inline
 }
 
 /// Teams fetches it by itself, and only by https.

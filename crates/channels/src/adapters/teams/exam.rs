@@ -82,8 +82,10 @@ impl Examinee for Exam {
         "1700000021000"
     }
 
+    /// Of a card, as far as the first change of its formatting.
     fn texts(&self, body: &[u8]) -> Vec<String> {
-        at(body, "/text")
+        let card = at(body, "/attachments/0/content/body/0/inlines/0/text");
+        at(body, "/text").into_iter().chain(card).collect()
     }
 
     fn answered(&self, body: &[u8]) -> Vec<String> {
@@ -152,7 +154,11 @@ impl Platform for Exam {
 fn described(name: &str, activity: &Value) -> Result<(), String> {
     let description = Description::new(API);
     description.fits(name, activity)?;
-    for attachment in list(&activity["attachments"]) {
+    let attachments = list(&activity["attachments"]);
+    if attachments.len() + usize::from(activity.get("text").is_some()) > 1 {
+        return Err("Teams makes several messages of one activity and names none of them".to_owned());
+    }
+    for attachment in attachments {
         description.fits("types/Attachment", attachment)?;
         let content = &attachment["content"];
         match attachment["contentType"].as_str() {
@@ -169,9 +175,11 @@ fn card(description: &Description, card: &Value) -> Result<(), String> {
     for element in list(&card["body"]) {
         let kind = element["type"].as_str().unwrap_or_default();
         description.fits(&format!("types/{kind}"), element)?;
-        for action in list(&element["actions"]) {
-            let kind = action["type"].as_str().unwrap_or_default();
-            description.fits(&format!("types/{kind}"), action)?;
+        let runs = list(&element["inlines"]);
+        let pressed = runs.iter().filter_map(|run| run.get("selectAction"));
+        for one in list(&element["actions"]).iter().chain(runs).chain(pressed) {
+            let kind = one["type"].as_str().unwrap_or_default();
+            description.fits(&format!("types/{kind}"), one)?;
         }
     }
     Ok(())

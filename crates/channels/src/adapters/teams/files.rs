@@ -23,7 +23,7 @@ impl Teams {
         let [file] = held.files.as_slice() else {
             return Err(ChannelError::Retryable("the file was not fetched".to_owned()));
         };
-        calls::post(part, None, Some(consents.question(part.recipient, media, file)?))
+        Ok(calls::attach(part, consents.question(part.recipient, media, file)?))
     }
 
     /// Does what a person said yes to in this activity; any other one is nothing to it.
@@ -34,7 +34,7 @@ impl Teams {
         let given = self.give(&accepted).await;
         if given.is_err() {
             let text = Text { body: LATER.to_owned(), plain: LATER.to_owned(), formatted: false };
-            self.api.call(&calls::notice(&accepted.recipient, Some(&text), None)).await?;
+            self.api.call(&calls::notice(&accepted.recipient, &text)).await?;
         }
         given
     }
@@ -54,6 +54,6 @@ impl Teams {
                 shown => return shown.map(drop),
             }
         }
-        self.api.call(&calls::notice(recipient, None, Some(place.shown()))).await.map(drop)
+        self.api.call(&calls::show(recipient, place.shown())).await.map(drop)
     }
 }

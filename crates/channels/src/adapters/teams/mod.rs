@@ -41,7 +41,7 @@ use self::consent::Consents;
 use self::incoming::Bot;
 use crate::exam::Examinee;
 use crate::kit::jwt::{Expected, Verified};
-use crate::kit::plan::Content;
+use crate::kit::plan::{Content, part_id};
 use crate::kit::upload::Uploads;
 use crate::{
     About, Adapter, Albums, ButtonCaps, Caps, Channel, ChannelError, Deps, Dialect, Field, FieldKind, Limits,
@@ -56,17 +56,18 @@ const CHANNEL: &str = "msteams";
 /// Pictures are shown in a card by their address, several in one; for any other file Teams first asks the person for consent ([`consent`]).
 const PERSONAL: Caps = Caps {
     max_text: 4000,
-    max_caption: 4000,
+    // A text beside a picture would be a message of its own that has no id; before or behind it, it has one ([`calls`]).
+    max_caption: 0,
     unit: TextUnit::Utf16,
     markdown: Dialect::Teams,
     media: &[MediaKind::Image, MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
-    // The question whether a file is wanted becomes the file, and a text with it would be gone.
-    uncaptioned: &[MediaKind::Video, MediaKind::Audio, MediaKind::Voice, MediaKind::File],
     // No page says how many pictures a card has. Ten, which is all that a message may have, are within those 28 KB with addresses of 800
     // characters and the longest text.
     albums: Some(&Albums { max: 10, groups: &[&[MediaKind::Image]] }),
     threads: true,
     reply_to: true,
+    // A quote is a sign in a text, which a card can't have beside it.
+    only_texts_reply: true,
     buttons: ButtonCaps::ALL,
     edit: true,
     delete: true,
@@ -298,9 +299,8 @@ impl Channel for Teams {
         };
         let answered = self.api.call(&call).await?;
         let target = part.piece.content.target().map(str::to_owned);
-        let id = target.or(answered).ok_or_else(|| {
-            ChannelError::Uncertain("the Bot Connector's answer names no message".to_owned())
-        })?;
+        // It was taken. The part's own id stands for the one that nobody will ever know.
+        let id = target.or(answered).unwrap_or_else(|| part_id(part.message_id, part.index));
         Ok(Receipt { platform_message_id: id })
     }
 

@@ -1,3 +1,4 @@
+mod cards;
 mod files;
 
 use bytes::Bytes;
@@ -238,49 +239,6 @@ fn a_thread_is_addressed_by_its_first_message() {
 }
 
 #[test]
-fn buttons_are_actions_of_a_card_below_the_text() {
-    let row: Vec<_> = (0..7).map(|n| json!({"text": n.to_string(), "data": "d"})).collect();
-    let rows = json!([row, [{"text": "Site", "url": "https://example.org"}]]);
-    let call = body_of(&json!({"text": "**pick**", "buttons": rows}));
-    assert_eq!((call["text"].as_str(), call["textFormat"].as_str()), (Some("**pick**"), Some("markdown")));
-    let body = call["attachments"][0]["content"]["body"].as_array().unwrap();
-    let lengths: Vec<_> = body.iter().map(|set| set["actions"].as_array().unwrap().len()).collect();
-    assert_eq!(lengths, [6, 1, 1], "six fit side by side");
-    assert_eq!(body[0]["actions"][0]["data"], json!({"pressed": {"data": "d", "text": "0"}}));
-    assert_eq!(
-        body[2]["actions"][0],
-        json!({"type": "Action.OpenUrl", "title": "Site", "url": "https://example.org"})
-    );
-}
-
-#[test]
-fn pictures_that_go_together_are_one_card() {
-    let picture = |name: &str| json!({"kind": "image", "url": format!("https://example.org/{name}")});
-    let two = json!({"text": "**look**", "media": [picture("a"), picture("b")]});
-    let calls = calls_of(&two);
-    assert_eq!(calls.len(), 1);
-    let call = body_of(&two);
-    assert_eq!(call["text"], "**look**");
-    let attachments = call["attachments"].as_array().unwrap();
-    assert_eq!(attachments.len(), 1, "of several cards Teams would make several messages");
-    let shown = attachments[0]["content"]["body"].as_array().unwrap();
-    let addresses: Vec<_> = shown.iter().map(|image| (&image["type"], &image["url"])).collect();
-    let image = json!("Image");
-    assert_eq!(
-        addresses,
-        [(&image, &json!("https://example.org/a")), (&image, &json!("https://example.org/b"))]
-    );
-    // Buttons stand below the text, and an insecure address is refused wherever it stands.
-    let pressed = json!({"text": "pick", "media": [picture("a"), picture("b")], "buttons": [[{"text": "A", "data": "a"}]]});
-    let bodies: Vec<_> = calls_of(&pressed).into_iter().map(|call| call.unwrap().body.unwrap()).collect();
-    assert_eq!((bodies.len(), bodies[0].get("text"), &bodies[1]["text"]), (2, None, &json!("pick")));
-    let plain = json!({"media": [picture("a"), {"kind": "image", "url": "http://example.org/b"}]});
-    assert!(
-        matches!(calls_of(&plain).remove(0), Err(ChannelError::Permanent(why)) if why.contains("https://"))
-    );
-}
-
-#[test]
 fn plain_text_is_sent_as_that() {
     let call = body_of(&json!({"text": "**a**\nb", "format": "plain"}));
     assert_eq!(call, json!({"type": "message", "text": "**a**\nb", "textFormat": "plain"}));
@@ -295,6 +253,10 @@ fn an_answer_quotes_what_it_answers_but_in_a_thread() {
     assert_eq!(answered["entities"], json!([{"type": "quotedReply", "quotedReply": {"messageId": "1700"}}]));
     let threaded = body_of(&json!({"text": "yes", "reply_to": "1700", "thread_id": "170"}));
     assert_eq!((&threaded["text"], threaded.get("entities")), (&json!("yes"), None));
+    let shown = json!({"text": "yes", "reply_to": "1700", "media": [{"kind": "image", "url": "https://example.org/a"}]});
+    let calls: Vec<_> = calls_of(&shown).into_iter().map(|call| call.unwrap().body.unwrap()).collect();
+    assert_eq!((calls.len(), calls[0].get("entities")), (2, None), "a card quotes nothing");
+    assert_eq!(calls[1]["text"], "<quoted messageId=\"1700\"/>yes");
     let odd = calls_of(&json!({"text": "yes", "reply_to": "1\"/><at>x</at>"})).remove(0);
     assert!(matches!(odd, Err(ChannelError::Permanent(why)) if why.contains("reply_to")));
 }

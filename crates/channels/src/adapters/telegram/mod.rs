@@ -62,6 +62,7 @@ static CAPS: Caps = Caps {
     }),
     threads: true,
     reply_to: true,
+    only_texts_reply: false,
     buttons: ButtonCaps::ALL,
     polls: true,
     location: true,

@@ -45,6 +45,7 @@ static CAPS: Caps = Caps {
     albums: Some(&Albums { max: 10, groups: &[KINDS] }),
     threads: false,
     reply_to: true,
+    only_texts_reply: false,
     buttons: ButtonCaps::ALL,
     polls: true,
     location: true,

@@ -42,6 +42,7 @@ const ALL: Caps = Caps {
     albums: Some(&Albums { max: 10, groups: &[KINDS] }),
     threads: true,
     reply_to: true,
+    only_texts_reply: false,
     buttons: ButtonCaps::ALL,
     polls: true,
     location: true,

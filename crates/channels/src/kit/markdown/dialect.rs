@@ -207,7 +207,7 @@ fn entity(c: char, body: &mut String) {
 }
 
 /// The bytes of the address that `text` begins with; 0 where it begins with none.
-fn address_length(text: &str) -> usize {
+pub(super) fn address_length(text: &str) -> usize {
     let Some(scheme) = ["https://", "http://"].into_iter().find(|scheme| text.starts_with(scheme)) else {
         return 0;
     };

@@ -12,6 +12,7 @@ mod html;
 mod inline;
 mod out;
 mod parts;
+mod runs;
 mod signs;
 mod table;
 
@@ -24,6 +25,7 @@ pub(crate) use self::html::document;
 use self::inline::Link;
 use self::out::{Mark, Out};
 pub(crate) use self::parts::{Part, Room, parts};
+pub(crate) use self::runs::{Run, Style, runs};
 use self::table::Table;
 use crate::caps::Dialect;
 

@@ -5,8 +5,8 @@
 //! chat page tells by its place what it has shown; nothing that was written is lost; every part fits.
 //!
 //! The order: attachments (the first with the text as its caption when that fits), what text is left, the place, the poll. The
-//! reference to the answered message is on the first part, the buttons are on the last; where they can't stand below it, they are lines of
-//! the text.
+//! reference to the answered message is on the first part that can have it, the buttons are on the last; where they can't stand below it, they
+//! are lines of the text.
 
 mod below;
 mod fallback;
@@ -199,13 +199,23 @@ impl Planner<'_> {
         contents.extend(message.poll.clone().filter(|_| caps.polls).map(Content::Poll));
         self.note_what_is_left_out();
         let mut parts: Vec<_> = contents.into_iter().map(Piece::of).collect();
-        if let Some(first) = parts.first_mut() {
-            first.reply_to = message.reply_to.clone().filter(|_| caps.reply_to);
-        }
         if let Some(last) = parts.last_mut() {
             last.buttons = buttons;
         }
+        self.refer(&mut parts);
         parts
+    }
+
+    /// Has the first part that can do so point to the message that is answered.
+    fn refer(&mut self, parts: &mut [Piece]) {
+        let (caps, message) = (self.caps, self.message);
+        let Some(answered) = message.reply_to.as_ref().filter(|_| caps.reply_to) else { return };
+        let is_bare_text =
+            |piece: &Piece| matches!(piece.content, Content::Text(_)) && piece.buttons.is_empty();
+        match parts.iter_mut().find(|piece| !caps.only_texts_reply || is_bare_text(piece)) {
+            Some(piece) => piece.reply_to = Some(answered.clone()),
+            None => self.degrade("reply_to", "sent without the reference"),
+        }
     }
 
     /// Puts what the platform does not have into the text; the buttons that stay buttons.

@@ -18,6 +18,7 @@ const RICH: Caps = Caps {
     albums: Some(&ALBUMS),
     threads: true,
     reply_to: true,
+    only_texts_reply: false,
     buttons: ButtonCaps::ALL,
     polls: true,
     location: true,
@@ -123,6 +124,25 @@ fn what_the_platform_has_is_not_degraded() {
     let buttons: Vec<_> = plan.parts.iter().map(|piece| piece.buttons.len()).collect();
     assert_eq!(buttons, [0, 0, 0, 2]);
     assert!(matches!(plan.parts[3].content, Content::Poll(_)));
+}
+
+#[test]
+fn where_only_texts_can_reply_the_first_bare_one_does() {
+    let caps = Caps { only_texts_reply: true, max_caption: 0, ..RICH };
+    let replying = |message: Outbound| {
+        let plan = plan(&Outbound { reply_to: Some("5".into()), ..message }, &caps).unwrap();
+        let on: Vec<_> = plan.parts.iter().map(|piece| piece.reply_to.as_deref() == Some("5")).collect();
+        (on, plan.degraded)
+    };
+    let left_out = Degraded { feature: "reply_to", how: "sent without the reference" };
+    let picture = [MediaKind::Image];
+    let pressed = |message: Outbound| Outbound { buttons: vec![vec![data("a")]], ..message };
+    assert_eq!(replying(message("hi", &[])), (vec![true], vec![]));
+    assert_eq!(replying(message("hi", &picture)), (vec![false, true], vec![]));
+    assert_eq!(replying(message("", &picture)), (vec![false], vec![left_out]));
+    assert_eq!(replying(pressed(message("hi", &[]))), (vec![false], vec![left_out]));
+    let long = pressed(message("more than twenty characters", &[]));
+    assert_eq!(replying(long), (vec![true, false], vec![]), "the buttons are below its end");
 }
 
 #[test]
