@@ -60,7 +60,7 @@ const ALL: Caps = Caps {
     lacks: &[Lack::cant(
         &[Feature::Commands],
         "what is offered to people is the other system's own affair",
-        "docs/channels/webhook.md",
+        "https://github.com/ii-claw/ii-claw/blob/main/docs/channels/webhook.md",
     )],
 };
 

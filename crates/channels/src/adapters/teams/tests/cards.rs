@@ -110,7 +110,7 @@ fn an_edit_with_buttons_is_a_card() {
 async fn an_answer_without_an_id_is_sent_all_the_same() {
     let token = || async { axum::Json(json!({"access_token": "t", "expires_in": 3600})) };
     let to = |answer: &'static str| {
-        let activities = move || async move { (axum::http::StatusCode::ACCEPTED, answer) };
+        let activities = move || async move { (http::StatusCode::ACCEPTED, answer) };
         axum::Router::new()
             .route("/{tenant}/oauth2/v2.0/token", axum::routing::post(token))
             .route("/v3/conversations/{chat}/activities", axum::routing::post(activities))
