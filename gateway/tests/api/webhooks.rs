@@ -1,5 +1,7 @@
 //! What platforms post: committed before the answer, once.
 
+use std::time::Duration;
+
 use claw_runtime::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
