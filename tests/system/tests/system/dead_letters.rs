@@ -132,9 +132,10 @@ async fn a_retry_outlives_the_owner_and_starts_the_time_to_live_anew() {
     let _next = cluster.worker("two", &chat.api.base).await;
     chat.wait_until_done(&id).await;
     assert_eq!(chat.arrived("hello"), 2);
-    // One that nobody retried is too old.
+    // One of which nothing was sent and that nobody retried is too old.
     sqlx::query(aged).execute(&mut database).await.unwrap();
-    let stale = "update messages set state = 'pending', finished_at = null, retried_at = null, retries = 5";
+    let stale = "update messages set state = 'pending', finished_at = null, retried_at = null, retries = 5,
+                     platform_message_ids = '[]'";
     sqlx::query(stale).execute(&mut database).await.unwrap();
     eventually("the old one to be refused", Duration::from_secs(90), async || {
         let message = chat.message(&id).await;

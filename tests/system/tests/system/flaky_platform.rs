@@ -123,7 +123,7 @@ async fn every_message_arrives_once_or_is_reported_uncertain() {
 fn pieces(round: u32) -> [(u64, String); 3] {
     [
         (0, format!("[answer {round}] its beginning is seen while it is written, ")),
-        (1_500, "it grows before one's eyes, ".to_owned()),
+        (1_500, "it grows while it is looked at, ".to_owned()),
         (1_500, "and it is whole.".to_owned()),
     ]
 }
