@@ -22,7 +22,7 @@ export default (stage) => {
     await chat.sent('meanwhile');
     await chat.shows('missed');
     assert.deepEqual(await chat.texts(), ['before', 'missed', 'meanwhile']);
-    await chat.root.getByRole('status').waitFor({ state: 'hidden' });
+    await chat.root.locator('#status').waitFor({ state: 'hidden' });
   }, { expects: UNREACHABLE });
 
   scene(stage, 'a gateway that dies and comes back: nothing is lost, nothing is doubled', async (people) => {
@@ -38,7 +38,7 @@ export default (stage) => {
     await chat.message('five').getByText('Sending…').waitFor();
     await stage.claw.start();
     await chat.sent('five');
-    await chat.root.getByRole('status').waitFor({ state: 'hidden' });
+    await chat.root.locator('#status').waitFor({ state: 'hidden' });
     while (stage.backend.told('crash').at(-1).text !== 'five') await stage.backend.hears('crash');
     assert.deepEqual(stage.backend.told('crash').map(({ text }) => text), written);
     await channel.send(heard.recipient, 'Six.');
