@@ -85,6 +85,10 @@ impl Kind {
                     "/api/auth.test",
                     post(async || Json(json!({"ok": true, "user": "bot", "user_id": "U1"}))),
                 )
+                .route(
+                    "/api/users.info",
+                    post(async || Json(json!({"ok": true, "user": {"id": "U1", "name": "bot"}}))),
+                )
                 .route("/api/apps.connections.open", post(ticket)),
         }
     }
