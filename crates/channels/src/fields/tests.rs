@@ -48,6 +48,9 @@ fn strings_and_native_values_are_the_same() {
     let fields = strings.unwrap();
     assert_eq!(Value::Object(fields.config), json!({"users": ["1", "2", "3"], "secs": 5, "loud": true}));
     assert_eq!(Value::Object(fields.secrets), json!({"token": "t"}));
+    let lines =
+        merge(Fields::default(), json!({"token": "t", "users": "a: one, two\r\n\n b: three \n"})).unwrap();
+    assert_eq!(lines.config["users"], json!(["a: one, two", "b: three"]), "lines may have commas in them");
 }
 
 #[test]

@@ -45,7 +45,8 @@ pub(super) fn coerce(field: &Field, value: Value) -> Result<Option<Value>, Field
             return Err(FieldError::Choice { key: field.key.to_owned(), choices: choices.join(", ") });
         }
         (FieldKind::List | FieldKind::Ids | FieldKind::Words | FieldKind::Items(_), Value::String(text)) => {
-            list(text.split(','))
+            // Lines may have commas in them.
+            list(text.split(if text.contains('\n') { '\n' } else { ',' }))
         }
         (FieldKind::List | FieldKind::Ids | FieldKind::Words | FieldKind::Items(_), Value::Array(items)) => {
             let texts: Option<Vec<String>> = items.iter().map(scalar).collect();
