@@ -51,6 +51,10 @@ fn strings_and_native_values_are_the_same() {
     let lines =
         merge(Fields::default(), json!({"token": "t", "users": "a: one, two\r\n\n b: three \n"})).unwrap();
     assert_eq!(lines.config["users"], json!(["a: one, two", "b: three"]), "lines may have commas in them");
+    for users in ["1, 2, 3\n", "1, 2,\n3"] {
+        let commas = merge(Fields::default(), json!({"token": "t", "users": users})).unwrap();
+        assert_eq!(commas.config["users"], json!(["1", "2", "3"]), "{users:?}");
+    }
 }
 
 #[test]

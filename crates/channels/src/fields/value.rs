@@ -45,8 +45,10 @@ pub(super) fn coerce(field: &Field, value: Value) -> Result<Option<Value>, Field
             return Err(FieldError::Choice { key: field.key.to_owned(), choices: choices.join(", ") });
         }
         (FieldKind::List | FieldKind::Ids | FieldKind::Words | FieldKind::Items(_), Value::String(text)) => {
-            // Lines may have commas in them.
-            list(text.split(if text.contains('\n') { '\n' } else { ',' }))
+            // Lines may have commas in them. One that ends with a comma is no item: a list with commas goes on in the next.
+            let text = text.trim();
+            let goes_on = text.lines().any(|line| line.trim_end().ends_with(','));
+            list(text.split(if text.contains('\n') && !goes_on { '\n' } else { ',' }))
         }
         (FieldKind::List | FieldKind::Ids | FieldKind::Words | FieldKind::Items(_), Value::Array(items)) => {
             let texts: Option<Vec<String>> = items.iter().map(scalar).collect();

@@ -50,7 +50,8 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub max_runs: Option<u32>,
-    /// Whether it is deleted when it has no further run, instead of switched off. Its history stays.
+    /// Whether it is deleted when it has no further run, instead of switched off. Its history stays. One without a run since its schedule
+    /// was set is kept, switched off.
     #[serde(skip_serializing_if = "is_default")]
     pub delete_after_run: bool,
     /// Whether a run of an `assistant_task` is over only when a *send* names it, or somebody says that it is complete.

@@ -79,7 +79,8 @@ pub struct JobBody {
     /// It is over after so many scheduled runs.
     #[schema(minimum = 1)]
     pub(super) max_runs: Option<u32>,
-    /// Whether it is deleted when it has no further run, instead of switched off. Its history stays.
+    /// Whether it is deleted when it has no further run, instead of switched off. Its history stays. One without a run since its schedule
+    /// was set is kept, switched off.
     pub(super) delete_after_run: Option<Flag>,
     /// Whether a run of an `assistant_task` is over only when a *send* names it, or somebody says that it is complete.
     pub(super) await_completion: Option<Flag>,

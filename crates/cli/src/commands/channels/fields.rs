@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 /// Fields to give a channel
 #[derive(Args)]
 pub(super) struct Fields {
-    /// Fields, as KEY=VALUE; a list is separated by commas
+    /// Fields, as KEY=VALUE; a list is separated by commas, or has a line for each
     #[arg(value_name = "KEY=VALUE")]
     given: Vec<String>,
     /// A field whose value stands in a file, as KEY=FILE; - for the standard input. For secrets: others on this machine
