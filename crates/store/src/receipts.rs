@@ -2,7 +2,8 @@
 //!
 //! Noted in the message's row, once each: later word of the same is no news. Only of messages that have ended: their rows are
 //! nobody's work any more, so this waits for no owner and no owner for this. Must hold: word of a message of another channel, or by
-//! our id from another conversation, notes nothing; word of a time costs no more than a look at the end of one conversation.
+//! our id from another conversation, notes nothing; word of a time costs a look at
+//! the last week of one conversation, and reads the bodies only of what it is news about.
 
 use claw_types::{MessageId, Named};
 use uuid::Uuid;
@@ -87,13 +88,16 @@ impl Store {
                  union all
                  select m.id, g.conversation, false, g.read
                  from given g cross join lateral (
-                     select m.id, m.direction, m.state, m.payload, m.accepted_at, m.finished_at from messages m
+                     select m.id, m.direction, m.state, m.payload, m.accepted_at, m.finished_at,
+                            m.delivered_at, m.read_at
+                     from messages m
                      where m.channel_id = $1 and m.conversation = g.conversation and m.finished_at is not null
                        and m.id >= claw_first_id(now() - make_interval(days => $7))
                      order by m.seq desc limit $8) m
                  cross join lateral (
                      select replace(m.payload::text, '\\u0000', '\\ufffd')::json as body) b
                  where g.up_to is not null and m.direction = 'out' and m.state = 'done'
+                   and (m.delivered_at is null or (g.read and m.read_at is null))
                    and m.accepted_at <= to_timestamp(g.up_to / 1000.0)
                    and m.finished_at <= to_timestamp(g.up_to / 1000.0) + make_interval(secs => $9)
                    -- What was done to a message is no message, and what stood for an answer is not there any more.

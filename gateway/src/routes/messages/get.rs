@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use claw_store::Error;
-use claw_types::MessageId;
+use claw_types::{Direction, MessageId};
 
 use super::view::DetailView;
 use crate::app::Shared;
@@ -25,7 +25,11 @@ use crate::path::{ItemParams, ItemPath};
 pub async fn handle(State(app): State<Shared>, path: ItemPath) -> Result<Json<DetailView>, Problem> {
     let found = app.store.tenant(&path.user).await?.message(MessageId(path.id)).await?;
     let detail = found.ok_or(Error::NotFound("message"))?;
-    let known = app.channels.get(detail.row.channel_id).await?;
+    // Only what its parts are depends on the channel. One that can't be read is as one that is gone: its type is planned for.
+    let known = match detail.row.direction {
+        Direction::Out => app.channels.get(detail.row.channel_id).await.ok().flatten(),
+        Direction::In => None,
+    };
     let adapter = known.as_ref().and_then(|known| known.adapter.as_deref().ok());
     Ok(Json(DetailView::of(detail, adapter)))
 }

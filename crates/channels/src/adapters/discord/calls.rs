@@ -216,8 +216,10 @@ pub(super) fn post(part: &Part<'_>, uploaded: &Uploaded) -> Result<Option<Call>,
     if content.target().is_some() {
         return Ok(None);
     }
+    // Nor may it be a voice message: of flags it may only have those about embeds and notifications.
+    let uploaded = Uploaded { files: uploaded.files.clone(), spoken: None };
     let Some(Call { body: Some(Value::Object(mut message)), files, .. }) =
-        of_part(part, part.recipient, uploaded)?
+        of_part(part, part.recipient, &uploaded)?
     else {
         return Ok(None);
     };

@@ -2,7 +2,8 @@
 //! (<https://docs.discord.com/developers/resources/channel#start-thread-in-forum-or-media-channel>).
 //!
 //! Must hold: the parts of one message are one post, as long as the worker runs that began it, and else the further ones begin another;
-//! a part that began a post, or may have, begins none again, because Discord takes no nonce here.
+//! while it runs, a part that began a post, or may have, begins none again, because Discord takes no nonce here. One that is killed before the
+//! receipt is written down leaves a post that the next worker begins once more.
 
 use std::sync::{Mutex, PoisonError};
 
